@@ -1,0 +1,161 @@
+//===- Dialect.cpp - the ane dialect and shared inference ------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/ANE/IR/ANE.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "mlir/IR/TypeUtilities.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace mlir::ane;
+
+#include "dialects/ANE/IR/ANEDialect.cpp.inc"
+#include "dialects/ANE/IR/ANEInterfaces.cpp.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialects/ANE/IR/ANEAttrs.cpp.inc"
+
+void ANEDialect::initialize() {
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/ANE/IR/ANEOps.cpp.inc"
+      >();
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialects/ANE/IR/ANEAttrs.cpp.inc"
+      >();
+}
+
+Operation *ANEDialect::materializeConstant(OpBuilder &builder, Attribute value, Type type, Location loc) {
+  auto elements = dyn_cast<ElementsAttr>(value);
+  if (!elements || elements.getType() != type)
+    return nullptr;
+  return ConstantOp::create(builder, loc, type, elements);
+}
+
+LogicalResult TargetAttr::verify(function_ref<InFlightDiagnostic()> emitError, StringRef name) {
+  if (lookupTarget(name))
+    return success();
+  InFlightDiagnostic diagnostic = emitError() << "unknown target '" << name << "', expects one of";
+  for (const Target &target : getTargets())
+    diagnostic << " " << target.name;
+  return diagnostic;
+}
+
+const Target &mlir::ane::getTarget(Operation *op) {
+  for (Operation *parent = op; parent; parent = parent->getParentOp())
+    if (auto attr = parent->getAttrOfType<TargetAttr>("ane.target"))
+      return *lookupTarget(attr.getName());
+  return getDefaultTarget();
+}
+
+bool mlir::ane::areCompatible(TypeRange inferred, TypeRange declared) {
+  if (inferred.size() != declared.size())
+    return false;
+  return llvm::all_of(llvm::zip(inferred, declared), [](auto pair) {
+    return getElementTypeOrSelf(std::get<0>(pair)) == getElementTypeOrSelf(std::get<1>(pair)) &&
+           succeeded(verifyCompatibleShape(std::get<0>(pair), std::get<1>(pair)));
+  });
+}
+
+FailureOr<int64_t> mlir::ane::normalizeAxis(std::optional<Location> loc, StringRef opName, int64_t axis, int64_t rank) {
+  if (axis >= -rank && axis < rank)
+    return axis < 0 ? axis + rank : axis;
+  return emitOptionalError(loc, "'", opName, "' op expects an axis in [", -rank, ", ", rank, "), but got ", axis);
+}
+
+LogicalResult mlir::ane::inferBroadcast(MLIRContext *context, std::optional<Location> loc, StringRef opName,
+                                        ValueRange operands, Type element, SmallVectorImpl<Type> &types) {
+  SmallVector<int64_t> shape;
+  auto first = cast<RankedTensorType>(operands.front().getType());
+  for (Value operand : operands) {
+    auto type = cast<RankedTensorType>(operand.getType());
+    if (type.getElementType() != first.getElementType())
+      return emitOptionalError(loc, "'", opName, "' op expects operands of one element type, but got ",
+                               first.getElementType(), " and ", type.getElementType());
+    if (type.getRank() > (int64_t)shape.size())
+      shape.insert(shape.begin(), type.getRank() - shape.size(), 1);
+    for (int64_t i = 1; i <= type.getRank(); ++i) {
+      int64_t &have = shape[shape.size() - i];
+      int64_t dim = type.getDimSize(type.getRank() - i);
+      if (have == dim || dim == 1)
+        continue;
+      if (have == 1 || ShapedType::isDynamic(have))
+        have = dim;
+      else if (!ShapedType::isDynamic(dim))
+        return emitOptionalError(loc, "'", opName, "' op expects shapes that broadcast, but got ", first, " and ", type);
+    }
+  }
+  types.push_back(RankedTensorType::get(shape, element ? element : first.getElementType()));
+  return success();
+}
+
+LogicalResult mlir::ane::inferReduction(std::optional<Location> loc, StringRef opName, Type x,
+                                        std::optional<ArrayRef<int64_t>> axes, bool keepDims, Type element,
+                                        SmallVectorImpl<Type> &types) {
+  auto type = cast<RankedTensorType>(x);
+  SmallVector<bool> reduced(type.getRank(), !axes);
+  if (axes)
+    for (int64_t axis : *axes) {
+      FailureOr<int64_t> normal = normalizeAxis(loc, opName, axis, type.getRank());
+      if (failed(normal))
+        return failure();
+      reduced[*normal] = true;
+    }
+  SmallVector<int64_t> shape;
+  for (auto [dim, gone] : llvm::zip(type.getShape(), reduced))
+    if (!gone)
+      shape.push_back(dim);
+    else if (keepDims)
+      shape.push_back(1);
+  types.push_back(RankedTensorType::get(shape, element ? element : type.getElementType()));
+  return success();
+}
+
+bool mlir::ane::isConstantTree(Value value) {
+  // Iterative, since a tree may be as deep as the graph is long.
+  SmallVector<Value> worklist{value};
+  llvm::SmallPtrSet<Operation *, 8> seen;
+  while (!worklist.empty()) {
+    Operation *op = worklist.pop_back_val().getDefiningOp();
+    if (!op)
+      return false;
+    if (isa<ConstantOp>(op) || !seen.insert(op).second)
+      continue;
+    if (!isa<EvaluateOpInterface>(op) || op->getNumOperands() == 0)
+      return false;
+    llvm::append_range(worklist, op->getOperands());
+  }
+  return true;
+}
+
+/// Bytes of a static tensor type; unknown dimensions count as 1.
+static double byteSize(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (!tensor || !tensor.getElementType().isIntOrFloat())
+    return 0;
+  double bytes = tensor.getElementTypeBitWidth() / 8.0;
+  for (int64_t dim : tensor.getShape())
+    bytes *= ShapedType::isDynamic(dim) ? 1 : dim;
+  return bytes;
+}
+
+void mlir::ane::addTraffic(Operation *op, Cost &cost) {
+  for (Value operand : op->getOperands())
+    (operand.getDefiningOp<ConstantOp>() ? cost.weightBytes : cost.activationBytes) += byteSize(operand.getType());
+  for (Value result : op->getResults())
+    cost.activationBytes += byteSize(result.getType());
+}
+
+Cost mlir::ane::estimateElementwiseCost(Operation *op) {
+  Cost cost;
+  cost.kind = Cost::Kind::Elementwise;
+  if (op->getNumResults())
+    if (auto type = dyn_cast<RankedTensorType>(op->getResult(0).getType()); type && type.hasStaticShape())
+      cost.flops = type.getNumElements();
+  addTraffic(op, cost);
+  return cost;
+}

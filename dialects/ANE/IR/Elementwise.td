@@ -1,0 +1,225 @@
+//===- Elementwise.td - unary, binary, activations, select, cast -----------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+// Semantics: mil-spec.md §1.1-1.3 and §8. `scalar` is the whole evaluator.
+//
+//===----------------------------------------------------------------------===//
+
+class ANE_Unary<string mnemonic, TypeConstraint type = ANE_Float, dag params = (ins)>
+    : ANE_TensorOp<mnemonic, []> {
+  let arguments = !con((ins type:$x), params);
+  let results = (outs type:$y);
+  let inferBody = [{
+      types.push_back(adaptor.getX().getType());
+      return ::mlir::success();
+  }];
+}
+
+class ANE_Broadcasting<string mnemonic, TypeConstraint type, string resultType> : ANE_TensorOp<mnemonic, []> {
+  let arguments = (ins type:$x, type:$y);
+  let results = (outs ANE_Any:$z);
+  let inferBody = [{
+      return ::mlir::ane::inferBroadcast(context, loc, getOperationName(), adaptor.getOperands(), }] # resultType # [{, types);
+  }];
+}
+class ANE_Binary<string mnemonic, TypeConstraint type = ANE_Number> : ANE_Broadcasting<mnemonic, type, "nullptr">;
+class ANE_Compare<string mnemonic> : ANE_Broadcasting<mnemonic, ANE_Number, "::mlir::IntegerType::get(context, 1)">;
+class ANE_Logical<string mnemonic> : ANE_Broadcasting<mnemonic, ANE_Bool, "nullptr"> {
+  let evidence = ANE_HostOnly<"L05", "logical operations do not compile on RAW">;
+}
+
+class ANE_NoTrig : ANE_HostOnly<"L05", "tan, asin, acos, sinh, cosh do not compile">;
+
+//===----------------------------------------------------------------------===//
+// Unary
+//===----------------------------------------------------------------------===//
+
+def ANE_AbsOp : ANE_Unary<"abs", ANE_Number> {
+  let imports = [ANE_From<"Abs", 6>];
+  let scalar = "std::fabs(x)";
+  let scalarInt = "x < 0 ? int64_t(0 - uint64_t(x)) : x";
+}
+def ANE_SignOp : ANE_Unary<"sign", ANE_Number> {
+  let imports = [ANE_From<"Sign", 9>];
+  let scalar = "std::isnan(x) ? x : float((x > 0) - (x < 0))";
+  let scalarInt = "(x > 0) - (x < 0)";
+}
+def ANE_SquareOp : ANE_Unary<"square", ANE_Number> {
+  let scalar = "x * x";
+  let scalarInt = "int64_t(uint64_t(x) * uint64_t(x))";
+}
+def ANE_CeilOp : ANE_Unary<"ceil"> { let imports = [ANE_From<"Ceil", 6>]; let scalar = "std::ceil(x)"; }
+def ANE_FloorOp : ANE_Unary<"floor"> { let imports = [ANE_From<"Floor", 6>]; let scalar = "std::floor(x)"; }
+def ANE_RoundOp : ANE_Unary<"round"> { let imports = [ANE_From<"Round", 11>]; let scalar = "std::nearbyint(x)"; }
+def ANE_ExpOp : ANE_Unary<"exp"> { let imports = [ANE_From<"Exp", 6>]; let scalar = "std::exp(x)"; }
+def ANE_Exp2Op : ANE_Unary<"exp2"> { let scalar = "std::exp2(x)"; }
+def ANE_ErfOp : ANE_Unary<"erf"> { let imports = [ANE_From<"Erf", 9>]; let scalar = "std::erf(x)"; }
+def ANE_SqrtOp : ANE_Unary<"sqrt"> { let imports = [ANE_From<"Sqrt", 6>]; let scalar = "std::sqrt(x)"; }
+def ANE_AtanOp : ANE_Unary<"atan"> { let imports = [ANE_From<"Atan", 7>]; let scalar = "std::atan(x)"; }
+// sin and cos are native from H15 on by table (S23); RAW failed on the one chip that was tried.
+def ANE_SinOp : ANE_Unary<"sin"> {
+  let imports = [ANE_From<"Sin", 7>]; let scalar = "std::sin(x)"; let evidence = ANE_Candidate; let ownLegality = 1;
+}
+def ANE_CosOp : ANE_Unary<"cos"> {
+  let imports = [ANE_From<"Cos", 7>]; let scalar = "std::cos(x)"; let evidence = ANE_Candidate; let ownLegality = 1;
+}
+def ANE_TanhOp : ANE_Unary<"tanh"> { let imports = [ANE_From<"Tanh", 6>]; let scalar = "std::tanh(x)"; }
+let evidence = ANE_NoTrig<> in {
+def ANE_TanOp : ANE_Unary<"tan"> { let imports = [ANE_From<"Tan", 7>]; let scalar = "std::tan(x)"; }
+def ANE_AsinOp : ANE_Unary<"asin"> { let imports = [ANE_From<"Asin", 7>]; let scalar = "std::asin(x)"; }
+def ANE_AcosOp : ANE_Unary<"acos"> { let imports = [ANE_From<"Acos", 7>]; let scalar = "std::acos(x)"; }
+def ANE_AtanhOp : ANE_Unary<"atanh"> { let imports = [ANE_From<"Atanh", 9>]; let scalar = "std::atanh(x)"; }
+def ANE_SinhOp : ANE_Unary<"sinh"> { let imports = [ANE_From<"Sinh", 9>]; let scalar = "std::sinh(x)"; }
+def ANE_CoshOp : ANE_Unary<"cosh"> { let imports = [ANE_From<"Cosh", 9>]; let scalar = "std::cosh(x)"; }
+}
+def ANE_LogicalNotOp : ANE_Unary<"logical_not", ANE_Bool> {
+  let imports = [ANE_From<"Not", 1>];
+  let scalarInt = "!x";
+}
+// epsilon is mandatory on RAW (L02) and added as given; 0 is the true function.
+def ANE_LogOp : ANE_Unary<"log", ANE_Float, (ins ANE_F32Default0:$epsilon)> {
+  let imports = [ANE_From<"Log", 6>];
+  let scalar = "std::log(x + epsilon)";
+}
+def ANE_RsqrtOp : ANE_Unary<"rsqrt", ANE_Float, (ins ANE_F32Default0:$epsilon)> {
+  let scalar = "1.0f / std::sqrt(x + epsilon)";
+}
+def ANE_InverseOp : ANE_Unary<"inverse", ANE_Float, (ins ANE_F32Default0:$epsilon)> {
+  let imports = [ANE_From<"Reciprocal", 6>];
+  let scalar = "1.0f / (x + epsilon)";
+}
+def ANE_ClipOp : ANE_Unary<"clip", ANE_Float, (ins F32Attr:$alpha, F32Attr:$beta)> {
+  let scalar = "std::isnan(x) ? x : std::fmin(std::fmax(x, alpha), beta)";
+}
+def ANE_ThresholdOp : ANE_Unary<"threshold", ANE_Float, (ins F32Attr:$alpha)> {
+  let scalar = "x < alpha ? alpha : x";
+  let evidence = ANE_Candidate;
+}
+
+//===----------------------------------------------------------------------===//
+// Activations
+//===----------------------------------------------------------------------===//
+
+def ANE_ReluOp : ANE_Unary<"relu"> {
+  let summary = "Rectified linear unit";
+  let imports = [ANE_From<"Relu", 6>];
+  let scalar = "x < 0 ? 0.0f : x";
+}
+def ANE_Relu6Op : ANE_Unary<"relu6"> { let scalar = "std::isnan(x) ? x : std::fmin(std::fmax(x, 0.0f), 6.0f)"; }
+def ANE_SigmoidOp : ANE_Unary<"sigmoid"> { let imports = [ANE_From<"Sigmoid", 6>]; let scalar = "1.0f / (1.0f + std::exp(-x))"; }
+def ANE_SiluOp : ANE_Unary<"silu"> { let scalar = "x / (1.0f + std::exp(-x))"; }
+def ANE_SoftplusOp : ANE_Unary<"softplus"> {
+  let imports = [ANE_From<"Softplus", 1>];
+  let scalar = "std::log1p(std::exp(-std::fabs(x))) + std::fmax(x, 0.0f)";
+}
+def ANE_SoftsignOp : ANE_Unary<"softsign"> { let imports = [ANE_From<"Softsign", 1>]; let scalar = "x / (1.0f + std::fabs(x))"; }
+let evidence = ANE_Candidate in {
+def ANE_LeakyReluOp : ANE_Unary<"leaky_relu", ANE_Float, (ins DefaultValuedAttr<F32Attr, "0.01f">:$alpha)> {
+  let imports = [ANE_From<"LeakyRelu", 6>];
+  let scalar = "x < 0 ? alpha * x : x";
+}
+def ANE_EluOp : ANE_Unary<"elu", ANE_Float, (ins DefaultValuedAttr<F32Attr, "1.0f">:$alpha)> {
+  let imports = [ANE_From<"Elu", 6>];
+  let scalar = "x > 0 ? x : alpha * std::expm1(x)";
+}
+def ANE_ClampedReluOp : ANE_Unary<"clamped_relu", ANE_Float, (ins F32Attr:$alpha, F32Attr:$beta)> {
+  let scalar = "std::fmin(beta, x < 0 ? alpha * x : x)";
+}
+def ANE_ThresholdedReluOp : ANE_Unary<"thresholded_relu", ANE_Float, (ins F32Attr:$alpha)> {
+  let scalar = "x >= alpha ? x : 0.0f";
+}
+def ANE_SigmoidHardOp : ANE_Unary<"sigmoid_hard", ANE_Float,
+    (ins DefaultValuedAttr<F32Attr, "0.2f">:$alpha, DefaultValuedAttr<F32Attr, "0.5f">:$beta)> {
+  let imports = [ANE_From<"HardSigmoid", 6>];
+  let scalar = "std::fmin(std::fmax(alpha * x + beta, 0.0f), 1.0f)";
+}
+def ANE_LinearActivationOp : ANE_Unary<"linear_activation", ANE_Float, (ins F32Attr:$alpha, F32Attr:$beta)> {
+  let scalar = "alpha * x + beta";
+}
+def ANE_ScaledTanhOp : ANE_Unary<"scaled_tanh", ANE_Float, (ins F32Attr:$alpha, F32Attr:$beta)> {
+  let scalar = "alpha * std::tanh(beta * x)";
+}
+}
+def ANE_GeluOp : ANE_Unary<"gelu", ANE_Float, (ins DefaultValuedAttr<StrAttr, "\"EXACT\"">:$mode)> {
+  let summary = "Gaussian error linear unit";
+  let description = [{ `mode` is EXACT, TANH_APPROXIMATION or SIGMOID_APPROXIMATION. }];
+  let evidence = ANE_Decomposed<"L03", "the gelu operation does not compile on RAW">;
+  let hasVerifier = 1;
+}
+class ANE_ChannelActivation<string mnemonic, dag params> : ANE_Unary<mnemonic, ANE_Float, params> {
+  let evidence = ANE_Candidate;
+  let hasVerifier = 1;
+}
+def ANE_PreluOp : ANE_ChannelActivation<"prelu", (ins ANE_Float:$alpha)>;
+def ANE_SoftplusParametricOp : ANE_ChannelActivation<"softplus_parametric", (ins ANE_Float:$alpha, ANE_Float:$beta)>;
+
+def ANE_CastOp : ANE_TensorOp<"cast"> {
+  let summary = "Converts the element type";
+  let description = [{ Float to integer truncates toward zero, to bool is `!= 0`, to a narrower float rounds to nearest even. }];
+  let arguments = (ins ANE_Any:$x, TypeAttr:$dtype);
+  let results = (outs ANE_Any:$y);
+  let ownLegality = 1;
+  let hasFolder = 1;
+}
+def ANE_IdentityOp : ANE_Unary<"identity", ANE_Any> { let hasFolder = 1; }
+
+//===----------------------------------------------------------------------===//
+// Binary
+//===----------------------------------------------------------------------===//
+
+def ANE_AddOp : ANE_Binary<"add"> {
+  let imports = [ANE_From<"Add", 7>];
+  let scalar = "x + y";
+  let scalarInt = "int64_t(uint64_t(x) + uint64_t(y))";
+}
+def ANE_SubOp : ANE_Binary<"sub"> {
+  let imports = [ANE_From<"Sub", 7>];
+  let scalar = "x - y";
+  let scalarInt = "int64_t(uint64_t(x) - uint64_t(y))";
+}
+def ANE_MulOp : ANE_Binary<"mul"> {
+  let imports = [ANE_From<"Mul", 7>];
+  let scalar = "x * y";
+  let scalarInt = "int64_t(uint64_t(x) * uint64_t(y))";
+}
+def ANE_RealDivOp : ANE_Binary<"real_div"> {
+  let scalar = "x / y";
+  let scalarInt = "y == 0 ? 0 : y == -1 ? int64_t(0 - uint64_t(x)) : x / y";
+}
+def ANE_FloorDivOp : ANE_Binary<"floor_div"> {
+  let scalar = "std::floor(x / y)";
+  let scalarInt = "y == 0 ? 0 : y == -1 ? int64_t(0 - uint64_t(x)) : x / y - ((x % y != 0) && ((x < 0) != (y < 0)))";
+}
+def ANE_ModOp : ANE_Binary<"mod"> {
+  let scalar = "x - std::floor(x / y) * y";
+  let scalarInt = "y == 0 || y == -1 ? 0 : (x % y + ((x % y != 0 && ((x % y < 0) != (y < 0))) ? y : 0))";
+  let evidence = ANE_HostOnly<"L05", "mod does not compile">;
+}
+def ANE_MaximumOp : ANE_Binary<"maximum"> {
+  let scalar = "std::isnan(x) || x > y ? x : y";
+  let scalarInt = "x > y ? x : y";
+}
+def ANE_MinimumOp : ANE_Binary<"minimum"> {
+  let scalar = "std::isnan(x) || x < y ? x : y";
+  let scalarInt = "x < y ? x : y";
+}
+def ANE_PowOp : ANE_Binary<"pow"> {
+  let scalar = "std::pow(x, y)";
+  let scalarInt = "integerPower(x, y)";
+}
+def ANE_EqualOp : ANE_Compare<"equal"> { let scalar = "x == y"; let scalarInt = "x == y"; }
+def ANE_NotEqualOp : ANE_Compare<"not_equal"> { let scalar = "x != y"; let scalarInt = "x != y"; }
+def ANE_GreaterOp : ANE_Compare<"greater"> { let imports = [ANE_From<"Greater", 7>]; let scalar = "x > y"; let scalarInt = "x > y"; }
+def ANE_GreaterEqualOp : ANE_Compare<"greater_equal"> { let imports = [ANE_From<"GreaterOrEqual", 12>]; let scalar = "x >= y"; let scalarInt = "x >= y"; }
+def ANE_LessOp : ANE_Compare<"less"> { let imports = [ANE_From<"Less", 7>]; let scalar = "x < y"; let scalarInt = "x < y"; }
+def ANE_LessEqualOp : ANE_Compare<"less_equal"> { let imports = [ANE_From<"LessOrEqual", 12>]; let scalar = "x <= y"; let scalarInt = "x <= y"; }
+def ANE_LogicalAndOp : ANE_Logical<"logical_and"> { let imports = [ANE_From<"And", 7>]; let scalarInt = "x && y"; }
+def ANE_LogicalOrOp : ANE_Logical<"logical_or"> { let imports = [ANE_From<"Or", 7>]; let scalarInt = "x || y"; }
+def ANE_LogicalXorOp : ANE_Logical<"logical_xor"> { let imports = [ANE_From<"Xor", 7>]; let scalarInt = "!x != !y"; }
+
+def ANE_SelectOp : ANE_TensorOp<"select"> {
+  let summary = "cond ? a : b, with broadcasting";
+  let arguments = (ins ANE_Bool:$cond, ANE_Any:$a, ANE_Any:$b);
+  let results = (outs ANE_Any:$y);
+}

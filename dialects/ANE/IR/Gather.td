@@ -1,0 +1,32 @@
+//===- Gather.td - indexing, sorting, one-hot ------------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+class ANE_Indexing<string mnemonic, dag args, TypeConstraint result> : ANE_TensorOp<mnemonic> {
+  let arguments = args;
+  let results = (outs result:$y);
+  let evidence = ANE_HostOnly<"L05", "gather, scatter and sorting do not compile">;
+}
+def ANE_GatherOp : ANE_Indexing<"gather", (ins ANE_Any:$x, ANE_Int:$indices, DefaultValuedAttr<I64Attr, "0">:$axis,
+    OptionalAttr<I64Attr>:$batch_dims), ANE_Any> {
+  let summary = "x[:axis] + indices[batch_dims:] + x[axis+1:]";
+}
+def ANE_GatherAlongAxisOp : ANE_Indexing<"gather_along_axis", (ins ANE_Any:$x, ANE_Int:$indices, DefaultValuedAttr<I64Attr, "0">:$axis), ANE_Any>;
+def ANE_GatherNdOp : ANE_Indexing<"gather_nd", (ins ANE_Any:$x, ANE_Int:$indices, OptionalAttr<I64Attr>:$batch_dims), ANE_Any>;
+class ANE_Scatter<string mnemonic, dag more> : ANE_Indexing<mnemonic,
+    !con((ins ANE_Any:$data, ANE_Int:$indices, ANE_Any:$updates), more, (ins StrAttr:$mode)), ANE_Any>;
+def ANE_ScatterOp : ANE_Scatter<"scatter", (ins DefaultValuedAttr<I64Attr, "0">:$axis)>;
+def ANE_ScatterAlongAxisOp : ANE_Scatter<"scatter_along_axis", (ins DefaultValuedAttr<I64Attr, "0">:$axis)>;
+def ANE_ScatterNdOp : ANE_Scatter<"scatter_nd", (ins)>;
+def ANE_OneHotOp : ANE_Indexing<"one_hot", (ins ANE_Int:$indices, I64Attr:$one_hot_vector_size,
+    DefaultValuedAttr<I64Attr, "-1">:$axis, ANE_Any:$on_value, ANE_Any:$off_value), ANE_Any>;
+def ANE_ArgsortOp : ANE_Indexing<"argsort", (ins ANE_Number:$x, DefaultValuedAttr<I64Attr, "-1">:$axis, ANE_False:$ascending), ANE_Int>;
+def ANE_TopkOp : ANE_TensorOp<"topk"> {
+  let summary = "The k largest (or smallest) along an axis, sorted; ties by lowest index";
+  let arguments = (ins ANE_Number:$x, I64Attr:$k, DefaultValuedAttr<I64Attr, "-1">:$axis, ANE_False:$ascending);
+  let results = (outs ANE_Number:$y, ANE_Int:$indices);
+  let evidence = ANE_HostOnly<"L29", "topk over the width axis does not compile on h16g, and not at all on h13">;
+}
+def ANE_NonZeroOp : ANE_Indexing<"non_zero", (ins ANE_Any:$x), ANE_Int> { let summary = "Row-major indices of the non-zero elements"; }

@@ -1,0 +1,89 @@
+//===- Linear.td - convolution, matmul, pooling, recurrent -----------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+class ANE_ConvBase<string mnemonic, dag more> : ANE_TensorOp<mnemonic> {
+  let arguments = !con((ins ANE_Float:$x, ANE_Float:$weight, Optional<ANE_Float>:$bias, DenseI64ArrayAttr:$strides,
+      StrAttr:$pad_type, DenseI64ArrayAttr:$pad, DenseI64ArrayAttr:$dilations, DefaultValuedAttr<I64Attr, "1">:$groups), more);
+  let results = (outs ANE_Float:$y);
+  let ownLegality = 1;
+  let ownCost = 1;
+}
+def ANE_ConvOp : ANE_ConvBase<"conv", (ins)> {
+  let summary = "Cross-correlation over 1 to 3 spatial axes";
+  let description = [{
+    x [N,Ci,D…], weight [Co,Ci/groups,K…], bias [Co]. `pad_type` is valid, same, same_lower or custom; `pad` holds
+    begin and end of each spatial axis in turn and is used only by custom. The result's extent is
+    floor((D + pads - (K-1)*dilation - 1) / stride) + 1.
+  }];
+}
+def ANE_ConvTransposeOp : ANE_ConvBase<"conv_transpose", (ins OptionalAttr<DenseI64ArrayAttr>:$output_shape)> {
+  let summary = "Transposed convolution";
+  let description = [{ weight [Ci,Co/groups,K…]; each input element is scattered times the kernel, then `pad` is cropped. }];
+  let evidence = ANE_Candidate;
+}
+
+def ANE_MatmulOp : ANE_TensorOp<"matmul"> {
+  let summary = "Matrix product with broadcast batch dimensions";
+  let arguments = (ins ANE_Number:$x, ANE_Number:$y, ANE_False:$transpose_x, ANE_False:$transpose_y);
+  let results = (outs ANE_Number:$z);
+  let ownLegality = 1;
+  let ownCost = 1;
+}
+def ANE_LinearOp : ANE_TensorOp<"linear"> {
+  let summary = "x times the transpose of weight, plus bias";
+  let arguments = (ins ANE_Number:$x, ANE_Number:$weight, Optional<ANE_Number>:$bias);
+  let results = (outs ANE_Number:$y);
+  let evidence = ANE_Decomposed<"1.11.1", "linear falls off RAW; a 1x1 convolution or matmul is used">;
+  let ownCost = 1;
+}
+def ANE_EinsumOp : ANE_TensorOp<"einsum"> {
+  let summary = "MIL's two einsum forms";
+  let arguments = (ins Variadic<ANE_Float>:$values, StrAttr:$equation);
+  let results = (outs ANE_Float:$y);
+  let evidence = ANE_Candidate;
+  let ownCost = 1;
+}
+
+class ANE_Pool<string mnemonic, dag more> : ANE_TensorOp<mnemonic> {
+  let arguments = !con((ins ANE_Float:$x, DenseI64ArrayAttr:$kernel_sizes, DenseI64ArrayAttr:$strides, StrAttr:$pad_type,
+      DenseI64ArrayAttr:$pad), more);
+  let results = (outs ANE_Float:$y);
+  let evidence = ANE_Candidate;
+  let ownLegality = 1;
+  let ownCost = 1;
+}
+def ANE_MaxPoolOp : ANE_Pool<"max_pool", (ins ANE_False:$ceil_mode)> { let summary = "Maximum over a window"; }
+def ANE_AvgPoolOp : ANE_Pool<"avg_pool", (ins ANE_False:$exclude_padding_from_average, ANE_False:$ceil_mode)> {
+  let summary = "Mean over a window";
+}
+def ANE_L2PoolOp : ANE_Pool<"l2_pool", (ins ANE_False:$ceil_mode)> { let summary = "Euclidean norm over a window"; }
+
+class ANE_Recurrent<string mnemonic, dag args, dag res, list<Trait> traits = []> : ANE_TensorOp<mnemonic, traits> {
+  let arguments = args;
+  let results = res;
+  let evidence = ANE_HostOnly<"L05", "recurrent operations do not compile; unroll for the engine">;
+  let ownCost = 1;
+}
+def ANE_LstmOp : ANE_Recurrent<"lstm", (ins ANE_Float:$x, ANE_Float:$initial_h, ANE_Float:$initial_c,
+    ANE_Float:$weight_ih, ANE_Float:$weight_hh, Optional<ANE_Float>:$bias, Optional<ANE_Float>:$peephole,
+    Optional<ANE_Float>:$weight_ih_back, Optional<ANE_Float>:$weight_hh_back, Optional<ANE_Float>:$bias_back,
+    Optional<ANE_Float>:$peephole_back, StrAttr:$direction, BoolAttr:$output_sequence, StrAttr:$recurrent_activation,
+    StrAttr:$cell_activation, StrAttr:$activation, OptionalAttr<F32Attr>:$clip),
+    (outs ANE_Float:$y, ANE_Float:$h, ANE_Float:$c), [AttrSizedOperandSegments]> {
+  let summary = "Long short-term memory";
+  let description = [{ x [s,b,I], states [b,D*H], weights [4H,·] in gate order i,f,o,z; one result row per step, or the last. }];
+}
+def ANE_GruOp : ANE_Recurrent<"gru", (ins ANE_Float:$x, ANE_Float:$initial_h, ANE_Float:$weight_ih, ANE_Float:$weight_hh,
+    Optional<ANE_Float>:$bias, Optional<ANE_Float>:$input_bias, StrAttr:$direction, BoolAttr:$output_sequence,
+    StrAttr:$recurrent_activation, StrAttr:$activation, OptionalAttr<BoolAttr>:$reset_after),
+    (outs ANE_Float:$y, ANE_Float:$h), [AttrSizedOperandSegments]> {
+  let summary = "Gated recurrent unit; gate order r,o,z";
+}
+def ANE_RnnOp : ANE_Recurrent<"rnn", (ins ANE_Float:$x, ANE_Float:$initial_h, ANE_Float:$weight_ih, ANE_Float:$weight_hh,
+    Optional<ANE_Float>:$bias, StrAttr:$direction, BoolAttr:$output_sequence, StrAttr:$activation),
+    (outs ANE_Float:$y, ANE_Float:$h)> {
+  let summary = "Elman recurrence";
+}

@@ -1,0 +1,36 @@
+//===- OpInfo.cpp - tables generated from the op records -------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/ANE/IR/OpInfo.h"
+#include "llvm/ADT/StringMap.h"
+
+using namespace mlir::ane;
+
+#include "dialects/ANE/IR/ImportTable.inc"
+#include "dialects/ANE/IR/OpTable.inc"
+
+llvm::ArrayRef<OpInfo> mlir::ane::getOpInfos() { return kOps; }
+llvm::ArrayRef<ImportRow> mlir::ane::getImportRows() { return kImportRows; }
+
+namespace {
+/// Both indices over kOps, built on first use.
+struct Index {
+  llvm::StringMap<const OpInfo *> byName, byMilName;
+  Index() {
+    for (const OpInfo &info : kOps) {
+      byName[info.name] = &info;
+      byMilName[info.milName] = &info;
+    }
+  }
+};
+} // namespace
+
+static const Index &index() {
+  static const Index instance;
+  return instance;
+}
+const OpInfo *mlir::ane::lookupOpInfo(llvm::StringRef name) { return index().byName.lookup(name); }
+const OpInfo *mlir::ane::lookupOpInfoByMilName(llvm::StringRef milName) { return index().byMilName.lookup(milName); }

@@ -1,0 +1,123 @@
+//===- Shape.td - data movement --------------------------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+def ANE_ReshapeOp : ANE_TensorOp<"reshape"> {
+  let summary = "Same elements, other shape";
+  let description = [{ `shape` is what MIL takes: one entry may be -1. }];
+  let arguments = (ins ANE_Any:$x, DenseI64ArrayAttr:$shape);
+  let results = (outs ANE_Any:$y);
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
+}
+def ANE_TransposeOp : ANE_TensorOp<"transpose"> {
+  let summary = "Permutes axes: result axis i is operand axis perm[i]";
+  let arguments = (ins ANE_Any:$x, DenseI64ArrayAttr:$perm);
+  let results = (outs ANE_Any:$y);
+  let hasFolder = 1;
+  let hasCanonicalizer = 1;
+}
+def ANE_ExpandDimsOp : ANE_TensorOp<"expand_dims"> {
+  let summary = "Inserts axes of length 1 (axes of the result)";
+  let arguments = (ins ANE_Any:$x, DenseI64ArrayAttr:$axes);
+  let results = (outs ANE_Any:$y);
+  let evidence = ANE_Candidate;
+}
+def ANE_SqueezeOp : ANE_TensorOp<"squeeze"> {
+  let summary = "Drops axes of length 1";
+  let arguments = (ins ANE_Any:$x, OptionalAttr<DenseI64ArrayAttr>:$axes);
+  let results = (outs ANE_Any:$y);
+  let evidence = ANE_Candidate;
+}
+def ANE_Flatten2dOp : ANE_TensorOp<"flatten2d"> {
+  let summary = "Two axes: the product before `axis` and the product from it";
+  let arguments = (ins ANE_Any:$x, DefaultValuedAttr<I64Attr, "1">:$axis);
+  let results = (outs ANE_Any:$y);
+  let evidence = ANE_Candidate;
+}
+def ANE_ConcatOp : ANE_TensorOp<"concat"> {
+  let summary = "Joins tensors along an axis";
+  let arguments = (ins Variadic<ANE_Any>:$values, I64Attr:$axis, ANE_False:$interleave);
+  let results = (outs ANE_Any:$y);
+}
+def ANE_StackOp : ANE_TensorOp<"stack"> {
+  let summary = "Joins tensors along a new axis";
+  let arguments = (ins Variadic<ANE_Any>:$values, I64Attr:$axis);
+  let results = (outs ANE_Any:$y);
+  let evidence = ANE_Candidate;
+}
+def ANE_SplitOp : ANE_TensorOp<"split"> {
+  let summary = "Cuts along an axis into equal parts or `split_sizes`";
+  let arguments = (ins ANE_Any:$x, I64Attr:$axis, OptionalAttr<I64Attr>:$num_splits, OptionalAttr<DenseI64ArrayAttr>:$split_sizes);
+  let results = (outs Variadic<ANE_Any>:$y);
+  let evidence = ANE_Candidate;
+}
+def ANE_SliceByIndexOp : ANE_TensorOp<"slice_by_index"> {
+  let summary = "NumPy's basic slicing";
+  let description = [{
+    x[begin:end:stride] per axis; a set begin_mask or end_mask bit means "from the start" or "to the end"; a set
+    squeeze_mask bit takes x[begin] and drops the axis.
+  }];
+  let arguments = (ins ANE_Any:$x, DenseI64ArrayAttr:$begin, DenseI64ArrayAttr:$end, OptionalAttr<DenseI64ArrayAttr>:$stride,
+      OptionalAttr<DenseBoolArrayAttr>:$begin_mask, OptionalAttr<DenseBoolArrayAttr>:$end_mask, OptionalAttr<DenseBoolArrayAttr>:$squeeze_mask);
+  let results = (outs ANE_Any:$y);
+}
+def ANE_SliceBySizeOp : ANE_TensorOp<"slice_by_size"> {
+  let summary = "The box of `size` at `begin`; size -1 runs to the end";
+  let arguments = (ins ANE_Any:$x, DenseI64ArrayAttr:$begin, DenseI64ArrayAttr:$size);
+  let results = (outs ANE_Any:$y);
+}
+def ANE_PadOp : ANE_TensorOp<"pad"> {
+  let summary = "Pads the last pad.size()/2 axes, begin and end in turn";
+  let arguments = (ins ANE_Any:$x, DenseI64ArrayAttr:$pad, DefaultValuedAttr<StrAttr, "\"constant\"">:$mode, ANE_F32Default0:$constant_val);
+  let results = (outs ANE_Any:$y);
+  let ownLegality = 1;
+}
+def ANE_TileOp : ANE_TensorOp<"tile"> {
+  let summary = "Repeats each axis reps[i] times";
+  let arguments = (ins ANE_Any:$x, DenseI64ArrayAttr:$reps);
+  let results = (outs ANE_Any:$y);
+  let evidence = ANE_Decomposed<"L21", "tile disturbs later evaluations on one chip; concat is used">;
+}
+def ANE_ReverseOp : ANE_Unary<"reverse", ANE_Any, (ins OptionalAttr<DenseI64ArrayAttr>:$axes)> { let evidence = ANE_Candidate; }
+def ANE_ReverseSequenceOp : ANE_Unary<"reverse_sequence", ANE_Any, (ins ANE_Int:$lengths, DefaultValuedAttr<I64Attr, "0">:$seq_axis,
+    DefaultValuedAttr<I64Attr, "0">:$batch_axis)> {
+  let evidence = ANE_HostOnly<"L05", "no evidence that reverse_sequence compiles">;
+}
+class ANE_Blocks<string mnemonic, dag param, ANE_Evidence known> : ANE_TensorOp<mnemonic> {
+  let arguments = !con((ins ANE_Any:$x), param);
+  let results = (outs ANE_Any:$y);
+  let evidence = known;
+}
+def ANE_DepthToSpaceOp : ANE_Blocks<"depth_to_space", (ins I64Attr:$block_size), ANE_Candidate>;
+def ANE_SpaceToDepthOp : ANE_Blocks<"space_to_depth", (ins I64Attr:$block_size), ANE_Candidate>;
+def ANE_PixelShuffleOp : ANE_Blocks<"pixel_shuffle", (ins I64Attr:$upscale_factor),
+    ANE_HostOnly<"L27", "the engine knows DCR order only">>;
+def ANE_PixelUnshuffleOp : ANE_Blocks<"pixel_unshuffle", (ins I64Attr:$downscale_factor),
+    ANE_HostOnly<"L27", "the engine knows DCR order only">> {
+  let milOpset = 16;
+  let milUnsigned = ["downscale_factor"];
+}
+def ANE_BandPartOp : ANE_Unary<"band_part", ANE_Any, (ins DefaultValuedAttr<I64Attr, "-1">:$lower, DefaultValuedAttr<I64Attr, "-1">:$upper)> {
+  let evidence = ANE_HostOnly<"L05", "no evidence that band_part compiles">;
+}
+def ANE_SlidingWindowsOp : ANE_TensorOp<"sliding_windows"> {
+  let summary = "Inserts an axis of length `size` after `axis`: the windows along it";
+  let arguments = (ins ANE_Any:$x, I64Attr:$axis, I64Attr:$size, DefaultValuedAttr<I64Attr, "1">:$stride);
+  let results = (outs ANE_Any:$y);
+  let evidence = ANE_HostOnly<"L05", "no evidence that sliding_windows compiles">;
+}
+
+class ANE_Resample<string mnemonic, dag params> : ANE_TensorOp<mnemonic> {
+  let arguments = !con((ins ANE_Float:$x), params);
+  let results = (outs ANE_Float:$y);
+  let evidence = ANE_Candidate;
+  let ownLegality = 1;
+}
+def ANE_UpsampleNearestNeighborOp : ANE_Resample<"upsample_nearest_neighbor",
+    (ins DefaultValuedAttr<I64Attr, "1">:$scale_factor_height, DefaultValuedAttr<I64Attr, "1">:$scale_factor_width)>;
+def ANE_ResizeNearestNeighborOp : ANE_Resample<"resize_nearest_neighbor", (ins I64Attr:$target_size_height, I64Attr:$target_size_width)>;
+def ANE_ResizeBilinearOp : ANE_Resample<"resize_bilinear", (ins I64Attr:$target_size_height, I64Attr:$target_size_width,
+    DefaultValuedAttr<StrAttr, "\"DEFAULT\"">:$sampling_mode)>;

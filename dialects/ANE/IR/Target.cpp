@@ -1,0 +1,45 @@
+//===- Target.cpp - engine generations -------------------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/ANE/IR/Target.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/Support/ErrorHandling.h"
+
+using namespace mlir::ane;
+
+#include "dialects/ANE/IR/Targets.inc"
+
+llvm::ArrayRef<Target> mlir::ane::getTargets() { return kTargets; }
+
+const Target *mlir::ane::lookupTarget(llvm::StringRef name) {
+  for (const Target &target : kTargets)
+    if (target.name == name || llvm::is_contained(target.chips, name))
+      return &target;
+  return nullptr;
+}
+
+const Target &mlir::ane::getDefaultTarget() { return *lookupTarget("h16"); }
+
+const Rule *mlir::ane::lookupRule(llvm::StringRef id) {
+  for (const Rule &rule : kRules)
+    if (rule.id == id)
+      return &rule;
+  return nullptr;
+}
+
+const Limit *Target::limit(llvm::StringRef id) const {
+  for (const Limit &limit : limits)
+    if (limit.id == id)
+      return &limit;
+  return nullptr;
+}
+
+double Target::cost(llvm::StringRef name) const {
+  for (const CostParameter &parameter : costs)
+    if (parameter.name == name)
+      return parameter.value;
+  llvm_unreachable("every target record carries every cost parameter");
+}

@@ -1,0 +1,80 @@
+//===- Target.h - engine generations, limits and rules ---------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+// Generated from dialects/ANE/Targets. A pass asks a Target for a limit by its identifier; the identifiers, values,
+// grades and sources are those of the records.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ANEMLIR_DIALECTS_ANE_IR_TARGET_H
+#define ANEMLIR_DIALECTS_ANE_IR_TARGET_H
+
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/SmallVector.h"
+#include "llvm/ADT/StringRef.h"
+#include <cstdint>
+#include <string>
+
+namespace mlir::ane {
+
+struct Limit {
+  llvm::StringLiteral id;
+  int64_t value;
+  /// Evidence grade, 'A' (best) to 'D'.
+  char grade;
+  llvm::StringLiteral source;
+};
+
+struct Rule {
+  llvm::StringLiteral id;
+  llvm::StringLiteral text;
+  char grade;
+  llvm::StringLiteral source;
+};
+
+struct CostParameter {
+  llvm::StringLiteral name;
+  double value;
+  llvm::StringLiteral unit;
+  llvm::StringLiteral source;
+};
+
+struct Target {
+  /// "h13" … "h18".
+  llvm::StringLiteral name;
+  llvm::StringLiteral summary;
+  /// Chip names that select this target: "m4".
+  llvm::ArrayRef<llvm::StringLiteral> chips;
+  /// Generation index: 2 is M1, 5 is M4.
+  int family;
+  /// MIL text in the spelling that macOS 13 understands.
+  bool verboseDialect;
+  llvm::ArrayRef<Limit> limits;
+  llvm::ArrayRef<CostParameter> costs;
+
+  /// The limit with this identifier, or null when nothing is known.
+  const Limit *limit(llvm::StringRef id) const;
+  /// A cost parameter by name; every target has all of them.
+  double cost(llvm::StringRef name) const;
+};
+
+llvm::ArrayRef<Target> getTargets();
+/// By target or chip name ("h16", "m4"); null when unknown.
+const Target *lookupTarget(llvm::StringRef name);
+/// h16, the first target.
+const Target &getDefaultTarget();
+/// Rule text by identifier; null when the identifier names a limit.
+const Rule *lookupRule(llvm::StringRef id);
+
+/// One broken rule: what the user is told about an op that cannot run on the engine.
+struct Violation {
+  std::string rule;
+  /// "operand 'x' has rank 6, the limit is 5".
+  std::string reason;
+};
+using ViolationList = llvm::SmallVector<Violation, 2>;
+
+} // namespace mlir::ane
+
+#endif // ANEMLIR_DIALECTS_ANE_IR_TARGET_H

@@ -1,0 +1,51 @@
+//===- ANETarget.td - what a generation of the engine can say --------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+// Facts are records with a source and an evidence grade (A: two or more independent measurements or shipped code;
+// B: one measurement with a check; C: one report; D: static tables or inference). Passes ask the target; they never
+// compare chip names. Identifiers are those of the engine notes ("S1", "L40"). Source codes are theirs too.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ANE_TARGET_TD
+#define ANE_TARGET_TD
+
+/// A structural limit: the largest legal value of the quantity that `id` names.
+class ANE_Limit<string id_, int value_, string grade_, string source_> {
+  string id = id_;
+  int value = value_;
+  string grade = grade_;
+  string source = source_;
+}
+
+/// A rule that is not a number; its text is what the user reads.
+class ANE_Rule<string id_, string text_, string grade_, string source_> {
+  string id = id_;
+  string text = text_;
+  string grade = grade_;
+  string source = source_;
+}
+
+/// A parameter of the cost model, with its unit.
+class ANE_CostParameter<string name_, string value_, string unit_, string source_> {
+  string parameter = name_;
+  string value = value_;
+  string unit = unit_;
+  string source = source_;
+}
+
+class ANE_Target<string name_, string summary_, list<string> chips_, int family_> {
+  string target = name_;
+  string summary = summary_;
+  /// Chip names that select this target on the command line.
+  list<string> chips = chips_;
+  /// Generation index; 5 is M4.
+  int family = family_;
+  /// Spelling of MIL text: "modern" needs macOS 15, "verbose" runs from macOS 13 on (conflict in §1.2: safe choice).
+  string dialect = "modern";
+  list<ANE_Limit> limits = [];
+  list<ANE_CostParameter> costs = [];
+}
+
+#endif // ANE_TARGET_TD

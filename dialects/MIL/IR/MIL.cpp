@@ -1,0 +1,68 @@
+//===- MIL.cpp - the mil dialect -------------------------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "dialects/MIL/IR/MIL.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace mlir::mil;
+
+#include "dialects/MIL/IR/MILDialect.cpp.inc"
+#define GET_TYPEDEF_CLASSES
+#include "dialects/MIL/IR/MILTypes.cpp.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialects/MIL/IR/MILAttrs.cpp.inc"
+#define GET_OP_CLASSES
+#include "dialects/MIL/IR/MILOps.cpp.inc"
+
+void MILDialect::initialize() {
+  addOperations<
+#define GET_OP_LIST
+#include "dialects/MIL/IR/MILOps.cpp.inc"
+      >();
+  addTypes<
+#define GET_TYPEDEF_LIST
+#include "dialects/MIL/IR/MILTypes.cpp.inc"
+      >();
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "dialects/MIL/IR/MILAttrs.cpp.inc"
+      >();
+}
+
+LogicalResult OpOp::verify() {
+  if (getNames().size() != getNumResults())
+    return emitOpError() << "expects one name per result, but got " << getNames().size() << " names for " << getNumResults() << " results";
+  for (Attribute arg : getArgs()) {
+    auto named = dyn_cast<NamedAttr>(arg);
+    if (!named)
+      return emitOpError() << "expects 'args' to hold #mil.named, but got " << arg;
+    bool inRange = true;
+    named.getValue().walk([&](RefAttr ref) { inRange &= ref.getIndex() >= 0 && ref.getIndex() < getNumOperands(); });
+    if (!inRange)
+      return emitOpError() << "expects argument '" << named.getName().getValue() << "' to name one of " << getNumOperands() << " operands";
+  }
+  return success();
+}
+
+LiteralAttr mlir::mil::getConstant(Value value) {
+  auto op = value.getDefiningOp<OpOp>();
+  if (!op || op.getType() != "const")
+    return {};
+  for (Attribute attr : op.getMilAttributes())
+    if (auto named = dyn_cast<NamedAttr>(attr); named && named.getName() == "val")
+      return dyn_cast<LiteralAttr>(named.getValue());
+  return {};
+}
+
+Attribute mlir::mil::getArgument(OpOp op, StringRef name) {
+  for (Attribute arg : op.getArgs())
+    if (auto named = cast<NamedAttr>(arg); named.getName() == name)
+      return named.getValue();
+  return {};
+}

@@ -1,0 +1,35 @@
+//===- MIL.h - the mil dialect ---------------------------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ANEMLIR_DIALECTS_MIL_IR_MIL_H
+#define ANEMLIR_DIALECTS_MIL_IR_MIL_H
+
+#include "mlir/Bytecode/BytecodeOpInterface.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/BuiltinTypes.h"
+#include "mlir/IR/Dialect.h"
+#include "mlir/IR/OpDefinition.h"
+#include "mlir/IR/OpImplementation.h"
+#include "mlir/IR/SymbolTable.h"
+#include "mlir/Interfaces/ControlFlowInterfaces.h"
+#include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "dialects/MIL/IR/MILDialect.h.inc"
+#define GET_TYPEDEF_CLASSES
+#include "dialects/MIL/IR/MILTypes.h.inc"
+#define GET_ATTRDEF_CLASSES
+#include "dialects/MIL/IR/MILAttrs.h.inc"
+#define GET_OP_CLASSES
+#include "dialects/MIL/IR/MILOps.h.inc"
+
+namespace mlir::mil {
+/// The value of a const operation, or null when `value` is something else.
+LiteralAttr getConstant(Value value);
+/// The value of argument `name` of `op` as an attribute (#mil.ref, array, #mil.literal), or null.
+Attribute getArgument(OpOp op, StringRef name);
+} // namespace mlir::mil
+
+#endif // ANEMLIR_DIALECTS_MIL_IR_MIL_H

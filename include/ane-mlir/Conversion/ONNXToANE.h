@@ -1,0 +1,29 @@
+//===- ONNXToANE.h - opsets end here ---------------------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ANEMLIR_CONVERSION_ONNXTOANE_H
+#define ANEMLIR_CONVERSION_ONNXTOANE_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/StringMap.h"
+
+namespace mlir::ane {
+
+struct ONNXToANEOptions {
+  /// Symbol -> extent, for every symbolic dimension of that name.
+  llvm::StringMap<int64_t> dims;
+  /// Input name -> full shape.
+  llvm::StringMap<llvm::SmallVector<int64_t>> inputShapes;
+};
+
+/// Replaces the module's onnx.graph by a func.func @main of ane ops. Arguments and results carry `ane.name` (the
+/// model's) and `ane.dtype` (the type the user sees: int64, fp64, … have no carrier in MIL). Every unbound dimension
+/// and every unsupported node is reported before failing.
+LogicalResult convertONNXToANE(ModuleOp module, const ONNXToANEOptions &options);
+
+} // namespace mlir::ane
+
+#endif // ANEMLIR_CONVERSION_ONNXTOANE_H

@@ -1,0 +1,67 @@
+//===- Tensor.h - concrete tensors -----------------------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+// The interpreter holds every float type as float and every integer type as int64_t, already rounded or wrapped to
+// the declared dtype, so that each op has two loops instead of twenty. Tensors are immutable once built and shared.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ANEMLIR_INTERPRETER_TENSOR_H
+#define ANEMLIR_INTERPRETER_TENSOR_H
+
+#include "ane-mlir/Support/DType.h"
+#include "mlir/IR/BuiltinAttributes.h"
+#include "llvm/ADT/SmallVector.h"
+#include <memory>
+
+namespace mlir::ane {
+
+class Tensor {
+public:
+  Tensor() = default;
+  /// A zero-filled tensor.
+  Tensor(DType dtype, llvm::ArrayRef<int64_t> shape);
+  /// A view of fp32 data that `owner` keeps alive.
+  static Tensor view(llvm::ArrayRef<int64_t> shape, const float *data, std::shared_ptr<const void> owner);
+  /// Decodes a constant. Aligned fp32 data is viewed, not copied; the attribute's context must outlive the tensor.
+  static FailureOr<Tensor> fromElements(ElementsAttr elements);
+  static Tensor fromBytes(DType dtype, llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<char> packed);
+
+  explicit operator bool() const { return defined; }
+  DType dtype() const { return type; }
+  llvm::ArrayRef<int64_t> shape() const { return dims; }
+  int64_t rank() const { return dims.size(); }
+  int64_t size() const { return count; }
+  bool isFloat() const { return ane::isFloat(type); }
+
+  llvm::ArrayRef<float> floats() const { return {static_cast<const float *>(data), size_t(count)}; }
+  llvm::ArrayRef<int64_t> ints() const { return {static_cast<const int64_t *>(data), size_t(count)}; }
+  /// Only between construction and sharing.
+  llvm::MutableArrayRef<float> mutableFloats() { return {static_cast<float *>(const_cast<void *>(data)), size_t(count)}; }
+  llvm::MutableArrayRef<int64_t> mutableInts() { return {static_cast<int64_t *>(const_cast<void *>(data)), size_t(count)}; }
+
+  /// The same data under another shape of the same size, or another dtype of the same storage.
+  Tensor reshaped(llvm::ArrayRef<int64_t> shape) const;
+  Tensor retyped(DType dtype) const;
+
+  /// Packed little-endian bytes, as in a weight file.
+  std::vector<char> toBytes(bool saturate = false) const;
+  /// A dense (small) constant of the builtin type.
+  DenseElementsAttr toElements(MLIRContext *context) const;
+
+private:
+  DType type = DType::Float32;
+  bool defined = false;
+  llvm::SmallVector<int64_t, 6> dims;
+  int64_t count = 0;
+  const void *data = nullptr;
+  std::shared_ptr<const void> owner;
+};
+
+/// Row-major strides in elements.
+llvm::SmallVector<int64_t, 6> rowMajorStrides(llvm::ArrayRef<int64_t> shape);
+
+} // namespace mlir::ane
+
+#endif // ANEMLIR_INTERPRETER_TENSOR_H

@@ -1,0 +1,47 @@
+//===- MappedFile.h - read-only files shared by constants ------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+// A model's tensors are views of the mapped file; the mapping lives as long as the last of them.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ANEMLIR_SUPPORT_MAPPEDFILE_H
+#define ANEMLIR_SUPPORT_MAPPEDFILE_H
+
+#include "mlir/IR/BuiltinAttributes.h"
+#include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
+#include <memory>
+
+namespace mlir::ane {
+
+class MappedFile {
+public:
+  /// Maps `path`; an empty file is an empty mapping.
+  static llvm::Expected<std::shared_ptr<const MappedFile>> open(llvm::StringRef path);
+  ~MappedFile();
+  MappedFile(const MappedFile &) = delete;
+  MappedFile &operator=(const MappedFile &) = delete;
+
+  llvm::ArrayRef<char> data() const { return bytes; }
+  llvm::StringRef path() const { return name; }
+
+private:
+  MappedFile() = default;
+  llvm::ArrayRef<char> bytes;
+  std::string name;
+  struct Impl;
+  std::unique_ptr<Impl> impl;
+};
+
+/// A constant over `data`, which `owner` keeps alive; nothing is copied. `key` names the resource in printed IR.
+DenseResourceElementsAttr makeResourceConstant(RankedTensorType type, llvm::StringRef key, llvm::ArrayRef<char> data,
+                                               std::shared_ptr<const void> owner);
+/// A constant over bytes that it owns.
+DenseResourceElementsAttr makeResourceConstant(RankedTensorType type, llvm::StringRef key, std::vector<char> data);
+
+} // namespace mlir::ane
+
+#endif // ANEMLIR_SUPPORT_MAPPEDFILE_H

@@ -1,0 +1,99 @@
+//===- GraphBuilder.cpp - building ane ops that may be refused -------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ane-mlir/Conversion/GraphBuilder.h"
+#include "mlir/IR/Verifier.h"
+#include "llvm/ADT/ScopeExit.h"
+
+using namespace mlir;
+using namespace mlir::ane;
+
+/// Constants up to this many elements are folded while building; larger ones stay weight trees (design invariant 3).
+static constexpr int64_t kFoldElements = 1024;
+
+Value GraphBuilder::scalar(Location loc, double value, Type element) {
+  auto type = RankedTensorType::get({}, element);
+  if (auto floatType = dyn_cast<FloatType>(element))
+    return constant(loc, DenseElementsAttr::get(type, ArrayRef<Attribute>{FloatAttr::get(floatType, value)}));
+  if (element.isInteger(1))
+    return constant(loc, DenseElementsAttr::get(type, ArrayRef<bool>{value != 0}));
+  unsigned width = element.getIntOrFloatBitWidth();
+  return constant(loc, DenseElementsAttr::get(type, ArrayRef<APInt>{APInt(64, uint64_t(int64_t(value)), true).trunc(width)}));
+}
+
+Value GraphBuilder::ints(Location loc, ArrayRef<int64_t> values) {
+  return constant(loc, DenseElementsAttr::get(RankedTensorType::get({(int64_t)values.size()}, builder.getI64Type()), values));
+}
+
+SmallVector<Value> GraphBuilder::create(StringRef opName, Location loc, ArrayRef<Value> operands, ArrayRef<NamedAttribute> attributes,
+                                        unsigned results) {
+  MLIRContext *context = builder.getContext();
+  RegisteredOperationName name = *RegisteredOperationName::lookup(opName, context);
+  OperationState state(loc, opName);
+  NamedAttrList list(attributes);
+  SmallVector<int32_t> segments;
+  for (Value operand : operands) {
+    segments.push_back(operand ? 1 : 0);
+    if (operand)
+      state.operands.push_back(operand);
+  }
+  if (name.hasTrait<OpTrait::AttrSizedOperandSegments>()) {
+    // Trailing optional operands may be left out of the list.
+    unsigned expected = 0;
+    for (const ArgInfo &arg : lookupOpInfo(opName)->args)
+      expected += arg.isOperand();
+    segments.resize(expected, 0);
+    list.set("operandSegmentSizes", builder.getDenseI32ArrayAttr(segments));
+  }
+  DictionaryAttr dictionary = list.getDictionary(context);
+  auto *inference = name.getInterface<InferTypeOpInterface>();
+  auto storage = std::make_unique<char[]>(std::max(1, name.getOpPropertyByteSize()));
+  OpaqueProperties properties(storage.get());
+  name.initOpProperties(properties, nullptr);
+  llvm::scope_exit destroy([&] { name.destroyOpProperties(properties); });
+  auto emit = [&] { return emitError(loc) << "'" << opName << "' op "; };
+  if (failed(name.setOpPropertiesFromAttribute(name, properties, dictionary, emit)))
+    return {};
+  name.populateDefaultProperties(properties);
+  SmallVector<Type> types;
+  if (failed(inference->inferReturnTypes(context, loc, state.operands, dictionary, properties, {}, types)))
+    return {};
+  state.addTypes(types);
+  state.propertiesAttr = dictionary;
+  Operation *op = builder.create(state);
+  op->getName().populateDefaultProperties(op->getPropertiesStorage());
+  if (failed(verify(op, /*verifyRecursively=*/false))) {
+    op->erase();
+    return {};
+  }
+  // Fold when every operand is a constant and operands and results are small.
+  auto small = [](Type type) {
+    auto tensor = cast<RankedTensorType>(type);
+    return tensor.hasStaticShape() && tensor.getNumElements() <= kFoldElements;
+  };
+  bool foldable = !state.operands.empty() && llvm::all_of(types, small);
+  int64_t elements = 0;
+  for (Value operand : state.operands) {
+    foldable = foldable && operand.getDefiningOp<ConstantOp>() && small(operand.getType());
+    if (foldable)
+      elements += cast<RankedTensorType>(operand.getType()).getNumElements();
+  }
+  if (foldable && elements <= kFoldElements) {
+    SmallVector<Value> folded;
+    for (Value result : op->getResults()) {
+      FailureOr<Tensor> value = evaluator.evaluate(result);
+      if (failed(value)) {
+        op->erase();
+        return {};
+      }
+      folded.push_back(constant(loc, *value));
+    }
+    evaluator.clear(); // keys may be reused after the erase
+    op->erase();
+    return folded;
+  }
+  return SmallVector<Value>(op->getResults());
+}

@@ -1,0 +1,148 @@
+//===- Lowering.h - shared by the handlers of each family ------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+// A handler sees one node and emits ane ops through the NodeContext. Failure is sticky: once a creation has failed,
+// later ones return null without another message, so a handler reads like straight-line algebra and only checks a
+// value before it looks inside.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ANEMLIR_LIB_CONVERSION_ONNXTOANE_LOWERING_H
+#define ANEMLIR_LIB_CONVERSION_ONNXTOANE_LOWERING_H
+
+#include "ane-mlir/Conversion/GraphBuilder.h"
+#include "dialects/ONNX/IR/ONNX.h"
+
+namespace mlir::ane {
+
+class Lowering;
+
+class NodeContext {
+public:
+  NodeContext(Lowering &lowering, GraphBuilder &graph, onnxir::NodeOp node, SmallVector<Value> inputs)
+      : lowering(lowering), graph(graph), node(node), loc(node.getLoc()), inputs(std::move(inputs)), outputs(node.getNumResults()) {}
+
+  Lowering &lowering;
+  GraphBuilder &graph;
+  mutable onnxir::NodeOp node;
+  Location loc;
+
+  int64_t version() const { return node.getVersion(); }
+  StringRef opType() const { return node.getOpType(); }
+  unsigned numInputs() const { return inputs.size(); }
+  /// Null when absent.
+  Value input(unsigned i) const { return i < inputs.size() ? inputs[i] : Value(); }
+  unsigned numOutputs() const { return outputs.size(); }
+  bool isUsed(unsigned output) const { return output < node.getNumResults() && !node.getResult(output).use_empty(); }
+  /// Sets an output; a null value after a sticky failure is fine.
+  LogicalResult set(unsigned i, Value value) {
+    if (i < outputs.size())
+      outputs[i] = value;
+    return success(value && !hasFailed);
+  }
+  /// The same where the handler goes on; the failure is sticky.
+  void put(unsigned i, Value value) {
+    if (i < outputs.size())
+      outputs[i] = value;
+  }
+  Value output(unsigned i) const { return outputs[i]; }
+
+  // Attributes.
+  Attribute attribute(StringRef name) const { return node.getOnnxAttributes().get(name); }
+  int64_t getInt(StringRef name, int64_t fallback) const;
+  double getFloat(StringRef name, double fallback) const;
+  std::string getString(StringRef name, StringRef fallback) const;
+  std::optional<SmallVector<int64_t>> getInts(StringRef name) const;
+  /// Attribute `name`, or the constant input `index` (how newer opsets pass it); nullopt when neither is there.
+  FailureOr<std::optional<SmallVector<int64_t>>> getIntsOrInput(StringRef name, unsigned index);
+
+  // Types.
+  RankedTensorType type(Value value) const { return cast<RankedTensorType>(value.getType()); }
+  ArrayRef<int64_t> shape(Value value) const { return type(value).getShape(); }
+  int64_t rank(Value value) const { return type(value).getRank(); }
+  Type element(Value value) const { return type(value).getElementType(); }
+  bool isFloat(Value value) const { return isa<FloatType>(element(value)); }
+  /// `axis` in [0, rank).
+  FailureOr<int64_t> axis(int64_t axis, int64_t rank);
+
+  // Creation.
+  template <typename Op>
+  Value create(ArrayRef<Value> operands, ArrayRef<NamedAttribute> attributes = {}) {
+    SmallVector<Value> results = createMany<Op>(operands, attributes);
+    return results.empty() ? Value() : results[0];
+  }
+  template <typename Op>
+  SmallVector<Value> createMany(ArrayRef<Value> operands, ArrayRef<NamedAttribute> attributes = {}) {
+    return createNamed(Op::getOperationName(), operands, attributes);
+  }
+  SmallVector<Value> createNamed(StringRef name, ArrayRef<Value> operands, ArrayRef<NamedAttribute> attributes);
+
+  Value scalar(double value, Type element) { return graph.scalar(loc, value, element); }
+  Value scalarLike(double value, Value like) { return like ? scalar(value, element(like)) : Value(); }
+  Value castTo(Value value, Type element);
+  Value reshape(Value value, ArrayRef<int64_t> shape);
+  Value transpose(Value value, ArrayRef<int64_t> perm);
+  Value concat(ArrayRef<Value> values, int64_t axis);
+  Value broadcastTo(Value value, ArrayRef<int64_t> shape);
+  Value slice(Value value, int64_t axis, int64_t begin, int64_t end);
+  Value add(Value a, Value b) { return create<AddOp>({a, b}); }
+  Value sub(Value a, Value b) { return create<SubOp>({a, b}); }
+  Value mul(Value a, Value b) { return create<MulOp>({a, b}); }
+  Value div(Value a, Value b) { return create<RealDivOp>({a, b}); }
+
+  // Constants.
+  /// Compile-time integers behind `value`; failure (with a message naming `what`) when it depends on an input.
+  FailureOr<SmallVector<int64_t>> constantInts(Value value, StringRef what);
+  FailureOr<Tensor> constantTensor(Value value, StringRef what);
+  /// The same without a message.
+  std::optional<Tensor> tryConstant(Value value);
+
+  /// A diagnostic at the node: "Op: …". Marks the node as failed.
+  InFlightDiagnostic error();
+  bool failed() const { return hasFailed; }
+
+private:
+  SmallVector<Value> inputs;
+  SmallVector<Value> outputs;
+  bool hasFailed = false;
+};
+
+using Handler = LogicalResult (*)(NodeContext &);
+
+/// (domain, op) -> (since-version, handler), newest first.
+class HandlerTable {
+public:
+  void add(StringRef op, int since, Handler handler, StringRef domain = "") { table[(domain + "\n" + op).str()].push_back({since, handler}); }
+  /// The newest handler not above `version`, or null.
+  Handler lookup(StringRef domain, StringRef op, int64_t version) const;
+
+private:
+  llvm::StringMap<SmallVector<std::pair<int, Handler>, 1>> table;
+};
+
+// One function per family file.
+void addMathHandlers(HandlerTable &table);
+void addConvHandlers(HandlerTable &table);
+void addNormHandlers(HandlerTable &table);
+void addReduceHandlers(HandlerTable &table);
+void addShapeHandlers(HandlerTable &table);
+void addIndexHandlers(HandlerTable &table);
+void addRecurrentHandlers(HandlerTable &table);
+void addQuantHandlers(HandlerTable &table);
+void addControlHandlers(HandlerTable &table);
+
+/// Translates a block of onnx ops in the scope of an outer one; used by If. Results are those of its yield.
+FailureOr<SmallVector<Value>> lowerRegion(NodeContext &c, Region &region, ArrayRef<Value> arguments);
+
+/// Convolution with the parameters of an ONNX window op (kernel, strides, pads, auto_pad, dilations).
+struct ONNXWindow {
+  SmallVector<int64_t> kernel, strides, dilations;
+  /// Begin and end of each axis in turn (MIL's order).
+  SmallVector<int64_t> pads;
+};
+FailureOr<ONNXWindow> readWindow(NodeContext &c, ArrayRef<int64_t> spatialInput, std::optional<ArrayRef<int64_t>> kernelFromWeight);
+
+} // namespace mlir::ane
+
+#endif // ANEMLIR_LIB_CONVERSION_ONNXTOANE_LOWERING_H

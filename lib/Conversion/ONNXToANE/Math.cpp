@@ -1,0 +1,315 @@
+//===- Math.cpp - element-wise operators -----------------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+// Operators that are one ane op are rows of the record table (imports); these are the others.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Lowering.h"
+#include <cmath>
+
+using namespace mlir;
+using namespace mlir::ane;
+
+using C = NodeContext;
+
+static Value one(C &c, Value like) { return c.scalarLike(1, like); }
+
+/// A balanced chain of a binary op over all inputs.
+template <typename Op>
+static Value chain(C &c) {
+  SmallVector<Value> level;
+  for (unsigned i = 0; i < c.numInputs(); ++i)
+    level.push_back(c.input(i));
+  while (level.size() > 1) {
+    SmallVector<Value> next;
+    for (size_t i = 0; i + 1 < level.size(); i += 2)
+      next.push_back(c.create<Op>({level[i], level[i + 1]}));
+    if (level.size() % 2)
+      next.push_back(level.back());
+    level = std::move(next);
+  }
+  return level.empty() ? Value() : level[0];
+}
+
+static LogicalResult lowerDiv(C &c) {
+  Value a = c.input(0), b = c.input(1);
+  if (c.isFloat(a))
+    return c.set(0, c.div(a, b));
+  // Integer division truncates toward zero; MIL has floor_div.
+  auto type = cast<IntegerType>(c.element(a));
+  if (type.isUnsigned())
+    return c.set(0, c.create<FloorDivOp>({a, b}));
+  Value quotient = c.create<FloorDivOp>({c.create<AbsOp>({a}), c.create<AbsOp>({b})});
+  return c.set(0, c.mul(quotient, c.mul(c.create<SignOp>({a}), c.create<SignOp>({b}))));
+}
+
+static LogicalResult lowerMod(C &c) {
+  Value a = c.input(0), b = c.input(1);
+  if (c.getInt("fmod", 0) == 0)
+    return c.set(0, c.create<ModOp>({a, b}));
+  // fmod has the sign of the dividend: sign(a) * mod(|a|, |b|).
+  return c.set(0, c.mul(c.create<SignOp>({a}), c.create<ModOp>({c.create<AbsOp>({a}), c.create<AbsOp>({b})})));
+}
+
+static LogicalResult lowerPow(C &c) {
+  Value x = c.input(0), y = c.input(1);
+  if (std::optional<Tensor> exponent = c.tryConstant(y); exponent && exponent->size() == 1 && c.isFloat(x) && c.rank(y) <= c.rank(x)) {
+    double e = exponent->isFloat() ? exponent->floats()[0] : double(exponent->ints()[0]);
+    if (e == 1)
+      return c.set(0, x);
+    if (e == 2)
+      return c.set(0, c.mul(x, x)); // `square` is fragile on the engine (L04)
+    if (e == 3)
+      return c.set(0, c.mul(c.mul(x, x), x));
+    if (e == 0.5)
+      return c.set(0, c.create<SqrtOp>({x}));
+    if (e == -1)
+      return c.set(0, c.div(one(c, x), x));
+  }
+  if (c.isFloat(x) || !c.isFloat(y))
+    return c.set(0, c.create<PowOp>({x, c.castTo(y, c.element(x))}));
+  // Integer base, float exponent: the result has the base's type.
+  Value power = c.create<PowOp>({c.castTo(x, c.element(y)), y});
+  return c.set(0, c.castTo(power, c.element(x)));
+}
+
+static LogicalResult lowerClip(C &c) {
+  Value x = c.input(0), low = c.input(1), high = c.input(2);
+  if (c.attribute("min"))
+    low = c.scalarLike(c.getFloat("min", 0), x);
+  if (c.attribute("max"))
+    high = c.scalarLike(c.getFloat("max", 0), x);
+  auto lowConst = c.tryConstant(low), highConst = c.tryConstant(high);
+  if (c.isFloat(x) && lowConst && highConst) {
+    float alpha = lowConst->floats()[0], beta = highConst->floats()[0];
+    if (alpha == 0 && beta == 6)
+      return c.set(0, c.create<Relu6Op>({x}));
+    if (alpha < beta && std::isfinite(alpha) && std::isfinite(beta))
+      return c.set(0, c.create<ClipOp>({x}, {c.graph.real("alpha", alpha), c.graph.real("beta", beta)}));
+  }
+  if (low && c.isFloat(x) && lowConst && lowConst->floats()[0] == 0 && !high)
+    return c.set(0, c.create<ReluOp>({x}));
+  if (low)
+    x = c.create<MaximumOp>({x, low});
+  if (high)
+    x = c.create<MinimumOp>({x, high});
+  return c.set(0, x);
+}
+
+static LogicalResult lowerEqual(C &c) {
+  Value a = c.input(0), b = c.input(1);
+  if (c.element(a).isInteger(1))
+    return c.set(0, c.create<LogicalNotOp>({c.create<LogicalXorOp>({a, b})}));
+  return c.set(0, c.create<EqualOp>({a, b}));
+}
+
+static LogicalResult lowerCast(C &c) {
+  Type element;
+  if (c.opType() == "CastLike") {
+    element = c.element(c.input(1));
+  } else {
+    std::optional<DType> to = lookupDTypeByOnnxCode(c.getInt("to", 0));
+    if (!to)
+      return c.error() << "expects 'to' to be a number type, but got " << c.getInt("to", 0);
+    element = toMLIRType(*to, c.node.getContext());
+  }
+  if (getInfo(*toDType(element)).bits < 8 || isa<Float8E4M3FNType, Float8E5M2Type, Float8E4M3FNUZType, Float8E5M2FNUZType>(element))
+    return c.error() << "to " << getInfo(*toDType(element)).name << " is not supported: MIL has no such run-time type";
+  if (element.isBF16()) // computed as fp32, with the rounding that the user asked for on constants only
+    element = Float32Type::get(c.node.getContext());
+  if (element.isF64())
+    element = Float32Type::get(c.node.getContext());
+  return c.set(0, c.castTo(c.input(0), element));
+}
+
+static LogicalResult lowerWhere(C &c) { return c.set(0, c.create<SelectOp>({c.input(0), c.input(1), c.input(2)})); }
+
+/// Functions of one float input, as algebra.
+template <Value (*fn)(C &, Value)>
+static LogicalResult unary(C &c) {
+  return c.set(0, fn(c, c.input(0)));
+}
+static Value negate(C &c, Value x) { return c.mul(x, c.scalarLike(-1, x)); }
+static Value identity(C &, Value x) { return x; }
+static Value selu(C &c, Value x) {
+  double alpha = c.getFloat("alpha", 1.67326319217681884765625), gamma = c.getFloat("gamma", 1.05070102214813232421875);
+  return c.mul(c.create<EluOp>({x}, {c.graph.real("alpha", alpha)}), c.scalarLike(gamma, x));
+}
+static Value celu(C &c, Value x) {
+  double alpha = c.getFloat("alpha", 1);
+  return c.mul(c.create<EluOp>({c.mul(x, c.scalarLike(1 / alpha, x))}, {c.graph.real("alpha", 1)}), c.scalarLike(alpha, x));
+}
+static Value mish(C &c, Value x) { return c.mul(x, c.create<TanhOp>({c.create<SoftplusOp>({x})})); }
+static Value hardSwish(C &c, Value x) {
+  Value gate = c.create<Relu6Op>({c.add(x, c.scalarLike(3, x))});
+  return c.mul(x, c.mul(gate, c.scalarLike(1.0 / 6, x)));
+}
+static Value swish(C &c, Value x) {
+  double alpha = c.getFloat("alpha", 1);
+  if (alpha == 1)
+    return c.create<SiluOp>({x});
+  return c.mul(x, c.create<SigmoidOp>({c.mul(x, c.scalarLike(alpha, x))}));
+}
+static Value gelu(C &c, Value x) {
+  return c.create<GeluOp>({x}, {c.graph.text("mode", c.getString("approximate", "none") == "tanh" ? "TANH_APPROXIMATION" : "EXACT")});
+}
+static Value fastGelu(C &c, Value x) {
+  if (c.input(1))
+    x = c.add(x, c.input(1));
+  return c.create<GeluOp>({x}, {c.graph.text("mode", "TANH_APPROXIMATION")});
+}
+static Value biasGelu(C &c, Value x) { return c.create<GeluOp>({c.add(x, c.input(1))}, {c.graph.text("mode", "EXACT")}); }
+static Value quickGelu(C &c, Value x) {
+  return c.mul(x, c.create<SigmoidOp>({c.mul(x, c.scalarLike(c.getFloat("alpha", 1.702), x))}));
+}
+static Value thresholdedRelu(C &c, Value x) {
+  // ONNX keeps x > alpha, MIL x >= alpha.
+  Value above = c.create<GreaterOp>({x, c.scalarLike(c.getFloat("alpha", 1), x)});
+  return c.create<SelectOp>({above, x, c.scalarLike(0, x)});
+}
+static Value shrink(C &c, Value x) {
+  double lambda = c.getFloat("lambd", 0.5), bias = c.getFloat("bias", 0);
+  Value low = c.create<LessOp>({x, c.scalarLike(-lambda, x)}), high = c.create<GreaterOp>({x, c.scalarLike(lambda, x)});
+  Value lower = c.create<SelectOp>({low, c.add(x, c.scalarLike(bias, x)), c.scalarLike(0, x)});
+  return c.create<SelectOp>({high, c.sub(x, c.scalarLike(bias, x)), lower});
+}
+static Value acosh(C &c, Value x) {
+  Value root = c.mul(c.create<SqrtOp>({c.sub(x, one(c, x))}), c.create<SqrtOp>({c.add(x, one(c, x))}));
+  return c.create<LogOp>({c.add(x, root)});
+}
+static Value asinh(C &c, Value x) {
+  Value magnitude = c.create<AbsOp>({x}), root = c.create<SqrtOp>({c.add(c.mul(x, x), one(c, x))});
+  return c.mul(c.create<SignOp>({x}), c.create<LogOp>({c.add(magnitude, root)}));
+}
+static Value isNaN(C &c, Value x) { return c.create<NotEqualOp>({x, x}); }
+static Value isInf(C &c, Value x) {
+  bool positive = c.getInt("detect_positive", 1), negative = c.getInt("detect_negative", 1);
+  if (positive && negative)
+    return c.create<EqualOp>({c.create<AbsOp>({x}), c.scalarLike(INFINITY, x)});
+  if (!positive && !negative)
+    return c.create<NotEqualOp>({c.scalarLike(0, x), c.broadcastTo(c.scalarLike(0, x), c.shape(x))});
+  return c.create<EqualOp>({x, c.scalarLike(positive ? INFINITY : -INFINITY, x)});
+}
+static Value bitwiseNot(C &c, Value x) {
+  auto type = cast<IntegerType>(c.element(x));
+  double top = type.isUnsigned() ? std::ldexp(1.0, type.getWidth()) - 1 : -1;
+  return c.sub(c.scalarLike(top, x), x);
+}
+
+static LogicalResult lowerPRelu(C &c) {
+  Value x = c.input(0), slope = c.input(1);
+  if (!c.isFloat(x))
+    return c.set(0, c.create<SelectOp>({c.create<LessOp>({x, c.scalarLike(0, x)}), c.mul(x, slope), x}));
+  // [C,1,…] or [1,C,1,…]: one slope per channel is MIL's own prelu, which wants rank 4 for distinct slopes.
+  ArrayRef<int64_t> shape = c.shape(slope);
+  int64_t channels = c.rank(x) > 1 ? c.shape(x)[1] : -1;
+  int64_t axis = (int64_t)shape.size() - (c.rank(x) - 1);
+  bool perChannel = c.rank(x) == 4 && axis >= 0 && c.tryConstant(slope).has_value();
+  for (int64_t i = 0; perChannel && i < (int64_t)shape.size(); ++i)
+    perChannel = shape[i] == (i == axis ? channels : 1);
+  if (perChannel)
+    return c.set(0, c.create<PreluOp>({x, c.reshape(slope, {channels})}));
+  Value positive = c.create<ReluOp>({x}), negative = c.create<ReluOp>({negate(c, x)});
+  return c.set(0, c.sub(positive, c.mul(slope, negative)));
+}
+
+static LogicalResult lowerSum(C &c) { return c.set(0, chain<AddOp>(c)); }
+static LogicalResult lowerMax(C &c) { return c.set(0, chain<MaximumOp>(c)); }
+static LogicalResult lowerMin(C &c) { return c.set(0, chain<MinimumOp>(c)); }
+static LogicalResult lowerMean(C &c) {
+  Value sum = chain<AddOp>(c);
+  return c.set(0, c.mul(sum, c.scalarLike(1.0 / c.numInputs(), sum)));
+}
+
+static LogicalResult lowerDropout(C &c) {
+  if (std::optional<Tensor> training = c.tryConstant(c.input(2)); c.input(2) && (!training || training->ints()[0]))
+    if (std::optional<Tensor> ratio = c.tryConstant(c.input(1)); !ratio || ratio->size() != 1 || ratio->floats()[0] != 0)
+      return c.error() << "in training mode is not supported; export the model for inference";
+  if (c.isUsed(1))
+    c.put(1, c.broadcastTo(c.scalar(1, IntegerType::get(c.node.getContext(), 1)), c.shape(c.input(0))));
+  return c.set(0, c.input(0));
+}
+
+static LogicalResult lowerBitShift(C &c) {
+  auto type = c.element(c.input(0));
+  Value power = c.create<PowOp>({c.scalar(2, type), c.input(1)});
+  return c.set(0, c.getString("direction", "") == "LEFT" ? c.mul(c.input(0), power) : c.create<FloorDivOp>({c.input(0), power}));
+}
+
+/// 2-D semantics of opsets below 13: everything from `axis` on is one row.
+static LogicalResult lowerSoftmax(C &c) {
+  Value x = c.input(0);
+  bool old = c.version() < 13;
+  FailureOr<int64_t> axis = c.axis(c.getInt("axis", old ? 1 : -1), std::max<int64_t>(c.rank(x), 1));
+  if (failed(axis))
+    return failure();
+  SmallVector<int64_t> shape(c.shape(x));
+  int64_t along = *axis;
+  if (old && *axis != c.rank(x) - 1) {
+    int64_t rows = 1, columns = 1;
+    for (auto [i, dim] : llvm::enumerate(shape))
+      ((int64_t)i < *axis ? rows : columns) *= dim;
+    x = c.reshape(x, {rows, columns});
+    along = 1;
+  }
+  if (!x)
+    return failure();
+  Value y;
+  if (c.opType() == "Softmax") {
+    y = c.create<SoftmaxOp>({x}, {c.graph.attr("axis", along)});
+  } else if (c.opType() == "LogSoftmax") {
+    // x - max - log(sum(exp(x - max))): log(softmax) would give -inf in fp16.
+    NamedAttribute axes = c.graph.attr("axes", ArrayRef<int64_t>{along}), keep = c.graph.flag("keep_dims", true);
+    Value shifted = c.sub(x, c.create<ReduceMaxOp>({x}, {axes, keep}));
+    y = c.sub(shifted, c.create<LogOp>({c.create<ReduceSumOp>({c.create<ExpOp>({shifted})}, {axes, keep})}));
+  } else { // Hardmax: one at the first maximum
+    SmallVector<int64_t> last(c.shape(x));
+    Value index = c.create<ReduceArgmaxOp>({x}, {c.graph.attr("axis", along), c.graph.flag("keep_dims", false)});
+    Type element = c.element(x);
+    y = c.create<OneHotOp>({index, c.scalar(1, element), c.scalar(0, element)},
+                           {c.graph.attr("one_hot_vector_size", last[along]), c.graph.attr("axis", along)});
+  }
+  return c.set(0, y ? c.reshape(y, shape) : y);
+}
+
+void mlir::ane::addMathHandlers(HandlerTable &t) {
+  t.add("Div", 7, lowerDiv);
+  t.add("Mod", 10, lowerMod);
+  t.add("Pow", 7, lowerPow);
+  t.add("Clip", 6, lowerClip);
+  t.add("Equal", 7, lowerEqual);
+  t.add("Cast", 6, lowerCast);
+  t.add("CastLike", 15, lowerCast);
+  t.add("Where", 9, lowerWhere);
+  t.add("Neg", 6, unary<negate>);
+  t.add("Identity", 1, unary<identity>);
+  t.add("Selu", 6, unary<selu>);
+  t.add("Celu", 12, unary<celu>);
+  t.add("Mish", 18, unary<mish>);
+  t.add("HardSwish", 14, unary<hardSwish>);
+  t.add("Swish", 24, unary<swish>);
+  t.add("Gelu", 20, unary<gelu>);
+  t.add("Gelu", 1, unary<gelu>, "com.microsoft");
+  t.add("FastGelu", 1, unary<fastGelu>, "com.microsoft");
+  t.add("BiasGelu", 1, unary<biasGelu>, "com.microsoft");
+  t.add("QuickGelu", 1, unary<quickGelu>, "com.microsoft");
+  t.add("ThresholdedRelu", 10, unary<thresholdedRelu>);
+  t.add("Shrink", 9, unary<shrink>);
+  t.add("Acosh", 9, unary<acosh>);
+  t.add("Asinh", 9, unary<asinh>);
+  t.add("IsNaN", 9, unary<isNaN>);
+  t.add("IsInf", 10, unary<isInf>);
+  t.add("BitwiseNot", 18, unary<bitwiseNot>);
+  t.add("PRelu", 7, lowerPRelu);
+  t.add("Sum", 6, lowerSum);
+  t.add("Max", 6, lowerMax);
+  t.add("Min", 6, lowerMin);
+  t.add("Mean", 6, lowerMean);
+  t.add("Dropout", 7, lowerDropout);
+  t.add("BitShift", 11, lowerBitShift);
+  t.add("Softmax", 1, lowerSoftmax);
+  t.add("LogSoftmax", 1, lowerSoftmax);
+  t.add("Hardmax", 1, lowerSoftmax);
+}

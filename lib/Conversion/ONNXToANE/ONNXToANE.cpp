@@ -1,0 +1,448 @@
+//===- ONNXToANE.cpp - walking the graph -----------------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ane-mlir/Conversion/ONNXToANE.h"
+#include "Lowering.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/MapVector.h"
+
+using namespace mlir;
+using namespace mlir::ane;
+
+Handler HandlerTable::lookup(StringRef domain, StringRef op, int64_t version) const {
+  auto it = table.find((domain + "\n" + op).str());
+  if (it == table.end())
+    return nullptr;
+  std::pair<int, Handler> best{-1, nullptr};
+  for (auto &entry : it->second)
+    if (entry.first <= version && entry.first > best.first)
+      best = entry;
+  return best.second;
+}
+
+static const HandlerTable &getHandlers() {
+  static const HandlerTable table = [] {
+    HandlerTable t;
+    addMathHandlers(t);
+    addConvHandlers(t);
+    addNormHandlers(t);
+    addReduceHandlers(t);
+    addShapeHandlers(t);
+    addIndexHandlers(t);
+    addRecurrentHandlers(t);
+    addQuantHandlers(t);
+    addControlHandlers(t);
+    return t;
+  }();
+  return table;
+}
+
+/// The import row of the record table for a node, or null.
+static const ImportRow *lookupRow(StringRef domain, StringRef op, int64_t version) {
+  const ImportRow *best = nullptr;
+  for (const ImportRow &row : getImportRows())
+    if (row.domain == domain && row.onnxOp == op && row.since <= version && (!best || row.since > best->since))
+      best = &row;
+  return best;
+}
+
+namespace mlir::ane {
+/// State of one conversion.
+class Lowering {
+public:
+  Lowering(ModuleOp module, const ONNXToANEOptions &options) : module(module), options(options), graph(module.getContext()) {}
+  LogicalResult run();
+  /// Translates the ops of a block; values of enclosing blocks are found in `values`.
+  LogicalResult lowerBlock(Block &block, SmallVectorImpl<Value> &results);
+
+  llvm::DenseMap<Value, Value> values;
+  GraphBuilder graph;
+
+private:
+  FailureOr<RankedTensorType> bindInput(onnxir::GraphOp graphOp, unsigned index);
+  LogicalResult lowerNode(onnxir::NodeOp node);
+  LogicalResult reportUnsupported();
+
+  ModuleOp module;
+  const ONNXToANEOptions &options;
+  /// "domain.Op@version" -> nodes.
+  llvm::MapVector<std::string, SmallVector<onnxir::NodeOp>, std::map<std::string, unsigned>> unsupported;
+
+public:
+  bool stop = false;
+};
+} // namespace mlir::ane
+
+//===----------------------------------------------------------------------===//
+// NodeContext
+//===----------------------------------------------------------------------===//
+
+int64_t NodeContext::getInt(StringRef name, int64_t fallback) const {
+  auto attr = dyn_cast_or_null<IntegerAttr>(attribute(name));
+  return attr ? attr.getInt() : fallback;
+}
+double NodeContext::getFloat(StringRef name, double fallback) const {
+  auto attr = dyn_cast_or_null<FloatAttr>(attribute(name));
+  return attr ? attr.getValueAsDouble() : fallback;
+}
+std::string NodeContext::getString(StringRef name, StringRef fallback) const {
+  auto attr = dyn_cast_or_null<StringAttr>(attribute(name));
+  return (attr ? attr.getValue() : fallback).str();
+}
+std::optional<SmallVector<int64_t>> NodeContext::getInts(StringRef name) const {
+  if (auto attr = dyn_cast_or_null<DenseI64ArrayAttr>(attribute(name)))
+    return SmallVector<int64_t>(attr.asArrayRef());
+  return std::nullopt;
+}
+FailureOr<std::optional<SmallVector<int64_t>>> NodeContext::getIntsOrInput(StringRef name, unsigned index) {
+  if (auto attr = getInts(name))
+    return attr;
+  if (Value value = input(index)) {
+    FailureOr<SmallVector<int64_t>> ints = constantInts(value, name);
+    if (mlir::failed(ints))
+      return failure();
+    return std::optional(*ints);
+  }
+  return std::optional<SmallVector<int64_t>>();
+}
+
+FailureOr<int64_t> NodeContext::axis(int64_t axis, int64_t rank) {
+  if (axis >= -rank && axis < rank)
+    return axis < 0 ? axis + rank : axis;
+  return error() << "expects an axis in [" << -rank << ", " << rank << "), but got " << axis;
+}
+
+InFlightDiagnostic NodeContext::error() {
+  hasFailed = true;
+  return emitError(loc) << opType() << ": ";
+}
+
+SmallVector<Value> NodeContext::createNamed(StringRef name, ArrayRef<Value> operands, ArrayRef<NamedAttribute> attributes) {
+  if (hasFailed)
+    return {};
+  SmallVector<Value> results = graph.create(name, loc, operands, attributes);
+  if (results.empty())
+    hasFailed = true;
+  return results;
+}
+
+Value NodeContext::castTo(Value value, Type wanted) {
+  if (!value || element(value) == wanted)
+    return value;
+  return create<CastOp>({value}, {graph.attr("dtype", Attribute(TypeAttr::get(wanted)))});
+}
+Value NodeContext::reshape(Value value, ArrayRef<int64_t> wanted) {
+  if (!value || shape(value) == wanted)
+    return value;
+  return create<ReshapeOp>({value}, {graph.attr("shape", wanted)});
+}
+Value NodeContext::transpose(Value value, ArrayRef<int64_t> perm) {
+  bool identity = true;
+  for (auto [i, axis] : llvm::enumerate(perm))
+    identity &= axis == (int64_t)i;
+  return identity ? value : create<TransposeOp>({value}, {graph.attr("perm", perm)});
+}
+Value NodeContext::concat(ArrayRef<Value> values, int64_t axis) {
+  if (values.size() == 1)
+    return values[0];
+  return create<ConcatOp>(values, {graph.attr("axis", axis)});
+}
+Value NodeContext::broadcastTo(Value value, ArrayRef<int64_t> wanted) {
+  if (!value)
+    return {};
+  SmallVector<int64_t> have(shape(value));
+  while (have.size() < wanted.size())
+    have.insert(have.begin(), 1);
+  SmallVector<int64_t> reps;
+  for (auto [h, w] : llvm::zip_equal(have, wanted))
+    reps.push_back(h == w ? 1 : w);
+  value = reshape(value, have);
+  if (llvm::all_of(reps, [](int64_t r) { return r == 1; }))
+    return value;
+  return create<TileOp>({value}, {graph.attr("reps", reps)});
+}
+Value NodeContext::slice(Value value, int64_t axis, int64_t begin, int64_t end) {
+  if (!value)
+    return {};
+  SmallVector<int64_t> begins(rank(value)), sizes(shape(value));
+  begins[axis] = begin;
+  sizes[axis] = end - begin;
+  if (begin == 0 && end == shape(value)[axis])
+    return value;
+  return create<SliceBySizeOp>({value}, {graph.attr("begin", begins), graph.attr("size", sizes)});
+}
+
+std::optional<Tensor> NodeContext::tryConstant(Value value) {
+  if (!value)
+    return std::nullopt;
+  FailureOr<Tensor> tensor = graph.evaluate(value);
+  if (mlir::failed(tensor))
+    return std::nullopt;
+  return *tensor;
+}
+FailureOr<Tensor> NodeContext::constantTensor(Value value, StringRef what) {
+  if (std::optional<Tensor> tensor = tryConstant(value))
+    return *tensor;
+  return error() << "expects '" << what << "' to be known at compile time, but it depends on an input of the model";
+}
+FailureOr<SmallVector<int64_t>> NodeContext::constantInts(Value value, StringRef what) {
+  FailureOr<Tensor> tensor = constantTensor(value, what);
+  if (mlir::failed(tensor))
+    return failure();
+  SmallVector<int64_t> result;
+  if (tensor->isFloat())
+    for (float v : tensor->floats())
+      result.push_back(int64_t(v));
+  else
+    result.assign(tensor->ints().begin(), tensor->ints().end());
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Walk
+//===----------------------------------------------------------------------===//
+
+/// The element type that carries an ONNX type through ane: fp64 and bf16 compute as fp32 (mil-spec.md §9 rule 2).
+static Type carrierOf(Type element) {
+  if (element.isF64() || element.isBF16())
+    return Float32Type::get(element.getContext());
+  return element;
+}
+
+FailureOr<RankedTensorType> Lowering::bindInput(onnxir::GraphOp graphOp, unsigned index) {
+  StringRef name = cast<StringAttr>(graphOp.getInputNames()[index]).getValue();
+  BlockArgument argument = graphOp.getBody().getArgument(index);
+  auto fail = [&] { return emitError(argument.getLoc()) << "input '" << name << "' "; };
+  auto tensor = dyn_cast<TensorType>(argument.getType());
+  if (!tensor || !toDType(tensor.getElementType()))
+    return fail() << "has type " << argument.getType() << "; only tensors of numbers can be inputs";
+  Type element = carrierOf(tensor.getElementType());
+  if (auto it = options.inputShapes.find(name); it != options.inputShapes.end()) {
+    if (auto ranked = dyn_cast<RankedTensorType>(tensor)) {
+      bool fits = ranked.getRank() == (int64_t)it->second.size();
+      for (int64_t i = 0; fits && i < ranked.getRank(); ++i)
+        fits = ranked.isDynamicDim(i) || ranked.getDimSize(i) == it->second[i];
+      if (!fits)
+        return fail() << "has shape " << ranked << ", which --input-shape " << name << "=" << ArrayRef<int64_t>(it->second) << " does not fit";
+    }
+    return RankedTensorType::get(it->second, element);
+  }
+  auto ranked = dyn_cast<RankedTensorType>(tensor);
+  if (!ranked)
+    return fail() << "has no shape; add --input-shape " << name << "=…";
+  SmallVector<int64_t> shape(ranked.getShape());
+  auto symbols = cast<ArrayAttr>(graphOp.getInputDims()[index]);
+  bool bound = true;
+  for (int64_t i = 0; i < ranked.getRank(); ++i) {
+    if (!ranked.isDynamicDim(i))
+      continue;
+    StringRef symbol = cast<StringAttr>(symbols[i]).getValue();
+    if (auto it = options.dims.find(symbol); !symbol.empty() && it != options.dims.end()) {
+      shape[i] = it->second;
+      continue;
+    }
+    bound = false;
+    if (symbol.empty())
+      fail() << "has an unknown dimension " << i << "; add --input-shape " << name << "=…";
+    else
+      fail() << "has the symbolic dimension '" << symbol << "' (axis " << i << "); add --dim " << symbol << "=N";
+  }
+  if (!bound)
+    return failure();
+  return RankedTensorType::get(shape, element);
+}
+
+LogicalResult Lowering::lowerNode(onnxir::NodeOp node) {
+  SmallVector<Value> inputs;
+  bool poisoned = false;
+  for (Value input : node.getInputs()) {
+    if (input.getDefiningOp<onnxir::NoneOp>()) {
+      inputs.push_back({});
+      continue;
+    }
+    Value value = values.lookup(input);
+    poisoned |= !value;
+    inputs.push_back(value);
+  }
+  Handler handler = getHandlers().lookup(node.getDomain(), node.getOpType(), node.getVersion());
+  const ImportRow *row = handler ? nullptr : lookupRow(node.getDomain(), node.getOpType(), node.getVersion());
+  if (!handler && !row) {
+    std::string key = ((node.getDomain().empty() ? "ai.onnx" : node.getDomain()) + "." + node.getOpType() + "@" + Twine(node.getVersion())).str();
+    unsupported[key].push_back(node);
+    return success(); // its users are skipped; all unsupported nodes are listed together
+  }
+  if (poisoned)
+    return success();
+  NodeContext c(*this, graph, node, std::move(inputs));
+  if (handler) {
+    if (failed(handler(c))) {
+      // A handler that failed without a message would fail in silence.
+      if (!c.failed())
+        c.error() << "could not be converted";
+      return failure();
+    }
+  } else {
+    SmallVector<NamedAttribute> attributes;
+    for (const ArgInfo &arg : lookupOpInfo(row->op)->args) {
+      if (arg.isOperand())
+        continue;
+      StringRef onnxName = arg.name;
+      for (StringRef rename : row->renames)
+        if (auto [to, from] = rename.split('='); to == arg.name)
+          onnxName = from;
+      if (Attribute value = c.attribute(onnxName))
+        attributes.push_back(graph.attr(arg.name, value));
+    }
+    SmallVector<Value> operands;
+    for (unsigned i = 0; i < c.numInputs(); ++i)
+      operands.push_back(c.input(i));
+    // Float-only functions of integers (newer opsets allow some) go through fp32, exact below 2^24.
+    Type original;
+    const OpInfo *info = lookupOpInfo(row->op);
+    if (operands.size() == 1 && operands[0] && isa<IntegerType>(c.element(operands[0])) && !c.element(operands[0]).isInteger(1) &&
+        llvm::is_contained({"ane.relu", "ane.ceil", "ane.floor", "ane.round", "ane.sqrt", "ane.erf", "ane.exp"}, info->name)) {
+      original = c.element(operands[0]);
+      operands[0] = c.castTo(operands[0], graph.builder.getF32Type());
+    }
+    SmallVector<Value> results = c.createNamed(row->op, operands, attributes);
+    if (results.empty())
+      return failure();
+    for (auto [i, result] : llvm::enumerate(results))
+      if (failed(c.set(i, original ? c.castTo(result, original) : result)))
+        return failure();
+  }
+  for (auto [i, result] : llvm::enumerate(node.getResults()))
+    if (Value value = c.output(i))
+      values[result] = value;
+    else if (!result.use_empty())
+      return emitError(node.getLoc()) << node.getOpType() << ": output " << i << " is used, but cannot be expressed";
+  return success();
+}
+
+LogicalResult Lowering::lowerBlock(Block &block, SmallVectorImpl<Value> &results) {
+  for (Operation &op : block) {
+    if (auto constant = dyn_cast<onnxir::ConstantOp>(op)) {
+      auto type = dyn_cast<RankedTensorType>(constant.getType());
+      if (!type || !toDType(type.getElementType()))
+        continue; // strings: reported by whoever uses them
+      Value value = graph.constant(op.getLoc(), constant.getValue());
+      Type carrier = carrierOf(type.getElementType());
+      if (carrier != type.getElementType())
+        value = graph.create<CastOp>(op.getLoc(), {value}, {graph.attr("dtype", Attribute(TypeAttr::get(carrier)))});
+      values[constant] = value;
+    } else if (auto node = dyn_cast<onnxir::NodeOp>(op)) {
+      if (failed(lowerNode(node)))
+        return failure();
+    } else if (auto yield = dyn_cast<onnxir::YieldOp>(op)) {
+      for (Value value : yield.getValues())
+        results.push_back(values.lookup(value));
+    }
+  }
+  return success();
+}
+
+FailureOr<SmallVector<Value>> mlir::ane::lowerRegion(NodeContext &c, Region &region, ArrayRef<Value> arguments) {
+  for (auto [argument, value] : llvm::zip(region.getArguments(), arguments))
+    c.lowering.values[argument] = value;
+  SmallVector<Value> results;
+  if (failed(c.lowering.lowerBlock(region.front(), results)))
+    return failure();
+  return results;
+}
+
+LogicalResult Lowering::reportUnsupported() {
+  if (unsupported.empty())
+    return success();
+  InFlightDiagnostic diagnostic = emitError(module.getLoc())
+                                  << unsupported.size() << " unsupported ONNX op" << (unsupported.size() > 1 ? "s" : "") << ":";
+  bool first = true;
+  for (auto &[key, nodes] : unsupported) {
+    auto name = dyn_cast<NameLoc>(nodes.front().getLoc());
+    diagnostic << (first ? " " : ", ") << key << " (" << nodes.size() << " node" << (nodes.size() > 1 ? "s" : "") << ", first \""
+               << (name ? name.getName().getValue() : StringRef("?")) << "\")";
+    first = false;
+  }
+  return diagnostic;
+}
+
+LogicalResult Lowering::run() {
+  auto graphs = module.getOps<onnxir::GraphOp>();
+  if (graphs.empty())
+    return emitError(module.getLoc()) << "expects an onnx.graph";
+  onnxir::GraphOp graphOp = *graphs.begin();
+  // Nodes that no output needs are dropped first: they are neither converted nor held against the model.
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(graphOp.getBody().front())))
+    if (op.use_empty() && !op.hasTrait<OpTrait::IsTerminator>())
+      op.erase();
+  MLIRContext *context = module.getContext();
+  Builder attrs(context);
+  // Inputs.
+  SmallVector<Type> types;
+  SmallVector<DictionaryAttr> argAttrs;
+  bool bound = true;
+  for (auto &entry : options.inputShapes)
+    if (!llvm::any_of(graphOp.getInputNames(), [&](Attribute name) { return cast<StringAttr>(name).getValue() == entry.getKey(); })) {
+      emitError(module.getLoc()) << "--input-shape names '" << entry.getKey() << "', which is no input of the model";
+      bound = false;
+    }
+  for (unsigned i = 0; i < graphOp.getBody().getNumArguments(); ++i) {
+    FailureOr<RankedTensorType> type = bindInput(graphOp, i);
+    bound &= succeeded(type);
+    if (!bound)
+      continue;
+    types.push_back(*type);
+    Type declared = cast<TensorType>(graphOp.getBody().getArgument(i).getType()).getElementType();
+    argAttrs.push_back(attrs.getDictionaryAttr({attrs.getNamedAttr("ane.dtype", attrs.getStringAttr(getInfo(*toDType(declared)).name)),
+                                                attrs.getNamedAttr("ane.name", graphOp.getInputNames()[i])}));
+  }
+  if (!bound)
+    return failure();
+  graph.builder.setInsertionPoint(graphOp);
+  auto function = func::FuncOp::create(graph.builder, module.getLoc(), "main", attrs.getFunctionType(types, {}));
+  Block *entry = function.addEntryBlock();
+  for (auto [i, argument] : llvm::enumerate(graphOp.getBody().getArguments())) {
+    entry->getArgument(i).setLoc(argument.getLoc());
+    values[argument] = entry->getArgument(i);
+  }
+  graph.builder.setInsertionPointToEnd(entry);
+  SmallVector<Value> results;
+  if (failed(lowerBlock(graphOp.getBody().front(), results)) || failed(reportUnsupported()))
+    return failure();
+  SmallVector<std::pair<std::string, Value>> outputs;
+  SmallVector<Attribute> declared;
+  for (auto [name, value, type] : llvm::zip(graphOp.getOutputNames(), results, graphOp.getOutputTypes())) {
+    outputs.push_back({cast<StringAttr>(name).getValue().str(), value});
+    declared.push_back(type);
+  }
+  SmallVector<Value> returned;
+  SmallVector<Type> resultTypes;
+  SmallVector<DictionaryAttr> resultAttrs;
+  for (auto [i, output] : llvm::enumerate(outputs)) {
+    auto &[name, value] = output;
+    if (!value || !isa<RankedTensorType>(value.getType()))
+      return emitError(module.getLoc()) << "output '" << name << "' is no tensor of numbers";
+    returned.push_back(value);
+    resultTypes.push_back(value.getType());
+    Type element = cast<RankedTensorType>(value.getType()).getElementType();
+    if (i < declared.size())
+      if (auto tensor = dyn_cast<TensorType>(cast<TypeAttr>(declared[i]).getValue()); tensor && toDType(tensor.getElementType()))
+        element = tensor.getElementType();
+    resultAttrs.push_back(attrs.getDictionaryAttr({attrs.getNamedAttr("ane.dtype", attrs.getStringAttr(getInfo(*toDType(element)).name)),
+                                                   attrs.getNamedAttr("ane.name", attrs.getStringAttr(name))}));
+  }
+  func::ReturnOp::create(graph.builder, module.getLoc(), returned);
+  function.setType(attrs.getFunctionType(types, resultTypes));
+  function.setAllArgAttrs(argAttrs);
+  function.setAllResultAttrs(resultAttrs);
+  graphOp.erase();
+  return success();
+}
+
+LogicalResult mlir::ane::convertONNXToANE(ModuleOp module, const ONNXToANEOptions &options) {
+  module.getContext()->loadDialect<ANEDialect, func::FuncDialect>();
+  return Lowering(module, options).run();
+}

@@ -1,0 +1,185 @@
+//===- Interpreter.cpp - running blocks of ane ops -------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ane-mlir/Interpreter/Interpreter.h"
+#include "mlir/IR/Threading.h"
+#include <chrono>
+#include <cmath>
+
+using namespace mlir;
+using namespace mlir::ane;
+
+std::optional<Numerics> mlir::ane::lookupNumerics(llvm::StringRef name) {
+  if (name == "fp32")
+    return Numerics::Float32;
+  if (name == "fp16")
+    return Numerics::Float16;
+  return std::nullopt;
+}
+
+Tensor EvalContext::makeResult(Value result, llvm::ArrayRef<int64_t> shape) const {
+  return Tensor(*toDType(cast<RankedTensorType>(result.getType()).getElementType()), shape);
+}
+
+void EvalContext::finish(Tensor &tensor) const {
+  DType dtype = tensor.dtype();
+  if (!tensor.isFloat() || dtype == DType::Float32 || (numerics == Numerics::Float32 && dtype == DType::Float16))
+    return;
+  llvm::MutableArrayRef<float> values = tensor.mutableFloats();
+  parallelFor(values.size(), 1 << 15, [&](int64_t begin, int64_t end) { roundTo(dtype, values.slice(begin, end - begin)); });
+}
+
+float EvalContext::roundParameter(const llvm::APFloat &value, DType dtype) const {
+  float single = value.convertToFloat();
+  return dtype == DType::Float16 && numerics == Numerics::Float16 ? roundTo(DType::Float16, single) : single;
+}
+
+void EvalContext::parallelFor(int64_t count, int64_t grain, llvm::function_ref<void(int64_t, int64_t)> body) const {
+  int64_t tasks = std::min<int64_t>(context->getNumThreads(), (count + grain - 1) / std::max<int64_t>(grain, 1));
+  if (tasks <= 1 || !context->isMultithreadingEnabled())
+    return body(0, count);
+  mlir::parallelFor(context, 0, tasks, [&](size_t task) { body(count * task / tasks, count * (task + 1) / tasks); });
+}
+
+/// Evaluates one op whose operands are in `inputs`.
+static LogicalResult evaluateOne(Operation *op, EvalContext &context, ArrayRef<Tensor> inputs, SmallVectorImpl<Tensor> &outputs) {
+  auto evaluable = dyn_cast<EvaluateOpInterface>(op);
+  if (!evaluable)
+    return op->emitOpError() << "cannot be evaluated by the interpreter";
+  if (failed(evaluable.evaluate(context, inputs, outputs)))
+    return failure();
+  if (outputs.size() != op->getNumResults())
+    return op->emitOpError() << "evaluator returned " << outputs.size() << " results";
+  return success();
+}
+
+FailureOr<Tensor> ConstantEvaluator::evaluate(Value value) {
+  if (Tensor known = cache.lookup(value))
+    return known;
+  // Post-order over an explicit stack: trees can be as deep as the graph is long.
+  SmallVector<Operation *> stack;
+  auto push = [&](Value v) -> LogicalResult {
+    if (cache.count(v))
+      return success();
+    Operation *op = v.getDefiningOp();
+    if (!op || (!isa<ConstantOp>(op) && (!isa<EvaluateOpInterface>(op) || op->getNumOperands() == 0)))
+      return failure();
+    stack.push_back(op);
+    return success();
+  };
+  if (failed(push(value)))
+    return failure();
+  while (!stack.empty()) {
+    Operation *op = stack.back();
+    if (cache.count(op->getResult(0))) {
+      stack.pop_back();
+      continue;
+    }
+    if (auto constant = dyn_cast<ConstantOp>(op)) {
+      FailureOr<Tensor> tensor = Tensor::fromElements(constant.getValue());
+      if (failed(tensor))
+        return constant.emitOpError() << "has a value that cannot be read";
+      cache[constant] = *tensor;
+      stack.pop_back();
+      continue;
+    }
+    size_t depth = stack.size();
+    for (Value operand : op->getOperands())
+      if (failed(push(operand)))
+        return failure();
+    if (stack.size() > depth)
+      continue;
+    SmallVector<Tensor> inputs, outputs;
+    for (Value operand : op->getOperands())
+      inputs.push_back(cache.lookup(operand));
+    if (failed(evaluateOne(op, context, inputs, outputs)))
+      return failure();
+    for (auto [result, tensor] : llvm::zip(op->getResults(), outputs))
+      cache[result] = tensor;
+    stack.pop_back();
+  }
+  return cache.lookup(value);
+}
+
+BlockInterpreter::BlockInterpreter(Block &block, Numerics numerics)
+    : block(block), context(block.getParentOp()->getContext(), numerics) {
+  // The last op that reads a value frees it.
+  llvm::DenseSet<Value> seen;
+  for (Operation &op : llvm::reverse(block))
+    for (Value operand : op.getOperands())
+      if (seen.insert(operand).second)
+        lastUses[&op].push_back(operand);
+}
+
+LogicalResult BlockInterpreter::run(ArrayRef<Tensor> arguments, SmallVectorImpl<Tensor> &results, const Observer &observer) {
+  llvm::DenseMap<Value, Tensor> values;
+  for (auto [argument, tensor] : llvm::zip_equal(block.getArguments(), arguments))
+    values[argument] = tensor;
+  ConstantEvaluator trees(context);
+  auto get = [&](Value value) {
+    auto it = constants.find(value);
+    return it != constants.end() ? it->second : values.lookup(value);
+  };
+  for (Operation &op : block) {
+    if (op.hasTrait<OpTrait::IsTerminator>()) {
+      for (Value operand : op.getOperands())
+        results.push_back(get(operand));
+      return success();
+    }
+    if (op.getNumResults() && constants.count(op.getResult(0)))
+      continue;
+    SmallVector<Tensor> inputs, outputs;
+    bool constant = true;
+    for (Value operand : op.getOperands()) {
+      inputs.push_back(get(operand));
+      constant &= constants.count(operand);
+    }
+    auto start = std::chrono::steady_clock::now();
+    if (auto literal = dyn_cast<ConstantOp>(op)) {
+      FailureOr<Tensor> tensor = trees.evaluate(literal);
+      if (failed(tensor))
+        return failure();
+      outputs.push_back(*tensor);
+    } else if (failed(evaluateOne(&op, context, inputs, outputs))) {
+      return failure();
+    }
+    // Ops over constants alone are weight trees: kept for the next run.
+    constant &= isa<ConstantOp>(op) || op.getNumOperands() > 0;
+    for (auto [result, tensor] : llvm::zip(op.getResults(), outputs))
+      (constant ? constants : values)[result] = tensor;
+    if (observer && !constant)
+      observer(&op, outputs, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+    if (auto it = lastUses.find(&op); it != lastUses.end())
+      for (Value dead : it->second)
+        values.erase(dead);
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// External models
+//===----------------------------------------------------------------------===//
+
+namespace mlir::ane {
+#define GET_EVALUATOR_DECLS
+#include "dialects/ANE/IR/EvaluatorDecls.inc"
+} // namespace mlir::ane
+
+namespace {
+template <typename Op>
+struct EvaluationModel : EvaluateOpInterface::ExternalModel<EvaluationModel<Op>, Op> {
+  LogicalResult evaluate(Operation *op, EvalContext &context, ArrayRef<Tensor> inputs, SmallVectorImpl<Tensor> &outputs) const {
+    return evaluateOp(cast<Op>(op), context, inputs, outputs);
+  }
+};
+} // namespace
+
+void mlir::ane::registerEvaluationModels(DialectRegistry &registry) {
+  registry.addExtension(+[](MLIRContext *context, ANEDialect *) {
+#define EVALUATED_OP(OP) OP::attachInterface<EvaluationModel<OP>>(*context);
+#include "dialects/ANE/IR/EvaluatorDecls.inc"
+  });
+}

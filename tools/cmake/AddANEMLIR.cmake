@@ -1,0 +1,89 @@
+# Build rules shared by every folder: one library per folder, static MLIR, TableGen in small pieces.
+
+# Debian's dnnl-config.cmake asks for OpenCL headers that the CPU engine does not need.
+find_library(DNNL_LIBRARY dnnl REQUIRED)
+find_path(DNNL_INCLUDE_DIR dnnl.hpp REQUIRED)
+find_program(FLATC flatc REQUIRED)
+find_path(PROTOZERO_INCLUDE_DIR protozero/pbf_reader.hpp REQUIRED)
+find_path(XTENSOR_INCLUDE_DIR xtensor/xnpy.hpp REQUIRED)
+find_package(Threads REQUIRED)
+
+set(CMAKE_ARCHIVE_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
+set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
+
+# Both the source and the binary root are include roots; LLVM's headers are not ours to warn about.
+include_directories(${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR})
+include_directories(SYSTEM ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS} ${PROTOZERO_INCLUDE_DIR} ${XTENSOR_INCLUDE_DIR})
+add_compile_options(-fno-rtti -ffunction-sections -fdata-sections -Wall -Wextra -Wno-unused-parameter
+                    -ffile-prefix-map=${PROJECT_SOURCE_DIR}/=)
+add_compile_definitions(ANEMLIR_VERSION="${PROJECT_VERSION}")
+add_link_options(-Wl,--gc-sections)
+if(ANEMLIR_ENABLE_ASSERTIONS)
+  string(REPLACE "-DNDEBUG" "" CMAKE_CXX_FLAGS_RELEASE "${CMAKE_CXX_FLAGS_RELEASE}")
+endif()
+if(ANEMLIR_SANITIZERS)
+  # Debian's LLVM is built without RTTI, so vptr checks cannot link.
+  add_compile_options(-fsanitize=${ANEMLIR_SANITIZERS} -fno-sanitize=vptr,function -fno-sanitize-recover=all -fno-omit-frame-pointer -g1)
+  add_link_options(-fsanitize=${ANEMLIR_SANITIZERS})
+endif()
+
+# Debian's imported MLIR targets name the shared libLLVM in their interface. A tool that loads it starts in
+# 10 ms instead of 2 ms, so the static archives are named instead (see README, "Start-up").
+if(NOT ANEMLIR_SHARED_MLIR)
+  foreach(target ${MLIR_EXPORTED_TARGETS} ${MLIR_ALL_LIBS} MLIRTableGen MLIROptLib MLIRLspServerLib MLIRReduceLib MLIRReduce MLIRTranslateLib)
+    if(TARGET ${target})
+      get_target_property(deps ${target} INTERFACE_LINK_LIBRARIES)
+      if(deps)
+        list(TRANSFORM deps REPLACE "^LLVM$" "LLVMSupport")
+        set_target_properties(${target} PROPERTIES INTERFACE_LINK_LIBRARIES "${deps}")
+      endif()
+    endif()
+  endforeach()
+endif()
+
+# ane_library(NAME [DEPENDS target...] [LINK lib...]): one static library from the .cpp files of the current folder.
+function(ane_library name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LINK" ${ARGN})
+  if(NOT ARG_SOURCES)
+    file(GLOB ARG_SOURCES CONFIGURE_DEPENDS *.cpp)
+  endif()
+  add_library(${name} STATIC ${ARG_SOURCES})
+  target_link_libraries(${name} PUBLIC ${ARG_LINK})
+  if(ARG_DEPENDS)
+    add_dependencies(${name} ${ARG_DEPENDS})
+  endif()
+endfunction()
+
+# ane_tool(NAME [LINK lib...]): an executable in build/bin.
+function(ane_tool name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  if(NOT ARG_SOURCES)
+    set(ARG_SOURCES ${name}.cpp)
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  target_link_libraries(${name} PRIVATE ${ARG_LINK})
+endfunction()
+
+# ane_tablegen(TARGET TOOL file.td  out.inc=-gen-flag[ more flags]...): each output is its own command, so they build in parallel.
+function(ane_tablegen target tool td)
+  set(outs)
+  if(tool STREQUAL "ane-tblgen")
+    set(exe $<TARGET_FILE:ane-tblgen>)
+    set(dep ane-tblgen)
+  else()
+    set(exe ${MLIR_TABLEGEN_EXE})
+    set(dep)
+  endif()
+  foreach(pair ${ARGN})
+    string(REGEX MATCH "^([^=]+)=(.*)$" _ "${pair}")
+    set(out ${CMAKE_CURRENT_BINARY_DIR}/${CMAKE_MATCH_1})
+    separate_arguments(flags UNIX_COMMAND "${CMAKE_MATCH_2}")
+    add_custom_command(OUTPUT ${out}
+      COMMAND ${exe} ${flags} -I ${PROJECT_SOURCE_DIR} -I ${PROJECT_SOURCE_DIR}/include -I ${MLIR_INCLUDE_DIRS} -I ${CMAKE_CURRENT_SOURCE_DIR}
+              ${CMAKE_CURRENT_SOURCE_DIR}/${td} --write-if-changed -o ${out} -d ${out}.d
+      DEPFILE ${out}.d DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${td} ${dep})
+    list(APPEND outs ${out})
+  endforeach()
+  add_custom_target(${target} DEPENDS ${outs})
+endfunction()
