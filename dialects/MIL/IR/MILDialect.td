@@ -67,7 +67,7 @@ def MIL_LiteralAttr : MIL_Attr<"Literal", "literal"> {
   let parameters = (ins "::mlir::Type":$type, "::mlir::Attribute":$value);
   let assemblyFormat = "`<` $type `,` $value `>`";
 }
-def MIL_BlobAttr : MIL_Attr<"Blob", "blob"> {
+def MIL_BlobFileAttr : MIL_Attr<"BlobFile", "blob"> {
   let summary = "BLOBFILE(path, offset): offset is that of the descriptor";
   let parameters = (ins StringRefParameter<"as written">:$path, "uint64_t":$offset);
   let assemblyFormat = "`<` $path `,` $offset `>`";

@@ -54,7 +54,7 @@ namespace mlir::ane {
 /// State of one conversion.
 class Lowering {
 public:
-  Lowering(ModuleOp module, const ONNXToANEOptions &options) : module(module), options(options), graph(module.getContext()) {}
+  Lowering(ModuleOp module, const ONNXToANEOptions &options) : graph(module.getContext()), module(module), options(options) {}
   LogicalResult run();
   /// Translates the ops of a block; values of enclosing blocks are found in `values`.
   LogicalResult lowerBlock(Block &block, SmallVectorImpl<Value> &results);

@@ -94,7 +94,7 @@ private:
   FailureOr<Attribute> value(Type expected, unsigned depth);
   FailureOr<Attribute> tensorValue(RankedTensorType expected);
   FailureOr<LiteralAttr> literal();
-  FailureOr<BlobAttr> blob();
+  FailureOr<BlobFileAttr> blob();
   FailureOr<ArrayAttr> attributes();
   /// An argument value; operands are appended to `operands`.
   FailureOr<Attribute> argument(SmallVectorImpl<Value> &operands, unsigned depth);
@@ -103,6 +103,9 @@ private:
 
   StringRef text;
   const char *cursor;
+  /// Where the line that locationOf found last starts, and its number.
+  const char *lineStart = text.begin();
+  unsigned line = 1;
   StringAttr file;
   MLIRContext *context;
   OpBuilder builder;
@@ -112,8 +115,20 @@ private:
 } // namespace
 
 Location Parser::locationOf(const char *at) {
-  StringRef before(text.begin(), at - text.begin());
-  return FileLineColLoc::get(file, before.count('\n') + 1, at - (before.rfind('\n') == StringRef::npos ? text.begin() : before.begin() + before.rfind('\n') + 1) + 1);
+  // Lines are counted from the last position asked for: statements come in order, and a rescan per statement would
+  // be quadratic.
+  if (at < lineStart) {
+    line = 1;
+    lineStart = text.begin();
+  }
+  while (true) {
+    const char *newline = std::find(lineStart, at, '\n');
+    if (newline == at)
+      break;
+    ++line;
+    lineStart = newline + 1;
+  }
+  return FileLineColLoc::get(file, line, at - lineStart + 1);
 }
 
 void Parser::skipSpace() {
@@ -270,7 +285,7 @@ FailureOr<Type> Parser::type(unsigned depth) {
   return Type(RankedTensorType::get({}, *element));
 }
 
-FailureOr<BlobAttr> Parser::blob() {
+FailureOr<BlobFileAttr> Parser::blob() {
   if (failed(expectWord("BLOBFILE")) || failed(expect('(')) || failed(expectWord("path")) || failed(expect('=')))
     return failure();
   FailureOr<LiteralAttr> path = literal();
@@ -284,7 +299,7 @@ FailureOr<BlobAttr> Parser::blob() {
   auto number = dyn_cast<DenseIntElementsAttr>(offset->getValue());
   if (!text || text.getNumElements() != 1 || !number || number.getNumElements() != 1)
     return error("expects BLOBFILE(path = string, offset = uint64)", at), failure();
-  return BlobAttr::get(context, text.getRawStringData()[0], (*number.value_begin<APInt>()).getZExtValue());
+  return BlobFileAttr::get(context, text.getRawStringData()[0], (*number.value_begin<APInt>()).getZExtValue());
 }
 
 FailureOr<Attribute> Parser::tensorValue(RankedTensorType expected) {
@@ -360,7 +375,7 @@ FailureOr<Attribute> Parser::value(Type expected, unsigned depth) {
   if (depth > kMaxDepth)
     return error("values are nested too deep"), failure();
   if (peekIdentifier() == "BLOBFILE") {
-    FailureOr<BlobAttr> b = blob();
+    FailureOr<BlobFileAttr> b = blob();
     return failed(b) ? FailureOr<Attribute>(failure()) : FailureOr<Attribute>(Attribute(*b));
   }
   if (auto tensor = dyn_cast<RankedTensorType>(expected))

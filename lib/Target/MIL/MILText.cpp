@@ -131,7 +131,7 @@ LogicalResult Printer::printValue(Type type, Attribute value) {
       os << ']';
     return success();
   };
-  if (auto blob = dyn_cast<BlobAttr>(value)) {
+  if (auto blob = dyn_cast<BlobFileAttr>(value)) {
     os << "BLOBFILE(path = " << (verbose ? "tensor<string, []>(" : "string(");
     printString(blob.getPath());
     os << "), offset = " << (verbose ? "tensor<uint64, []>(" : "uint64(") << blob.getOffset() << "))";

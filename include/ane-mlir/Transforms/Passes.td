@@ -1,0 +1,84 @@
+//===- Passes.td - ane to ane ----------------------------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ANEMLIR_TRANSFORMS_PASSES_TD
+#define ANEMLIR_TRANSFORMS_PASSES_TD
+
+include "mlir/Pass/PassBase.td"
+
+def NarrowIntegersPass : Pass<"ane-narrow-integers", "::mlir::ModuleOp"> {
+  let summary = "64-bit integers become 32-bit ones, which is what MIL computes in";
+  let description = [{
+    ONNX indices are int64; MIL has none at run time. Every 64-bit value becomes 32 bits wide; a constant that does
+    not fit is an error at its place. Inputs keep the user's type in `ane.dtype`; the runtime checks them.
+    Test: test/Transforms/narrow-integers.mlir.
+  }];
+  let dependentDialects = ["::mlir::ane::ANEDialect"];
+}
+
+def FoldIntoConvPass : Pass<"ane-fold-into-conv", "::mlir::ModuleOp"> {
+  let summary = "Batch norm, per-channel scale and shift, and zero padding disappear into the convolution before them";
+  let description = [{
+    Weights and biases become weight trees over the originals, evaluated once when the weight file is written.
+    Test: test/Transforms/fold-into-conv.mlir.
+  }];
+  let dependentDialects = ["::mlir::ane::ANEDialect"];
+  let statistics = [Statistic<"numFolded", "num-folded", "Ops folded into a convolution">];
+}
+
+def AssignPrecisionPass : Pass<"ane-assign-precision", "::mlir::ModuleOp"> {
+  let summary = "fp32 values become fp16";
+  let description = [{
+    Everything computed in fp32 is computed in fp16; fp32 constants are cast by the weight writer. Finite constants
+    beyond fp16 saturate. Test: test/Transforms/assign-precision.mlir.
+  }];
+  let dependentDialects = ["::mlir::ane::ANEDialect"];
+}
+
+def LegalizePass : Pass<"ane-legalize", "::mlir::ModuleOp"> {
+  let summary = "Rewrites ops into forms that the target's engine takes";
+  let description = [{
+    gelu, batch_norm, instance_norm, linear and tile are decomposed, one-dimensional convolutions and pools become
+    two-dimensional, biases become additions, squeeze and expand_dims become reshapes (ane-target.md §1.11, §6).
+    Test: test/Transforms/legalize.mlir.
+  }];
+  let dependentDialects = ["::mlir::ane::ANEDialect"];
+}
+
+def PlacePass : Pass<"ane-place", "::mlir::ModuleOp"> {
+  let summary = "Decides for each op whether the engine or the host runs it";
+  let description = [{
+    Sets `ane.placement` to "ane" or "host" and, on host ops, `ane.rule` and `ane.reason`: the rules that the op
+    breaks. Ops over constants alone are weights and get nothing. Test: test/Transforms/place.mlir.
+  }];
+  let dependentDialects = ["::mlir::ane::ANEDialect"];
+  let options = [Option<"mode", "mode", "std::string", "\"auto\"", "auto, ane (an op that must go to the host is an error) or host">];
+}
+
+def FormProgramsPass : Pass<"ane-form-programs", "::mlir::ModuleOp"> {
+  let summary = "Groups placed ops into ane.program ops and leaves calls in @main";
+  let description = [{
+    Engine and host segments alternate; each op goes to the earliest segment of its kind after its operands.
+    Constants are copied into the programs that use them. Test: test/Transforms/form-programs.mlir.
+  }];
+  let dependentDialects = ["::mlir::ane::ANEDialect"];
+}
+
+def PlanIOPass : Pass<"ane-plan-io", "::mlir::ModuleOp"> {
+  let summary = "Gives the arguments and results of engine programs the shape of surfaces";
+  let description = [{
+    fp16, rank 4, innermost dimension a multiple of 32 (L40, L43); every output is made by an arithmetic op (L13, L23).
+    Test: test/Transforms/plan-io.mlir.
+  }];
+  let dependentDialects = ["::mlir::ane::ANEDialect"];
+}
+
+def VerifyTargetPass : Pass<"ane-verify-target", "::mlir::ModuleOp"> {
+  let summary = "Gate: lists every op of an engine program that breaks a rule of the target";
+  let description = [{ Reads only. Test: test/Transforms/verify-target.mlir. }];
+}
+
+#endif // ANEMLIR_TRANSFORMS_PASSES_TD

@@ -1,0 +1,112 @@
+//===- FormPrograms.cpp - segments become programs -------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Placement.h"
+#include "ane-mlir/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
+#include <map>
+
+using namespace mlir;
+using namespace mlir::ane;
+
+namespace mlir::ane {
+#define GEN_PASS_DEF_FORMPROGRAMSPASS
+#include "include/ane-mlir/Transforms/Passes.h.inc"
+} // namespace mlir::ane
+
+namespace {
+struct FormPrograms : ane::impl::FormProgramsPassBase<FormPrograms> {
+  /// Copies the weight tree behind `value` in front of the builder, sharing parts that are there already.
+  static void cloneTree(Value value, OpBuilder &builder, IRMapping &mapping) {
+    SmallVector<Operation *> stack{value.getDefiningOp()};
+    while (!stack.empty()) {
+      Operation *op = stack.back();
+      if (mapping.contains(op->getResult(0))) {
+        stack.pop_back();
+        continue;
+      }
+      size_t depth = stack.size();
+      for (Value operand : op->getOperands())
+        if (!mapping.contains(operand))
+          stack.push_back(operand.getDefiningOp());
+      if (stack.size() == depth) {
+        builder.clone(*op, mapping);
+        stack.pop_back();
+      }
+    }
+  }
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    auto functions = llvm::to_vector(module.getOps<func::FuncOp>());
+    unsigned index = 0;
+    for (func::FuncOp function : functions) {
+      Block &block = function.getBody().front();
+      Operation *terminator = block.getTerminator();
+      // An output that is a constant needs a program that makes it.
+      OpBuilder builder(terminator);
+      llvm::DenseSet<Operation *> trees = findWeightTrees(block);
+      for (OpOperand &operand : terminator->getOpOperands())
+        if (Operation *op = operand.get().getDefiningOp(); op && trees.contains(op)) {
+          auto identity = IdentityOp::create(builder, op->getLoc(), operand.get().getType(), operand.get());
+          identity->setAttr("ane.placement", builder.getStringAttr("host"));
+          operand.set(identity);
+        }
+      auto stages = assignStages(block, trees);
+      std::map<unsigned, SmallVector<Operation *>> segments;
+      for (Operation &op : block.without_terminator())
+        if (auto it = stages.find(&op); it != stages.end())
+          segments[it->second].push_back(&op);
+      for (auto &[stage, ops] : segments) {
+        llvm::SmallPtrSet<Operation *, 32> members(ops.begin(), ops.end());
+        llvm::SetVector<Value> inputs, outputs;
+        for (Operation *op : ops) {
+          for (Value operand : op->getOperands()) {
+            Operation *producer = operand.getDefiningOp();
+            if (!producer || (!members.contains(producer) && !trees.contains(producer)))
+              inputs.insert(operand);
+          }
+          for (Value result : op->getResults())
+            if (llvm::any_of(result.getUsers(), [&](Operation *user) { return !members.contains(user); }))
+              outputs.insert(result);
+        }
+        if (outputs.empty())
+          continue; // dead
+        auto inputTypes = llvm::map_to_vector(inputs, [](Value v) { return v.getType(); });
+        auto outputTypes = llvm::map_to_vector(outputs, [](Value v) { return v.getType(); });
+        OpBuilder atModule(function);
+        std::string name = ("program" + Twine(index++)).str();
+        auto program = ProgramOp::create(atModule, function.getLoc(), atModule.getStringAttr(name),
+                                         TypeAttr::get(atModule.getFunctionType(inputTypes, outputTypes)), atModule.getStringAttr(stage % 2 ? "host" : "ane"),
+                                         ArrayAttr(), ArrayAttr());
+        Block &body = program.getBody().emplaceBlock();
+        IRMapping mapping;
+        for (Value input : inputs)
+          mapping.map(input, body.addArgument(input.getType(), input.getLoc()));
+        OpBuilder inside = OpBuilder::atBlockEnd(&body);
+        for (Operation *op : ops) {
+          for (Value operand : op->getOperands())
+            if (!mapping.contains(operand))
+              cloneTree(operand, inside, mapping);
+          inside.clone(*op, mapping);
+        }
+        ane::ReturnOp::create(inside, function.getLoc(), llvm::map_to_vector(outputs, [&](Value v) { return mapping.lookup(v); }));
+        // The call stands behind the segment's last op: everything it reads comes from earlier segments.
+        builder.setInsertionPoint(terminator);
+        auto call = CallOp::create(builder, function.getLoc(), outputTypes, FlatSymbolRefAttr::get(&getContext(), name), inputs.getArrayRef());
+        for (auto [output, result] : llvm::zip(outputs, call.getOutputs()))
+          Value(output).replaceUsesWithIf(result, [&](OpOperand &use) { return !members.contains(use.getOwner()); });
+      }
+      for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block.without_terminator())))
+        if (!isa<CallOp>(op))
+          op.erase();
+    }
+  }
+};
+} // namespace

@@ -1,0 +1,114 @@
+//===- Place.cpp - engine or host ------------------------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Placement.h"
+#include "ane-mlir/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+
+using namespace mlir;
+using namespace mlir::ane;
+
+namespace mlir::ane {
+#define GEN_PASS_DEF_PLACEPASS
+#include "include/ane-mlir/Transforms/Passes.h.inc"
+} // namespace mlir::ane
+
+llvm::DenseSet<Operation *> mlir::ane::findWeightTrees(Block &block) {
+  llvm::DenseSet<Operation *> trees;
+  for (Operation &op : block)
+    if (isa<ConstantOp>(op) || (op.getNumOperands() && isa<EvaluateOpInterface>(op) &&
+                                llvm::all_of(op.getOperands(), [&](Value v) { return v.getDefiningOp() && trees.contains(v.getDefiningOp()); })))
+      trees.insert(&op);
+  return trees;
+}
+
+llvm::DenseMap<Operation *, unsigned> mlir::ane::assignStages(Block &block, const llvm::DenseSet<Operation *> &trees) {
+  llvm::DenseMap<Operation *, unsigned> stages;
+  for (Operation &op : block.without_terminator()) {
+    if (trees.contains(&op))
+      continue;
+    unsigned stage = isOnEngine(&op) ? 0 : 1;
+    for (Value operand : op.getOperands())
+      if (Operation *producer = operand.getDefiningOp(); producer && !trees.contains(producer)) {
+        unsigned at = stages.lookup(producer);
+        stage = std::max(stage, at % 2 == stage % 2 ? at : at + 1);
+      }
+    stages[&op] = stage;
+  }
+  return stages;
+}
+
+static bool isMovement(Operation *op) {
+  return isa<ReshapeOp, TransposeOp, ConcatOp, SplitOp, SliceByIndexOp, SliceBySizeOp, StackOp, PadOp, CastOp, IdentityOp, ReverseOp, SqueezeOp, ExpandDimsOp>(op);
+}
+
+namespace {
+struct Place : ane::impl::PlacePassBase<Place> {
+  using PlacePassBase::PlacePassBase;
+
+  static void toHost(Operation *op, StringRef rule, StringRef reason) {
+    Builder b(op->getContext());
+    op->setAttr("ane.placement", b.getStringAttr("host"));
+    op->setAttr("ane.rule", b.getStringAttr(rule));
+    op->setAttr("ane.reason", b.getStringAttr(reason));
+  }
+
+  void runOnOperation() override {
+    const Target &target = getTarget(getOperation());
+    if (mode != "auto" && mode != "ane" && mode != "host") {
+      getOperation().emitError() << "ane-place expects mode auto, ane or host, but got '" << mode << "'";
+      return signalPassFailure();
+    }
+    SmallVector<Operation *> misplaced;
+    for (auto function : getOperation().getOps<func::FuncOp>()) {
+      Block &block = function.getBody().front();
+      llvm::DenseSet<Operation *> trees = findWeightTrees(block);
+      // What an output is made of directly must be an op of some program.
+      for (Operation &op : block.without_terminator()) {
+        if (trees.contains(&op))
+          continue;
+        ViolationList violations;
+        if (mode == "host") {
+          toHost(&op, "", "placement is host");
+          continue;
+        }
+        auto legality = dyn_cast<LegalityOpInterface>(op);
+        if (!legality) {
+          toHost(&op, "L05", "is no tensor operation");
+        } else {
+          legality.findViolations(target, violations);
+          if (violations.empty())
+            op.setAttr("ane.placement", StringAttr::get(&getContext(), "ane"));
+          else
+            toHost(&op, violations[0].rule, violations[0].reason);
+        }
+      }
+      // A program of nothing but data movement does not compile (L13) and is not worth a dispatch.
+      for (bool changed = true; changed;) {
+        changed = false;
+        auto stages = assignStages(block, trees);
+        llvm::DenseMap<unsigned, bool> computes;
+        for (auto &[op, stage] : stages)
+          computes[stage] |= stage % 2 == 0 && !isMovement(op);
+        for (Operation &op : block.without_terminator())
+          if (auto it = stages.find(&op); it != stages.end() && it->second % 2 == 0 && !computes.lookup(it->second)) {
+            toHost(&op, "L13", "its program would only move data");
+            changed = true;
+          }
+      }
+      for (Operation &op : block.without_terminator())
+        if (!trees.contains(&op) && !isOnEngine(&op))
+          misplaced.push_back(&op);
+    }
+    if (mode == "ane" && !misplaced.empty()) {
+      for (Operation *op : misplaced)
+        op->emitError() << "'" << op->getName() << "' op is not legal on " << target.name << ": " << op->getAttrOfType<StringAttr>("ane.reason").getValue() << " ("
+                        << op->getAttrOfType<StringAttr>("ane.rule").getValue() << ")";
+      return signalPassFailure();
+    }
+  }
+};
+} // namespace
