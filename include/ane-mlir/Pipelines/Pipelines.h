@@ -1,0 +1,35 @@
+//===- Pipelines.h - the only place that knows the order of passes ---------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ANEMLIR_PIPELINES_PIPELINES_H
+#define ANEMLIR_PIPELINES_PIPELINES_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassOptions.h"
+#include "llvm/ADT/StringSet.h"
+
+namespace mlir::ane {
+
+struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
+  Option<std::string> precision{*this, "precision", llvm::cl::desc("fp16 (default), or fp32 to check semantics"), llvm::cl::init("fp16")};
+  Option<std::string> placement{*this, "placement", llvm::cl::desc("auto (default), ane or host"), llvm::cl::init("auto")};
+  ListOption<std::string> disable{*this, "disable-pass", llvm::cl::desc("passes to leave out, by flag")};
+};
+
+/// ane to optimised ane: integers, folding, precision, clean-up.
+void buildOptimizePipeline(OpPassManager &pm, const PipelineOptions &options);
+/// Optimised ane to programs with surfaces, gate included.
+void buildPlacePipeline(OpPassManager &pm, const PipelineOptions &options);
+/// Registers both as ane-optimize-pipeline and ane-place-pipeline.
+void registerPipelines();
+
+/// True when a pass of this flag exists in a pipeline and may be disabled.
+bool isKnownPass(llvm::StringRef flag);
+
+} // namespace mlir::ane
+
+#endif // ANEMLIR_PIPELINES_PIPELINES_H

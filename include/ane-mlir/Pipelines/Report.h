@@ -1,0 +1,48 @@
+//===- Report.h - what was placed where, and why ---------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ANEMLIR_PIPELINES_REPORT_H
+#define ANEMLIR_PIPELINES_REPORT_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/Support/raw_ostream.h"
+#include <string>
+#include <vector>
+
+namespace mlir::ane {
+
+struct ReportRow {
+  std::string op, node, program, placement, rule, reason, type;
+  double flops = 0, weightBytes = 0, activationBytes = 0;
+  /// Predicted microseconds on the engine; 0 on the host.
+  double predictedMicros = 0;
+};
+
+struct Report {
+  std::string model, target, producer;
+  std::vector<ReportRow> rows;
+  struct Program {
+    std::string name, kind;
+    unsigned ops = 0;
+    double predictedMicros = 0;
+  };
+  std::vector<Program> programs;
+  unsigned engineOps = 0, hostOps = 0;
+  double predictedMicros = 0;
+
+  void writeJSON(llvm::raw_ostream &os) const;
+  /// One self-contained page.
+  void writeHTML(llvm::raw_ostream &os) const;
+  /// A table for the terminal: programs, then host ops with their reasons.
+  void writeText(llvm::raw_ostream &os) const;
+};
+
+/// Collects the report of a placed module.
+Report makeReport(ModuleOp module, llvm::StringRef model);
+
+} // namespace mlir::ane
+
+#endif // ANEMLIR_PIPELINES_REPORT_H

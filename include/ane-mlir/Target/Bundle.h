@@ -1,0 +1,60 @@
+//===- Bundle.h - writing, reading and running .anepkg ---------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ANEMLIR_TARGET_BUNDLE_H
+#define ANEMLIR_TARGET_BUNDLE_H
+
+#include "ane-mlir/Interpreter/Interpreter.h"
+#include "dialects/ANE/IR/ANE.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+
+namespace mlir::ane {
+
+struct BundleOptions {
+  /// Spelling of the MIL text; by default the target's.
+  std::optional<bool> verbose;
+  /// Called before each program is written: (done, total, name).
+  std::function<void(size_t, size_t, StringRef)> progress;
+};
+
+/// Writes the placed module (calls in @main, ane.program ops) as a bundle at `path`: into a temporary folder beside
+/// it, renamed at the end, so that the bundle appears whole or not at all. The same module gives the same bytes.
+LogicalResult writeBundle(ModuleOp module, StringRef path, const BundleOptions &options);
+
+/// Writes @main (not placed) as one MIL text at `path` and its weights beside it in weights/weight.bin.
+LogicalResult writeMILFile(ModuleOp module, StringRef path, const BundleOptions &options);
+
+/// A model input or output as the user sees it.
+struct Port {
+  std::string name;
+  /// The user's dtype, and the one that carries it through the programs.
+  DType dtype, carrier;
+  SmallVector<int64_t> shape;
+};
+
+/// A loaded artifact, ready to run in the interpreter.
+class Executable {
+public:
+  virtual ~Executable() = default;
+  virtual ArrayRef<Port> inputs() const = 0;
+  virtual ArrayRef<Port> outputs() const = 0;
+  /// Runs on tensors of the carrier dtypes.
+  virtual LogicalResult run(ArrayRef<Tensor> arguments, SmallVectorImpl<Tensor> &results, Numerics numerics,
+                            const BlockInterpreter::Observer &observer = {}) = 0;
+};
+
+/// Loads a bundle: texts are parsed and raised, weights mapped, engine programs driven through their surfaces,
+/// padding included.
+FailureOr<std::unique_ptr<Executable>> loadBundle(StringRef path, MLIRContext *context);
+/// Loads a .mil file with its weights in the folder beside it.
+FailureOr<std::unique_ptr<Executable>> loadMILFile(StringRef path, MLIRContext *context);
+/// By what is at `path`.
+FailureOr<std::unique_ptr<Executable>> loadArtifact(StringRef path, MLIRContext *context);
+
+} // namespace mlir::ane
+
+#endif // ANEMLIR_TARGET_BUNDLE_H

@@ -1,0 +1,53 @@
+//===- Pipelines.cpp - the only place that knows the order of passes -------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ane-mlir/Pipelines/Pipelines.h"
+#include "ane-mlir/Transforms/Passes.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace mlir::ane;
+
+/// Passes that the user may leave out; the others are needed for a legal result.
+static constexpr StringLiteral kOptional[] = {"ane-fold-into-conv", "ane-legalize", "canonicalize", "cse"};
+
+bool mlir::ane::isKnownPass(llvm::StringRef flag) { return llvm::is_contained(kOptional, flag); }
+
+/// Constants of exporters are many and small; canonicalisation must not walk large ones, so no constant folding of
+/// weight trees happens here: ane ops have no constant folders (design invariant 3).
+static void addCleanup(OpPassManager &pm, function_ref<bool(StringRef)> enabled) {
+  if (enabled("canonicalize"))
+    pm.addPass(createCanonicalizerPass());
+  if (enabled("cse"))
+    pm.addPass(createCSEPass());
+}
+
+void mlir::ane::buildOptimizePipeline(OpPassManager &pm, const PipelineOptions &options) {
+  auto enabled = [&](StringRef flag) { return !llvm::is_contained(options.disable, flag); };
+  addCleanup(pm, enabled);
+  pm.addPass(createNarrowIntegersPass());
+  if (enabled("ane-fold-into-conv"))
+    pm.addPass(createFoldIntoConvPass());
+  if (options.precision == "fp16") {
+    pm.addPass(createAssignPrecisionPass());
+    if (enabled("ane-legalize"))
+      pm.addPass(createLegalizePass());
+  }
+  addCleanup(pm, enabled);
+}
+
+void mlir::ane::buildPlacePipeline(OpPassManager &pm, const PipelineOptions &options) {
+  pm.addPass(createPlacePass(PlacePassOptions{options.placement}));
+  pm.addPass(createFormProgramsPass());
+  pm.addPass(createPlanIOPass());
+  pm.addPass(createVerifyTargetPass());
+}
+
+void mlir::ane::registerPipelines() {
+  PassPipelineRegistration<PipelineOptions>("ane-optimize-pipeline", "ane to optimised ane, as onnx-to-ane runs it", buildOptimizePipeline);
+  PassPipelineRegistration<PipelineOptions>("ane-place-pipeline", "optimised ane to programs with surfaces", buildPlacePipeline);
+}

@@ -1,0 +1,71 @@
+//===- TensorFiles.cpp - .npy tensors --------------------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "TensorFiles.h"
+#include "llvm/Support/raw_ostream.h"
+#include <fstream>
+#include <xtensor/xnpy.hpp>
+
+using namespace mlir::ane;
+
+llvm::Expected<Tensor> mlir::ane::readNpy(llvm::StringRef path) {
+  std::ifstream stream(path.str(), std::ifstream::binary);
+  if (!stream)
+    return llvm::createStringError("cannot open '" + path + "'");
+  try {
+    // The header tells what the array type must be; xtensor's loader is typed, so it reads the header here and the
+    // data below.
+    unsigned char major, minor;
+    xt::detail::read_magic(stream, &major, &minor);
+    std::string header = major == 1 ? xt::detail::read_header_1_0(stream) : xt::detail::read_header_2_0(stream);
+    bool fortran;
+    std::vector<std::size_t> dims;
+    std::string descr;
+    xt::detail::parse_header(header, descr, &fortran, dims);
+    llvm::StringRef type(descr);
+    char order = type.empty() ? '|' : type.front();
+    if (order == '>')
+      return llvm::createStringError("'" + path + "' is big-endian; save it little-endian");
+    std::optional<DType> dtype = lookupDTypeByNumpy(type.drop_front());
+    if (!dtype)
+      return llvm::createStringError("'" + path + "' has dtype '" + descr + "', which is not supported");
+    llvm::SmallVector<int64_t> shape;
+    uint64_t count = 1;
+    for (size_t dim : dims) {
+      shape.push_back(dim);
+      if (dim > INT32_MAX || (count *= dim) > (uint64_t(1) << 40))
+        return llvm::createStringError("'" + path + "' has a shape beyond any file");
+    }
+    if (fortran && shape.size() > 1)
+      return llvm::createStringError("'" + path + "' is in Fortran order; save it with numpy.ascontiguousarray");
+    std::vector<char> bytes(getByteSize(*dtype, count));
+    stream.read(bytes.data(), bytes.size());
+    if (size_t(stream.gcount()) != bytes.size())
+      return llvm::createStringError("'" + path + "' is truncated");
+    return Tensor::fromBytes(*dtype, shape, bytes);
+  } catch (const std::exception &error) {
+    return llvm::createStringError("'" + path + "' is no .npy file (" + error.what() + ")");
+  }
+}
+
+llvm::Error mlir::ane::writeNpy(llvm::StringRef path, const Tensor &tensor) {
+  std::ofstream stream(path.str(), std::ofstream::binary);
+  llvm::StringRef numpy = getInfo(tensor.dtype()).numpy;
+  if (numpy.empty())
+    return llvm::createStringError("NumPy has no dtype for " + getInfo(tensor.dtype()).name);
+  char order = getInfo(tensor.dtype()).bits == 8 ? '|' : '<';
+  try {
+    xt::detail::write_header(stream, order + numpy.str(), false, std::vector<std::size_t>(tensor.shape().begin(), tensor.shape().end()));
+  } catch (const std::exception &error) {
+    return llvm::createStringError("cannot write '" + path + "': " + error.what());
+  }
+  std::vector<char> bytes = tensor.toBytes();
+  stream.write(bytes.data(), bytes.size());
+  stream.close();
+  if (!stream)
+    return llvm::createStringError("cannot write '" + path + "'");
+  return llvm::Error::success();
+}

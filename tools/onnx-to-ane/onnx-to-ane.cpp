@@ -1,0 +1,218 @@
+//===- onnx-to-ane.cpp - the model converter -------------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ane-mlir/Conversion/ANEToMIL.h"
+#include "ane-mlir/Conversion/ONNXToANE.h"
+#include "ane-mlir/Import/ONNX.h"
+#include "ane-mlir/InitAll.h"
+#include "ane-mlir/Pipelines/Report.h"
+#include "ane-mlir/Support/AtomicPath.h"
+#include "ane-mlir/Support/Diagnostics.h"
+#include "ane-mlir/Target/Bundle.h"
+#include "ane-mlir/Target/MILText.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Support/Timing.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/Path.h"
+
+using namespace mlir;
+using namespace mlir::ane;
+namespace cl = llvm::cl;
+
+static cl::OptionCategory modelOptions("Model"), targetOptions("Target"), outputOptions("Output");
+
+static cl::opt<std::string> input(cl::Positional, cl::desc("MODEL.onnx"), cl::cat(modelOptions));
+static cl::list<std::string> dims("dim", cl::desc("Bind a symbolic dimension: --dim batch=1,sequence=576 or several --dim"), cl::value_desc("NAME=N"), cl::CommaSeparated, cl::cat(modelOptions));
+static cl::list<std::string> inputShapes("input-shape", cl::desc("Set the whole shape of an input"), cl::value_desc("NAME=1,3,224,224"), cl::cat(modelOptions));
+static cl::list<std::string> outputNames("outputs", cl::desc("Cut the model at these values"), cl::value_desc("a,b"), cl::CommaSeparated, cl::cat(modelOptions));
+
+static cl::opt<std::string> targetName("target", cl::desc("h13 … h18, or a chip: m1 … m5 (default h16)"), cl::init("h16"), cl::cat(targetOptions));
+static cl::opt<std::string> precision("precision", cl::desc("fp16 (default); fp32 checks semantics and runs on the host"), cl::init("fp16"), cl::cat(targetOptions));
+static cl::opt<std::string> placement("placement", cl::desc("auto (default), ane or host"), cl::init("auto"), cl::cat(targetOptions));
+static cl::opt<bool> requireANE("require-ane", cl::desc("Fail, listing every node that would not run on the engine, and why"), cl::cat(targetOptions));
+static cl::list<std::string> disabled("disable-pass", cl::desc("Leave out an optional pass, by flag"), cl::value_desc("NAME"), cl::CommaSeparated, cl::cat(targetOptions));
+
+static cl::opt<std::string> output("o", cl::desc("What to write; the extension chooses the form"), cl::value_desc("OUT.anepkg|OUT.mil|OUT.mlir"), cl::cat(outputOptions));
+static cl::opt<std::string> compileTo("compile-to", cl::desc("Stop after onnx, ane, optimized, placed or mil and print that IR"), cl::value_desc("PHASE"), cl::cat(outputOptions));
+static cl::opt<std::string> reportPath("report", cl::desc("Placement, reasons and predicted cost of every op"), cl::value_desc("FILE.json|FILE.html"), cl::cat(outputOptions));
+static cl::opt<std::string> dialect("dialect", cl::desc("Spelling of MIL text: modern or verbose (default: the target's)"), cl::cat(outputOptions));
+static cl::opt<bool> quiet("quiet", cl::desc("No progress and no summary"), cl::cat(outputOptions));
+
+static int usage(const llvm::Twine &message) {
+  llvm::errs() << "onnx-to-ane: " << message << "; see --help\n";
+  return 2;
+}
+
+/// "a=1", "b=2,3" (commas may have been split already).
+static bool parseInts(StringRef text, SmallVectorImpl<int64_t> &values) {
+  SmallVector<StringRef> parts;
+  text.split(parts, ',');
+  for (StringRef part : parts) {
+    int64_t value;
+    if (part.getAsInteger(10, value) || value < 0 || value > INT32_MAX)
+      return false;
+    values.push_back(value);
+  }
+  return true;
+}
+
+static LogicalResult printModule(Operation *op, StringRef path) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  op->print(os);
+  os << '\n';
+  if (path.empty() || path == "-") {
+    llvm::outs() << text;
+    return success();
+  }
+  if (llvm::Error error = writeFileAtomically(path, text))
+    return emitError(op->getLoc()) << llvm::toString(std::move(error));
+  return success();
+}
+
+int main(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  registerPassManagerCLOptions();
+  registerMLIRContextCLOptions();
+  registerDefaultTimingManagerCLOptions();
+  cl::HideUnrelatedOptions({&modelOptions, &targetOptions, &outputOptions});
+  cl::SetVersionPrinter([](llvm::raw_ostream &os) {
+    os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING "\n  targets:";
+    for (const Target &target : getTargets())
+      os << ' ' << target.name << " (" << target.summary << ')';
+    os << '\n';
+  });
+  if (!cl::ParseCommandLineOptions(argc, argv,
+                                   "Converts an ONNX model to MIL programs and weights for Apple's Neural Engine.\n\n"
+                                   "  onnx-to-ane model.onnx -o model.anepkg --target=m4 --report=model.html\n"
+                                   "  ane-run model.anepkg --random-inputs=0\n",
+                                   &llvm::errs()))
+    return 2;
+  if (input.empty())
+    return usage("expects a model");
+  const Target *target = lookupTarget(targetName);
+  if (!target)
+    return usage("unknown target '" + targetName + "'");
+  if (precision != "fp16" && precision != "fp32")
+    return usage("expects --precision to be fp16 or fp32, but got '" + precision + "'");
+  if (placement != "auto" && placement != "ane" && placement != "host")
+    return usage("expects --placement to be auto, ane or host, but got '" + placement + "'");
+  if (!dialect.empty() && dialect != "modern" && dialect != "verbose")
+    return usage("expects --dialect to be modern or verbose, but got '" + dialect + "'");
+  StringRef extension = llvm::sys::path::extension(StringRef(output).rtrim('/'));
+  if (compileTo.empty() && extension != ".anepkg" && extension != ".mil" && extension != ".mlir")
+    return usage(output.empty() ? "expects -o OUT.anepkg, OUT.mil or OUT.mlir" : "does not know how to write '" + output + "'");
+  static constexpr StringLiteral phases[] = {"onnx", "ane", "optimized", "placed", "mil"};
+  if (!compileTo.empty() && !llvm::is_contained(phases, StringRef(compileTo)))
+    return usage("expects --compile-to to be onnx, ane, optimized, placed or mil, but got '" + compileTo + "'");
+  for (StringRef pass : disabled)
+    if (!isKnownPass(pass))
+      return usage("no optional pass is named '" + pass + "'");
+  ONNXToANEOptions options;
+  for (StringRef entry : dims) {
+    auto [name, value] = entry.split('=');
+    SmallVector<int64_t> values;
+    if (name.empty() || !parseInts(value, values) || values.size() != 1)
+      return usage("expects --dim NAME=N, but got '" + entry + "'");
+    options.dims[name] = values[0];
+  }
+  for (StringRef entry : inputShapes) {
+    auto [name, value] = entry.rsplit('=');
+    SmallVector<int64_t> shape;
+    if (name.empty() || (!value.empty() && !parseInts(value, shape)))
+      return usage("expects --input-shape NAME=1,3,224,224, but got '" + entry + "'");
+    options.inputShapes[name] = shape;
+  }
+
+  DialectRegistry registry;
+  registerAllDialects(registry);
+  MLIRContext context(registry);
+  context.loadDialect<ANEDialect, func::FuncDialect>();
+  ToolDiagnostics diagnostics(&context, input);
+  Progress progress(quiet);
+  auto stopAt = [&](StringRef phase) { return compileTo == phase; };
+
+  progress.phase("reading");
+  OwningOpRef<ModuleOp> module = importONNX(input, &context, std::vector<std::string>(outputNames.begin(), outputNames.end()));
+  if (!module)
+    return 1;
+  if (stopAt("onnx"))
+    return failed(printModule(*module, output));
+  progress.phase("converting");
+  if (failed(convertONNXToANE(*module, options)))
+    return 1;
+  (*module)->setAttr("ane.target", TargetAttr::get(&context, target->name));
+  if (stopAt("ane"))
+    return failed(printModule(*module, output));
+
+  PipelineOptions pipeline;
+  pipeline.precision = precision;
+  pipeline.placement = requireANE ? std::string("ane") : placement;
+  for (StringRef pass : disabled)
+    pipeline.disable.push_back(pass.str());
+  auto run = [&](auto build) {
+    PassManager pm(&context);
+    pm.enableVerifier(false);
+    if (failed(applyPassManagerCLOptions(pm)))
+      return failure();
+    applyDefaultTimingPassManagerCLOptions(pm);
+    build(pm, pipeline);
+    return pm.run(*module);
+  };
+  progress.phase("optimising");
+  if (failed(run(buildOptimizePipeline)))
+    return 1;
+  BundleOptions bundle;
+  if (!dialect.empty())
+    bundle.verbose = dialect == "verbose";
+  bundle.progress = [&](size_t done, size_t total, StringRef name) { progress.step(done, total, name); };
+  if (stopAt("optimized") || (compileTo.empty() && extension == ".mlir"))
+    return failed(printModule(*module, output));
+  if (compileTo.empty() && extension == ".mil")
+    return failed(writeMILFile(*module, output, bundle));
+
+  progress.phase("placing");
+  if (failed(run(buildPlacePipeline)))
+    return 1;
+  Report report = makeReport(*module, llvm::sys::path::filename(input));
+  if (!reportPath.empty()) {
+    std::string text;
+    llvm::raw_string_ostream os(text);
+    if (StringRef(reportPath).ends_with(".html"))
+      report.writeHTML(os);
+    else
+      report.writeJSON(os);
+    if (llvm::Error error = writeFileAtomically(reportPath, text)) {
+      llvm::errs() << "onnx-to-ane: error: " << llvm::toString(std::move(error)) << '\n';
+      return 1;
+    }
+  }
+  if (stopAt("placed"))
+    return failed(printModule(*module, output));
+  if (stopAt("mil")) {
+    OwningOpRef<ModuleOp> mil = ModuleOp::create((*module).getLoc());
+    OpBuilder builder = OpBuilder::atBlockEnd(mil->getBody());
+    for (auto program : module->getOps<ProgramOp>()) {
+      auto names = [](StringRef prefix, size_t count) {
+        std::vector<std::string> list;
+        for (size_t i = 0; i < count; ++i)
+          list.push_back((prefix + Twine(i)).str());
+        return list;
+      };
+      if (failed(convertANEToMIL(builder, program, program.getSymName(), bundle.verbose.value_or(target->verboseDialect), "@model_path/weights/weight.bin",
+                                 names("a", program.getArgumentTypes().size()), names("z", program.getResultTypes().size()))))
+        return 1;
+    }
+    return failed(printModule(*mil, output));
+  }
+  progress.phase("writing");
+  if (failed(writeBundle(*module, output, bundle)))
+    return 1;
+  if (!quiet)
+    report.writeText(llvm::outs());
+  return 0;
+}
