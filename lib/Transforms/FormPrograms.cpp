@@ -103,8 +103,8 @@ struct FormPrograms : ane::impl::FormProgramsPassBase<FormPrograms> {
         for (auto [output, result] : llvm::zip(outputs, call.getOutputs()))
           Value(output).replaceUsesWithIf(result, [&](OpOperand &use) { return !members.contains(use.getOwner()); });
       }
-      for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block.without_terminator())))
-        if (!isa<CallOp>(op))
+      for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
+        if (!isa<CallOp>(op) && !op.hasTrait<OpTrait::IsTerminator>())
           op.erase();
     }
   }

@@ -207,15 +207,17 @@ LogicalResult Raiser::raiseOp(mil::OpOp op) {
     attributes.set("operandSegmentSizes", builder.getDenseI32ArrayAttr(segments));
   state.addTypes(op.getResultTypes());
   // Properties are checked before they are set: an absent required parameter is a user's mistake.
-  auto storage = std::make_unique<char[]>(std::max(1, name.getOpPropertyByteSize()));
-  OpaqueProperties properties(storage.get());
-  name.initOpProperties(properties, nullptr);
-  auto emit = [&] { return fail(); };
-  LogicalResult valid = name.setOpPropertiesFromAttribute(name, properties, attributes.getDictionary(builder.getContext()), emit);
-  name.destroyOpProperties(properties);
-  if (failed(valid))
-    return failure();
-  state.propertiesAttr = attributes.getDictionary(builder.getContext());
+  if (int size = name.getOpPropertyByteSize()) {
+    DictionaryAttr dictionary = attributes.getDictionary(builder.getContext());
+    auto storage = std::make_unique<char[]>(size);
+    OpaqueProperties properties(storage.get());
+    name.initOpProperties(properties, nullptr);
+    LogicalResult valid = name.setOpPropertiesFromAttribute(name, properties, dictionary, [&] { return fail(); });
+    name.destroyOpProperties(properties);
+    if (failed(valid))
+      return failure();
+    state.propertiesAttr = dictionary;
+  }
   Operation *raised = builder.create(state);
   if (name.getOpPropertyByteSize())
     raised->getName().populateDefaultProperties(raised->getPropertiesStorage());

@@ -50,21 +50,30 @@ SmallVector<Value> GraphBuilder::create(StringRef opName, Location loc, ArrayRef
   }
   DictionaryAttr dictionary = list.getDictionary(context);
   auto *inference = name.getInterface<InferTypeOpInterface>();
-  auto storage = std::make_unique<char[]>(std::max(1, name.getOpPropertyByteSize()));
-  OpaqueProperties properties(storage.get());
-  name.initOpProperties(properties, nullptr);
-  llvm::scope_exit destroy([&] { name.destroyOpProperties(properties); });
+  bool hasProperties = name.getOpPropertyByteSize() > 0;
+  auto storage = std::make_unique<char[]>(hasProperties ? name.getOpPropertyByteSize() : 1);
+  OpaqueProperties properties(hasProperties ? storage.get() : nullptr);
+  if (hasProperties)
+    name.initOpProperties(properties, nullptr);
+  llvm::scope_exit destroy([&] {
+    if (hasProperties)
+      name.destroyOpProperties(properties);
+  });
   auto emit = [&] { return emitError(loc) << "'" << opName << "' op "; };
-  if (failed(name.setOpPropertiesFromAttribute(name, properties, dictionary, emit)))
-    return {};
-  name.populateDefaultProperties(properties);
+  if (hasProperties) {
+    if (failed(name.setOpPropertiesFromAttribute(name, properties, dictionary, emit)))
+      return {};
+    name.populateDefaultProperties(properties);
+  }
   SmallVector<Type> types;
   if (failed(inference->inferReturnTypes(context, loc, state.operands, dictionary, properties, {}, types)))
     return {};
   state.addTypes(types);
-  state.propertiesAttr = dictionary;
+  if (hasProperties)
+    state.propertiesAttr = dictionary;
   Operation *op = builder.create(state);
-  op->getName().populateDefaultProperties(op->getPropertiesStorage());
+  if (hasProperties)
+    op->getName().populateDefaultProperties(op->getPropertiesStorage());
   if (failed(verify(op, /*verifyRecursively=*/false))) {
     op->erase();
     return {};
