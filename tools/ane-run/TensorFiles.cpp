@@ -53,16 +53,18 @@ llvm::Expected<Tensor> mlir::ane::readNpy(llvm::StringRef path) {
 
 llvm::Error mlir::ane::writeNpy(llvm::StringRef path, const Tensor &tensor) {
   std::ofstream stream(path.str(), std::ofstream::binary);
-  llvm::StringRef numpy = getInfo(tensor.dtype()).numpy;
+  // NumPy has no bf16 or fp8: such values are written as float32, which holds them exactly.
+  Tensor stored = getInfo(tensor.dtype()).numpy.empty() && tensor.isFloat() ? tensor.retyped(DType::Float32) : tensor;
+  llvm::StringRef numpy = getInfo(stored.dtype()).numpy;
   if (numpy.empty())
     return llvm::createStringError("NumPy has no dtype for " + getInfo(tensor.dtype()).name);
-  char order = getInfo(tensor.dtype()).bits == 8 ? '|' : '<';
+  char order = getInfo(stored.dtype()).bits == 8 ? '|' : '<';
   try {
-    xt::detail::write_header(stream, order + numpy.str(), false, std::vector<std::size_t>(tensor.shape().begin(), tensor.shape().end()));
+    xt::detail::write_header(stream, order + numpy.str(), false, std::vector<std::size_t>(stored.shape().begin(), stored.shape().end()));
   } catch (const std::exception &error) {
     return llvm::createStringError("cannot write '" + path + "': " + error.what());
   }
-  std::vector<char> bytes = tensor.toBytes();
+  std::vector<char> bytes = stored.toBytes();
   stream.write(bytes.data(), bytes.size());
   stream.close();
   if (!stream)
