@@ -241,8 +241,10 @@ struct Legalize : ane::impl::LegalizePassBase<Legalize> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
     patterns.add<DecomposeGelu, DecomposeBatchNorm, DecomposeInstanceNorm, DecomposeLinear, DecomposeTile, SeparateBias<ConvOp>, SeparateBias<ConvTransposeOp>,
-                 WidenConv<ConvOp>, WidenConv<ConvTransposeOp>, WidenPool<MaxPoolOp>, WidenPool<AvgPoolOp>, WidenPool<L2PoolOp>, ToReshape<SqueezeOp>,
+                 WidenPool<MaxPoolOp>, WidenPool<AvgPoolOp>, WidenPool<L2PoolOp>, ToReshape<SqueezeOp>,
                  ToReshape<ExpandDimsOp>, ToReshape<Flatten2dOp>>(&getContext());
+    // Before the bias is taken out, so that it is added in the wide form.
+    patterns.add<WidenConv<ConvOp>, WidenConv<ConvTransposeOp>>(&getContext(), /*benefit=*/2);
     ReshapeOp::getCanonicalizationPatterns(patterns, &getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();

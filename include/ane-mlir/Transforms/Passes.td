@@ -76,6 +76,16 @@ def PlanIOPass : Pass<"ane-plan-io", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::ane::ANEDialect"];
 }
 
+def EvaluateConstantsPass : Pass<"ane-evaluate-constants", "::mlir::ModuleOp"> {
+  let summary = "Replaces ops over constants alone by their values";
+  let description = [{
+    The weight writer does this one tree at a time; the pass is for tests of the interpreter and for looking at
+    weights. Results become dense constants, whatever their size. Tests: test/Interpreter.
+  }];
+  let dependentDialects = ["::mlir::ane::ANEDialect"];
+  let options = [Option<"numerics", "numerics", "std::string", "\"fp16\"", "fp16 (round to the declared dtype) or fp32">];
+}
+
 def VerifyTargetPass : Pass<"ane-verify-target", "::mlir::ModuleOp"> {
   let summary = "Gate: lists every op of an engine program that breaks a rule of the target";
   let description = [{ Reads only. Test: test/Transforms/verify-target.mlir. }];

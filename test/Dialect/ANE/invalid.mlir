@@ -1,0 +1,76 @@
+// Every message says what was expected and what was there.
+// RUN: ane-opt %s -split-input-file -verify-diagnostics
+// RUN: not ane-opt %s -split-input-file 2>/dev/null
+
+func.func @groups(%x: tensor<1x16x4x4xf32>, %w: tensor<5x3x1x1xf32>) {
+  // expected-error @below {{'ane.conv' op expects 'groups' to divide 16 input channels, but got 5}}
+  // expected-error @below {{failed to infer returned types}}
+  %0 = ane.conv %x, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 5 : i64} : (tensor<1x16x4x4xf32>, tensor<5x3x1x1xf32>) -> tensor<1x5x4x4xf32>
+  return
+}
+
+// -----
+
+func.func @kernel(%x: tensor<1x1x2x2xf32>, %w: tensor<1x1x3x3xf32>) {
+  // expected-error @below {{expects the padded input of axis 2 to hold a kernel of extent 3, but got 2}}
+  // expected-error @below {{failed to infer returned types}}
+  %0 = ane.conv %x, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x1x2x2xf32>, tensor<1x1x3x3xf32>) -> tensor<1x1x1x1xf32>
+  return
+}
+
+// -----
+
+func.func @broadcast(%x: tensor<2x3xf32>, %y: tensor<4xf32>) {
+  // expected-error @below {{'ane.add' op expects shapes that broadcast, but got 'tensor<2x3xf32>' and 'tensor<4xf32>'}}
+  // expected-error @below {{failed to infer returned types}}
+  %0 = ane.add %x, %y : (tensor<2x3xf32>, tensor<4xf32>) -> tensor<2x4xf32>
+  return
+}
+
+// -----
+
+func.func @matmul(%x: tensor<2x3xf32>, %y: tensor<4x5xf32>) {
+  // expected-error @below {{expects inner dimensions to agree, but got 3 and 4}}
+  // expected-error @below {{failed to infer returned types}}
+  %0 = ane.matmul %x, %y : (tensor<2x3xf32>, tensor<4x5xf32>) -> tensor<2x5xf32>
+  return
+}
+
+// -----
+
+func.func @reshape(%x: tensor<2x3xf32>) {
+  // expected-error @below {{'ane.reshape' op expects 'shape' to hold the 6 elements of 'tensor<2x3xf32>', but got [4, -1]}}
+  // expected-error @below {{failed to infer returned types}}
+  %0 = ane.reshape %x {shape = array<i64: 4, -1>} : (tensor<2x3xf32>) -> tensor<4x2xf32>
+  return
+}
+
+// -----
+
+func.func @axis(%x: tensor<2x3xf32>) {
+  // expected-error @below {{expects an axis in [-2, 2), but got 2}}
+  %0 = ane.softmax %x {axis = 2 : i64} : (tensor<2x3xf32>) -> tensor<2x3xf32>
+  return
+}
+
+// -----
+
+func.func @result_type(%x: tensor<2x3xf32>) {
+  // expected-error @below {{inferred type(s) 'tensor<2x3xf32>' are incompatible with return type(s)}}
+  // expected-error @below {{failed to infer returned types}}
+  %0 = ane.relu %x : (tensor<2x3xf32>) -> tensor<3x2xf32>
+  return
+}
+
+// -----
+
+// expected-error @below {{unknown target 'h12', expects one of h13 h14 h15 h16 h17 h18}}
+module attributes {ane.target = #ane.target<"h12">} {}
+
+// -----
+
+func.func @call(%x: tensor<2xf32>) {
+  // expected-error @below {{expects 'nowhere' to be an ane.program}}
+  %0 = ane.call @nowhere(%x) : (tensor<2xf32>) -> tensor<2xf32>
+  return
+}

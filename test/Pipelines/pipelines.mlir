@@ -1,0 +1,23 @@
+// The order of passes, and what options leave out.
+// RUN: ane-opt %s --ane-optimize-pipeline --dump-pass-pipeline 2>&1 | FileCheck %s --check-prefix=OPT
+// RUN: ane-opt %s --ane-optimize-pipeline="precision=fp32 disable-pass=cse" --dump-pass-pipeline 2>&1 | FileCheck %s --check-prefix=FP32
+// RUN: ane-opt %s --ane-place-pipeline="placement=host" --dump-pass-pipeline 2>&1 | FileCheck %s --check-prefix=PLACE
+
+// OPT: canonicalize
+// OPT-NEXT: cse,
+// OPT-NEXT: ane-narrow-integers,
+// OPT-NEXT: ane-fold-into-conv,
+// OPT-NEXT: ane-assign-precision,
+// OPT-NEXT: ane-legalize,
+// OPT-NEXT: canonicalize
+// OPT-NEXT: cse
+// FP32: canonicalize
+// FP32-NEXT: ane-narrow-integers,
+// FP32-NEXT: ane-fold-into-conv,
+// FP32-NEXT: canonicalize
+// FP32-NEXT: )
+// PLACE: ane-place{mode=host},
+// PLACE-NEXT: ane-form-programs,
+// PLACE-NEXT: ane-plan-io,
+// PLACE-NEXT: ane-verify-target
+module {}

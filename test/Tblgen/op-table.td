@@ -1,0 +1,23 @@
+// What a record becomes: table row, import row, evaluator.
+// RUN: ane-tblgen -gen-op-table -I %source -I %mlir_include %s | FileCheck %s --check-prefix=TABLE
+// RUN: ane-tblgen -gen-import-table -I %source -I %mlir_include %s | FileCheck %s --check-prefix=IMPORT
+// RUN: ane-tblgen -gen-evaluator-defs -I %source -I %mlir_include %s | FileCheck %s --check-prefix=EVAL
+// RUN: ane-tblgen -gen-coverage -I %source -I %mlir_include %s | FileCheck %s --check-prefix=DOC
+
+include "dialects/ANE/IR/ANEBase.td"
+
+// TABLE: kScaleOpArgs[] = {{[{][{]}}"x", ArgKind::Operand, false, false}, {"alpha", ArgKind::Float, false, false}, {"mode", ArgKind::String, true, false}, };
+// TABLE: {"ane.scale", "scale", 15, Evidence::Raw, "", "evaluated on RAW with a numeric check", kScaleOpArgs}
+// IMPORT: kRenames0[] = {"alpha=gain", };
+// IMPORT: {"", "Scale", 7, "ane.scale", kRenames0},
+// EVAL: const float alpha = context.roundParameter(op.getAlpha(), inputs[0].dtype());
+// EVAL: return evaluateUnary(op, context, inputs, outputs,
+// EVAL: return alpha * x;
+// DOC: | `ane.scale` | `scale` | ios15 | Scale-7 | raw
+def ANE_ScaleOp : ANE_TensorOp<"scale"> {
+  let summary = "A scaled copy";
+  let arguments = (ins ANE_Float:$x, F32Attr:$alpha, OptionalAttr<StrAttr>:$mode);
+  let results = (outs ANE_Float:$y);
+  let imports = [ANE_From<"Scale", 7, ["alpha=gain"]>];
+  let scalar = "alpha * x";
+}

@@ -1,0 +1,45 @@
+// RUN: ane-opt %s --ane-fold-into-conv | FileCheck %s
+// RUN: ane-opt %s --ane-fold-into-conv --ane-evaluate-constants="numerics=fp32" | FileCheck %s --check-prefix=VALUE
+
+// Batch norm: weight * gamma / sqrt(var), bias = beta - mean * gamma / sqrt(var).
+// CHECK-LABEL: func @batch_norm
+// CHECK-NOT: ane.batch_norm
+// CHECK: %[[Y:.+]] = ane.conv %arg0, %{{.+}}, %{{.+}} {
+// CHECK: return %[[Y]]
+// VALUE-LABEL: func @batch_norm
+// VALUE-DAG{LITERAL}: dense<[[[[6.000000e+00]]], [[[1.000000e+00]]]]>
+// VALUE-DAG: dense<[-2.000000e+00, 4.000000e+00]>
+func.func @batch_norm(%x: tensor<1x1x2x2xf32>) -> tensor<1x2x2x2xf32> {
+  %w = ane.constant dense<[[[[2.0]]], [[[4.0]]]]> : tensor<2x1x1x1xf32>
+  %mean = ane.constant dense<[1.0, 0.0]> : tensor<2xf32>
+  %var = ane.constant dense<[1.0, 16.0]> : tensor<2xf32>
+  %gamma = ane.constant dense<[3.0, 1.0]> : tensor<2xf32>
+  %beta = ane.constant dense<[1.0, 4.0]> : tensor<2xf32>
+  %c = ane.conv %x, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x1x2x2xf32>, tensor<2x1x1x1xf32>) -> tensor<1x2x2x2xf32>
+  %y = ane.batch_norm %c, %mean, %var, %gamma, %beta {epsilon = 0.0 : f32, operandSegmentSizes = array<i32: 1, 1, 1, 1, 1>} : (tensor<1x2x2x2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<1x2x2x2xf32>
+  return %y : tensor<1x2x2x2xf32>
+}
+
+// A convolution that something else reads keeps its own result.
+// CHECK-LABEL: func @two_users
+// CHECK: ane.add
+func.func @two_users(%x: tensor<1x1x2x2xf32>) -> (tensor<1x1x2x2xf32>, tensor<1x1x2x2xf32>) {
+  %w = ane.constant dense<2.0> : tensor<1x1x1x1xf32>
+  %b = ane.constant dense<1.0> : tensor<1x1x1xf32>
+  %c = ane.conv %x, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x1x2x2xf32>, tensor<1x1x1x1xf32>) -> tensor<1x1x2x2xf32>
+  %y = ane.add %c, %b : (tensor<1x1x2x2xf32>, tensor<1x1x1xf32>) -> tensor<1x1x2x2xf32>
+  return %c, %y : tensor<1x1x2x2xf32>, tensor<1x1x2x2xf32>
+}
+
+// Zero padding becomes the convolution's own; other values do not.
+// CHECK-LABEL: func @pad
+// CHECK: ane.conv %arg0, %{{.+}} {{.*}}pad = array<i64: 1, 0, 2, 3>, pad_type = "custom"
+// CHECK: ane.pad
+func.func @pad(%x: tensor<1x1x4x4xf32>) -> (tensor<1x1x5x9xf32>, tensor<1x1x5x4xf32>) {
+  %w = ane.constant dense<2.0> : tensor<1x1x1x1xf32>
+  %p = ane.pad %x {pad = array<i64: 1, 0, 2, 3>} : (tensor<1x1x4x4xf32>) -> tensor<1x1x5x9xf32>
+  %c = ane.conv %p, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x1x5x9xf32>, tensor<1x1x1x1xf32>) -> tensor<1x1x5x9xf32>
+  %q = ane.pad %x {pad = array<i64: 1, 0, 0, 0>, constant_val = 1.0 : f32} : (tensor<1x1x4x4xf32>) -> tensor<1x1x5x4xf32>
+  %d = ane.conv %q, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x1x5x4xf32>, tensor<1x1x1x1xf32>) -> tensor<1x1x5x4xf32>
+  return %c, %d : tensor<1x1x5x9xf32>, tensor<1x1x5x4xf32>
+}

@@ -1,0 +1,45 @@
+// RUN: ane-opt %s --ane-legalize | FileCheck %s
+
+// CHECK-LABEL: func @gelu
+// CHECK-NOT: ane.gelu
+// CHECK: ane.erf
+// CHECK: ane.tanh
+func.func @gelu(%x: tensor<1x4xf16>) -> (tensor<1x4xf16>, tensor<1x4xf16>) {
+  %a = ane.gelu %x : (tensor<1x4xf16>) -> tensor<1x4xf16>
+  %b = ane.gelu %x {mode = "TANH_APPROXIMATION"} : (tensor<1x4xf16>) -> tensor<1x4xf16>
+  return %a, %b : tensor<1x4xf16>, tensor<1x4xf16>
+}
+
+// One spatial axis becomes two, and the bias an addition.
+// CHECK-LABEL: func @conv1d
+// CHECK: ane.reshape %arg0 {shape = array<i64: 1, 2, 1, 8>}
+// CHECK: ane.conv {{.*}}pad = array<i64: 0, 0, 1, 1>{{.*}}strides = array<i64: 1, 2>{{.*}} -> tensor<1x3x1x4xf16>
+// CHECK: ane.add {{.*}} -> tensor<1x3x1x4xf16>
+// CHECK: ane.reshape {{.*}} {shape = array<i64: 1, 3, 4>}
+func.func @conv1d(%x: tensor<1x2x8xf16>) -> tensor<1x3x4xf16> {
+  %w = ane.constant dense<1.0> : tensor<3x2x3xf16>
+  %b = ane.constant dense<1.0> : tensor<3xf16>
+  %y = ane.conv %x, %w, %b {strides = array<i64: 2>, pad_type = "custom", pad = array<i64: 1, 1>, dilations = array<i64: 1>} : (tensor<1x2x8xf16>, tensor<3x2x3xf16>, tensor<3xf16>) -> tensor<1x3x4xf16>
+  return %y : tensor<1x3x4xf16>
+}
+
+// A tile whose users broadcast anyway goes away; any other becomes a concatenation.
+// CHECK-LABEL: func @tile
+// CHECK: %[[S:.+]] = ane.add %arg0, %arg1
+// CHECK: %[[C:.+]] = ane.concat %arg0, %arg0 {axis = 1 : i64
+// CHECK: return %[[S]], %[[C]]
+func.func @tile(%x: tensor<1x4xf16>, %y: tensor<3x4xf16>) -> (tensor<3x4xf16>, tensor<1x8xf16>) {
+  %t = ane.tile %x {reps = array<i64: 3, 1>} : (tensor<1x4xf16>) -> tensor<3x4xf16>
+  %s = ane.add %t, %y : (tensor<3x4xf16>, tensor<3x4xf16>) -> tensor<3x4xf16>
+  %u = ane.tile %x {reps = array<i64: 1, 2>} : (tensor<1x4xf16>) -> tensor<1x8xf16>
+  return %s, %u : tensor<3x4xf16>, tensor<1x8xf16>
+}
+
+// CHECK-LABEL: func @instance_norm
+// CHECK-NOT: ane.instance_norm
+// CHECK: ane.reduce_mean
+// CHECK: ane.rsqrt
+func.func @instance_norm(%x: tensor<1x4x2x2xf16>) -> tensor<1x4x2x2xf16> {
+  %y = ane.instance_norm %x {operandSegmentSizes = array<i32: 1, 0, 0>} : (tensor<1x4x2x2xf16>) -> tensor<1x4x2x2xf16>
+  return %y : tensor<1x4x2x2xf16>
+}

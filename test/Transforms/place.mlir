@@ -1,0 +1,39 @@
+// RUN: ane-opt %s --ane-place | FileCheck %s
+// RUN: ane-opt %s --ane-place=mode=host | FileCheck %s --check-prefix=HOST
+// RUN: not ane-opt %s --ane-place=mode=ane 2>&1 | FileCheck %s --check-prefix=ERROR
+
+// HOST-NOT: ane.placement = "ane"
+
+module attributes {ane.target = #ane.target<"h13">} {
+  // Evidence, limits of the target and element types decide; each host op says which rule.
+  // CHECK-LABEL: func @main
+  func.func @main(%x: tensor<1x4x8x8xf16>, %i: tensor<2xi32>) -> (tensor<1x4x8x8xf16>, tensor<1x2x8x8xf16>, tensor<1x4x8x8xf16>) {
+    // CHECK: ane.relu %{{.*}} {ane.placement = "ane"}
+    %r = ane.relu %x : (tensor<1x4x8x8xf16>) -> tensor<1x4x8x8xf16>
+    // CHECK: ane.gather {{.*}}ane.placement = "host", ane.reason = "gather, scatter and sorting do not compile", ane.rule = "L05"
+    // ERROR: error: 'ane.gather' op is not legal on h13: gather, scatter and sorting do not compile (L05)
+    %g = ane.gather %r, %i {axis = 1 : i64} : (tensor<1x4x8x8xf16>, tensor<2xi32>) -> tensor<1x2x8x8xf16>
+    // Native from H15 on.
+    // CHECK: ane.sin {{.*}}ane.rule = "S23"
+    // ERROR: error: 'ane.sin' op is not legal on h13: sin and cos are native from H15 on (S23)
+    %s = ane.sin %x : (tensor<1x4x8x8xf16>) -> tensor<1x4x8x8xf16>
+    return %s, %g, %r : tensor<1x4x8x8xf16>, tensor<1x2x8x8xf16>, tensor<1x4x8x8xf16>
+  }
+
+  // The kernel limit of h13 is 13, of h16 it is 15.
+  // CHECK-LABEL: func @kernel
+  // CHECK: ane.conv {{.*}}ane.reason = "'weight' has kernel width 15, the limit is 13", ane.rule = "S6"
+  func.func @kernel(%x: tensor<1x1x1x64xf16>) -> tensor<1x1x1x50xf16> {
+    %w = ane.constant dense<1.0> : tensor<1x1x1x15xf16>
+    %y = ane.conv %x, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x1x1x64xf16>, tensor<1x1x1x15xf16>) -> tensor<1x1x1x50xf16>
+    return %y : tensor<1x1x1x50xf16>
+  }
+
+  // A program that only moves data is not worth a dispatch.
+  // CHECK-LABEL: func @movement
+  // CHECK: ane.transpose {{.*}}ane.rule = "L13"
+  func.func @movement(%x: tensor<2x32xf16>) -> tensor<32x2xf16> {
+    %y = ane.transpose %x {perm = array<i64: 1, 0>} : (tensor<2x32xf16>) -> tensor<32x2xf16>
+    return %y : tensor<32x2xf16>
+  }
+}

@@ -1,0 +1,41 @@
+// RUN: ane-opt %s --ane-plan-io --ane-verify-target | FileCheck %s
+
+// Rows of 5 are padded to 32 and cut inside; the output is made by an arithmetic op and padded again.
+// CHECK-LABEL: ane.program ane @padded(%arg0: tensor<1x1x3x32xf16>
+// CHECK-SAME: #ane.surface<tensor<3x5xf16>, [1, 1, 3, 5], [1, 1, 3, 32]>
+// CHECK: ane.slice_by_size %arg0 {begin = array<i64: 0, 0, 0, 0>, size = array<i64: 1, 1, 3, 5>}
+// CHECK: ane.reshape {{.*}} -> tensor<3x5xf16>
+// CHECK: ane.relu
+// CHECK: ane.pad {{.*}}pad = array<i64: 0, 27>
+// CHECK: %[[Y:.+]] = ane.mul {{.*}} -> tensor<1x1x3x32xf16>
+// CHECK: ane.return %[[Y]]
+ane.program ane @padded(%x: tensor<3x5xf16>) -> tensor<3x5xf16> {
+  %y = ane.relu %x : (tensor<3x5xf16>) -> tensor<3x5xf16>
+  ane.return %y : tensor<3x5xf16>
+}
+
+// Elements that divide into whole rows are viewed, not padded.
+// CHECK-LABEL: ane.program ane @viewed(%arg0: tensor<1x1x1x160xf16>
+ane.program ane @viewed(%x: tensor<32x5xf16>) -> tensor<32x5xf16> {
+  %y = ane.relu %x : (tensor<32x5xf16>) -> tensor<32x5xf16>
+  ane.return %y : tensor<32x5xf16>
+}
+
+// Whole rows stay as they are.
+// CHECK-LABEL: ane.program ane @direct(%arg0: tensor<1x3x4x64xf16>
+// CHECK-NEXT: %[[R:.+]] = ane.relu %arg0
+// CHECK-NEXT: ane.return %[[R]]
+ane.program ane @direct(%x: tensor<1x3x4x64xf16>) -> tensor<1x3x4x64xf16> {
+  %y = ane.relu %x : (tensor<1x3x4x64xf16>) -> tensor<1x3x4x64xf16>
+  ane.return %y : tensor<1x3x4x64xf16>
+}
+
+// bool crosses as fp16.
+// CHECK-LABEL: ane.program ane @bool
+// CHECK: ane.greater
+// CHECK: ane.cast {{.*}} {dtype = f16}
+ane.program ane @bool(%x: tensor<1x1x1x32xf16>) -> tensor<1x1x1x32xi1> {
+  %z = ane.constant dense<0.0> : tensor<f16>
+  %y = ane.greater %x, %z : (tensor<1x1x1x32xf16>, tensor<f16>) -> tensor<1x1x1x32xi1>
+  ane.return %y : tensor<1x1x1x32xi1>
+}
