@@ -11,8 +11,19 @@
 #define ANEMLIR_LIB_IMPORT_ONNX_PROTO_H
 
 #include "llvm/ADT/StringRef.h"
-#include <protozero/pbf_reader.hpp>
+#include <protozero/exception.hpp>
 #include <vector>
+
+namespace mlir::ane::proto {
+/// A field has another wire type than its number promises.
+struct WrongWireType : protozero::exception {
+  const char *what() const noexcept override { return "field of a wrong wire type"; }
+};
+} // namespace mlir::ane::proto
+
+// protozero asserts that a field is read by its wire type; here the file decides, so the assertion is an error.
+#define protozero_assert(condition) (static_cast<bool>(condition) ? void() : throw ::mlir::ane::proto::WrongWireType())
+#include <protozero/pbf_reader.hpp>
 
 namespace mlir::ane::proto {
 
