@@ -23,6 +23,15 @@ static int64_t integerPower(int64_t x, int64_t y) {
   return int64_t(result);
 }
 
+/// x - floor(x / y) * y without its cancellation: the remainder has the sign of y, and a finite x stays below an
+/// infinite y.
+static float floorModulo(float x, float y) {
+  float rest = std::fmod(x, y);
+  if (rest == 0)
+    return std::copysign(0.0f, y);
+  return (rest < 0) != (y < 0) ? rest + y : rest;
+}
+
 static LogicalResult noInteger(Operation *op) { return op->emitOpError() << "has no integer semantics"; }
 
 template <typename F, typename I>

@@ -28,6 +28,7 @@ static cl::OptionCategory modelOptions("Model"), targetOptions("Target"), output
 static cl::opt<std::string> input(cl::Positional, cl::desc("MODEL.onnx"), cl::cat(modelOptions));
 static cl::list<std::string> dims("dim", cl::desc("Bind a symbolic dimension: --dim batch=1,sequence=576 or several --dim"), cl::value_desc("NAME=N"), cl::CommaSeparated, cl::cat(modelOptions));
 static cl::list<std::string> inputShapes("input-shape", cl::desc("Set the whole shape of an input"), cl::value_desc("NAME=1,3,224,224"), cl::cat(modelOptions));
+static cl::list<std::string> inputValues("input-value", cl::desc("Make an input a constant: axes, sizes and other values that decide shapes"), cl::value_desc("NAME=FILE.pb"), cl::cat(modelOptions));
 static cl::list<std::string> outputNames("outputs", cl::desc("Cut the model at these values"), cl::value_desc("a,b"), cl::CommaSeparated, cl::cat(modelOptions));
 
 static cl::opt<std::string> targetName("target", cl::desc("h13 … h18, or a chip: m1 … m5 (default h16)"), cl::init("h16"), cl::cat(targetOptions));
@@ -135,6 +136,16 @@ int main(int argc, char **argv) {
   ToolDiagnostics diagnostics(&context, input);
   Progress progress(quiet);
   auto stopAt = [&](StringRef phase) { return compileTo == phase; };
+
+  for (StringRef entry : inputValues) {
+    auto [name, path] = entry.split('=');
+    if (name.empty() || path.empty())
+      return usage("expects --input-value NAME=FILE.pb, but got '" + entry + "'");
+    FailureOr<NamedTensor> tensor = importTensorProto(path, &context);
+    if (failed(tensor))
+      return 1;
+    options.inputValues[name] = tensor->value;
+  }
 
   progress.phase("reading");
   OwningOpRef<ModuleOp> module = importONNX(input, &context, std::vector<std::string>(outputNames.begin(), outputNames.end()));

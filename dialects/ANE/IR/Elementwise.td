@@ -36,7 +36,7 @@ class ANE_NoTrig : ANE_HostOnly<"L05", "tan, asin, acos, sinh, cosh do not compi
 //===----------------------------------------------------------------------===//
 
 def ANE_AbsOp : ANE_Unary<"abs", ANE_Number> {
-  let imports = [ANE_From<"Abs", 6>];
+  let imports = [ANE_From<"Abs", 1>];
   let scalar = "std::fabs(x)";
   let scalarInt = "x < 0 ? int64_t(0 - uint64_t(x)) : x";
 }
@@ -49,13 +49,13 @@ def ANE_SquareOp : ANE_Unary<"square", ANE_Number> {
   let scalar = "x * x";
   let scalarInt = "int64_t(uint64_t(x) * uint64_t(x))";
 }
-def ANE_CeilOp : ANE_Unary<"ceil"> { let imports = [ANE_From<"Ceil", 6>]; let scalar = "std::ceil(x)"; }
-def ANE_FloorOp : ANE_Unary<"floor"> { let imports = [ANE_From<"Floor", 6>]; let scalar = "std::floor(x)"; }
+def ANE_CeilOp : ANE_Unary<"ceil"> { let imports = [ANE_From<"Ceil", 1>]; let scalar = "std::ceil(x)"; }
+def ANE_FloorOp : ANE_Unary<"floor"> { let imports = [ANE_From<"Floor", 1>]; let scalar = "std::floor(x)"; }
 def ANE_RoundOp : ANE_Unary<"round"> { let imports = [ANE_From<"Round", 11>]; let scalar = "std::nearbyint(x)"; }
-def ANE_ExpOp : ANE_Unary<"exp"> { let imports = [ANE_From<"Exp", 6>]; let scalar = "std::exp(x)"; }
+def ANE_ExpOp : ANE_Unary<"exp"> { let imports = [ANE_From<"Exp", 1>]; let scalar = "std::exp(x)"; }
 def ANE_Exp2Op : ANE_Unary<"exp2"> { let scalar = "std::exp2(x)"; }
 def ANE_ErfOp : ANE_Unary<"erf"> { let imports = [ANE_From<"Erf", 9>]; let scalar = "std::erf(x)"; }
-def ANE_SqrtOp : ANE_Unary<"sqrt"> { let imports = [ANE_From<"Sqrt", 6>]; let scalar = "std::sqrt(x)"; }
+def ANE_SqrtOp : ANE_Unary<"sqrt"> { let imports = [ANE_From<"Sqrt", 1>]; let scalar = "std::sqrt(x)"; }
 def ANE_AtanOp : ANE_Unary<"atan"> { let imports = [ANE_From<"Atan", 7>]; let scalar = "std::atan(x)"; }
 // sin and cos are native from H15 on by table (S23); RAW failed on the one chip that was tried.
 def ANE_SinOp : ANE_Unary<"sin"> {
@@ -64,7 +64,7 @@ def ANE_SinOp : ANE_Unary<"sin"> {
 def ANE_CosOp : ANE_Unary<"cos"> {
   let imports = [ANE_From<"Cos", 7>]; let scalar = "std::cos(x)"; let evidence = ANE_Candidate; let ownLegality = 1;
 }
-def ANE_TanhOp : ANE_Unary<"tanh"> { let imports = [ANE_From<"Tanh", 6>]; let scalar = "std::tanh(x)"; }
+def ANE_TanhOp : ANE_Unary<"tanh"> { let imports = [ANE_From<"Tanh", 1>]; let scalar = "std::tanh(x)"; }
 let evidence = ANE_NoTrig<> in {
 def ANE_TanOp : ANE_Unary<"tan"> { let imports = [ANE_From<"Tan", 7>]; let scalar = "std::tan(x)"; }
 def ANE_AsinOp : ANE_Unary<"asin"> { let imports = [ANE_From<"Asin", 7>]; let scalar = "std::asin(x)"; }
@@ -79,14 +79,14 @@ def ANE_LogicalNotOp : ANE_Unary<"logical_not", ANE_Bool> {
 }
 // epsilon is mandatory on RAW (L02) and added as given; 0 is the true function.
 def ANE_LogOp : ANE_Unary<"log", ANE_Float, (ins ANE_F32Default0:$epsilon)> {
-  let imports = [ANE_From<"Log", 6>];
+  let imports = [ANE_From<"Log", 1>];
   let scalar = "std::log(x + epsilon)";
 }
 def ANE_RsqrtOp : ANE_Unary<"rsqrt", ANE_Float, (ins ANE_F32Default0:$epsilon)> {
   let scalar = "1.0f / std::sqrt(x + epsilon)";
 }
 def ANE_InverseOp : ANE_Unary<"inverse", ANE_Float, (ins ANE_F32Default0:$epsilon)> {
-  let imports = [ANE_From<"Reciprocal", 6>];
+  let imports = [ANE_From<"Reciprocal", 1>];
   let scalar = "1.0f / (x + epsilon)";
 }
 def ANE_ClipOp : ANE_Unary<"clip", ANE_Float, (ins F32Attr:$alpha, F32Attr:$beta)> {
@@ -103,11 +103,11 @@ def ANE_ThresholdOp : ANE_Unary<"threshold", ANE_Float, (ins F32Attr:$alpha)> {
 
 def ANE_ReluOp : ANE_Unary<"relu"> {
   let summary = "Rectified linear unit";
-  let imports = [ANE_From<"Relu", 6>];
+  let imports = [ANE_From<"Relu", 1>];
   let scalar = "x < 0 ? 0.0f : x";
 }
 def ANE_Relu6Op : ANE_Unary<"relu6"> { let scalar = "std::isnan(x) ? x : std::fmin(std::fmax(x, 0.0f), 6.0f)"; }
-def ANE_SigmoidOp : ANE_Unary<"sigmoid"> { let imports = [ANE_From<"Sigmoid", 6>]; let scalar = "1.0f / (1.0f + std::exp(-x))"; }
+def ANE_SigmoidOp : ANE_Unary<"sigmoid"> { let imports = [ANE_From<"Sigmoid", 1>]; let scalar = "1.0f / (1.0f + std::exp(-x))"; }
 def ANE_SiluOp : ANE_Unary<"silu"> { let scalar = "x / (1.0f + std::exp(-x))"; }
 def ANE_SoftplusOp : ANE_Unary<"softplus"> {
   let imports = [ANE_From<"Softplus", 1>];
@@ -116,11 +116,11 @@ def ANE_SoftplusOp : ANE_Unary<"softplus"> {
 def ANE_SoftsignOp : ANE_Unary<"softsign"> { let imports = [ANE_From<"Softsign", 1>]; let scalar = "x / (1.0f + std::fabs(x))"; }
 let evidence = ANE_Candidate in {
 def ANE_LeakyReluOp : ANE_Unary<"leaky_relu", ANE_Float, (ins DefaultValuedAttr<F32Attr, "0.01f">:$alpha)> {
-  let imports = [ANE_From<"LeakyRelu", 6>];
+  let imports = [ANE_From<"LeakyRelu", 1>];
   let scalar = "x < 0 ? alpha * x : x";
 }
 def ANE_EluOp : ANE_Unary<"elu", ANE_Float, (ins DefaultValuedAttr<F32Attr, "1.0f">:$alpha)> {
-  let imports = [ANE_From<"Elu", 6>];
+  let imports = [ANE_From<"Elu", 1>];
   let scalar = "x > 0 ? x : alpha * std::expm1(x)";
 }
 def ANE_ClampedReluOp : ANE_Unary<"clamped_relu", ANE_Float, (ins F32Attr:$alpha, F32Attr:$beta)> {
@@ -131,7 +131,7 @@ def ANE_ThresholdedReluOp : ANE_Unary<"thresholded_relu", ANE_Float, (ins F32Att
 }
 def ANE_SigmoidHardOp : ANE_Unary<"sigmoid_hard", ANE_Float,
     (ins DefaultValuedAttr<F32Attr, "0.2f">:$alpha, DefaultValuedAttr<F32Attr, "0.5f">:$beta)> {
-  let imports = [ANE_From<"HardSigmoid", 6>];
+  let imports = [ANE_From<"HardSigmoid", 1>];
   let scalar = "std::fmin(std::fmax(alpha * x + beta, 0.0f), 1.0f)";
 }
 def ANE_LinearActivationOp : ANE_Unary<"linear_activation", ANE_Float, (ins F32Attr:$alpha, F32Attr:$beta)> {
@@ -192,7 +192,7 @@ def ANE_FloorDivOp : ANE_Binary<"floor_div"> {
   let scalarInt = "y == 0 ? 0 : y == -1 ? int64_t(0 - uint64_t(x)) : x / y - ((x % y != 0) && ((x < 0) != (y < 0)))";
 }
 def ANE_ModOp : ANE_Binary<"mod"> {
-  let scalar = "x - std::floor(x / y) * y";
+  let scalar = "floorModulo(x, y)";
   let scalarInt = "y == 0 || y == -1 ? 0 : (x % y + ((x % y != 0 && ((x % y < 0) != (y < 0))) ? y : 0))";
   let evidence = ANE_HostOnly<"L05", "mod does not compile">;
 }

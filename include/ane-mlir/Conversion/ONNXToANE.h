@@ -7,6 +7,7 @@
 #ifndef ANEMLIR_CONVERSION_ONNXTOANE_H
 #define ANEMLIR_CONVERSION_ONNXTOANE_H
 
+#include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/StringMap.h"
 
@@ -17,6 +18,8 @@ struct ONNXToANEOptions {
   llvm::StringMap<int64_t> dims;
   /// Input name -> full shape.
   llvm::StringMap<llvm::SmallVector<int64_t>> inputShapes;
+  /// Inputs that are constants of this compilation: shapes, axes and the like that a model leaves to its caller.
+  llvm::StringMap<ElementsAttr> inputValues;
 };
 
 /// Replaces the module's onnx.graph by a func.func @main of ane ops. Arguments and results carry `ane.name` (the

@@ -114,8 +114,8 @@ using Handler = LogicalResult (*)(NodeContext &);
 class HandlerTable {
 public:
   void add(StringRef op, int since, Handler handler, StringRef domain = "") { table[(domain + "\n" + op).str()].push_back({since, handler}); }
-  /// The newest handler not above `version`, or null.
-  Handler lookup(StringRef domain, StringRef op, int64_t version) const;
+  /// The newest handler not above `version` with its since-version, or (-1, null).
+  std::pair<int, Handler> lookup(StringRef domain, StringRef op, int64_t version) const;
 
 private:
   llvm::StringMap<SmallVector<std::pair<int, Handler>, 1>> table;

@@ -8,6 +8,7 @@
 
 #include "Lowering.h"
 #include <cmath>
+#include <map>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -111,11 +112,17 @@ static LogicalResult lowerCast(C &c) {
     element = c.element(c.input(1));
   } else {
     std::optional<DType> to = lookupDTypeByOnnxCode(c.getInt("to", 0));
+    if (std::string name = c.getString("to", ""); !name.empty()) { // opsets below 6 name the type
+      static const std::map<std::string, unsigned> codes = {{"FLOAT", 1}, {"UINT8", 2}, {"INT8", 3}, {"UINT16", 4}, {"INT16", 5}, {"INT32", 6},
+                                                            {"INT64", 7}, {"BOOL", 9}, {"FLOAT16", 10}, {"DOUBLE", 11}, {"UINT32", 12}, {"UINT64", 13}};
+      auto it = codes.find(name);
+      to = lookupDTypeByOnnxCode(it == codes.end() ? 0 : it->second);
+    }
     if (!to)
       return c.error() << "expects 'to' to be a number type, but got " << c.getInt("to", 0);
     element = toMLIRType(*to, c.node.getContext());
   }
-  if (getInfo(*toDType(element)).bits < 8 || isa<Float8E4M3FNType, Float8E5M2Type, Float8E4M3FNUZType, Float8E5M2FNUZType>(element))
+  if (getInfo(*toDType(element)).bits < 8 || (isa<FloatType>(element) && getInfo(*toDType(element)).bits == 8))
     return c.error() << "to " << getInfo(*toDType(element)).name << " is not supported: MIL has no such run-time type";
   if (element.isBF16()) // computed as fp32, with the rounding that the user asked for on constants only
     element = Float32Type::get(c.node.getContext());
@@ -234,8 +241,20 @@ static LogicalResult lowerDropout(C &c) {
 
 static LogicalResult lowerBitShift(C &c) {
   auto type = c.element(c.input(0));
-  Value power = c.create<PowOp>({c.scalar(2, type), c.input(1)});
-  return c.set(0, c.getString("direction", "") == "LEFT" ? c.mul(c.input(0), power) : c.create<FloorDivOp>({c.input(0), power}));
+  auto integer = cast<IntegerType>(type);
+  Value x = c.input(0), shift = c.input(1), two = c.scalar(2, type), top = c.scalar(integer.getWidth() - 1, type), zero = c.scalar(0, type);
+  bool left = c.getString("direction", "") == "LEFT";
+  // A shift by the width or more, or by a negative amount, leaves nothing but the sign.
+  Value clamped = c.create<MinimumOp>({c.create<MaximumOp>({shift, zero}), top});
+  Value inside = c.create<EqualOp>({clamped, shift});
+  // In two halves, since 2^(width-1) does not fit the type.
+  Value half = c.create<FloorDivOp>({clamped, two});
+  Value first = c.create<PowOp>({two, half}), second = c.create<PowOp>({two, c.sub(clamped, half)});
+  if (left)
+    return c.set(0, c.create<SelectOp>({inside, c.mul(c.mul(x, first), second), zero}));
+  Value shifted = c.create<FloorDivOp>({c.create<FloorDivOp>({x, first}), second});
+  Value sign = integer.isUnsigned() ? zero : c.create<SelectOp>({c.create<LessOp>({x, zero}), c.scalar(-1, type), zero});
+  return c.set(0, c.create<SelectOp>({inside, shifted, sign}));
 }
 
 /// 2-D semantics of opsets below 13: everything from `axis` on is one row.
@@ -274,18 +293,49 @@ static LogicalResult lowerSoftmax(C &c) {
   return c.set(0, y ? c.reshape(y, shape) : y);
 }
 
+/// Opsets below 7: y broadcasts only when `broadcast` is set, with its axes starting at `axis` of x.
+template <typename Op>
+static LogicalResult lowerLegacyBinary(C &c) {
+  Value x = c.input(0), y = c.input(1);
+  if (c.getInt("broadcast", 0) && c.attribute("axis")) {
+    FailureOr<int64_t> axis = c.axis(c.getInt("axis", 0), std::max<int64_t>(1, c.rank(x)));
+    if (failed(axis))
+      return failure();
+    SmallVector<int64_t> shape(c.shape(y));
+    while (*axis + (int64_t)shape.size() < c.rank(x))
+      shape.push_back(1);
+    y = c.reshape(y, shape);
+  }
+  if constexpr (std::is_same_v<Op, RealDivOp>) {
+    if (!c.isFloat(x))
+      return c.set(0, c.create<FloorDivOp>({x, y}));
+  }
+  return c.set(0, c.create<Op>({x, y}));
+}
+
 void mlir::ane::addMathHandlers(HandlerTable &t) {
+  t.add("Add", 1, lowerLegacyBinary<AddOp>);
+  t.add("Sub", 1, lowerLegacyBinary<SubOp>);
+  t.add("Mul", 1, lowerLegacyBinary<MulOp>);
+  t.add("Div", 1, lowerLegacyBinary<RealDivOp>);
+  t.add("Pow", 1, lowerLegacyBinary<PowOp>);
+  t.add("Equal", 1, lowerLegacyBinary<EqualOp>);
+  t.add("Greater", 1, lowerLegacyBinary<GreaterOp>);
+  t.add("Less", 1, lowerLegacyBinary<LessOp>);
+  t.add("And", 1, lowerLegacyBinary<LogicalAndOp>);
+  t.add("Or", 1, lowerLegacyBinary<LogicalOrOp>);
+  t.add("Xor", 1, lowerLegacyBinary<LogicalXorOp>);
   t.add("Div", 7, lowerDiv);
   t.add("Mod", 10, lowerMod);
   t.add("Pow", 7, lowerPow);
-  t.add("Clip", 6, lowerClip);
+  t.add("Clip", 1, lowerClip);
   t.add("Equal", 7, lowerEqual);
-  t.add("Cast", 6, lowerCast);
+  t.add("Cast", 1, lowerCast);
   t.add("CastLike", 15, lowerCast);
   t.add("Where", 9, lowerWhere);
-  t.add("Neg", 6, unary<negate>);
+  t.add("Neg", 1, unary<negate>);
   t.add("Identity", 1, unary<identity>);
-  t.add("Selu", 6, unary<selu>);
+  t.add("Selu", 1, unary<selu>);
   t.add("Celu", 12, unary<celu>);
   t.add("Mish", 18, unary<mish>);
   t.add("HardSwish", 14, unary<hardSwish>);
@@ -302,12 +352,12 @@ void mlir::ane::addMathHandlers(HandlerTable &t) {
   t.add("IsNaN", 9, unary<isNaN>);
   t.add("IsInf", 10, unary<isInf>);
   t.add("BitwiseNot", 18, unary<bitwiseNot>);
-  t.add("PRelu", 7, lowerPRelu);
-  t.add("Sum", 6, lowerSum);
-  t.add("Max", 6, lowerMax);
-  t.add("Min", 6, lowerMin);
-  t.add("Mean", 6, lowerMean);
-  t.add("Dropout", 7, lowerDropout);
+  t.add("PRelu", 1, lowerPRelu);
+  t.add("Sum", 1, lowerSum);
+  t.add("Max", 1, lowerMax);
+  t.add("Min", 1, lowerMin);
+  t.add("Mean", 1, lowerMean);
+  t.add("Dropout", 1, lowerDropout);
   t.add("BitShift", 11, lowerBitShift);
   t.add("Softmax", 1, lowerSoftmax);
   t.add("LogSoftmax", 1, lowerSoftmax);

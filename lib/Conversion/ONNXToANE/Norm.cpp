@@ -185,8 +185,8 @@ static LogicalResult lowerMeanVarianceNorm(C &c) {
 }
 
 void mlir::ane::addNormHandlers(HandlerTable &t) {
-  t.add("BatchNormalization", 7, lowerBatchNorm);
-  t.add("InstanceNormalization", 6, lowerInstanceNorm);
+  t.add("BatchNormalization", 1, lowerBatchNorm);
+  t.add("InstanceNormalization", 1, lowerInstanceNorm);
   t.add("LayerNormalization", 1, lowerLayerNorm);
   t.add("RMSNormalization", 23, lowerRMSNorm);
   t.add("SimplifiedLayerNormalization", 1, lowerRMSNorm);

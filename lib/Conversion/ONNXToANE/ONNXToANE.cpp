@@ -13,15 +13,15 @@
 using namespace mlir;
 using namespace mlir::ane;
 
-Handler HandlerTable::lookup(StringRef domain, StringRef op, int64_t version) const {
+std::pair<int, Handler> HandlerTable::lookup(StringRef domain, StringRef op, int64_t version) const {
   auto it = table.find((domain + "\n" + op).str());
   if (it == table.end())
-    return nullptr;
+    return {-1, nullptr};
   std::pair<int, Handler> best{-1, nullptr};
   for (auto &entry : it->second)
     if (entry.first <= version && entry.first > best.first)
       best = entry;
-  return best.second;
+  return best;
 }
 
 static const HandlerTable &getHandlers() {
@@ -268,8 +268,13 @@ LogicalResult Lowering::lowerNode(onnxir::NodeOp node) {
     poisoned |= !value;
     inputs.push_back(value);
   }
-  Handler handler = getHandlers().lookup(node.getDomain(), node.getOpType(), node.getVersion());
-  const ImportRow *row = handler ? nullptr : lookupRow(node.getDomain(), node.getOpType(), node.getVersion());
+  // The newest definition not above the model's opset, be it a handler or a row of the record table.
+  auto [since, handler] = getHandlers().lookup(node.getDomain(), node.getOpType(), node.getVersion());
+  const ImportRow *row = lookupRow(node.getDomain(), node.getOpType(), node.getVersion());
+  if (row && row->since > since)
+    handler = nullptr;
+  else if (handler)
+    row = nullptr;
   if (!handler && !row) {
     std::string key = ((node.getDomain().empty() ? "ai.onnx" : node.getDomain()) + "." + node.getOpType() + "@" + Twine(node.getVersion())).str();
     unsupported[key].push_back(node);
@@ -383,13 +388,22 @@ LogicalResult Lowering::run() {
   // Inputs.
   SmallVector<Type> types;
   SmallVector<DictionaryAttr> argAttrs;
+  SmallVector<unsigned> kept; // inputs that were not given a value
   bool bound = true;
+  for (auto &entry : options.inputValues)
+    if (!llvm::any_of(graphOp.getInputNames(), [&](Attribute name) { return cast<StringAttr>(name).getValue() == entry.getKey(); })) {
+      emitError(module.getLoc()) << "--input-value names '" << entry.getKey() << "', which is no input of the model";
+      bound = false;
+    }
   for (auto &entry : options.inputShapes)
     if (!llvm::any_of(graphOp.getInputNames(), [&](Attribute name) { return cast<StringAttr>(name).getValue() == entry.getKey(); })) {
       emitError(module.getLoc()) << "--input-shape names '" << entry.getKey() << "', which is no input of the model";
       bound = false;
     }
   for (unsigned i = 0; i < graphOp.getBody().getNumArguments(); ++i) {
+    if (options.inputValues.count(cast<StringAttr>(graphOp.getInputNames()[i]).getValue()))
+      continue;
+    kept.push_back(i);
     FailureOr<RankedTensorType> type = bindInput(graphOp, i);
     bound &= succeeded(type);
     if (!bound)
@@ -404,11 +418,20 @@ LogicalResult Lowering::run() {
   graph.builder.setInsertionPoint(graphOp);
   auto function = func::FuncOp::create(graph.builder, module.getLoc(), "main", attrs.getFunctionType(types, {}));
   Block *entry = function.addEntryBlock();
-  for (auto [i, argument] : llvm::enumerate(graphOp.getBody().getArguments())) {
+  for (auto [i, index] : llvm::enumerate(kept)) {
+    BlockArgument argument = graphOp.getBody().getArgument(index);
     entry->getArgument(i).setLoc(argument.getLoc());
     values[argument] = entry->getArgument(i);
   }
   graph.builder.setInsertionPointToEnd(entry);
+  for (auto [index, argument] : llvm::enumerate(graphOp.getBody().getArguments()))
+    if (auto it = options.inputValues.find(cast<StringAttr>(graphOp.getInputNames()[index]).getValue()); it != options.inputValues.end()) {
+      Type element = cast<ShapedType>(it->second.getType()).getElementType();
+      Value value = graph.constant(argument.getLoc(), it->second);
+      if (carrierOf(element) != element)
+        value = graph.create<CastOp>(argument.getLoc(), {value}, {graph.attr("dtype", Attribute(TypeAttr::get(carrierOf(element))))});
+      values[argument] = value;
+    }
   SmallVector<Value> results;
   if (failed(lowerBlock(graphOp.getBody().front(), results)) || failed(reportUnsupported()))
     return failure();

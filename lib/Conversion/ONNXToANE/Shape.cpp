@@ -137,7 +137,7 @@ static LogicalResult lowerConcat(C &c) {
     values.push_back(c.input(i));
   if (values.empty())
     return c.error() << "expects at least one input";
-  FailureOr<int64_t> axis = c.axis(c.getInt("axis", 0), c.rank(values[0]));
+  FailureOr<int64_t> axis = c.axis(c.getInt("axis", c.version() < 4 ? 1 : 0), c.rank(values[0]));
   if (failed(axis))
     return failure();
   // Empty parts add nothing, and MIL has no empty tensors.
@@ -252,7 +252,7 @@ static LogicalResult lowerTile(C &c) {
 
 static LogicalResult lowerPad(C &c) {
   Value x = c.input(0);
-  auto pads = c.getIntsOrInput("pads", 1);
+  auto pads = c.getIntsOrInput(c.attribute("paddings") ? "paddings" : "pads", 1);
   if (failed(pads))
     return failure();
   std::string mode = c.getString("mode", "constant");
@@ -374,6 +374,8 @@ static LogicalResult lowerDepthToSpace(C &c) {
   return c.set(0, c.create<DepthToSpaceOp>({c.input(0)}, {c.graph.attr("block_size", block)}));
 }
 static LogicalResult lowerSpaceToDepth(C &c) {
+  if (c.getString("mode", "DCR") == "CRD")
+    return c.set(0, c.create<PixelUnshuffleOp>({c.input(0)}, {c.graph.attr("downscale_factor", c.getInt("blocksize", 0))}));
   return c.set(0, c.create<SpaceToDepthOp>({c.input(0)}, {c.graph.attr("block_size", c.getInt("blocksize", 0))}));
 }
 
@@ -632,12 +634,12 @@ void mlir::ane::addShapeHandlers(HandlerTable &t) {
   t.add("Squeeze", 1, lowerSqueeze);
   t.add("Unsqueeze", 1, lowerUnsqueeze);
   t.add("Transpose", 1, lowerTranspose);
-  t.add("Concat", 4, lowerConcat);
-  t.add("Split", 2, lowerSplit);
+  t.add("Concat", 1, lowerConcat);
+  t.add("Split", 1, lowerSplit);
   t.add("Slice", 1, lowerSlice);
   t.add("Expand", 8, lowerExpand);
   t.add("Tile", 6, lowerTile);
-  t.add("Pad", 2, lowerPad);
+  t.add("Pad", 1, lowerPad);
   t.add("ConstantOfShape", 9, lowerConstantOfShape);
   t.add("Range", 11, lowerRange);
   t.add("DepthToSpace", 1, lowerDepthToSpace);

@@ -117,8 +117,8 @@ OwningOpRef<ModuleOp> Importer::import() {
     opsets[opset.domain] = opset.version;
     opsetAttrs.set(opset.domain.empty() ? "ai.onnx" : opset.domain, builder.getI64IntegerAttr(opset.version));
   }
-  if (auto it = opsets.find(""); it != opsets.end() && (it->second < 7 || it->second > 28)) {
-    emitError(fileLoc) << "uses opset " << it->second << " of ai.onnx, opsets 7 to 28 are supported; convert the model with onnx.version_converter";
+  if (auto it = opsets.find(""); it != opsets.end() && (it->second < 1 || it->second > 28)) {
+    emitError(fileLoc) << "uses opset " << it->second << " of ai.onnx, opsets 1 to 28 are supported; convert the model with onnx.version_converter";
     return {};
   }
   for (View message : model.functions) {
