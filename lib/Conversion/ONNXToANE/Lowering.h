@@ -131,6 +131,8 @@ void addIndexHandlers(HandlerTable &table);
 void addRecurrentHandlers(HandlerTable &table);
 void addQuantHandlers(HandlerTable &table);
 void addControlHandlers(HandlerTable &table);
+void addAttentionHandlers(HandlerTable &table);
+void addLossHandlers(HandlerTable &table);
 
 /// Translates a block of onnx ops in the scope of an outer one; used by If. Results are those of its yield.
 FailureOr<SmallVector<Value>> lowerRegion(NodeContext &c, Region &region, ArrayRef<Value> arguments);

@@ -36,6 +36,8 @@ static const HandlerTable &getHandlers() {
     addRecurrentHandlers(t);
     addQuantHandlers(t);
     addControlHandlers(t);
+    addAttentionHandlers(t);
+    addLossHandlers(t);
     return t;
   }();
   return table;
