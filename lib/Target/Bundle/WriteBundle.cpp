@@ -260,7 +260,9 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path, const Bund
   llvm::StringMap<uint64_t> files;
   unsigned engines = 0;
   SymbolTable symbols(module);
-  for (auto [index, call] : llvm::enumerate(calls)) {
+  for (auto indexed : llvm::enumerate(calls)) {
+    size_t index = indexed.index();
+    CallOp call = indexed.value();
     auto program = symbols.lookup<ProgramOp>(call.getCallee());
     if (!program)
       return call.emitOpError() << "calls no ane.program";
