@@ -53,11 +53,11 @@ llvm::Expected<Tensor> mlir::ane::readNpy(llvm::StringRef path) {
 
 llvm::Error mlir::ane::writeNpy(llvm::StringRef path, const Tensor &tensor) {
   std::ofstream stream(path.str(), std::ofstream::binary);
-  // NumPy has no bf16 or fp8: such values are written as float32, which holds them exactly.
-  Tensor stored = getInfo(tensor.dtype()).numpy.empty() && tensor.isFloat() ? tensor.retyped(DType::Float32) : tensor;
+  // NumPy has no bf16, fp8 or sub-byte integers: such values are written in the next type that holds them exactly.
+  Tensor stored = tensor;
+  if (getInfo(tensor.dtype()).numpy.empty())
+    stored = tensor.retyped(tensor.isFloat() ? DType::Float32 : isUnsigned(tensor.dtype()) ? DType::UInt8 : DType::Int8);
   llvm::StringRef numpy = getInfo(stored.dtype()).numpy;
-  if (numpy.empty())
-    return llvm::createStringError("NumPy has no dtype for " + getInfo(tensor.dtype()).name);
   char order = getInfo(stored.dtype()).bits == 8 ? '|' : '<';
   try {
     xt::detail::write_header(stream, order + numpy.str(), false, std::vector<std::size_t>(stored.shape().begin(), stored.shape().end()));

@@ -106,10 +106,56 @@ static LogicalResult lowerEqual(C &c) {
   return c.set(0, c.create<EqualOp>({a, b}));
 }
 
+namespace {
+/// What rounding to a small float needs to know.
+struct SmallFloat {
+  int mantissa, lowest, highest; // explicit bits, exponents of normal numbers
+  double largest;
+  bool infinite; // overflow without saturation gives infinity, otherwise NaN
+};
+} // namespace
+
+static std::optional<SmallFloat> smallFloat(Type type) {
+  if (isa<Float8E4M3FNType>(type)) return SmallFloat{3, -6, 8, 448, false};
+  if (isa<Float8E4M3FNUZType>(type)) return SmallFloat{3, -7, 7, 240, false};
+  if (isa<Float8E5M2Type>(type)) return SmallFloat{2, -14, 15, 57344, true};
+  if (isa<Float8E5M2FNUZType>(type)) return SmallFloat{2, -15, 15, 57344, false};
+  if (isa<Float4E2M1FNType>(type)) return SmallFloat{1, 0, 2, 6, false};
+  return std::nullopt;
+}
+
+/// fp32 values rounded to nearest even as a small float would hold them. The spacing of the result at x is found by
+/// comparing with every power of two of the type; division and multiplication by it are exact.
+static Value roundToSmallFloat(C &c, Value x, const SmallFloat &type, bool saturate) {
+  Value magnitude = c.create<AbsOp>({x}), step = c.scalarLike(std::ldexp(1.0, type.lowest - type.mantissa), x);
+  for (int exponent = type.lowest + 1; exponent <= type.highest; ++exponent) {
+    Value above = c.create<GreaterEqualOp>({magnitude, c.scalarLike(std::ldexp(1.0, exponent), x)});
+    step = c.create<SelectOp>({above, c.scalarLike(std::ldexp(1.0, exponent - type.mantissa), x), step});
+  }
+  Value rounded = c.mul(c.create<RoundOp>({c.div(x, step)}), step);
+  if (saturate)
+    return c.create<ClipOp>({rounded}, {c.graph.real("alpha", -type.largest), c.graph.real("beta", type.largest)});
+  Value beyond = c.create<GreaterOp>({c.create<AbsOp>({rounded}), c.scalarLike(type.largest, x)});
+  Value special = type.infinite ? c.mul(c.create<SignOp>({x}), c.scalarLike(INFINITY, x)) : c.scalarLike(NAN, x);
+  return c.create<SelectOp>({beyond, special, rounded});
+}
+
+/// Integers below 8 bits: the low bits, sign extended.
+static Value wrapToBits(C &c, Value x, unsigned bits, bool isUnsigned) {
+  Type wide = c.graph.builder.getI32Type();
+  double span = std::ldexp(1.0, bits), half = isUnsigned ? 0 : span / 2;
+  Value shifted = c.create<ModOp>({c.add(c.castTo(x, wide), c.scalar(half, wide)), c.scalar(span, wide)});
+  return c.sub(shifted, c.scalar(half, wide));
+}
+
 static LogicalResult lowerCast(C &c) {
+  Value x = c.input(0);
   Type element;
   if (c.opType() == "CastLike") {
     element = c.element(c.input(1));
+    // The file's own type, where the value has one: its carrier may be wider.
+    if (auto declared = dyn_cast<TensorType>(c.node.getInputs()[1].getType()))
+      element = declared.getElementType();
   } else {
     std::optional<DType> to = lookupDTypeByOnnxCode(c.getInt("to", 0));
     if (std::string name = c.getString("to", ""); !name.empty()) { // opsets below 6 name the type
@@ -122,13 +168,14 @@ static LogicalResult lowerCast(C &c) {
       return c.error() << "expects 'to' to be a number type, but got " << c.getInt("to", 0);
     element = toMLIRType(*to, c.node.getContext());
   }
-  if (getInfo(*toDType(element)).bits < 8 || (isa<FloatType>(element) && getInfo(*toDType(element)).bits == 8))
+  Type f32 = c.graph.builder.getF32Type();
+  if (std::optional<SmallFloat> type = smallFloat(element))
+    return c.set(0, roundToSmallFloat(c, c.castTo(x, f32), *type, c.getInt("saturate", 1)));
+  if (isa<Float8E8M0FNUType>(element))
     return c.error() << "to " << getInfo(*toDType(element)).name << " is not supported: MIL has no such run-time type";
-  if (element.isBF16()) // computed as fp32, with the rounding that the user asked for on constants only
-    element = Float32Type::get(c.node.getContext());
-  if (element.isF64())
-    element = Float32Type::get(c.node.getContext());
-  return c.set(0, c.castTo(c.input(0), element));
+  if (auto integer = dyn_cast<IntegerType>(element); integer && integer.getWidth() > 1 && integer.getWidth() < 8)
+    return c.set(0, c.castTo(wrapToBits(c, x, integer.getWidth(), integer.isUnsigned()), carrierOf(element)));
+  return c.set(0, c.castTo(x, carrierOf(element)));
 }
 
 static LogicalResult lowerWhere(C &c) { return c.set(0, c.create<SelectOp>({c.input(0), c.input(1), c.input(2)})); }

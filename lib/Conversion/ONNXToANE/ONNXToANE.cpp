@@ -38,6 +38,7 @@ static const HandlerTable &getHandlers() {
     addControlHandlers(t);
     addAttentionHandlers(t);
     addLossHandlers(t);
+    addSamplingHandlers(t);
     return t;
   }();
   return table;
@@ -208,10 +209,12 @@ FailureOr<SmallVector<int64_t>> NodeContext::constantInts(Value value, StringRef
 // Walk
 //===----------------------------------------------------------------------===//
 
-/// The element type that carries an ONNX type through ane: fp64 and bf16 compute as fp32 (mil-spec.md §9 rule 2).
-static Type carrierOf(Type element) {
-  if (element.isF64() || element.isBF16())
-    return Float32Type::get(element.getContext());
+Type mlir::ane::carrierOf(Type element) {
+  MLIRContext *context = element.getContext();
+  if (element.isF64() || element.isBF16() || (isa<FloatType>(element) && element.getIntOrFloatBitWidth() < 16))
+    return Float32Type::get(context);
+  if (auto integer = dyn_cast<IntegerType>(element); integer && integer.getWidth() > 1 && integer.getWidth() < 8)
+    return IntegerType::get(context, 8, integer.getSignedness());
   return element;
 }
 

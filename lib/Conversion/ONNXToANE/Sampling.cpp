@@ -1,0 +1,304 @@
+//===- Sampling.cpp - grid sampling and other composed operators -----------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Lowering.h"
+#include <cmath>
+
+using namespace mlir;
+using namespace mlir::ane;
+
+using C = NodeContext;
+
+static Value floorOf(C &c, Value x) { return c.create<FloorOp>({x}); }
+static Value clampTo(C &c, Value x, double low, double high) {
+  return c.create<MinimumOp>({c.create<MaximumOp>({x, c.scalarLike(low, x)}), c.scalarLike(high, x)});
+}
+
+/// Mirrors coordinates into [low, high]; ONNX's reflection.
+static Value reflect(C &c, Value x, double low, double high) {
+  double span = high - low;
+  if (span <= 0)
+    return c.mul(x, c.scalarLike(0, x));
+  Value distance = c.create<AbsOp>({c.sub(x, c.scalarLike(low, x))});
+  Value flips = floorOf(c, c.div(distance, c.scalarLike(span, x)));
+  Value extra = c.sub(distance, c.mul(flips, c.scalarLike(span, x)));
+  Value half = c.mul(flips, c.scalarLike(0.5, x));
+  Value odd = c.create<NotEqualOp>({floorOf(c, half), half});
+  return c.create<SelectOp>({odd, c.sub(c.scalarLike(high, x), extra), c.add(extra, c.scalarLike(low, x))});
+}
+
+/// GridSample over 1 to 3 spatial axes by gathering each tap.
+static LogicalResult lowerGridSample(C &c) {
+  Value x = c.input(0), grid = c.input(1);
+  int64_t spatial = c.rank(x) - 2;
+  if (spatial < 1 || spatial > 3 || c.rank(grid) != c.rank(x) || c.shape(grid).back() != spatial)
+    return c.error() << "expects an input [N,C,...] and a grid [N,...,axes], but got " << c.type(x) << " and " << c.type(grid);
+  std::string mode = c.getString("mode", "linear"), padding = c.getString("padding_mode", "zeros");
+  bool aligned = c.getInt("align_corners", 0), cubic = mode == "cubic" || mode == "bicubic", nearest = mode == "nearest";
+  if (cubic && spatial != 2)
+    return c.error() << "of mode cubic expects two spatial axes";
+  Type f32 = c.graph.builder.getF32Type(), element = c.element(x);
+  int64_t batch = c.shape(x)[0], channels = c.shape(x)[1], points = 1;
+  SmallVector<int64_t> outer(c.shape(grid).drop_front().drop_back());
+  for (int64_t dim : outer)
+    points *= dim;
+  Value flat = c.reshape(c.castTo(grid, f32), {batch, points, spatial});
+  if (!flat)
+    return failure();
+  // Pixel coordinates per axis, slowest first; the grid names the fastest axis first.
+  SmallVector<Value> at;
+  SmallVector<std::pair<double, double>> bounds;
+  for (int64_t axis = 0; axis < spatial; ++axis) {
+    double extent = c.shape(x)[axis + 2];
+    Value g = c.reshape(c.slice(flat, 2, spatial - 1 - axis, spatial - axis), {batch, points});
+    Value unit = c.mul(c.add(g, c.scalar(1, f32)), c.scalar(0.5, f32));
+    Value pixel = aligned ? c.mul(unit, c.scalar(extent - 1, f32)) : c.sub(c.mul(unit, c.scalar(extent, f32)), c.scalar(0.5, f32));
+    double low = aligned ? 0 : -0.5, high = aligned ? extent - 1 : extent - 0.5;
+    bounds.push_back({low, high});
+    if (nearest)
+      pixel = c.create<RoundOp>({pixel});
+    // Padding acts on coordinates for linear and nearest, on taps for cubic.
+    if (!cubic && padding == "border")
+      pixel = clampTo(c, pixel, 0, extent - 1);
+    else if (!cubic && padding == "reflection") {
+      pixel = reflect(c, pixel, low, high);
+      if (nearest)
+        pixel = c.create<RoundOp>({pixel});
+      pixel = clampTo(c, pixel, 0, extent - 1);
+    }
+    at.push_back(pixel);
+  }
+  // Data as [N, positions, C], so that a tap is a row.
+  int64_t positions = 1;
+  SmallVector<int64_t> strides(spatial);
+  for (int64_t axis = spatial; axis-- > 0;) {
+    strides[axis] = positions;
+    positions *= c.shape(x)[axis + 2];
+  }
+  Value rows = c.transpose(c.reshape(c.castTo(x, f32), {batch, channels, positions}), {0, 2, 1});
+  if (!rows)
+    return failure();
+  // Offsets and weights of the taps along each axis.
+  struct Tap {
+    Value position, weight;
+  };
+  SmallVector<SmallVector<Tap>> taps(spatial);
+  for (int64_t axis = 0; axis < spatial; ++axis) {
+    if (nearest) {
+      taps[axis].push_back({at[axis], c.scalar(1, f32)});
+      continue;
+    }
+    Value base = floorOf(c, at[axis]), f = c.sub(at[axis], base);
+    if (!cubic) {
+      taps[axis].push_back({base, c.sub(c.scalar(1, f32), f)});
+      taps[axis].push_back({c.add(base, c.scalar(1, f32)), f});
+      continue;
+    }
+    const double a = -0.75;
+    auto polynomial = [&](Value d, double p3, double p2, double p1, double p0) { // Horner
+      Value y = c.add(c.mul(d, c.scalar(p3, f32)), c.scalar(p2, f32));
+      y = c.add(c.mul(y, d), c.scalar(p1, f32));
+      return c.add(c.mul(y, d), c.scalar(p0, f32));
+    };
+    for (int k = -1; k <= 2; ++k) {
+      Value d = c.create<AbsOp>({c.sub(f, c.scalar(k, f32))});
+      Value weight = k == 0 || k == 1 ? polynomial(d, a + 2, -(a + 3), 0, 1) : polynomial(d, a, -5 * a, 8 * a, -4 * a);
+      taps[axis].push_back({c.add(base, c.scalar(k, f32)), weight});
+    }
+  }
+  Value sum;
+  SmallVector<size_t> index(spatial);
+  while (!c.failed()) {
+    Value weight, offset, inside;
+    for (int64_t axis = 0; axis < spatial; ++axis) {
+      Tap tap = taps[axis][index[axis]];
+      double last = c.shape(x)[axis + 2] - 1;
+      Value position = tap.position;
+      if (cubic && padding == "reflection")
+        position = reflect(c, position, bounds[axis].first, bounds[axis].second);
+      Value clamped = clampTo(c, position, 0, last);
+      if (padding == "zeros") {
+        Value here = c.create<EqualOp>({clamped, position});
+        inside = inside ? c.create<LogicalAndOp>({inside, here}) : here;
+      }
+      Value scaled = c.mul(clamped, c.scalar(strides[axis], f32));
+      offset = offset ? c.add(offset, scaled) : scaled;
+      weight = weight ? c.mul(weight, tap.weight) : tap.weight;
+    }
+    Value indices = c.castTo(c.create<RoundOp>({offset}), c.graph.builder.getI32Type());
+    Value values = c.create<GatherOp>({rows, indices}, {c.graph.attr("axis", int64_t(1)), c.graph.attr("batch_dims", int64_t(1))});
+    if (!values || !weight)
+      return failure();
+    if (inside)
+      weight = c.create<SelectOp>({inside, c.mul(weight, c.broadcastTo(c.scalar(1, f32), {batch, points})), c.scalar(0, f32)});
+    if (c.rank(weight) == 2)
+      weight = c.reshape(weight, {batch, points, 1});
+    Value part = c.mul(values, weight);
+    sum = sum ? c.add(sum, part) : part;
+    int64_t axis = spatial - 1;
+    for (; axis >= 0 && ++index[axis] == taps[axis].size(); --axis)
+      index[axis] = 0;
+    if (axis < 0)
+      break;
+  }
+  if (!sum || c.failed())
+    return failure();
+  SmallVector<int64_t> shape{batch, channels};
+  llvm::append_range(shape, outer);
+  return c.set(0, c.castTo(c.reshape(c.transpose(sum, {0, 2, 1}), shape), element));
+}
+
+/// log2(n) steps of x * (x shifted by 2^k, ones coming in).
+static LogicalResult lowerCumProd(C &c) {
+  Value x = c.input(0);
+  auto given = c.constantInts(c.input(1), "axis");
+  if (failed(given))
+    return failure();
+  FailureOr<int64_t> axis = c.axis(given->empty() ? 0 : (*given)[0], c.rank(x));
+  if (failed(axis))
+    return failure();
+  int64_t extent = c.shape(x)[*axis];
+  bool reverse = c.getInt("reverse", 0);
+  auto shift = [&](Value v, int64_t by) -> Value {
+    SmallVector<int64_t> shape(c.shape(v));
+    shape[*axis] = by;
+    Value ones = c.broadcastTo(c.scalarLike(1, v), shape);
+    return reverse ? c.concat({c.slice(v, *axis, by, extent), ones}, *axis) : c.concat({ones, c.slice(v, *axis, 0, extent - by)}, *axis);
+  };
+  if (extent == 0)
+    return c.set(0, x);
+  if (c.getInt("exclusive", 0))
+    x = extent > 1 ? shift(x, 1) : c.broadcastTo(c.scalarLike(1, x), c.shape(x));
+  for (int64_t by = 1; by < extent && x; by *= 2)
+    x = c.mul(x, shift(x, by));
+  return c.set(0, x);
+}
+
+/// Crops or pads the middle of each axis to a shape.
+static LogicalResult lowerCenterCropPad(C &c) {
+  Value x = c.input(0);
+  auto wanted = c.constantInts(c.input(1), "shape");
+  if (failed(wanted))
+    return failure();
+  SmallVector<int64_t> axes;
+  if (auto given = c.getInts("axes"))
+    axes = *given;
+  else
+    for (int64_t i = 0; i < c.rank(x); ++i)
+      axes.push_back(i);
+  if (axes.size() != wanted->size())
+    return c.error() << "expects one extent per axis";
+  SmallVector<int64_t> pads(2 * c.rank(x));
+  bool padded = false;
+  for (auto [a, extent] : llvm::zip(axes, *wanted)) {
+    FailureOr<int64_t> axis = c.axis(a, c.rank(x));
+    if (failed(axis) || !x)
+      return failure();
+    int64_t have = c.shape(x)[*axis];
+    if (extent < 0 || extent > INT32_MAX)
+      return c.error() << "expects extents in [0, 2^31), but got " << extent;
+    if (extent <= have) {
+      int64_t begin = (have - extent) / 2;
+      x = c.slice(x, *axis, begin, begin + extent);
+    } else {
+      pads[2 * *axis] = (extent - have) / 2;
+      pads[2 * *axis + 1] = extent - have - pads[2 * *axis];
+      padded = true;
+    }
+  }
+  if (padded) {
+    Type original = c.element(x);
+    x = c.create<PadOp>({isa<FloatType>(original) ? x : c.castTo(x, c.graph.builder.getF32Type())}, {c.graph.attr("pad", pads)});
+    x = c.castTo(x, original);
+  }
+  return c.set(0, x);
+}
+
+/// Depthwise causal convolution that carries its last inputs.
+static LogicalResult lowerCausalConv(C &c) {
+  Value x = c.input(0), weight = c.input(1), bias = c.input(2), past = c.input(3);
+  if (c.rank(x) != 3 || c.rank(weight) != 3)
+    return c.error() << "expects an input and a weight of rank 3";
+  int64_t channels = c.shape(x)[1], kernel = c.shape(weight)[2];
+  if (!past)
+    past = c.broadcastTo(c.scalarLike(0, x), {c.shape(x)[0], channels, kernel - 1});
+  Value all = kernel > 1 ? c.concat({past, x}, 2) : x;
+  Value y = c.create<ConvOp>({all, weight, bias}, {c.graph.attr("strides", ArrayRef<int64_t>{1}), c.graph.text("pad_type", "valid"),
+                                                   c.graph.attr("pad", ArrayRef<int64_t>{0, 0}), c.graph.attr("dilations", ArrayRef<int64_t>{1}),
+                                                   c.graph.attr("groups", channels)});
+  std::string activation = c.getString("activation", "none");
+  if (activation == "silu" || activation == "swish")
+    y = c.create<SiluOp>({y});
+  else if (activation != "none" && !activation.empty())
+    return c.error() << "with activation '" << activation << "' is not supported";
+  if (c.isUsed(1) && all)
+    c.put(1, c.slice(all, 2, c.shape(all)[2] - (kernel - 1), c.shape(all)[2]));
+  return c.set(0, y);
+}
+
+/// Rows where a compile-time condition holds.
+static LogicalResult lowerCompress(C &c) {
+  Value x = c.input(0);
+  auto condition = c.constantTensor(c.input(1), "condition");
+  if (failed(condition))
+    return failure();
+  int64_t along = 0;
+  if (c.attribute("axis")) {
+    FailureOr<int64_t> axis = c.axis(c.getInt("axis", 0), c.rank(x));
+    if (failed(axis))
+      return failure();
+    along = *axis;
+  } else {
+    x = c.reshape(x, {c.type(x).getNumElements()});
+  }
+  SmallVector<int64_t> kept;
+  for (auto [i, keep] : llvm::enumerate(condition->ints()))
+    if (keep && x && (int64_t)i < c.shape(x)[along])
+      kept.push_back(i);
+  return c.set(0, c.create<GatherOp>({x, c.graph.ints(c.loc, kept)}, {c.graph.attr("axis", along)}));
+}
+
+/// Base grid times theta.
+static LogicalResult lowerAffineGrid(C &c) {
+  Value theta = c.input(0);
+  auto size = c.constantInts(c.input(1), "size");
+  if (failed(size))
+    return failure();
+  int64_t spatial = size->size() - 2;
+  if (spatial < 2 || spatial > 3)
+    return c.error() << "expects a size of 4 or 5 entries";
+  bool aligned = c.getInt("align_corners", 0);
+  ArrayRef<int64_t> extents = ArrayRef<int64_t>(*size).drop_front(2);
+  int64_t points = 1;
+  for (int64_t extent : extents)
+    points *= extent;
+  Tensor base(DType::Float32, {points, spatial + 1});
+  auto strides = rowMajorStrides(extents);
+  for (int64_t p = 0; p < points; ++p)
+    for (int64_t axis = 0; axis <= spatial; ++axis) {
+      float value = 1;
+      if (axis < spatial) { // the fastest axis comes first
+        int64_t from = spatial - 1 - axis;
+        double extent = extents[from], i = p / strides[from] % extents[from];
+        value = aligned ? (extent > 1 ? -1 + 2 * i / (extent - 1) : 0) : (2 * i + 1) / extent - 1;
+      }
+      base.mutableFloats()[p * (spatial + 1) + axis] = value;
+    }
+  Value grid = c.create<MatmulOp>({c.castTo(c.graph.constant(c.loc, base), c.element(theta)), theta}, {c.graph.flag("transpose_y", true)});
+  SmallVector<int64_t> shape{(*size)[0]};
+  llvm::append_range(shape, extents);
+  shape.push_back(spatial);
+  return c.set(0, grid ? c.reshape(grid, shape) : grid);
+}
+
+void mlir::ane::addSamplingHandlers(HandlerTable &t) {
+  t.add("GridSample", 16, lowerGridSample);
+  t.add("CumProd", 26, lowerCumProd);
+  t.add("CenterCropPad", 18, lowerCenterCropPad);
+  t.add("CausalConvWithState", 27, lowerCausalConv);
+  t.add("Compress", 9, lowerCompress);
+  t.add("AffineGrid", 20, lowerAffineGrid);
+}

@@ -1,0 +1,249 @@
+"""Small random graphs against ONNX Runtime. The seed that fails is printed; --seed N --keep shows one again.
+
+Usage: random_graphs.py [--count 200] [--first 0] [--seed N --keep DIR]
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import sys
+import tempfile
+
+import numpy as np
+import onnx
+import onnxruntime
+from onnx import TensorProto, helper, numpy_helper
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "python"))
+import ane_mlir  # noqa: E402
+
+FLOAT, INT, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
+UNARY = ["Abs", "Neg", "Relu", "Sigmoid", "Tanh", "Erf", "Floor", "Ceil", "Round", "Softplus", "Softsign", "HardSwish", "Elu", "LeakyRelu", "Selu", "Sin", "Cos", "Atan", "Gelu", "Mish", "Sign", "Identity", "HardSigmoid", "Exp"]
+BINARY = ["Add", "Sub", "Mul", "Max", "Min"]
+DIMS = [1, 1, 2, 3, 4, 5, 7, 8, 13, 32]
+
+
+class Generator:
+    def __init__(self, seed: int) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.nodes: list[onnx.NodeProto] = []
+        self.weights: list[onnx.TensorProto] = []
+        self.values: list[tuple[str, tuple[int, ...]]] = []  # float values
+        self.inputs: dict[str, np.ndarray] = {}
+
+    def pick(self, items):
+        return items[int(self.rng.integers(len(items)))]
+
+    def name(self) -> str:
+        return f"v{len(self.nodes)}_{len(self.weights)}_{len(self.values)}"
+
+    def constant(self, array: np.ndarray) -> str:
+        name = "w" + self.name()
+        self.weights.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
+        return name
+
+    def ints(self, *values: int) -> str:
+        return self.constant(np.array(values, np.int64))
+
+    def node(self, kind: str, inputs: list[str], shape: tuple[int, ...] | None, outputs: int = 1, **attributes) -> list[str]:
+        results = [f"{self.name()}_{i}" for i in range(outputs)]
+        self.nodes.append(helper.make_node(kind, inputs, results, "/" + results[0], **attributes))
+        if shape is not None:
+            self.values.append((results[0], shape))
+        return results
+
+    def random(self, *shape: int) -> np.ndarray:
+        return self.rng.standard_normal(shape).astype(np.float32)
+
+    def step(self) -> None:
+        x, shape = self.values[-1] if self.rng.random() < 0.6 else self.pick(self.values)
+        rank = len(shape)
+        kind = self.pick(["unary", "unary", "binary", "binary", "constant", "matmul", "conv", "pool", "reduce", "softmax", "concat", "split", "slice", "transpose",
+                          "reshape", "pad", "gather", "where", "norm", "clip", "expand", "argmax", "cast", "topk", "resize", "div", "squeeze", "tile", "pow", "cumsum"])
+        axis = int(self.rng.integers(-rank, rank)) if rank else 0
+        positive = axis % rank if rank else 0
+        if kind == "unary":
+            op = self.pick(UNARY)
+            self.node(op, [self.node("Clip", [x, self.constant(np.float32(-5)), self.constant(np.float32(5))], None)[0]] if op in ("Exp", "Softplus", "Mish") else [x], shape)
+        elif kind == "binary":
+            mates = [(n, s) for n, s in self.values if self.broadcast(s, shape)]
+            if not mates:
+                return
+            y, other = self.pick(mates)
+            self.node(self.pick(BINARY), [x, y], self.broadcast(shape, other))
+        elif kind == "constant":
+            other = tuple(d if self.rng.random() < 0.6 else 1 for d in shape[int(self.rng.integers(0, rank + 1)):])
+            self.node(self.pick(BINARY), [x, self.constant(self.random(*other))], shape)
+        elif kind == "div":
+            self.node("Div", [x, self.constant(np.abs(self.random(*shape[-1:])) + 1)], shape)
+        elif kind == "pow":
+            self.node("Pow", [x, self.constant(np.float32(self.pick([2, 3])))], shape)
+        elif kind == "matmul" and rank >= 2:
+            n = self.pick(DIMS)
+            self.node("MatMul", [x, self.constant(self.random(shape[-1], n) / np.float32(np.sqrt(shape[-1])))], shape[:-1] + (n,))
+        elif kind == "conv" and rank == 4:
+            group = self.pick([1, shape[1]])
+            out = group * self.pick([1, 2, 3])
+            kernel, stride, dilation = self.pick([1, 2, 3]), self.pick([1, 2]), self.pick([1, 1, 2])
+            pads = [int(self.rng.integers(0, 3)) for _ in range(4)]
+            if min(shape[2] + pads[0] + pads[2], shape[3] + pads[1] + pads[3]) > (kernel - 1) * dilation:
+                weight = self.random(out, shape[1] // group, kernel, kernel) / np.float32(kernel)
+                result = tuple((d + p - (kernel - 1) * dilation - 1) // stride + 1 for d, p in ((shape[2], pads[0] + pads[2]), (shape[3], pads[1] + pads[3])))
+                self.node("Conv", [x, self.constant(weight)] + ([self.constant(self.random(out))] if self.rng.random() < 0.5 else []), (shape[0], out) + result,
+                          group=group, strides=[stride] * 2, dilations=[dilation] * 2, pads=pads, kernel_shape=[kernel] * 2)
+        elif kind == "pool" and rank == 4 and min(shape[2:]) >= 2:
+            pad, ceil = self.pick([0, 1]), int(self.rng.integers(0, 2))
+            attributes = dict(kernel_shape=[2, 2], strides=[2, 1], pads=[pad, 0, 0, pad], ceil_mode=ceil)
+            op = self.pick(["MaxPool", "AveragePool"])
+            if op == "AveragePool":
+                attributes["count_include_pad"] = int(self.rng.integers(0, 2)) if not ceil else 0
+            h = (shape[2] + pad - 2 + ceil) // 2 + 1
+            if ceil and (h - 1) * 2 >= shape[2] + pad:
+                h -= 1
+            self.node(op, [x], (shape[0], shape[1], h, shape[3] + pad - 1), **attributes)
+        elif kind == "reduce" and rank:
+            keep = int(self.rng.integers(0, 2))
+            op = self.pick(["ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin", "ReduceL2", "ReduceL1", "ReduceSumSquare"])
+            result = tuple(1 if i == positive else d for i, d in enumerate(shape) if keep or i != positive)
+            self.node(op, [x, self.ints(axis)], result, keepdims=keep)
+        elif kind == "softmax" and rank:
+            self.node(self.pick(["Softmax", "LogSoftmax"]), [x], shape, axis=axis)
+        elif kind == "concat" and rank:
+            mates = [n for n, s in self.values if len(s) == rank and all(a == b for i, (a, b) in enumerate(zip(s, shape)) if i != positive)]
+            y = self.pick(mates)
+            other = dict(self.values)[y]
+            self.node("Concat", [x, y], tuple(d + other[i] if i == positive else d for i, d in enumerate(shape)), axis=axis)
+        elif kind == "split" and rank and shape[positive] > 1:
+            cut = int(self.rng.integers(1, shape[positive]))
+            first, second = self.node("Split", [x, self.ints(cut, shape[positive] - cut)], None, outputs=2, axis=axis)
+            for name, size in ((first, cut), (second, shape[positive] - cut)):
+                self.values.append((name, tuple(size if i == positive else d for i, d in enumerate(shape))))
+        elif kind == "slice" and rank and shape[positive] > 1:
+            step = self.pick([1, 2, -1])
+            start, end = (0, shape[positive]) if step > 0 else (-1, -(shape[positive] + 1))
+            count = len(range(shape[positive])[::step])
+            self.node("Slice", [x, self.ints(start), self.ints(end), self.ints(axis), self.ints(step)], tuple(count if i == positive else d for i, d in enumerate(shape)))
+        elif kind == "transpose" and rank > 1:
+            perm = [int(i) for i in self.rng.permutation(rank)]
+            self.node("Transpose", [x], tuple(shape[i] for i in perm), perm=perm)
+        elif kind == "reshape":
+            total = int(np.prod(shape))
+            first = self.pick([d for d in range(1, total + 1) if total % d == 0])
+            self.node("Reshape", [x, self.ints(first, -1)], (first, total // first))
+        elif kind == "squeeze" and rank < 5:
+            at = int(self.rng.integers(0, rank + 1))
+            self.node("Unsqueeze", [x, self.ints(at)], shape[:at] + (1,) + shape[at:])
+        elif kind == "pad" and rank:
+            mode = self.pick(["constant", "reflect", "edge"])
+            before, after = (int(self.rng.integers(0, 3)) for _ in range(2))
+            if mode == "constant" or max(before, after) < shape[-1]:
+                self.node("Pad", [x, self.ints(*([0] * (rank - 1)), before, *([0] * (rank - 1)), after)], shape[:-1] + (shape[-1] + before + after,), mode=mode)
+        elif kind == "gather" and rank:
+            indices = self.rng.integers(-shape[positive], shape[positive], self.pick([(), (1,), (3,), (2, 2)]))
+            if rank - 1 + np.ndim(indices) <= 5:
+                self.node("Gather", [x, self.constant(np.asarray(indices, np.int64))], shape[:positive] + np.shape(indices) + shape[positive + 1:], axis=axis)
+        elif kind == "where":
+            condition = self.node(self.pick(["Greater", "Less", "GreaterOrEqual"]), [x, self.constant(np.float32(0.1))], None)[0]
+            self.node("Where", [condition, x, self.constant(self.random(*shape[-1:]))], shape)
+        elif kind == "norm" and rank:
+            self.node("LayerNormalization", [x, self.constant(self.random(shape[-1])), self.constant(self.random(shape[-1]))], shape, axis=-1, epsilon=1e-3)
+        elif kind == "clip":
+            self.node("Clip", [x, self.constant(np.float32(-0.7)), self.constant(np.float32(0.9))], shape)
+        elif kind == "expand" and int(np.prod(shape)) < 2000:
+            self.node("Expand", [x, self.ints(2, *([1] * rank))], (2,) + shape) if rank < 5 else None
+        elif kind == "tile" and rank and int(np.prod(shape)) < 2000:
+            self.node("Tile", [x, self.ints(*([1] * (rank - 1)), 2)], shape[:-1] + (2 * shape[-1],))
+        elif kind == "argmax" and rank:
+            index = self.node(self.pick(["ArgMax", "ArgMin"]), [x], None, axis=axis, keepdims=1)[0]
+            self.node("Cast", [index], tuple(1 if i == positive else d for i, d in enumerate(shape)), to=FLOAT)
+        elif kind == "cast":
+            self.node("Cast", [self.node("Cast", [x], None, to=TensorProto.INT32)[0]], shape, to=FLOAT)
+        elif kind == "topk" and rank and shape[positive] > 1:
+            k = int(self.rng.integers(1, shape[positive]))
+            self.node("TopK", [x, self.ints(k)], tuple(k if i == positive else d for i, d in enumerate(shape)), outputs=2, axis=axis)
+        elif kind == "resize" and rank == 4 and int(np.prod(shape)) < 2000:
+            mode = self.pick(["nearest", "linear"])
+            self.node("Resize", [x, "", self.constant(np.array([1, 1, 2, 1.5], np.float32))], shape[:2] + (shape[2] * 2, int(shape[3] * 1.5)), mode=mode,
+                      coordinate_transformation_mode=self.pick(["half_pixel", "asymmetric"]), nearest_mode="floor")
+        elif kind == "cumsum" and rank:
+            self.node("CumSum", [x, self.ints(axis)], shape, exclusive=int(self.rng.integers(0, 2)), reverse=int(self.rng.integers(0, 2)))
+
+    @staticmethod
+    def broadcast(a: tuple[int, ...], b: tuple[int, ...]) -> tuple[int, ...] | None:
+        try:
+            result = np.broadcast_shapes(a, b)
+        except ValueError:
+            return None
+        return result if len(result) <= 5 and int(np.prod(result)) < 20000 else None
+
+    def build(self) -> onnx.ModelProto:
+        infos = []
+        for i in range(int(self.rng.integers(1, 4))):
+            shape = tuple(self.pick(DIMS) for _ in range(int(self.rng.integers(1, 5))))
+            self.inputs[f"x{i}"] = self.random(*shape)
+            self.values.append((f"x{i}", shape))
+            infos.append(helper.make_tensor_value_info(f"x{i}", FLOAT, shape))
+        goal = int(self.rng.integers(5, 40))
+        while len(self.nodes) < goal:
+            self.step()
+        read = {name for node in self.nodes for name in node.input}
+        leaves = [name for name, _ in self.values if name not in read and name not in self.inputs]
+        outputs = [helper.make_tensor_value_info(name, FLOAT, None) for name in leaves[-4:]]
+        graph = helper.make_graph(self.nodes, "random", infos, outputs, self.weights)
+        return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
+
+
+def check(seed: int, keep: str | None = None) -> str:
+    """"" when both agree, else what differs."""
+    generator = Generator(seed)
+    model = generator.build()
+    with tempfile.TemporaryDirectory() as folder:
+        path = os.path.join(keep or folder, f"random_{seed}.onnx")
+        onnx.save(model, path)
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 4
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        options.intra_op_num_threads = 1
+        try:
+            expected = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"]).run(None, generator.inputs)
+        except Exception as error:  # the generator's mistake, not ours
+            return f"generator: {str(error)[:200]}"
+        try:
+            actual = ane_mlir.compile(path, precision="fp32").run(generator.inputs, numerics="fp32")
+        except (ane_mlir.CompileError, ane_mlir.RunError) as error:
+            return str(error)[:300]
+        for (name, a), e in zip(actual.items(), expected):
+            if a.shape != e.shape:
+                return f"{name}: shape {a.shape}, expected {e.shape}"
+            scale = max(float(np.abs(e[np.isfinite(e)]).max(initial=0)), 1)
+            if not np.allclose(a, e, rtol=1e-4, atol=1e-4 * scale, equal_nan=True):
+                return f"{name}: {float(np.nanmax(np.abs(a - e))):.3g} of {scale:.3g}"
+    return ""
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--count", type=int, default=200)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--seed", type=int)
+    parser.add_argument("--keep")
+    options = parser.parse_args()
+    if options.seed is not None:
+        print(check(options.seed, options.keep) or "agrees")
+        return 0
+    seeds = range(options.first, options.first + options.count)
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        for seed, why in zip(seeds, pool.map(check, seeds)):
+            if why:
+                failed += 1
+                print(f"seed {seed}: {why}")
+    print(f"{options.count - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
