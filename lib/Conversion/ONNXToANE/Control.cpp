@@ -75,7 +75,70 @@ static LogicalResult lowerLoop(C &c) {
   return success(!c.failed());
 }
 
+/// A Scan over static extents is unrolled.
+static LogicalResult lowerScan(C &c) {
+  constexpr int64_t kMaxTrips = 1024;
+  int64_t scanInputs = c.getInt("num_scan_inputs", 0), states = int64_t(c.numInputs()) - scanInputs, scanOutputs = int64_t(c.numOutputs()) - states;
+  if (c.node.getGraphs().empty() || scanInputs < 1 || states < 0 || scanOutputs < 0)
+    return c.error() << "expects a body and at least one scan input";
+  auto inputDirections = c.getInts("scan_input_directions").value_or(SmallVector<int64_t>(scanInputs, 0));
+  auto outputDirections = c.getInts("scan_output_directions").value_or(SmallVector<int64_t>(scanOutputs, 0));
+  auto inputAxes = c.getInts("scan_input_axes").value_or(SmallVector<int64_t>(scanInputs, 0));
+  auto outputAxes = c.getInts("scan_output_axes").value_or(SmallVector<int64_t>(scanOutputs, 0));
+  if ((int64_t)inputDirections.size() != scanInputs || (int64_t)inputAxes.size() != scanInputs || (int64_t)outputDirections.size() != scanOutputs ||
+      (int64_t)outputAxes.size() != scanOutputs)
+    return c.error() << "expects one direction and axis per scan input and output";
+  SmallVector<Value> carried;
+  for (int64_t i = 0; i < states; ++i)
+    carried.push_back(c.input(i));
+  int64_t trips = -1;
+  for (int64_t i = 0; i < scanInputs; ++i) {
+    Value x = c.input(states + i);
+    FailureOr<int64_t> axis = c.axis(inputAxes[i], c.rank(x));
+    if (failed(axis))
+      return failure();
+    inputAxes[i] = *axis;
+    if (trips >= 0 && trips != c.shape(x)[*axis])
+      return c.error() << "expects scan inputs of one length, but got " << trips << " and " << c.shape(x)[*axis];
+    trips = c.shape(x)[*axis];
+  }
+  if (trips > kMaxTrips)
+    return c.error() << "would be unrolled more than " << kMaxTrips << " times";
+  SmallVector<SmallVector<Value>> collected(scanOutputs);
+  for (int64_t trip = 0; trip < trips; ++trip) {
+    SmallVector<Value> arguments(carried);
+    for (int64_t i = 0; i < scanInputs; ++i) {
+      Value x = c.input(states + i);
+      int64_t at = inputDirections[i] ? trips - 1 - trip : trip;
+      SmallVector<int64_t> shape(c.shape(x));
+      shape.erase(shape.begin() + inputAxes[i]);
+      arguments.push_back(c.reshape(c.slice(x, inputAxes[i], at, at + 1), shape));
+    }
+    FailureOr<SmallVector<Value>> results = lowerRegion(c, c.node.getGraphs().front(), arguments);
+    if (failed(results) || (int64_t)results->size() != states + scanOutputs)
+      return failed(results) ? failure() : LogicalResult(c.error() << "has a body with a wrong number of outputs");
+    for (Value result : *results)
+      if (!result)
+        return success(); // an unsupported node inside; it is reported with the others
+    carried.assign(results->begin(), results->begin() + states);
+    for (int64_t i = 0; i < scanOutputs; ++i)
+      collected[i].push_back((*results)[states + i]);
+  }
+  for (auto [i, value] : llvm::enumerate(carried))
+    c.put(i, value);
+  for (int64_t i = 0; i < scanOutputs; ++i) {
+    if (collected[i].empty())
+      return c.error() << "runs zero times, so the shape of scan output " << i << " is unknown";
+    if (outputDirections[i])
+      std::reverse(collected[i].begin(), collected[i].end());
+    SmallVector<Value> stacked = c.createNamed(StackOp::getOperationName(), collected[i], {c.graph.attr("axis", outputAxes[i])});
+    c.put(states + i, stacked.empty() ? Value() : stacked[0]);
+  }
+  return success(!c.failed());
+}
+
 void mlir::ane::addControlHandlers(HandlerTable &t) {
+  t.add("Scan", 9, lowerScan);
   t.add("If", 1, lowerIf);
   t.add("Loop", 1, lowerLoop);
 }

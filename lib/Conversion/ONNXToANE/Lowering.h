@@ -134,10 +134,14 @@ void addControlHandlers(HandlerTable &table);
 void addAttentionHandlers(HandlerTable &table);
 void addLossHandlers(HandlerTable &table);
 void addSamplingHandlers(HandlerTable &table);
+void addSignalHandlers(HandlerTable &table);
 
 /// The element type that carries an ONNX type through ane: fp64, bf16, fp8 and fp4 compute as fp32, integers below 8
 /// bits as 8 (mil-spec.md §9 rule 2; MIL has none of them at run time).
 Type carrierOf(Type element);
+
+/// fp32 values rounded as `type` (fp8, fp4) would hold them; null when it is no such type.
+Value roundToSmallFloat(NodeContext &c, Value x, Type type, bool saturate);
 
 /// Translates a block of onnx ops in the scope of an outer one; used by If. Results are those of its yield.
 FailureOr<SmallVector<Value>> lowerRegion(NodeContext &c, Region &region, ArrayRef<Value> arguments);

@@ -124,9 +124,13 @@ static std::optional<SmallFloat> smallFloat(Type type) {
   return std::nullopt;
 }
 
-/// fp32 values rounded to nearest even as a small float would hold them. The spacing of the result at x is found by
-/// comparing with every power of two of the type; division and multiplication by it are exact.
-static Value roundToSmallFloat(C &c, Value x, const SmallFloat &type, bool saturate) {
+/// To nearest even. The spacing of the result at x is found by comparing with every power of two of the type; division
+/// and multiplication by it are exact.
+Value mlir::ane::roundToSmallFloat(C &c, Value x, Type element, bool saturate) {
+  std::optional<SmallFloat> known = smallFloat(element);
+  if (!known)
+    return {};
+  const SmallFloat &type = *known;
   Value magnitude = c.create<AbsOp>({x}), step = c.scalarLike(std::ldexp(1.0, type.lowest - type.mantissa), x);
   for (int exponent = type.lowest + 1; exponent <= type.highest; ++exponent) {
     Value above = c.create<GreaterEqualOp>({magnitude, c.scalarLike(std::ldexp(1.0, exponent), x)});
@@ -169,8 +173,8 @@ static LogicalResult lowerCast(C &c) {
     element = toMLIRType(*to, c.node.getContext());
   }
   Type f32 = c.graph.builder.getF32Type();
-  if (std::optional<SmallFloat> type = smallFloat(element))
-    return c.set(0, roundToSmallFloat(c, c.castTo(x, f32), *type, c.getInt("saturate", 1)));
+  if (smallFloat(element))
+    return c.set(0, roundToSmallFloat(c, c.castTo(x, f32), element, c.getInt("saturate", 1)));
   if (isa<Float8E8M0FNUType>(element))
     return c.error() << "to " << getInfo(*toDType(element)).name << " is not supported: MIL has no such run-time type";
   if (auto integer = dyn_cast<IntegerType>(element); integer && integer.getWidth() > 1 && integer.getWidth() < 8)
@@ -304,6 +308,38 @@ static LogicalResult lowerBitShift(C &c) {
   return c.set(0, c.create<SelectOp>({inside, shifted, sign}));
 }
 
+/// Bit operations as arithmetic: bits are taken out by floor division, whose rounding makes negative numbers two's
+/// complement, and weighed again. 64-bit integers are 32-bit ones in MIL.
+static LogicalResult lowerBitwise(C &c) {
+  Value x = c.input(0), y = c.input(1);
+  Type original = c.element(x);
+  auto type = cast<IntegerType>(original);
+  bool isUnsigned = type.isUnsigned();
+  unsigned width = std::min(type.getWidth(), 32u);
+  Type wide = IntegerType::get(c.node.getContext(), 32, isUnsigned ? IntegerType::Unsigned : IntegerType::Signless);
+  x = c.castTo(x, wide);
+  y = c.castTo(y, wide);
+  Value sum, two = c.scalar(2, wide), zero = c.scalar(0, wide);
+  for (unsigned bit = 0; bit < width && !c.failed(); ++bit) {
+    bool sign = !isUnsigned && bit == width - 1;
+    auto take = [&](Value v) {
+      if (sign)
+        return c.castTo(c.create<LessOp>({v, zero}), wide);
+      return c.create<ModOp>({bit ? c.create<FloorDivOp>({v, c.scalar(std::ldexp(1.0, bit), wide)}) : v, two});
+    };
+    Value a = take(x), b = take(y), both = c.mul(a, b), result;
+    if (c.opType() == "BitwiseAnd")
+      result = both;
+    else if (c.opType() == "BitwiseOr")
+      result = c.sub(c.add(a, b), both);
+    else
+      result = c.sub(c.add(a, b), c.mul(both, two));
+    Value weighed = c.mul(result, c.scalar(sign ? -std::ldexp(1.0, bit) : std::ldexp(1.0, bit), wide));
+    sum = sum ? c.add(sum, weighed) : weighed;
+  }
+  return c.set(0, c.castTo(sum, original));
+}
+
 /// 2-D semantics of opsets below 13: everything from `axis` on is one row.
 static LogicalResult lowerSoftmax(C &c) {
   Value x = c.input(0);
@@ -406,6 +442,9 @@ void mlir::ane::addMathHandlers(HandlerTable &t) {
   t.add("Mean", 1, lowerMean);
   t.add("Dropout", 1, lowerDropout);
   t.add("BitShift", 11, lowerBitShift);
+  t.add("BitwiseAnd", 18, lowerBitwise);
+  t.add("BitwiseOr", 18, lowerBitwise);
+  t.add("BitwiseXor", 18, lowerBitwise);
   t.add("Softmax", 1, lowerSoftmax);
   t.add("LogSoftmax", 1, lowerSoftmax);
   t.add("Hardmax", 1, lowerSoftmax);

@@ -39,6 +39,7 @@ static const HandlerTable &getHandlers() {
     addAttentionHandlers(t);
     addLossHandlers(t);
     addSamplingHandlers(t);
+    addSignalHandlers(t);
     return t;
   }();
   return table;
