@@ -214,7 +214,7 @@ void mlir::ane::decode(DType dtype, llvm::ArrayRef<char> data, llvm::MutableArra
   size_t i = 0;
   switch (dtype) {
   case DType::Float32:
-    std::memcpy(out.data(), data.data(), out.size() * 4);
+    std::copy_n(data.data(), out.size() * 4, reinterpret_cast<char *>(out.data()));
     return;
   case DType::Float16:
     if (hasF16C())
@@ -270,7 +270,7 @@ void mlir::ane::encode(DType dtype, llvm::ArrayRef<float> in, llvm::MutableArray
   size_t i = 0;
   switch (dtype) {
   case DType::Float32:
-    std::memcpy(out.data(), in.data(), in.size() * 4);
+    std::copy_n(reinterpret_cast<const char *>(in.data()), in.size() * 4, out.data());
     return;
   case DType::Float64:
     for (; i < in.size(); ++i)

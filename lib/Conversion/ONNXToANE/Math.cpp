@@ -258,6 +258,13 @@ static Value bitwiseNot(C &c, Value x) {
 
 static LogicalResult lowerPRelu(C &c) {
   Value x = c.input(0), slope = c.input(1);
+  if (c.version() < 7 && c.rank(slope) == 1 && c.rank(x) > 2) { // one slope per channel, before broadcasting was NumPy's
+    SmallVector<int64_t> shape(c.rank(x) - 1, 1);
+    shape[0] = c.shape(slope)[0];
+    slope = c.reshape(slope, shape);
+  }
+  if (!slope)
+    return failure();
   if (!c.isFloat(x))
     return c.set(0, c.create<SelectOp>({c.create<LessOp>({x, c.scalarLike(0, x)}), c.mul(x, slope), x}));
   // [C,1,…] or [1,C,1,…]: one slope per channel is MIL's own prelu, which wants rank 4 for distinct slopes.

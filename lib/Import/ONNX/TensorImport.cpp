@@ -144,7 +144,7 @@ ElementsAttr TensorImporter::import(const proto::Tensor &tensor, Location loc) {
   } else if (*dtype == DType::Float64) {
     if (!expect(tensor.doubles.size(), *count))
       return {};
-    std::memcpy(bytes.data(), tensor.doubles.data(), size);
+    std::copy_n(reinterpret_cast<const char *>(tensor.doubles.data()), size, bytes.data());
   } else if (*dtype == DType::UInt32 || *dtype == DType::UInt64) {
     if (!expect(tensor.uints.size(), *count))
       return {};
