@@ -163,20 +163,25 @@ LogicalResult evaluateOp(LinearOp op, EvalContext &context, ArrayRef<Tensor> in,
 }
 
 LogicalResult evaluateOp(EinsumOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
-  // nchw,nwhu->nchu: for each (n,h) a [c,w] by [w,u] product; operands are strided, so they are copied row by row.
+  // nchw,nwhu->nchu, or without n; n and h broadcast.
   Tensor y = context.makeResult(op.getY(), resultShape(op.getY()));
-  ArrayRef<int64_t> a = in[0].shape(), b = in[1].shape();
-  bool batched = a.size() == 4;
-  int64_t n = batched ? a[0] : 1, c = a[batched], h = a[batched + 1], w = a[batched + 2], u = b.back();
-  for (int64_t bn = 0; bn < n; ++bn)
-    for (int64_t bc = 0; bc < c; ++bc)
-      for (int64_t bh = 0; bh < h; ++bh)
-        for (int64_t bu = 0; bu < u; ++bu) {
+  auto withBatch = [](ArrayRef<int64_t> shape) {
+    SmallVector<int64_t, 4> padded(shape);
+    padded.insert(padded.begin(), 4 - shape.size(), 1);
+    return padded;
+  };
+  auto a = withBatch(in[0].shape()), b = withBatch(in[1].shape()), o = withBatch(y.shape());
+  ArrayRef<float> left = in[0].floats(), right = in[1].floats();
+  MutableArrayRef<float> result = y.mutableFloats();
+  for (int64_t n = 0, at = 0; n < o[0]; ++n)
+    for (int64_t c = 0; c < o[1]; ++c)
+      for (int64_t h = 0; h < o[2]; ++h)
+        for (int64_t u = 0; u < o[3]; ++u, ++at) {
+          int64_t x = (((n % a[0]) * a[1] + c) * a[2] + h % a[2]) * a[3];
           float sum = 0;
-          int64_t hb = b[batched + 1] == 1 ? 0 : bh, nb = batched && b[0] == 1 ? 0 : bn;
-          for (int64_t bw = 0; bw < w; ++bw)
-            sum += in[0].floats()[((bn * c + bc) * h + bh) * w + bw] * in[1].floats()[((nb * w + bw) * b[batched + 1] + hb) * u + bu];
-          y.mutableFloats()[((bn * c + bc) * h + bh) * u + bu] = sum;
+          for (int64_t w = 0; w < a[3]; ++w)
+            sum += left[x + w] * right[(((n % b[0]) * b[1] + w) * b[2] + h % b[2]) * b[3] + u];
+          result[at] = sum;
         }
   context.finish(y);
   out.push_back(std::move(y));

@@ -52,3 +52,13 @@ func.func @conv_transpose() -> tensor<1x1x4xf32> {
   %y = ane.conv_transpose %x, %w {strides = array<i64: 2>, pad_type = "custom", pad = array<i64: 1, 0>, dilations = array<i64: 1>} : (tensor<1x1x2xf32>, tensor<1x1x3xf32>) -> tensor<1x1x4xf32>
   return %y : tensor<1x1x4xf32>
 }
+
+// The first operand's h broadcasts.
+// CHECK-LABEL: func @einsum
+// CHECK{LITERAL}: dense<[[[2.010000e+02], [2.010000e+03]], [[4.030000e+02], [4.030000e+03]]]>
+func.func @einsum() -> tensor<2x2x1xf32> {
+  %x = ane.constant dense<[[[1.0, 2.0]], [[3.0, 4.0]]]> : tensor<2x1x2xf32>
+  %y = ane.constant dense<[[[1.0], [10.0]], [[100.0], [1000.0]]]> : tensor<2x2x1xf32>
+  %z = ane.einsum %x, %y {equation = "abc,cbd->abd"} : (tensor<2x1x2xf32>, tensor<2x2x1xf32>) -> tensor<2x2x1xf32>
+  return %z : tensor<2x2x1xf32>
+}

@@ -262,19 +262,46 @@ Cost LinearOp::estimateCost(const Target &) {
   return macCost(*this, Cost::Kind::Matmul, double(getY().getType().getNumElements()) * getX().getType().getShape().back());
 }
 
+/// The equation without spaces, letters renamed to a, b, c… in order of appearance.
+static std::string canonicalEquation(StringRef equation) {
+  std::string letters, canonical;
+  for (char c : equation) {
+    if (c == ' ')
+      continue;
+    if (!std::isalpha(c)) {
+      canonical += c;
+      continue;
+    }
+    if (letters.find(c) == std::string::npos)
+      letters += c;
+    canonical += char('a' + letters.find(c));
+  }
+  return canonical;
+}
+
 LogicalResult EinsumOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, Adaptor adaptor, SmallVectorImpl<Type> &types) {
-  // MIL's forms up to renaming: nchw,nwhu->nchu and chw,whr->chr.
-  auto fail = [&] {
-    return emitOptionalError(loc, "'ane.einsum' op expects the form nchw,nwhu->nchu or chw,whr->chr, but got '", adaptor.getEquation(), "'");
-  };
-  if (adaptor.getValues().size() != 2)
-    return fail();
+  std::string equation = canonicalEquation(adaptor.getEquation());
+  bool batched = equation == canonicalEquation("nchw,nwhu->nchu");
+  if (adaptor.getValues().size() != 2 || (!batched && equation != canonicalEquation("chw,whr->chr")))
+    return emitOptionalError(loc, "'ane.einsum' op expects two operands and the form nchw,nwhu->nchu or chw,whr->chr, but got '",
+                             adaptor.getEquation(), "' of ", adaptor.getValues().size());
   auto x = cast<RankedTensorType>(adaptor.getValues()[0].getType()), y = cast<RankedTensorType>(adaptor.getValues()[1].getType());
-  int64_t n = x.getRank() - 3;
-  if (n < 0 || n > 1 || y.getRank() != x.getRank())
+  auto fail = [&] {
+    return emitOptionalError(loc, "'ane.einsum' op expects operands that fit '", adaptor.getEquation(), "', but got ", x, " and ", y);
+  };
+  int64_t rank = batched ? 4 : 3;
+  if (x.getRank() != rank || y.getRank() != rank || x.getShape().back() != y.getDimSize(batched))
     return fail();
-  types.push_back(RankedTensorType::get(llvm::to_vector(llvm::concat<const int64_t>(x.getShape().drop_back(), y.getShape().take_back())),
-                                        x.getElementType()));
+  // n and h broadcast.
+  SmallVector<int64_t> shape(x.getShape());
+  shape.back() = y.getShape().back();
+  for (int64_t axis = batched ? 0 : 1; axis < 3; axis += 2) {
+    int64_t dx = x.getDimSize(axis), dy = y.getDimSize(axis);
+    if (dx != dy && dx != 1 && dy != 1)
+      return fail();
+    shape[axis] = dx == 1 ? dy : dx;
+  }
+  types.push_back(RankedTensorType::get(shape, x.getElementType()));
   return success();
 }
 Cost EinsumOp::estimateCost(const Target &) {

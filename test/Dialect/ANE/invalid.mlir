@@ -74,3 +74,21 @@ func.func @call(%x: tensor<2xf32>) {
   %0 = ane.call @nowhere(%x) : (tensor<2xf32>) -> tensor<2xf32>
   return
 }
+
+// -----
+
+func.func @einsum_form(%x: tensor<1x2x3x4xf32>, %y: tensor<1x2x5x4xf32>) {
+  // expected-error @below {{expects two operands and the form nchw,nwhu->nchu or chw,whr->chr, but got 'bnqd,bnkd->bnqk' of 2}}
+  // expected-error @below {{failed to infer returned types}}
+  %0 = ane.einsum %x, %y {equation = "bnqd,bnkd->bnqk"} : (tensor<1x2x3x4xf32>, tensor<1x2x5x4xf32>) -> tensor<1x2x3x5xf32>
+  return
+}
+
+// -----
+
+func.func @einsum_shape(%x: tensor<2x3x4xf32>, %y: tensor<5x3x1xf32>) {
+  // expected-error @below {{expects operands that fit 'chw,whr->chr', but got 'tensor<2x3x4xf32>' and 'tensor<5x3x1xf32>'}}
+  // expected-error @below {{failed to infer returned types}}
+  %0 = ane.einsum %x, %y {equation = "chw,whr->chr"} : (tensor<2x3x4xf32>, tensor<5x3x1xf32>) -> tensor<2x3x1xf32>
+  return
+}
