@@ -1,4 +1,4 @@
-//===- InitAll.h - registration shared by every tool -----------------------===//
+//===- InitAll.h - registration shared by every tool ----------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -19,7 +19,8 @@
 namespace mlir::ane {
 
 inline void registerAllDialects(DialectRegistry &registry) {
-  registry.insert<ANEDialect, mil::MILDialect, onnxir::ONNXDialect, func::FuncDialect>();
+  registry.insert<ANEDialect, mil::MILDialect, onnxir::ONNXDialect,
+                  func::FuncDialect>();
   registerEvaluationModels(registry);
 }
 

@@ -1,4 +1,4 @@
-//===- Evaluators.h - shared by the evaluators of each family --------------===//
+//===- Evaluators.h - shared by the evaluators of each family -------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -33,10 +33,12 @@ llvm::MutableArrayRef<T> mutableStorage(Tensor &tensor) {
     return tensor.mutableInts();
 }
 
-/// Walks a box of `shape`, keeping offsets into tensors with the given strides per axis; calls
-/// fn(offsets, count) for each innermost run of shape.back() elements, whose step per tensor is strides[t].back().
+/// Walks a box of `shape`, keeping offsets into tensors with the given strides
+/// per axis; calls fn(offsets, count) for each innermost run of shape.back()
+/// elements, whose step per tensor is strides[t].back().
 template <size_t N, typename Fn>
-void forEachRow(llvm::ArrayRef<int64_t> shape, const std::array<llvm::ArrayRef<int64_t>, N> &strides, Fn fn) {
+void forEachRow(llvm::ArrayRef<int64_t> shape,
+                const std::array<llvm::ArrayRef<int64_t>, N> &strides, Fn fn) {
   for (int64_t dim : shape)
     if (dim == 0)
       return;
@@ -61,9 +63,13 @@ void forEachRow(llvm::ArrayRef<int64_t> shape, const std::array<llvm::ArrayRef<i
   }
 }
 
-/// Strides of a tensor of `shape` broadcast to `result`: 0 along broadcast axes.
-inline llvm::SmallVector<int64_t, 6> broadcastStrides(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<int64_t> result) {
-  llvm::SmallVector<int64_t, 6> strides(result.size()), own = rowMajorStrides(shape);
+/// Strides of a tensor of `shape` broadcast to `result`: 0 along broadcast
+/// axes.
+inline llvm::SmallVector<int64_t, 6>
+broadcastStrides(llvm::ArrayRef<int64_t> shape,
+                 llvm::ArrayRef<int64_t> result) {
+  llvm::SmallVector<int64_t, 6> strides(result.size()),
+      own = rowMajorStrides(shape);
   size_t lead = result.size() - shape.size();
   for (size_t i = 0; i < shape.size(); ++i)
     strides[lead + i] = shape[i] == 1 ? 0 : own[i];
@@ -71,7 +77,8 @@ inline llvm::SmallVector<int64_t, 6> broadcastStrides(llvm::ArrayRef<int64_t> sh
 }
 
 /// NumPy's broadcast of two run-time shapes; failure when they do not agree.
-inline FailureOr<llvm::SmallVector<int64_t, 6>> broadcastShapes(llvm::ArrayRef<int64_t> a, llvm::ArrayRef<int64_t> b) {
+inline FailureOr<llvm::SmallVector<int64_t, 6>>
+broadcastShapes(llvm::ArrayRef<int64_t> a, llvm::ArrayRef<int64_t> b) {
   llvm::SmallVector<int64_t, 6> shape(std::max(a.size(), b.size()), 1);
   for (llvm::ArrayRef<int64_t> s : {a, b})
     for (size_t i = 0; i < s.size(); ++i) {
@@ -108,18 +115,24 @@ inline FailureOr<int64_t> wrapIndex(int64_t index, int64_t extent) {
 // Kernels (Kernels.cpp): fp32, oneDNN for anything but small problems
 //===----------------------------------------------------------------------===//
 
-/// c[batch, m, n] = a · b with per-batch offsets (in matrices) into a and b; either may be transposed.
-void batchedMatmul(const EvalContext &context, const float *a, const float *b, float *c, int64_t m, int64_t k, int64_t n, bool transposeA,
-                   bool transposeB, llvm::ArrayRef<int64_t> batchA, llvm::ArrayRef<int64_t> batchB);
+/// c[batch, m, n] = a · b with per-batch offsets (in matrices) into a and b;
+/// either may be transposed.
+void batchedMatmul(const EvalContext &context, const float *a, const float *b,
+                   float *c, int64_t m, int64_t k, int64_t n, bool transposeA,
+                   bool transposeB, llvm::ArrayRef<int64_t> batchA,
+                   llvm::ArrayRef<int64_t> batchB);
 
 struct WindowGeometry {
   llvm::SmallVector<int64_t, 3> kernel, strides, dilations;
   llvm::SmallVector<std::pair<int64_t, int64_t>> pads;
 };
 /// Failure carries oneDNN's message.
-std::string convolution(const Tensor &x, const Tensor &weight, const Tensor *bias, const WindowGeometry &window, int64_t groups, Tensor &y);
+std::string convolution(const Tensor &x, const Tensor &weight,
+                        const Tensor *bias, const WindowGeometry &window,
+                        int64_t groups, Tensor &y);
 enum class PoolKind { Max, AverageInclude, AverageExclude };
-std::string pool(const Tensor &x, PoolKind kind, const WindowGeometry &window, Tensor &y);
+std::string pool(const Tensor &x, PoolKind kind, const WindowGeometry &window,
+                 Tensor &y);
 
 } // namespace mlir::ane
 

@@ -1,4 +1,4 @@
-//===- Gather.cpp - indexing, sorting, one-hot -----------------------------===//
+//===- Gather.cpp - indexing, sorting, one-hot ----------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -11,21 +11,30 @@ using namespace mlir;
 using namespace mlir::ane;
 
 static LogicalResult outOfRange(Operation *op, int64_t index, int64_t extent) {
-  return op->emitOpError() << "index " << index << " is out of range for an axis of length " << extent;
+  return op->emitOpError() << "index " << index
+                           << " is out of range for an axis of length "
+                           << extent;
 }
 
 namespace mlir::ane {
-LogicalResult evaluateOp(GatherOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+LogicalResult evaluateOp(GatherOp op, EvalContext &context, ArrayRef<Tensor> in,
+                         SmallVectorImpl<Tensor> &out) {
   const Tensor &x = in[0], &indices = in[1];
-  int64_t axis = (int64_t)op.getAxis() < 0 ? op.getAxis() + x.rank() : op.getAxis(), batch = op.getBatchDims().value_or(0);
+  int64_t axis = (int64_t)op.getAxis() < 0 ? op.getAxis() + x.rank()
+                                           : op.getAxis(),
+          batch = op.getBatchDims().value_or(0);
   SmallVector<int64_t, 6> shape(x.shape().take_front(axis));
   llvm::append_range(shape, indices.shape().drop_front(batch));
   llvm::append_range(shape, x.shape().drop_front(axis + 1));
   Tensor y = context.makeResult(op.getY(), shape);
-  // [batch][middle][index][inner]: the middle is x's axes between batch and axis.
-  int64_t batches = 1, middle = 1, inner = 1, count = 1, extent = x.shape()[axis];
+  // [batch][middle][index][inner]: the middle is x's axes between batch and
+  // axis.
+  int64_t batches = 1, middle = 1, inner = 1, count = 1,
+          extent = x.shape()[axis];
   for (int64_t i = 0; i < x.rank(); ++i)
-    (i < batch ? batches : i < axis ? middle : inner) *= i == axis ? 1 : x.shape()[i];
+    (i < batch  ? batches
+     : i < axis ? middle
+                : inner) *= i == axis ? 1 : x.shape()[i];
   for (int64_t dim : indices.shape().drop_front(batch))
     count *= dim;
   LogicalResult status = success();
@@ -42,15 +51,19 @@ LogicalResult evaluateOp(GatherOp op, EvalContext &context, ArrayRef<Tensor> in,
             status = outOfRange(op, raw, extent);
             return;
           }
-          std::copy_n(source + ((b * middle + m) * extent + *index) * inner, inner, target);
+          std::copy_n(source + ((b * middle + m) * extent + *index) * inner,
+                      inner, target);
         }
   });
   out.push_back(std::move(y));
   return status;
 }
 
-/// Position in `shape` of flat index i of `indices`, with the coordinate along `axis` replaced.
-static int64_t alongAxis(int64_t i, ArrayRef<int64_t> indexStrides, ArrayRef<int64_t> dataStrides, int64_t axis, int64_t index) {
+/// Position in `shape` of flat index i of `indices`, with the coordinate along
+/// `axis` replaced.
+static int64_t alongAxis(int64_t i, ArrayRef<int64_t> indexStrides,
+                         ArrayRef<int64_t> dataStrides, int64_t axis,
+                         int64_t index) {
   int64_t at = 0;
   for (size_t d = 0; d < indexStrides.size(); ++d) {
     at += ((int64_t)d == axis ? index : i / indexStrides[d]) * dataStrides[d];
@@ -58,8 +71,10 @@ static int64_t alongAxis(int64_t i, ArrayRef<int64_t> indexStrides, ArrayRef<int
   }
   return at;
 }
-LogicalResult evaluateOp(GatherAlongAxisOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
-  int64_t axis = (int64_t)op.getAxis() < 0 ? op.getAxis() + in[0].rank() : op.getAxis();
+LogicalResult evaluateOp(GatherAlongAxisOp op, EvalContext &context,
+                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+  int64_t axis =
+      (int64_t)op.getAxis() < 0 ? op.getAxis() + in[0].rank() : op.getAxis();
   Tensor y = context.makeResult(op.getY(), in[1].shape());
   auto si = rowMajorStrides(in[1].shape()), sx = rowMajorStrides(in[0].shape());
   for (int64_t i = 0; i < y.size(); ++i) {
@@ -67,13 +82,16 @@ LogicalResult evaluateOp(GatherAlongAxisOp op, EvalContext &context, ArrayRef<Te
     if (failed(index))
       return outOfRange(op, in[1].ints()[i], in[0].shape()[axis]);
     int64_t at = alongAxis(i, si, sx, axis, *index);
-    withStorage(y, [&](auto zero) { mutableStorage<decltype(zero)>(y)[i] = storage<decltype(zero)>(in[0])[at]; });
+    withStorage(y, [&](auto zero) {
+      mutableStorage<decltype(zero)>(y)[i] = storage<decltype(zero)>(in[0])[at];
+    });
   }
   out.push_back(std::move(y));
   return success();
 }
 
-LogicalResult evaluateOp(GatherNdOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+LogicalResult evaluateOp(GatherNdOp op, EvalContext &context,
+                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
   const Tensor &x = in[0], &indices = in[1];
   int64_t batch = op.getBatchDims().value_or(0), depth = indices.shape().back();
   SmallVector<int64_t, 6> shape(indices.shape().drop_back());
@@ -88,9 +106,12 @@ LogicalResult evaluateOp(GatherNdOp op, EvalContext &context, ArrayRef<Tensor> i
   for (int64_t dim : indices.shape().drop_back())
     rows *= dim;
   for (int64_t r = 0; r < rows; ++r) {
-    int64_t at = batches > 1 ? r / (rows / batches) * (batch ? strides[batch - 1] : 0) : 0;
+    int64_t at = batches > 1
+                     ? r / (rows / batches) * (batch ? strides[batch - 1] : 0)
+                     : 0;
     for (int64_t d = 0; d < depth; ++d) {
-      int64_t raw = indices.ints()[r * depth + d], extent = x.shape()[batch + d];
+      int64_t raw = indices.ints()[r * depth + d],
+              extent = x.shape()[batch + d];
       FailureOr<int64_t> index = wrapIndex(raw, extent);
       if (failed(index))
         return outOfRange(op, raw, extent);
@@ -98,7 +119,8 @@ LogicalResult evaluateOp(GatherNdOp op, EvalContext &context, ArrayRef<Tensor> i
     }
     withStorage(x, [&](auto zero) {
       using T = decltype(zero);
-      std::copy_n(storage<T>(x).data() + at, inner, mutableStorage<T>(y).data() + r * inner);
+      std::copy_n(storage<T>(x).data() + at, inner,
+                  mutableStorage<T>(y).data() + r * inner);
     });
   }
   out.push_back(std::move(y));
@@ -107,22 +129,33 @@ LogicalResult evaluateOp(GatherNdOp op, EvalContext &context, ArrayRef<Tensor> i
 
 template <typename T>
 static T combine(StringRef mode, T old, T update) {
-  if (mode == "add") return T(old + update);
-  if (mode == "sub") return T(old - update);
-  if (mode == "mul") return T(old * update);
-  if (mode == "div") return update == 0 && std::is_integral_v<T> ? T(0) : T(old / update);
-  if (mode == "max") return std::max(old, update);
-  if (mode == "min") return std::min(old, update);
+  if (mode == "add")
+    return T(old + update);
+  if (mode == "sub")
+    return T(old - update);
+  if (mode == "mul")
+    return T(old * update);
+  if (mode == "div")
+    return update == 0 && std::is_integral_v<T> ? T(0) : T(old / update);
+  if (mode == "max")
+    return std::max(old, update);
+  if (mode == "min")
+    return std::min(old, update);
   return update;
 }
 /// A copy of `data` to scatter into.
 static Tensor copyOf(EvalContext &context, Value result, const Tensor &data) {
   Tensor y = context.makeResult(result, data.shape());
-  withStorage(y, [&](auto zero) { llvm::copy(storage<decltype(zero)>(data), mutableStorage<decltype(zero)>(y).begin()); });
+  withStorage(y, [&](auto zero) {
+    llvm::copy(storage<decltype(zero)>(data),
+               mutableStorage<decltype(zero)>(y).begin());
+  });
   return y;
 }
-LogicalResult evaluateOp(ScatterAlongAxisOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
-  int64_t axis = (int64_t)op.getAxis() < 0 ? op.getAxis() + in[0].rank() : op.getAxis();
+LogicalResult evaluateOp(ScatterAlongAxisOp op, EvalContext &context,
+                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+  int64_t axis =
+      (int64_t)op.getAxis() < 0 ? op.getAxis() + in[0].rank() : op.getAxis();
   Tensor y = copyOf(context, op.getY(), in[0]);
   auto si = rowMajorStrides(in[1].shape()), sx = rowMajorStrides(in[0].shape());
   for (int64_t i = 0; i < in[1].size(); ++i) {
@@ -139,7 +172,8 @@ LogicalResult evaluateOp(ScatterAlongAxisOp op, EvalContext &context, ArrayRef<T
   out.push_back(std::move(y));
   return success();
 }
-LogicalResult evaluateOp(ScatterOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+LogicalResult evaluateOp(ScatterOp op, EvalContext &context,
+                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
   Tensor y = copyOf(context, op.getY(), in[0]);
   AxisView view(in[0].shape(), op.getAxis());
   int64_t count = in[1].size();
@@ -151,8 +185,10 @@ LogicalResult evaluateOp(ScatterOp op, EvalContext &context, ArrayRef<Tensor> in
       withStorage(y, [&](auto zero) {
         using T = decltype(zero);
         for (int64_t k = 0; k < view.inner; ++k) {
-          T &slot = mutableStorage<T>(y)[(o * view.extent + *index) * view.inner + k];
-          slot = combine(op.getMode(), slot, storage<T>(in[2])[(o * count + i) * view.inner + k]);
+          T &slot =
+              mutableStorage<T>(y)[(o * view.extent + *index) * view.inner + k];
+          slot = combine(op.getMode(), slot,
+                         storage<T>(in[2])[(o * count + i) * view.inner + k]);
         }
       });
     }
@@ -160,14 +196,17 @@ LogicalResult evaluateOp(ScatterOp op, EvalContext &context, ArrayRef<Tensor> in
   out.push_back(std::move(y));
   return success();
 }
-LogicalResult evaluateOp(ScatterNdOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+LogicalResult evaluateOp(ScatterNdOp op, EvalContext &context,
+                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
   Tensor y = copyOf(context, op.getY(), in[0]);
   auto strides = rowMajorStrides(in[0].shape());
-  int64_t depth = in[1].shape().back(), rows = depth ? in[1].size() / depth : 1, inner = rows ? in[2].size() / rows : 0;
+  int64_t depth = in[1].shape().back(), rows = depth ? in[1].size() / depth : 1,
+          inner = rows ? in[2].size() / rows : 0;
   for (int64_t r = 0; r < rows; ++r) {
     int64_t at = 0;
     for (int64_t d = 0; d < depth; ++d) {
-      FailureOr<int64_t> index = wrapIndex(in[1].ints()[r * depth + d], in[0].shape()[d]);
+      FailureOr<int64_t> index =
+          wrapIndex(in[1].ints()[r * depth + d], in[0].shape()[d]);
       if (failed(index))
         return outOfRange(op, in[1].ints()[r * depth + d], in[0].shape()[d]);
       at += *index * strides[d];
@@ -185,8 +224,11 @@ LogicalResult evaluateOp(ScatterNdOp op, EvalContext &context, ArrayRef<Tensor> 
   return success();
 }
 
-LogicalResult evaluateOp(OneHotOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
-  int64_t rank = in[0].rank() + 1, axis = (int64_t)op.getAxis() < 0 ? op.getAxis() + rank : op.getAxis(), size = op.getOneHotVectorSize();
+LogicalResult evaluateOp(OneHotOp op, EvalContext &context, ArrayRef<Tensor> in,
+                         SmallVectorImpl<Tensor> &out) {
+  int64_t rank = in[0].rank() + 1,
+          axis = (int64_t)op.getAxis() < 0 ? op.getAxis() + rank : op.getAxis(),
+          size = op.getOneHotVectorSize();
   SmallVector<int64_t, 6> shape(in[0].shape());
   shape.insert(shape.begin() + axis, size);
   Tensor y = context.makeResult(op.getY(), shape);
@@ -194,31 +236,38 @@ LogicalResult evaluateOp(OneHotOp op, EvalContext &context, ArrayRef<Tensor> in,
   withStorage(y, [&](auto zero) {
     using T = decltype(zero);
     for (int64_t i = 0; i < y.size(); ++i) {
-      int64_t o = i / (size * view.inner), k = i / view.inner % size, r = i % view.inner;
-      mutableStorage<T>(y)[i] = storage<T>(in[in[0].ints()[o * view.inner + r] == k ? 1 : 2])[0];
+      int64_t o = i / (size * view.inner), k = i / view.inner % size,
+              r = i % view.inner;
+      mutableStorage<T>(y)[i] =
+          storage<T>(in[in[0].ints()[o * view.inner + r] == k ? 1 : 2])[0];
     }
   });
   out.push_back(std::move(y));
   return success();
 }
 
-/// Stable order of the elements along one row; ties keep the lowest index first.
+/// Stable order of the elements along one row; ties keep the lowest index
+/// first.
 template <typename T>
-static std::vector<int64_t> sortedOrder(const T *row, int64_t count, int64_t stride, bool ascending) {
+static std::vector<int64_t> sortedOrder(const T *row, int64_t count,
+                                        int64_t stride, bool ascending) {
   std::vector<int64_t> order(count);
   std::iota(order.begin(), order.end(), 0);
   std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-    return ascending ? row[a * stride] < row[b * stride] : row[a * stride] > row[b * stride];
+    return ascending ? row[a * stride] < row[b * stride]
+                     : row[a * stride] > row[b * stride];
   });
   return order;
 }
-LogicalResult evaluateOp(ArgsortOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+LogicalResult evaluateOp(ArgsortOp op, EvalContext &context,
+                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
   Tensor y = context.makeResult(op.getY(), in[0].shape());
   AxisView view(in[0].shape(), op.getAxis());
   withStorage(in[0], [&](auto zero) {
     for (int64_t o = 0; o < view.outer * view.inner; ++o) {
       int64_t base = o / view.inner * view.extent * view.inner + o % view.inner;
-      auto order = sortedOrder(storage<decltype(zero)>(in[0]).data() + base, view.extent, view.inner, op.getAscending());
+      auto order = sortedOrder(storage<decltype(zero)>(in[0]).data() + base,
+                               view.extent, view.inner, op.getAscending());
       for (int64_t i = 0; i < view.extent; ++i)
         y.mutableInts()[base + i * view.inner] = order[i];
     }
@@ -226,18 +275,24 @@ LogicalResult evaluateOp(ArgsortOp op, EvalContext &context, ArrayRef<Tensor> in
   out.push_back(std::move(y));
   return success();
 }
-LogicalResult evaluateOp(TopkOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+LogicalResult evaluateOp(TopkOp op, EvalContext &context, ArrayRef<Tensor> in,
+                         SmallVectorImpl<Tensor> &out) {
   AxisView view(in[0].shape(), op.getAxis());
-  int64_t axis = (int64_t)op.getAxis() < 0 ? op.getAxis() + in[0].rank() : op.getAxis(), k = (int64_t)op.getK() == -1 ? view.extent : op.getK();
+  int64_t axis = (int64_t)op.getAxis() < 0 ? op.getAxis() + in[0].rank()
+                                           : op.getAxis(),
+          k = (int64_t)op.getK() == -1 ? view.extent : op.getK();
   SmallVector<int64_t, 6> shape(in[0].shape());
   shape[axis] = k;
-  Tensor y = context.makeResult(op.getY(), shape), indices = context.makeResult(op.getIndices(), shape);
+  Tensor y = context.makeResult(op.getY(), shape),
+         indices = context.makeResult(op.getIndices(), shape);
   withStorage(in[0], [&](auto zero) {
     using T = decltype(zero);
     for (int64_t o = 0; o < view.outer; ++o)
       for (int64_t r = 0; r < view.inner; ++r) {
-        const T *row = storage<T>(in[0]).data() + o * view.extent * view.inner + r;
-        auto order = sortedOrder(row, view.extent, view.inner, op.getAscending());
+        const T *row =
+            storage<T>(in[0]).data() + o * view.extent * view.inner + r;
+        auto order =
+            sortedOrder(row, view.extent, view.inner, op.getAscending());
         for (int64_t i = 0; i < k; ++i) {
           int64_t at = (o * k + i) * view.inner + r;
           mutableStorage<T>(y)[at] = row[order[i] * view.inner];
@@ -250,14 +305,16 @@ LogicalResult evaluateOp(TopkOp op, EvalContext &context, ArrayRef<Tensor> in, S
   return success();
 }
 
-LogicalResult evaluateOp(NonZeroOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+LogicalResult evaluateOp(NonZeroOp op, EvalContext &context,
+                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
   std::vector<int64_t> found;
   withStorage(in[0], [&](auto zero) {
     for (auto [i, value] : llvm::enumerate(storage<decltype(zero)>(in[0])))
       if (value != 0)
         found.push_back(i);
   });
-  Tensor y = context.makeResult(op.getY(), {int64_t(found.size()), in[0].rank()});
+  Tensor y =
+      context.makeResult(op.getY(), {int64_t(found.size()), in[0].rank()});
   auto strides = rowMajorStrides(in[0].shape());
   int64_t *target = y.mutableInts().data();
   for (int64_t flat : found)

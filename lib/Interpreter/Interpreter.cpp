@@ -1,4 +1,4 @@
-//===- Interpreter.cpp - running blocks of ane ops -------------------------===//
+//===- Interpreter.cpp - running blocks of ane ops ------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -20,52 +20,72 @@ std::optional<Numerics> mlir::ane::lookupNumerics(llvm::StringRef name) {
   return std::nullopt;
 }
 
-Tensor EvalContext::makeResult(Value result, llvm::ArrayRef<int64_t> shape) const {
-  return Tensor(*toDType(cast<RankedTensorType>(result.getType()).getElementType()), shape);
+Tensor EvalContext::makeResult(Value result,
+                               llvm::ArrayRef<int64_t> shape) const {
+  return Tensor(
+      *toDType(cast<RankedTensorType>(result.getType()).getElementType()),
+      shape);
 }
 
 void EvalContext::finish(Tensor &tensor) const {
   DType dtype = tensor.dtype();
-  if (!tensor.isFloat() || dtype == DType::Float32 || (numerics == Numerics::Float32 && dtype == DType::Float16))
+  if (!tensor.isFloat() || dtype == DType::Float32 ||
+      (numerics == Numerics::Float32 && dtype == DType::Float16))
     return;
   llvm::MutableArrayRef<float> values = tensor.mutableFloats();
-  parallelFor(values.size(), 1 << 15, [&](int64_t begin, int64_t end) { roundTo(dtype, values.slice(begin, end - begin)); });
+  parallelFor(values.size(), 1 << 15, [&](int64_t begin, int64_t end) {
+    roundTo(dtype, values.slice(begin, end - begin));
+  });
 }
 
-float EvalContext::roundParameter(const llvm::APFloat &value, DType dtype) const {
+float EvalContext::roundParameter(const llvm::APFloat &value,
+                                  DType dtype) const {
   float single = value.convertToFloat();
-  return dtype == DType::Float16 && numerics == Numerics::Float16 ? roundTo(DType::Float16, single) : single;
+  return dtype == DType::Float16 && numerics == Numerics::Float16
+             ? roundTo(DType::Float16, single)
+             : single;
 }
 
-void EvalContext::parallelFor(int64_t count, int64_t grain, llvm::function_ref<void(int64_t, int64_t)> body) const {
-  int64_t tasks = std::min<int64_t>(context->getNumThreads(), (count + grain - 1) / std::max<int64_t>(grain, 1));
+void EvalContext::parallelFor(
+    int64_t count, int64_t grain,
+    llvm::function_ref<void(int64_t, int64_t)> body) const {
+  int64_t tasks =
+      std::min<int64_t>(context->getNumThreads(),
+                        (count + grain - 1) / std::max<int64_t>(grain, 1));
   if (tasks <= 1 || !context->isMultithreadingEnabled())
     return body(0, count);
-  mlir::parallelFor(context, 0, tasks, [&](size_t task) { body(count * task / tasks, count * (task + 1) / tasks); });
+  mlir::parallelFor(context, 0, tasks, [&](size_t task) {
+    body(count * task / tasks, count * (task + 1) / tasks);
+  });
 }
 
 /// Evaluates one op whose operands are in `inputs`.
-static LogicalResult evaluateOne(Operation *op, EvalContext &context, ArrayRef<Tensor> inputs, SmallVectorImpl<Tensor> &outputs) {
+static LogicalResult evaluateOne(Operation *op, EvalContext &context,
+                                 ArrayRef<Tensor> inputs,
+                                 SmallVectorImpl<Tensor> &outputs) {
   auto evaluable = dyn_cast<EvaluateOpInterface>(op);
   if (!evaluable)
     return op->emitOpError() << "cannot be evaluated by the interpreter";
   if (failed(evaluable.evaluate(context, inputs, outputs)))
     return failure();
   if (outputs.size() != op->getNumResults())
-    return op->emitOpError() << "evaluator returned " << outputs.size() << " results";
+    return op->emitOpError()
+           << "evaluator returned " << outputs.size() << " results";
   return success();
 }
 
 FailureOr<Tensor> ConstantEvaluator::evaluate(Value value) {
   if (Tensor known = cache.lookup(value))
     return known;
-  // Post-order over an explicit stack: trees can be as deep as the graph is long.
+  // Post-order over an explicit stack: trees can be as deep as the graph is
+  // long.
   SmallVector<Operation *> stack;
   auto push = [&](Value v) -> LogicalResult {
     if (cache.count(v))
       return success();
     Operation *op = v.getDefiningOp();
-    if (!op || (!isa<ConstantOp>(op) && (!isa<EvaluateOpInterface>(op) || op->getNumOperands() == 0)))
+    if (!op || (!isa<ConstantOp>(op) &&
+                (!isa<EvaluateOpInterface>(op) || op->getNumOperands() == 0)))
       return failure();
     stack.push_back(op);
     return success();
@@ -114,9 +134,12 @@ BlockInterpreter::BlockInterpreter(Block &block, Numerics numerics)
         lastUses[&op].push_back(operand);
 }
 
-LogicalResult BlockInterpreter::run(ArrayRef<Tensor> arguments, SmallVectorImpl<Tensor> &results, const Observer &observer) {
+LogicalResult BlockInterpreter::run(ArrayRef<Tensor> arguments,
+                                    SmallVectorImpl<Tensor> &results,
+                                    const Observer &observer) {
   llvm::DenseMap<Value, Tensor> values;
-  for (auto [argument, tensor] : llvm::zip_equal(block.getArguments(), arguments))
+  for (auto [argument, tensor] :
+       llvm::zip_equal(block.getArguments(), arguments))
     values[argument] = tensor;
   ConstantEvaluator trees(context);
   auto get = [&](Value value) {
@@ -151,7 +174,10 @@ LogicalResult BlockInterpreter::run(ArrayRef<Tensor> arguments, SmallVectorImpl<
     for (auto [result, tensor] : llvm::zip(op.getResults(), outputs))
       (constant ? constants : values)[result] = tensor;
     if (observer && !constant)
-      observer(&op, outputs, std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count());
+      observer(&op, outputs,
+               std::chrono::duration<double>(std::chrono::steady_clock::now() -
+                                             start)
+                   .count());
     if (auto it = lastUses.find(&op); it != lastUses.end())
       for (Value dead : it->second)
         values.erase(dead);
@@ -170,8 +196,11 @@ namespace mlir::ane {
 
 namespace {
 template <typename Op>
-struct EvaluationModel : EvaluateOpInterface::ExternalModel<EvaluationModel<Op>, Op> {
-  LogicalResult evaluate(Operation *op, EvalContext &context, ArrayRef<Tensor> inputs, SmallVectorImpl<Tensor> &outputs) const {
+struct EvaluationModel
+    : EvaluateOpInterface::ExternalModel<EvaluationModel<Op>, Op> {
+  LogicalResult evaluate(Operation *op, EvalContext &context,
+                         ArrayRef<Tensor> inputs,
+                         SmallVectorImpl<Tensor> &outputs) const {
     return evaluateOp(cast<Op>(op), context, inputs, outputs);
   }
 };

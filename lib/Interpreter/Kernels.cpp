@@ -1,4 +1,4 @@
-//===- Kernels.cpp - convolution, matmul and pooling by oneDNN -------------===//
+//===- Kernels.cpp - convolution, matmul and pooling by oneDNN ------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -23,12 +23,16 @@ static memory::desc plain(llvm::ArrayRef<int64_t> shape) {
   return memory::desc(dims, memory::data_type::f32, strides);
 }
 static memory::desc anyLayout(llvm::ArrayRef<int64_t> shape) {
-  return memory::desc(memory::dims(shape.begin(), shape.end()), memory::data_type::f32, memory::format_tag::any);
+  return memory::desc(memory::dims(shape.begin(), shape.end()),
+                      memory::data_type::f32, memory::format_tag::any);
 }
-static memory wrap(const memory::desc &desc, const float *data) { return memory(desc, engine(), const_cast<float *>(data)); }
+static memory wrap(const memory::desc &desc, const float *data) {
+  return memory(desc, engine(), const_cast<float *>(data));
+}
 
 /// `source` in the layout a primitive asked for.
-static memory reordered(dnnl::stream &stream, memory source, const memory::desc &wanted) {
+static memory reordered(dnnl::stream &stream, memory source,
+                        const memory::desc &wanted) {
   if (source.get_desc() == wanted)
     return source;
   memory target(wanted, engine());
@@ -36,8 +40,11 @@ static memory reordered(dnnl::stream &stream, memory source, const memory::desc 
   return target;
 }
 
-void mlir::ane::batchedMatmul(const EvalContext &context, const float *a, const float *b, float *c, int64_t m, int64_t k, int64_t n,
-                              bool transposeA, bool transposeB, llvm::ArrayRef<int64_t> batchA, llvm::ArrayRef<int64_t> batchB) {
+void mlir::ane::batchedMatmul(const EvalContext &context, const float *a,
+                              const float *b, float *c, int64_t m, int64_t k,
+                              int64_t n, bool transposeA, bool transposeB,
+                              llvm::ArrayRef<int64_t> batchA,
+                              llvm::ArrayRef<int64_t> batchB) {
   int64_t batch = batchA.size();
   if (m * n == 0 || batch == 0)
     return;
@@ -48,22 +55,27 @@ void mlir::ane::batchedMatmul(const EvalContext &context, const float *a, const 
   for (int64_t i = 0; i < batch; ++i) {
     const float *pa = a + batchA[i] * m * k, *pb = b + batchB[i] * k * n;
     float *pc = c + i * m * n;
-    // Small products (shape arithmetic, heads of tiny models) are not worth a primitive.
+    // Small products (shape arithmetic, heads of tiny models) are not worth a
+    // primitive.
     if (m * n * k <= 4096) {
       for (int64_t r = 0; r < m; ++r)
         for (int64_t s = 0; s < n; ++s) {
           float sum = 0;
           for (int64_t t = 0; t < k; ++t)
-            sum += pa[transposeA ? t * m + r : r * k + t] * pb[transposeB ? s * k + t : t * n + s];
+            sum += pa[transposeA ? t * m + r : r * k + t] *
+                   pb[transposeB ? s * k + t : t * n + s];
           pc[r * n + s] = sum;
         }
       continue;
     }
-    dnnl_sgemm(transposeA ? 'T' : 'N', transposeB ? 'T' : 'N', m, n, k, 1.0f, pa, transposeA ? m : k, pb, transposeB ? k : n, 0.0f, pc, n);
+    dnnl_sgemm(transposeA ? 'T' : 'N', transposeB ? 'T' : 'N', m, n, k, 1.0f,
+               pa, transposeA ? m : k, pb, transposeB ? k : n, 0.0f, pc, n);
   }
 }
 
-std::string mlir::ane::convolution(const Tensor &x, const Tensor &weight, const Tensor *bias, const WindowGeometry &window, int64_t groups,
+std::string mlir::ane::convolution(const Tensor &x, const Tensor &weight,
+                                   const Tensor *bias,
+                                   const WindowGeometry &window, int64_t groups,
                                    Tensor &y) {
   try {
     dnnl::stream stream(engine());
@@ -72,7 +84,8 @@ std::string mlir::ane::convolution(const Tensor &x, const Tensor &weight, const 
       weightShape.insert(weightShape.begin(), groups);
       weightShape[1] /= groups;
     }
-    memory::dims strides(window.strides.begin(), window.strides.end()), dilations, before, after;
+    memory::dims strides(window.strides.begin(), window.strides.end()),
+        dilations, before, after;
     for (auto [dilation, pad] : llvm::zip(window.dilations, window.pads)) {
       dilations.push_back(dilation - 1);
       before.push_back(pad.first);
@@ -80,17 +93,28 @@ std::string mlir::ane::convolution(const Tensor &x, const Tensor &weight, const 
     }
     SmallVector<int64_t, 1> channels{y.shape()[1]};
     dnnl::convolution_forward::desc desc =
-        bias ? dnnl::convolution_forward::desc(dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, anyLayout(x.shape()),
-                                               anyLayout(weightShape), plain(channels), anyLayout(y.shape()), strides, dilations, before, after)
-             : dnnl::convolution_forward::desc(dnnl::prop_kind::forward_inference, dnnl::algorithm::convolution_direct, anyLayout(x.shape()),
-                                               anyLayout(weightShape), anyLayout(y.shape()), strides, dilations, before, after);
+        bias ? dnnl::convolution_forward::desc(
+                   dnnl::prop_kind::forward_inference,
+                   dnnl::algorithm::convolution_direct, anyLayout(x.shape()),
+                   anyLayout(weightShape), plain(channels),
+                   anyLayout(y.shape()), strides, dilations, before, after)
+             : dnnl::convolution_forward::desc(
+                   dnnl::prop_kind::forward_inference,
+                   dnnl::algorithm::convolution_direct, anyLayout(x.shape()),
+                   anyLayout(weightShape), anyLayout(y.shape()), strides,
+                   dilations, before, after);
     dnnl::convolution_forward::primitive_desc primitive(desc, engine());
-    memory source = reordered(stream, wrap(plain(x.shape()), x.floats().data()), primitive.src_desc());
-    memory weights = reordered(stream, wrap(plain(weightShape), weight.floats().data()), primitive.weights_desc());
+    memory source = reordered(stream, wrap(plain(x.shape()), x.floats().data()),
+                              primitive.src_desc());
+    memory weights =
+        reordered(stream, wrap(plain(weightShape), weight.floats().data()),
+                  primitive.weights_desc());
     memory result = wrap(plain(y.shape()), y.floats().data());
     bool direct = primitive.dst_desc() == result.get_desc();
     memory target = direct ? result : memory(primitive.dst_desc(), engine());
-    std::unordered_map<int, memory> args{{DNNL_ARG_SRC, source}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, target}};
+    std::unordered_map<int, memory> args{{DNNL_ARG_SRC, source},
+                                         {DNNL_ARG_WEIGHTS, weights},
+                                         {DNNL_ARG_DST, target}};
     if (bias)
       args[DNNL_ARG_BIAS] = wrap(plain(channels), bias->floats().data());
     dnnl::convolution_forward(primitive).execute(stream, args);
@@ -103,21 +127,29 @@ std::string mlir::ane::convolution(const Tensor &x, const Tensor &weight, const 
   }
 }
 
-std::string mlir::ane::pool(const Tensor &x, PoolKind kind, const WindowGeometry &window, Tensor &y) {
+std::string mlir::ane::pool(const Tensor &x, PoolKind kind,
+                            const WindowGeometry &window, Tensor &y) {
   try {
     dnnl::stream stream(engine());
-    memory::dims strides(window.strides.begin(), window.strides.end()), kernel(window.kernel.begin(), window.kernel.end()), before, after;
+    memory::dims strides(window.strides.begin(), window.strides.end()),
+        kernel(window.kernel.begin(), window.kernel.end()), before, after;
     for (auto pad : window.pads) {
       before.push_back(pad.first);
       after.push_back(pad.second);
     }
-    dnnl::algorithm algorithm = kind == PoolKind::Max              ? dnnl::algorithm::pooling_max
-                                : kind == PoolKind::AverageInclude ? dnnl::algorithm::pooling_avg_include_padding
-                                                                   : dnnl::algorithm::pooling_avg_exclude_padding;
-    dnnl::pooling_forward::desc desc(dnnl::prop_kind::forward_inference, algorithm, plain(x.shape()), plain(y.shape()), strides, kernel, before, after);
+    dnnl::algorithm algorithm =
+        kind == PoolKind::Max ? dnnl::algorithm::pooling_max
+        : kind == PoolKind::AverageInclude
+            ? dnnl::algorithm::pooling_avg_include_padding
+            : dnnl::algorithm::pooling_avg_exclude_padding;
+    dnnl::pooling_forward::desc desc(
+        dnnl::prop_kind::forward_inference, algorithm, plain(x.shape()),
+        plain(y.shape()), strides, kernel, before, after);
     dnnl::pooling_forward::primitive_desc primitive(desc, engine());
-    memory source = wrap(plain(x.shape()), x.floats().data()), target = wrap(plain(y.shape()), y.floats().data());
-    dnnl::pooling_forward(primitive).execute(stream, {{DNNL_ARG_SRC, source}, {DNNL_ARG_DST, target}});
+    memory source = wrap(plain(x.shape()), x.floats().data()),
+           target = wrap(plain(y.shape()), y.floats().data());
+    dnnl::pooling_forward(primitive).execute(
+        stream, {{DNNL_ARG_SRC, source}, {DNNL_ARG_DST, target}});
     stream.wait();
     return {};
   } catch (const dnnl::error &error) {

@@ -1,8 +1,9 @@
-//===- Shape.cpp - data movement -------------------------------------------===//
+//===- Shape.cpp - data movement ------------------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// Almost every op here is a strided copy: a box of the result read from an offset and strides into the operand.
+// Almost every op here is a strided copy: a box of the result read from an
+// offset and strides into the operand.
 //
 //===----------------------------------------------------------------------===//
 
@@ -12,14 +13,17 @@
 using namespace mlir;
 using namespace mlir::ane;
 
-/// Copies `box` elements from x (at offset, by strides) to y (at offset, by strides).
-static void copyBox(const Tensor &x, int64_t fromX, ArrayRef<int64_t> stridesX, Tensor &y, int64_t fromY, ArrayRef<int64_t> stridesY,
+/// Copies `box` elements from x (at offset, by strides) to y (at offset, by
+/// strides).
+static void copyBox(const Tensor &x, int64_t fromX, ArrayRef<int64_t> stridesX,
+                    Tensor &y, int64_t fromY, ArrayRef<int64_t> stridesY,
                     ArrayRef<int64_t> box) {
   withStorage(x, [&](auto zero) {
     using T = decltype(zero);
     const T *source = storage<T>(x).data() + fromX;
     T *target = mutableStorage<T>(y).data() + fromY;
-    int64_t sx = stridesX.empty() ? 1 : stridesX.back(), sy = stridesY.empty() ? 1 : stridesY.back();
+    int64_t sx = stridesX.empty() ? 1 : stridesX.back(),
+            sy = stridesY.empty() ? 1 : stridesY.back();
     forEachRow<2>(box, {stridesX, stridesY}, [&](auto &offset, int64_t count) {
       const T *from = source + offset[0];
       T *to = target + offset[1];
@@ -34,7 +38,8 @@ static void copyBox(const Tensor &x, int64_t fromX, ArrayRef<int64_t> stridesX, 
 
 namespace mlir::ane {
 /// The shape that reshape's `shape` means for `count` elements.
-static SmallVector<int64_t, 6> resolveShape(ArrayRef<int64_t> wanted, int64_t count) {
+static SmallVector<int64_t, 6> resolveShape(ArrayRef<int64_t> wanted,
+                                            int64_t count) {
   SmallVector<int64_t, 6> shape(wanted);
   int64_t known = 1;
   for (int64_t dim : shape)
@@ -45,17 +50,21 @@ static SmallVector<int64_t, 6> resolveShape(ArrayRef<int64_t> wanted, int64_t co
   return shape;
 }
 
-LogicalResult evaluateOp(ReshapeOp op, EvalContext &, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+LogicalResult evaluateOp(ReshapeOp op, EvalContext &, ArrayRef<Tensor> in,
+                         SmallVectorImpl<Tensor> &out) {
   SmallVector<int64_t, 6> shape = resolveShape(op.getShape(), in[0].size());
   int64_t count = 1;
   for (int64_t dim : shape)
     count *= dim;
   if (count != in[0].size())
-    return op.emitOpError() << "cannot give " << in[0].size() << " elements the shape [" << ArrayRef<int64_t>(shape) << "]";
+    return op.emitOpError()
+           << "cannot give " << in[0].size() << " elements the shape ["
+           << ArrayRef<int64_t>(shape) << "]";
   out.push_back(in[0].reshaped(shape));
   return success();
 }
-LogicalResult evaluateOp(ExpandDimsOp op, EvalContext &, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+LogicalResult evaluateOp(ExpandDimsOp op, EvalContext &, ArrayRef<Tensor> in,
+                         SmallVectorImpl<Tensor> &out) {
   int64_t rank = in[0].rank() + op.getAxes().size();
   SmallVector<int64_t, 6> shape(rank, 0);
   for (int64_t axis : op.getAxes())
@@ -67,7 +76,8 @@ LogicalResult evaluateOp(ExpandDimsOp op, EvalContext &, ArrayRef<Tensor> in, Sm
   out.push_back(in[0].reshaped(shape));
   return success();
 }
-LogicalResult evaluateOp(SqueezeOp op, EvalContext &, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+LogicalResult evaluateOp(SqueezeOp op, EvalContext &, ArrayRef<Tensor> in,
+                         SmallVectorImpl<Tensor> &out) {
   SmallVector<bool> gone(in[0].rank(), !op.getAxes());
   if (std::optional<ArrayRef<int64_t>> axes = op.getAxes())
     for (int64_t axis : *axes)
@@ -79,8 +89,11 @@ LogicalResult evaluateOp(SqueezeOp op, EvalContext &, ArrayRef<Tensor> in, Small
   out.push_back(in[0].reshaped(shape));
   return success();
 }
-LogicalResult evaluateOp(Flatten2dOp op, EvalContext &, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
-  int64_t axis = (int64_t)op.getAxis() < 0 ? op.getAxis() + in[0].rank() : op.getAxis(), dims[2] = {1, 1};
+LogicalResult evaluateOp(Flatten2dOp op, EvalContext &, ArrayRef<Tensor> in,
+                         SmallVectorImpl<Tensor> &out) {
+  int64_t axis = (int64_t)op.getAxis() < 0 ? op.getAxis() + in[0].rank()
+                                           : op.getAxis(),
+          dims[2] = {1, 1};
   for (int64_t i = 0; i < in[0].rank(); ++i)
     dims[i >= axis] *= in[0].shape()[i];
   out.push_back(in[0].reshaped(dims));
@@ -88,7 +101,8 @@ LogicalResult evaluateOp(Flatten2dOp op, EvalContext &, ArrayRef<Tensor> in, Sma
 }
 
 /// transpose of one tensor, shared with the block ops.
-static Tensor permute(EvalContext &context, const Tensor &x, ArrayRef<int64_t> perm) {
+static Tensor permute(EvalContext &context, const Tensor &x,
+                      ArrayRef<int64_t> perm) {
   auto own = rowMajorStrides(x.shape());
   SmallVector<int64_t, 6> shape, strides;
   for (int64_t axis : perm) {
@@ -97,31 +111,39 @@ static Tensor permute(EvalContext &context, const Tensor &x, ArrayRef<int64_t> p
   }
   Tensor y(x.dtype(), shape);
   auto target = rowMajorStrides(shape);
-  // The outermost axis is split over the cores; tiles of the two fastest axes keep both sides in cache.
+  // The outermost axis is split over the cores; tiles of the two fastest axes
+  // keep both sides in cache.
   int64_t rank = shape.size();
   if (rank < 2) {
     copyBox(x, 0, strides, y, 0, target, shape);
     return y;
   }
-  context.parallelFor(shape[0], std::max<int64_t>(1, (1 << 16) / std::max<int64_t>(1, x.size() / std::max<int64_t>(1, shape[0]))),
-                      [&](int64_t begin, int64_t end) {
-                        SmallVector<int64_t, 6> box(shape);
-                        for (int64_t i = begin; i < end; i += 16) {
-                          box[0] = std::min<int64_t>(16, end - i);
-                          if (rank == 2 && strides[0] == 1) {
-                            // Plain matrix transpose: walk columns in the inner loop's blocks.
-                            for (int64_t j = 0; j < shape[1]; j += 64) {
-                              SmallVector<int64_t, 2> tile{box[0], std::min<int64_t>(64, shape[1] - j)};
-                              copyBox(x, i * strides[0] + j * strides[1], strides, y, i * target[0] + j * target[1], target, tile);
-                            }
-                          } else {
-                            copyBox(x, i * strides[0], strides, y, i * target[0], target, box);
-                          }
-                        }
-                      });
+  context.parallelFor(
+      shape[0],
+      std::max<int64_t>(
+          1, (1 << 16) / std::max<int64_t>(
+                             1, x.size() / std::max<int64_t>(1, shape[0]))),
+      [&](int64_t begin, int64_t end) {
+        SmallVector<int64_t, 6> box(shape);
+        for (int64_t i = begin; i < end; i += 16) {
+          box[0] = std::min<int64_t>(16, end - i);
+          if (rank == 2 && strides[0] == 1) {
+            // Plain matrix transpose: walk columns in the inner loop's blocks.
+            for (int64_t j = 0; j < shape[1]; j += 64) {
+              SmallVector<int64_t, 2> tile{box[0],
+                                           std::min<int64_t>(64, shape[1] - j)};
+              copyBox(x, i * strides[0] + j * strides[1], strides, y,
+                      i * target[0] + j * target[1], target, tile);
+            }
+          } else {
+            copyBox(x, i * strides[0], strides, y, i * target[0], target, box);
+          }
+        }
+      });
   return y;
 }
-LogicalResult evaluateOp(TransposeOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+LogicalResult evaluateOp(TransposeOp op, EvalContext &context,
+                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
   SmallVector<int64_t, 6> perm;
   for (int64_t axis : op.getPerm())
     perm.push_back(axis < 0 ? axis + in[0].rank() : axis);
@@ -129,8 +151,10 @@ LogicalResult evaluateOp(TransposeOp op, EvalContext &context, ArrayRef<Tensor> 
   return success();
 }
 
-LogicalResult evaluateOp(ConcatOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
-  int64_t axis = (int64_t)op.getAxis() < 0 ? op.getAxis() + in[0].rank() : op.getAxis();
+LogicalResult evaluateOp(ConcatOp op, EvalContext &context, ArrayRef<Tensor> in,
+                         SmallVectorImpl<Tensor> &out) {
+  int64_t axis =
+      (int64_t)op.getAxis() < 0 ? op.getAxis() + in[0].rank() : op.getAxis();
   SmallVector<int64_t, 6> shape(in[0].shape());
   for (const Tensor &tensor : in.drop_front())
     shape[axis] += tensor.shape()[axis];
@@ -152,8 +176,10 @@ LogicalResult evaluateOp(ConcatOp op, EvalContext &context, ArrayRef<Tensor> in,
   out.push_back(std::move(y));
   return success();
 }
-LogicalResult evaluateOp(StackOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
-  int64_t rank = in[0].rank() + 1, axis = (int64_t)op.getAxis() < 0 ? op.getAxis() + rank : op.getAxis();
+LogicalResult evaluateOp(StackOp op, EvalContext &context, ArrayRef<Tensor> in,
+                         SmallVectorImpl<Tensor> &out) {
+  int64_t rank = in[0].rank() + 1,
+          axis = (int64_t)op.getAxis() < 0 ? op.getAxis() + rank : op.getAxis();
   SmallVector<int64_t, 6> shape(in[0].shape());
   shape.insert(shape.begin() + axis, in.size());
   Tensor y = context.makeResult(op.getY(), shape);
@@ -161,46 +187,60 @@ LogicalResult evaluateOp(StackOp op, EvalContext &context, ArrayRef<Tensor> in, 
   int64_t step = target[axis];
   target.erase(target.begin() + axis);
   for (auto [i, tensor] : llvm::enumerate(in))
-    copyBox(tensor, 0, rowMajorStrides(tensor.shape()), y, i * step, target, tensor.shape());
+    copyBox(tensor, 0, rowMajorStrides(tensor.shape()), y, i * step, target,
+            tensor.shape());
   out.push_back(std::move(y));
   return success();
 }
-LogicalResult evaluateOp(SplitOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
-  int64_t axis = (int64_t)op.getAxis() < 0 ? op.getAxis() + in[0].rank() : op.getAxis(), at = 0;
+LogicalResult evaluateOp(SplitOp op, EvalContext &context, ArrayRef<Tensor> in,
+                         SmallVectorImpl<Tensor> &out) {
+  int64_t axis = (int64_t)op.getAxis() < 0 ? op.getAxis() + in[0].rank()
+                                           : op.getAxis(),
+          at = 0;
   auto strides = rowMajorStrides(in[0].shape());
   for (Value result : op.getY()) {
     SmallVector<int64_t, 6> shape(in[0].shape());
     shape[axis] = cast<RankedTensorType>(result.getType()).getDimSize(axis);
     Tensor y = context.makeResult(result, shape);
-    copyBox(in[0], at * strides[axis], strides, y, 0, rowMajorStrides(shape), shape);
+    copyBox(in[0], at * strides[axis], strides, y, 0, rowMajorStrides(shape),
+            shape);
     at += shape[axis];
     out.push_back(std::move(y));
   }
   return success();
 }
-LogicalResult evaluateOp(SliceByIndexOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+LogicalResult evaluateOp(SliceByIndexOp op, EvalContext &context,
+                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
   const Tensor &x = in[0];
   auto own = rowMajorStrides(x.shape());
-  auto bit = [](std::optional<ArrayRef<bool>> mask, size_t i) { return mask && (*mask)[i]; };
+  auto bit = [](std::optional<ArrayRef<bool>> mask, size_t i) {
+    return mask && (*mask)[i];
+  };
   SmallVector<int64_t, 6> box, strides, shape;
   int64_t offset = 0;
   for (int64_t i = 0; i < x.rank(); ++i) {
-    int64_t dim = x.shape()[i], step = op.getStride() ? (*op.getStride())[i] : 1, begin = op.getBegin()[i], end = op.getEnd()[i];
+    int64_t dim = x.shape()[i],
+            step = op.getStride() ? (*op.getStride())[i] : 1,
+            begin = op.getBegin()[i], end = op.getEnd()[i];
     if (bit(op.getSqueezeMask(), i)) {
       FailureOr<int64_t> index = wrapIndex(begin, dim);
       if (failed(index))
-        return op.emitOpError() << "index " << begin << " is out of range for axis " << i << " of length " << dim;
+        return op.emitOpError()
+               << "index " << begin << " is out of range for axis " << i
+               << " of length " << dim;
       offset += *index * own[i];
       continue;
     }
     auto clamp = [&](int64_t v) {
       if (v < 0)
         v += dim;
-      return step > 0 ? std::clamp<int64_t>(v, 0, dim) : std::clamp<int64_t>(v, -1, dim - 1);
+      return step > 0 ? std::clamp<int64_t>(v, 0, dim)
+                      : std::clamp<int64_t>(v, -1, dim - 1);
     };
     begin = bit(op.getBeginMask(), i) ? (step > 0 ? 0 : dim - 1) : clamp(begin);
     end = bit(op.getEndMask(), i) ? (step > 0 ? dim : -1) : clamp(end);
-    int64_t count = step > 0 ? (end - begin + step - 1) / step : (begin - end - step - 1) / -step;
+    int64_t count = step > 0 ? (end - begin + step - 1) / step
+                             : (begin - end - step - 1) / -step;
     count = std::max<int64_t>(0, count);
     if (count)
       offset += begin * own[i];
@@ -213,12 +253,15 @@ LogicalResult evaluateOp(SliceByIndexOp op, EvalContext &context, ArrayRef<Tenso
   out.push_back(std::move(y));
   return success();
 }
-LogicalResult evaluateOp(SliceBySizeOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+LogicalResult evaluateOp(SliceBySizeOp op, EvalContext &context,
+                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
   auto strides = rowMajorStrides(in[0].shape());
   SmallVector<int64_t, 6> box;
   int64_t offset = 0;
   for (int64_t i = 0; i < in[0].rank(); ++i) {
-    int64_t begin = op.getBegin()[i], size = op.getSize()[i] == -1 ? in[0].shape()[i] - begin : op.getSize()[i];
+    int64_t begin = op.getBegin()[i], size = op.getSize()[i] == -1
+                                                 ? in[0].shape()[i] - begin
+                                                 : op.getSize()[i];
     if (begin < 0 || size < 0 || begin + size > in[0].shape()[i])
       return op.emitOpError() << "box is out of range for axis " << i;
     offset += begin * strides[i];
@@ -232,7 +275,10 @@ LogicalResult evaluateOp(SliceBySizeOp op, EvalContext &context, ArrayRef<Tensor
 }
 
 /// y[i] = x[table[axis][i_axis]], negative entries leave `fill`.
-static Tensor gatherByTables(EvalContext &context, Value result, const Tensor &x, ArrayRef<std::vector<int64_t>> tables, double fill) {
+static Tensor gatherByTables(EvalContext &context, Value result,
+                             const Tensor &x,
+                             ArrayRef<std::vector<int64_t>> tables,
+                             double fill) {
   SmallVector<int64_t, 6> shape;
   for (auto &table : tables)
     shape.push_back(table.size());
@@ -263,27 +309,33 @@ static std::vector<int64_t> iota(int64_t count) {
   return table;
 }
 
-LogicalResult evaluateOp(PadOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+LogicalResult evaluateOp(PadOp op, EvalContext &context, ArrayRef<Tensor> in,
+                         SmallVectorImpl<Tensor> &out) {
   const Tensor &x = in[0];
   int64_t axes = op.getPad().size() / 2;
   std::vector<std::vector<int64_t>> tables;
   for (int64_t i = 0; i < x.rank(); ++i) {
-    int64_t dim = x.shape()[i], p = i - (x.rank() - axes), before = p < 0 ? 0 : op.getPad()[2 * p], after = p < 0 ? 0 : op.getPad()[2 * p + 1];
+    int64_t dim = x.shape()[i], p = i - (x.rank() - axes),
+            before = p < 0 ? 0 : op.getPad()[2 * p],
+            after = p < 0 ? 0 : op.getPad()[2 * p + 1];
     std::vector<int64_t> table;
     for (int64_t j = -before; j < dim + after; ++j)
-      table.push_back(j >= 0 && j < dim             ? j
-                      : op.getMode() == "constant"  ? -1
-                      : op.getMode() == "replicate" ? std::clamp<int64_t>(j, 0, dim - 1)
-                      : j < 0                       ? -j
-                                                    : 2 * (dim - 1) - j);
+      table.push_back(j >= 0 && j < dim            ? j
+                      : op.getMode() == "constant" ? -1
+                      : op.getMode() == "replicate"
+                          ? std::clamp<int64_t>(j, 0, dim - 1)
+                      : j < 0 ? -j
+                              : 2 * (dim - 1) - j);
     tables.push_back(std::move(table));
   }
-  Tensor y = gatherByTables(context, op.getY(), x, tables, op.getConstantVal().convertToFloat());
+  Tensor y = gatherByTables(context, op.getY(), x, tables,
+                            op.getConstantVal().convertToFloat());
   context.finish(y);
   out.push_back(std::move(y));
   return success();
 }
-LogicalResult evaluateOp(TileOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+LogicalResult evaluateOp(TileOp op, EvalContext &context, ArrayRef<Tensor> in,
+                         SmallVectorImpl<Tensor> &out) {
   std::vector<std::vector<int64_t>> tables;
   for (auto [dim, reps] : llvm::zip(in[0].shape(), op.getReps())) {
     std::vector<int64_t> table;
@@ -295,7 +347,8 @@ LogicalResult evaluateOp(TileOp op, EvalContext &context, ArrayRef<Tensor> in, S
   out.push_back(gatherByTables(context, op.getY(), in[0], tables, 0));
   return success();
 }
-LogicalResult evaluateOp(ReverseOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+LogicalResult evaluateOp(ReverseOp op, EvalContext &context,
+                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
   SmallVector<bool> flip(in[0].rank(), !op.getAxes());
   if (std::optional<ArrayRef<int64_t>> axes = op.getAxes())
     for (int64_t axis : *axes)
@@ -309,17 +362,26 @@ LogicalResult evaluateOp(ReverseOp op, EvalContext &context, ArrayRef<Tensor> in
   out.push_back(gatherByTables(context, op.getY(), in[0], tables, 0));
   return success();
 }
-LogicalResult evaluateOp(ReverseSequenceOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+LogicalResult evaluateOp(ReverseSequenceOp op, EvalContext &context,
+                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
   const Tensor &x = in[0];
-  int64_t seq = (int64_t)op.getSeqAxis() < 0 ? op.getSeqAxis() + x.rank() : op.getSeqAxis();
-  int64_t batch = (int64_t)op.getBatchAxis() < 0 ? op.getBatchAxis() + x.rank() : op.getBatchAxis();
+  int64_t seq = (int64_t)op.getSeqAxis() < 0 ? op.getSeqAxis() + x.rank()
+                                             : op.getSeqAxis();
+  int64_t batch = (int64_t)op.getBatchAxis() < 0 ? op.getBatchAxis() + x.rank()
+                                                 : op.getBatchAxis();
+  for (int64_t length : in[1].ints())
+    if (length < 0 || length > x.shape()[seq])
+      return op.emitOpError() << "expects lengths from 0 to " << x.shape()[seq]
+                              << ", but got " << length;
   Tensor y = context.makeResult(op.getY(), x.shape());
   auto strides = rowMajorStrides(x.shape());
   withStorage(x, [&](auto zero) {
     using T = decltype(zero);
     for (int64_t i = 0; i < x.size(); ++i) {
-      int64_t s = i / strides[seq] % x.shape()[seq], length = in[1].ints()[i / strides[batch] % x.shape()[batch]];
-      mutableStorage<T>(y)[i] = storage<T>(x)[s < length ? i + (length - 1 - 2 * s) * strides[seq] : i];
+      int64_t s = i / strides[seq] % x.shape()[seq],
+              length = in[1].ints()[i / strides[batch] % x.shape()[batch]];
+      mutableStorage<T>(y)[i] = storage<T>(
+          x)[s < length ? i + (length - 1 - 2 * s) * strides[seq] : i];
     }
   });
   out.push_back(std::move(y));
@@ -327,55 +389,76 @@ LogicalResult evaluateOp(ReverseSequenceOp op, EvalContext &context, ArrayRef<Te
 }
 
 /// [n, c', h, w] <-> blocks: depth first (DCR) or channel first (CRD).
-static Tensor toSpace(EvalContext &context, const Tensor &x, int64_t block, bool channelFirst) {
-  int64_t n = x.shape()[0], c = x.shape()[1] / (block * block), h = x.shape()[2], w = x.shape()[3];
-  Tensor split = channelFirst ? x.reshaped({n, c, block, block, h, w}) : x.reshaped({n, block, block, c, h, w});
-  return permute(context, split, channelFirst ? ArrayRef<int64_t>{0, 1, 4, 2, 5, 3} : ArrayRef<int64_t>{0, 3, 4, 1, 5, 2})
+static Tensor toSpace(EvalContext &context, const Tensor &x, int64_t block,
+                      bool channelFirst) {
+  int64_t n = x.shape()[0], c = x.shape()[1] / (block * block),
+          h = x.shape()[2], w = x.shape()[3];
+  Tensor split = channelFirst ? x.reshaped({n, c, block, block, h, w})
+                              : x.reshaped({n, block, block, c, h, w});
+  return permute(context, split,
+                 channelFirst ? ArrayRef<int64_t>{0, 1, 4, 2, 5, 3}
+                              : ArrayRef<int64_t>{0, 3, 4, 1, 5, 2})
       .reshaped({n, c, h * block, w * block});
 }
-static Tensor toDepth(EvalContext &context, const Tensor &x, int64_t block, bool channelFirst) {
-  int64_t n = x.shape()[0], c = x.shape()[1], h = x.shape()[2] / block, w = x.shape()[3] / block;
+static Tensor toDepth(EvalContext &context, const Tensor &x, int64_t block,
+                      bool channelFirst) {
+  int64_t n = x.shape()[0], c = x.shape()[1], h = x.shape()[2] / block,
+          w = x.shape()[3] / block;
   Tensor split = x.reshaped({n, c, h, block, w, block});
-  return permute(context, split, channelFirst ? ArrayRef<int64_t>{0, 1, 3, 5, 2, 4} : ArrayRef<int64_t>{0, 3, 5, 1, 2, 4})
+  return permute(context, split,
+                 channelFirst ? ArrayRef<int64_t>{0, 1, 3, 5, 2, 4}
+                              : ArrayRef<int64_t>{0, 3, 5, 1, 2, 4})
       .reshaped({n, c * block * block, h, w});
 }
-LogicalResult evaluateOp(DepthToSpaceOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+LogicalResult evaluateOp(DepthToSpaceOp op, EvalContext &context,
+                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
   out.push_back(toSpace(context, in[0], op.getBlockSize(), false));
   return success();
 }
-LogicalResult evaluateOp(PixelShuffleOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+LogicalResult evaluateOp(PixelShuffleOp op, EvalContext &context,
+                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
   out.push_back(toSpace(context, in[0], op.getUpscaleFactor(), true));
   return success();
 }
-LogicalResult evaluateOp(SpaceToDepthOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+LogicalResult evaluateOp(SpaceToDepthOp op, EvalContext &context,
+                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
   out.push_back(toDepth(context, in[0], op.getBlockSize(), false));
   return success();
 }
-LogicalResult evaluateOp(PixelUnshuffleOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+LogicalResult evaluateOp(PixelUnshuffleOp op, EvalContext &context,
+                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
   out.push_back(toDepth(context, in[0], op.getDownscaleFactor(), true));
   return success();
 }
 
-LogicalResult evaluateOp(BandPartOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+LogicalResult evaluateOp(BandPartOp op, EvalContext &context,
+                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
   if (in[0].rank() < 2)
     return op.emitOpError() << "expects 'x' to have rank 2 or more";
   Tensor y = context.makeResult(op.getY(), in[0].shape());
-  int64_t rows = in[0].shape()[in[0].rank() - 2], columns = in[0].shape().back(), lower = op.getLower(), upper = op.getUpper();
+  int64_t rows = in[0].shape()[in[0].rank() - 2],
+          columns = in[0].shape().back(), lower = op.getLower(),
+          upper = op.getUpper();
   withStorage(y, [&](auto zero) {
     using T = decltype(zero);
     for (int64_t i = 0; i < y.size(); ++i) {
       int64_t m = i / columns % rows, n = i % columns;
-      bool keep = (lower < 0 || m - n <= lower) && (upper < 0 || n - m <= upper);
+      bool keep =
+          (lower < 0 || m - n <= lower) && (upper < 0 || n - m <= upper);
       mutableStorage<T>(y)[i] = keep ? storage<T>(in[0])[i] : T(0);
     }
   });
   out.push_back(std::move(y));
   return success();
 }
-LogicalResult evaluateOp(SlidingWindowsOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
-  int64_t axis = (int64_t)op.getAxis() < 0 ? op.getAxis() + in[0].rank() : op.getAxis();
-  SmallVector<int64_t, 6> shape(in[0].shape()), strides = rowMajorStrides(in[0].shape());
-  shape[axis] = (shape[axis] - int64_t(op.getSize())) / int64_t(op.getStride()) + 1;
+LogicalResult evaluateOp(SlidingWindowsOp op, EvalContext &context,
+                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+  int64_t axis =
+      (int64_t)op.getAxis() < 0 ? op.getAxis() + in[0].rank() : op.getAxis();
+  SmallVector<int64_t, 6> shape(in[0].shape()),
+      strides = rowMajorStrides(in[0].shape());
+  shape[axis] =
+      (shape[axis] - int64_t(op.getSize())) / int64_t(op.getStride()) + 1;
   shape.insert(shape.begin() + axis + 1, op.getSize());
   strides.insert(strides.begin() + axis + 1, strides[axis]);
   strides[axis] *= op.getStride();
@@ -389,12 +472,15 @@ LogicalResult evaluateOp(SlidingWindowsOp op, EvalContext &context, ArrayRef<Ten
 // Resampling of the last two axes (grids of mil-spec.md §8)
 //===----------------------------------------------------------------------===//
 
-static LogicalResult nearest(Value result, EvalContext &context, const Tensor &x, int64_t height, int64_t width,
-                             function_ref<int64_t(int64_t, int64_t, int64_t)> source, SmallVectorImpl<Tensor> &out) {
+static LogicalResult
+nearest(Value result, EvalContext &context, const Tensor &x, int64_t height,
+        int64_t width, function_ref<int64_t(int64_t, int64_t, int64_t)> source,
+        SmallVectorImpl<Tensor> &out) {
   std::vector<std::vector<int64_t>> tables;
   for (int64_t i = 0; i + 2 < x.rank(); ++i)
     tables.push_back(iota(x.shape()[i]));
-  for (auto [extent, dim] : {std::pair{height, x.shape()[x.rank() - 2]}, {width, x.shape().back()}}) {
+  for (auto [extent, dim] : {std::pair{height, x.shape()[x.rank() - 2]},
+                             {width, x.shape().back()}}) {
     std::vector<int64_t> table;
     for (int64_t i = 0; i < extent; ++i)
       table.push_back(std::clamp<int64_t>(source(i, dim, extent), 0, dim - 1));
@@ -403,17 +489,30 @@ static LogicalResult nearest(Value result, EvalContext &context, const Tensor &x
   out.push_back(gatherByTables(context, result, x, tables, 0));
   return success();
 }
-LogicalResult evaluateOp(UpsampleNearestNeighborOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
-  return nearest(op.getY(), context, in[0], in[0].shape()[in[0].rank() - 2] * op.getScaleFactorHeight(),
-                 in[0].shape().back() * op.getScaleFactorWidth(), [](int64_t i, int64_t dim, int64_t extent) { return i * dim / extent; }, out);
+LogicalResult evaluateOp(UpsampleNearestNeighborOp op, EvalContext &context,
+                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+  return nearest(
+      op.getY(), context, in[0],
+      in[0].shape()[in[0].rank() - 2] * op.getScaleFactorHeight(),
+      in[0].shape().back() * op.getScaleFactorWidth(),
+      [](int64_t i, int64_t dim, int64_t extent) { return i * dim / extent; },
+      out);
 }
-LogicalResult evaluateOp(ResizeNearestNeighborOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
-  return nearest(op.getY(), context, in[0], op.getTargetSizeHeight(), op.getTargetSizeWidth(),
-                 [](int64_t i, int64_t dim, int64_t extent) { return int64_t(std::floor((i + 0.5) * dim / extent)); }, out);
+LogicalResult evaluateOp(ResizeNearestNeighborOp op, EvalContext &context,
+                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+  return nearest(
+      op.getY(), context, in[0], op.getTargetSizeHeight(),
+      op.getTargetSizeWidth(),
+      [](int64_t i, int64_t dim, int64_t extent) {
+        return int64_t(std::floor((i + 0.5) * dim / extent));
+      },
+      out);
 }
-LogicalResult evaluateOp(ResizeBilinearOp op, EvalContext &context, ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+LogicalResult evaluateOp(ResizeBilinearOp op, EvalContext &context,
+                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
   const Tensor &x = in[0];
-  int64_t h = x.shape()[x.rank() - 2], w = x.shape().back(), H = op.getTargetSizeHeight(), W = op.getTargetSizeWidth();
+  int64_t h = x.shape()[x.rank() - 2], w = x.shape().back(),
+          H = op.getTargetSizeHeight(), W = op.getTargetSizeWidth();
   StringRef mode = op.getSamplingMode();
   auto grid = [&](int64_t i, int64_t from, int64_t to) -> double {
     double point;
@@ -438,10 +537,14 @@ LogicalResult evaluateOp(ResizeBilinearOp op, EvalContext &context, ArrayRef<Ten
     for (int64_t i = 0; i < H; ++i)
       for (int64_t j = 0; j < W; ++j) {
         double gy = grid(i, h, H), gx = grid(j, w, W);
-        int64_t y0 = int64_t(gy), x0 = int64_t(gx), y1 = std::min(y0 + 1, h - 1), x1 = std::min(x0 + 1, w - 1);
+        int64_t y0 = int64_t(gy), x0 = int64_t(gx),
+                y1 = std::min(y0 + 1, h - 1), x1 = std::min(x0 + 1, w - 1);
         float fy = float(gy - y0), fx = float(gx - x0);
-        auto at = [&](int64_t r, int64_t c) { return x.floats()[(p * h + r) * w + c]; };
-        float top = at(y0, x0) * (1 - fx) + at(y0, x1) * fx, bottom = at(y1, x0) * (1 - fx) + at(y1, x1) * fx;
+        auto at = [&](int64_t r, int64_t c) {
+          return x.floats()[(p * h + r) * w + c];
+        };
+        float top = at(y0, x0) * (1 - fx) + at(y0, x1) * fx,
+              bottom = at(y1, x0) * (1 - fx) + at(y1, x1) * fx;
         y.mutableFloats()[(p * H + i) * W + j] = top * (1 - fy) + bottom * fy;
       }
   context.finish(y);

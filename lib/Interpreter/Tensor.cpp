@@ -1,4 +1,4 @@
-//===- Tensor.cpp - concrete tensors ---------------------------------------===//
+//===- Tensor.cpp - concrete tensors --------------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -19,7 +19,8 @@ static int64_t product(llvm::ArrayRef<int64_t> shape) {
   return count;
 }
 
-llvm::SmallVector<int64_t, 6> mlir::ane::rowMajorStrides(llvm::ArrayRef<int64_t> shape) {
+llvm::SmallVector<int64_t, 6>
+mlir::ane::rowMajorStrides(llvm::ArrayRef<int64_t> shape) {
   llvm::SmallVector<int64_t, 6> strides(shape.size());
   int64_t stride = 1;
   for (size_t i = shape.size(); i-- > 0; stride *= shape[i])
@@ -27,16 +28,21 @@ llvm::SmallVector<int64_t, 6> mlir::ane::rowMajorStrides(llvm::ArrayRef<int64_t>
   return strides;
 }
 
-Tensor::Tensor(DType dtype, llvm::ArrayRef<int64_t> shape) : type(dtype), defined(true), dims(shape), count(product(shape)) {
+Tensor::Tensor(DType dtype, llvm::ArrayRef<int64_t> shape)
+    : type(dtype), defined(true), dims(shape), count(product(shape)) {
   // calloc: large zero-filled tensors cost no memory until they are written.
-  std::shared_ptr<void> storage(std::calloc(std::max<int64_t>(count, 1), isFloat() ? sizeof(float) : sizeof(int64_t)), std::free);
+  std::shared_ptr<void> storage(
+      std::calloc(std::max<int64_t>(count, 1),
+                  isFloat() ? sizeof(float) : sizeof(int64_t)),
+      std::free);
   data = storage.get();
   if (!data)
     llvm::report_bad_alloc_error("tensor does not fit in memory");
   owner = std::move(storage);
 }
 
-Tensor Tensor::view(llvm::ArrayRef<int64_t> shape, const float *data, std::shared_ptr<const void> owner) {
+Tensor Tensor::view(llvm::ArrayRef<int64_t> shape, const float *data,
+                    std::shared_ptr<const void> owner) {
   Tensor tensor;
   tensor.defined = true;
   tensor.dims.assign(shape.begin(), shape.end());
@@ -46,7 +52,8 @@ Tensor Tensor::view(llvm::ArrayRef<int64_t> shape, const float *data, std::share
   return tensor;
 }
 
-Tensor Tensor::fromBytes(DType dtype, llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<char> packed) {
+Tensor Tensor::fromBytes(DType dtype, llvm::ArrayRef<int64_t> shape,
+                         llvm::ArrayRef<char> packed) {
   Tensor tensor(dtype, shape);
   if (tensor.isFloat())
     decode(dtype, packed, tensor.mutableFloats());
@@ -62,11 +69,14 @@ FailureOr<Tensor> Tensor::fromElements(ElementsAttr elements) {
     return failure();
   if (auto resource = dyn_cast<DenseResourceElementsAttr>(elements)) {
     AsmResourceBlob *blob = resource.getRawHandle().getBlob();
-    if (!blob || blob->getData().size() != getByteSize(*dtype, type.getNumElements()))
+    if (!blob ||
+        blob->getData().size() != getByteSize(*dtype, type.getNumElements()))
       return failure();
     llvm::ArrayRef<char> bytes = blob->getData();
-    if (*dtype == DType::Float32 && reinterpret_cast<uintptr_t>(bytes.data()) % alignof(float) == 0)
-      return view(type.getShape(), reinterpret_cast<const float *>(bytes.data()), nullptr);
+    if (*dtype == DType::Float32 &&
+        reinterpret_cast<uintptr_t>(bytes.data()) % alignof(float) == 0)
+      return view(type.getShape(),
+                  reinterpret_cast<const float *>(bytes.data()), nullptr);
     return fromBytes(*dtype, type.getShape(), bytes);
   }
   auto dense = dyn_cast<DenseElementsAttr>(elements);
@@ -77,19 +87,25 @@ FailureOr<Tensor> Tensor::fromElements(ElementsAttr elements) {
     auto out = tensor.mutableFloats();
     auto convert = [](llvm::APFloat value) {
       bool loses;
-      value.convert(llvm::APFloat::IEEEsingle(), llvm::APFloat::rmNearestTiesToEven, &loses);
+      value.convert(llvm::APFloat::IEEEsingle(),
+                    llvm::APFloat::rmNearestTiesToEven, &loses);
       return value.convertToFloat();
     };
     if (dense.isSplat())
-      std::fill(out.begin(), out.end(), convert(dense.getSplatValue<llvm::APFloat>()));
+      std::fill(out.begin(), out.end(),
+                convert(dense.getSplatValue<llvm::APFloat>()));
     else
-      for (auto [slot, value] : llvm::zip(out, dense.getValues<llvm::APFloat>()))
+      for (auto [slot, value] :
+           llvm::zip(out, dense.getValues<llvm::APFloat>()))
         slot = convert(value);
   } else {
     auto out = tensor.mutableInts();
-    auto convert = [&](const llvm::APInt &value) { return wrapTo(*dtype, int64_t(value.zextOrTrunc(64).getZExtValue())); };
+    auto convert = [&](const llvm::APInt &value) {
+      return wrapTo(*dtype, int64_t(value.zextOrTrunc(64).getZExtValue()));
+    };
     if (dense.isSplat())
-      std::fill(out.begin(), out.end(), convert(dense.getSplatValue<llvm::APInt>()));
+      std::fill(out.begin(), out.end(),
+                convert(dense.getSplatValue<llvm::APInt>()));
     else
       for (auto [slot, value] : llvm::zip(out, dense.getValues<llvm::APInt>()))
         slot = convert(value);
@@ -106,7 +122,8 @@ Tensor Tensor::reshaped(llvm::ArrayRef<int64_t> shape) const {
 
 Tensor Tensor::retyped(DType dtype) const {
   Tensor result = *this;
-  assert(ane::isFloat(dtype) == isFloat() && "a retyped tensor keeps its storage");
+  assert(ane::isFloat(dtype) == isFloat() &&
+         "a retyped tensor keeps its storage");
   result.type = dtype;
   return result;
 }
@@ -124,7 +141,8 @@ DenseElementsAttr Tensor::toElements(MLIRContext *context) const {
   Type element = toMLIRType(type, context);
   auto tensorType = RankedTensorType::get(dims, element);
   if (isFloat()) {
-    const llvm::fltSemantics &semantics = cast<FloatType>(element).getFloatSemantics();
+    const llvm::fltSemantics &semantics =
+        cast<FloatType>(element).getFloatSemantics();
     llvm::SmallVector<llvm::APFloat> converted;
     for (float value : floats()) {
       llvm::APFloat apf(value);

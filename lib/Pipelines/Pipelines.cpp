@@ -1,4 +1,4 @@
-//===- Pipelines.cpp - the only place that knows the order of passes -------===//
+//===- Pipelines.cpp - the only place that knows the order of passes ------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -12,22 +12,31 @@
 using namespace mlir;
 using namespace mlir::ane;
 
-/// Passes that the user may leave out; the others are needed for a legal result.
-static constexpr StringLiteral kOptional[] = {"ane-fold-into-conv", "ane-legalize", "canonicalize", "cse"};
+/// Passes that the user may leave out; the others are needed for a legal
+/// result.
+static constexpr StringLiteral kOptional[] = {
+    "ane-fold-into-conv", "ane-legalize", "canonicalize", "cse"};
 
-bool mlir::ane::isKnownPass(llvm::StringRef flag) { return llvm::is_contained(kOptional, flag); }
+bool mlir::ane::isKnownPass(llvm::StringRef flag) {
+  return llvm::is_contained(kOptional, flag);
+}
 
-/// Constants of exporters are many and small; canonicalisation must not walk large ones, so no constant folding of
-/// weight trees happens here: ane ops have no constant folders (design invariant 3).
-static void addCleanup(OpPassManager &pm, function_ref<bool(StringRef)> enabled) {
+/// Constants of exporters are many and small; canonicalisation must not walk
+/// large ones, so no constant folding of weight trees happens here: ane ops
+/// have no constant folders (design invariant 3).
+static void addCleanup(OpPassManager &pm,
+                       function_ref<bool(StringRef)> enabled) {
   if (enabled("canonicalize"))
     pm.addPass(createCanonicalizerPass());
   if (enabled("cse"))
     pm.addPass(createCSEPass());
 }
 
-void mlir::ane::buildOptimizePipeline(OpPassManager &pm, const PipelineOptions &options) {
-  auto enabled = [&](StringRef flag) { return !llvm::is_contained(options.disable, flag); };
+void mlir::ane::buildOptimizePipeline(OpPassManager &pm,
+                                      const PipelineOptions &options) {
+  auto enabled = [&](StringRef flag) {
+    return !llvm::is_contained(options.disable, flag);
+  };
   addCleanup(pm, enabled);
   pm.addPass(createNarrowIntegersPass());
   if (enabled("ane-fold-into-conv"))
@@ -40,7 +49,8 @@ void mlir::ane::buildOptimizePipeline(OpPassManager &pm, const PipelineOptions &
   addCleanup(pm, enabled);
 }
 
-void mlir::ane::buildPlacePipeline(OpPassManager &pm, const PipelineOptions &options) {
+void mlir::ane::buildPlacePipeline(OpPassManager &pm,
+                                   const PipelineOptions &options) {
   pm.addPass(createPlacePass(PlacePassOptions{options.placement}));
   pm.addPass(createFormProgramsPass());
   pm.addPass(createPlanIOPass());
@@ -48,6 +58,10 @@ void mlir::ane::buildPlacePipeline(OpPassManager &pm, const PipelineOptions &opt
 }
 
 void mlir::ane::registerPipelines() {
-  PassPipelineRegistration<PipelineOptions>("ane-optimize-pipeline", "ane to optimised ane, as onnx-to-ane runs it", buildOptimizePipeline);
-  PassPipelineRegistration<PipelineOptions>("ane-place-pipeline", "optimised ane to programs with surfaces", buildPlacePipeline);
+  PassPipelineRegistration<PipelineOptions>(
+      "ane-optimize-pipeline", "ane to optimised ane, as onnx-to-ane runs it",
+      buildOptimizePipeline);
+  PassPipelineRegistration<PipelineOptions>(
+      "ane-place-pipeline", "optimised ane to programs with surfaces",
+      buildPlacePipeline);
 }

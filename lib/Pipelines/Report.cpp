@@ -1,4 +1,4 @@
-//===- Report.cpp - what was placed where, and why -------------------------===//
+//===- Report.cpp - what was placed where, and why ------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -46,7 +46,8 @@ Report mlir::ane::makeReport(ModuleOp module, llvm::StringRef model) {
       row.flops = cost.flops;
       row.weightBytes = cost.weightBytes;
       row.activationBytes = cost.activationBytes;
-      row.predictedMicros = program.isEngine() ? predictMicros(cost, target) : 0;
+      row.predictedMicros =
+          program.isEngine() ? predictMicros(cost, target) : 0;
       ++entry.ops;
       ++(program.isEngine() ? report.engineOps : report.hostOps);
       report.rows.push_back(std::move(row));
@@ -114,31 +115,49 @@ static std::string escape(StringRef text) {
 }
 
 void Report::writeHTML(llvm::raw_ostream &os) const {
-  os << "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>" << escape(model) << " - placement report</title>\n"
-     << "<style>body{font:14px system-ui,sans-serif;margin:2em}table{border-collapse:collapse}td,th{padding:.2em .6em;border-bottom:1px solid #ddd;"
-        "text-align:left}td.n{text-align:right}tr.host{background:#fff3e0}</style>\n"
-     << "<h1>" << escape(model) << "</h1><p>Target " << target << ". " << engineOps << " ops on the engine, " << hostOps
-     << " on the host. Predicted engine time " << llvm::format("%.1f", predictedMicros) << " us (cost model, not measured).</p>\n"
-     << "<h2>Programs</h2><table><tr><th>program<th>kind<th>ops<th>predicted us</tr>\n";
+  os << "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>"
+     << escape(model) << " - placement report</title>\n"
+     << "<style>body{font:14px "
+        "system-ui,sans-serif;margin:2em}table{border-collapse:collapse}td,th{"
+        "padding:.2em .6em;border-bottom:1px solid #ddd;"
+        "text-align:left}td.n{text-align:right}tr.host{background:#fff3e0}</"
+        "style>\n"
+     << "<h1>" << escape(model) << "</h1><p>Target " << target << ". "
+     << engineOps << " ops on the engine, " << hostOps
+     << " on the host. Predicted engine time "
+     << llvm::format("%.1f", predictedMicros)
+     << " us (cost model, not measured).</p>\n"
+     << "<h2>Programs</h2><table><tr><th>program<th>kind<th>ops<th>predicted "
+        "us</tr>\n";
   for (const Program &program : programs)
-    os << "<tr class=" << program.kind << "><td>" << program.name << "<td>" << program.kind << "<td class=n>" << program.ops << "<td class=n>"
+    os << "<tr class=" << program.kind << "><td>" << program.name << "<td>"
+       << program.kind << "<td class=n>" << program.ops << "<td class=n>"
        << llvm::format("%.1f", program.predictedMicros) << "</tr>\n";
-  os << "</table>\n<h2>Ops</h2><table><tr><th>node<th>op<th>type<th>placement<th>rule<th>reason<th>flops<th>predicted us</tr>\n";
+  os << "</table>\n<h2>Ops</"
+        "h2><table><tr><th>node<th>op<th>type<th>placement<th>rule<th>reason<"
+        "th>flops<th>predicted us</tr>\n";
   for (const ReportRow &row : rows)
-    os << "<tr class=" << row.placement << "><td>" << escape(row.node) << "<td>" << row.op << "<td>" << escape(row.type) << "<td>" << row.placement << "<td>"
-       << row.rule << "<td>" << escape(row.reason) << "<td class=n>" << llvm::format("%.0f", row.flops) << "<td class=n>"
+    os << "<tr class=" << row.placement << "><td>" << escape(row.node) << "<td>"
+       << row.op << "<td>" << escape(row.type) << "<td>" << row.placement
+       << "<td>" << row.rule << "<td>" << escape(row.reason) << "<td class=n>"
+       << llvm::format("%.0f", row.flops) << "<td class=n>"
        << llvm::format("%.2f", row.predictedMicros) << "</tr>\n";
   os << "</table></html>\n";
 }
 
 void Report::writeText(llvm::raw_ostream &os) const {
-  os << "target " << target << ": " << engineOps << " ops on the engine, " << hostOps << " on the host; predicted engine time "
+  os << "target " << target << ": " << engineOps << " ops on the engine, "
+     << hostOps << " on the host; predicted engine time "
      << llvm::format("%.1f", predictedMicros) << " us\n";
   for (const Program &program : programs)
-    os << "  " << llvm::left_justify(program.name, 14) << llvm::left_justify(program.kind, 6) << llvm::right_justify(std::to_string(program.ops), 5) << " ops"
+    os << "  " << llvm::left_justify(program.name, 14)
+       << llvm::left_justify(program.kind, 6)
+       << llvm::right_justify(std::to_string(program.ops), 5) << " ops"
        << llvm::format("  %10.1f us\n", program.predictedMicros);
   // Host ops by reason.
-  std::map<std::pair<std::string, std::string>, std::pair<unsigned, std::string>> reasons;
+  std::map<std::pair<std::string, std::string>,
+           std::pair<unsigned, std::string>>
+      reasons;
   for (const ReportRow &row : rows)
     if (row.placement == "host") {
       auto &entry = reasons[{row.rule, row.op + ": " + row.reason}];
@@ -148,5 +167,6 @@ void Report::writeText(llvm::raw_ostream &os) const {
   if (!reasons.empty())
     os << "on the host:\n";
   for (auto &[key, entry] : reasons)
-    os << "  " << llvm::left_justify(key.first, 6) << key.second << " (" << entry.first << ", first \"" << entry.second << "\")\n";
+    os << "  " << llvm::left_justify(key.first, 6) << key.second << " ("
+       << entry.first << ", first \"" << entry.second << "\")\n";
 }

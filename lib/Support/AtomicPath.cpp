@@ -1,4 +1,4 @@
-//===- AtomicPath.cpp - outputs appear whole or not at all -----------------===//
+//===- AtomicPath.cpp - outputs appear whole or not at all ----------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -13,19 +13,24 @@
 using namespace mlir::ane;
 namespace fs = llvm::sys::fs;
 
-static llvm::Error failed(std::error_code error, llvm::StringRef what, llvm::StringRef path) {
-  return llvm::createStringError(error, "cannot " + what + " '" + path + "': " + error.message());
+static llvm::Error failed(std::error_code error, llvm::StringRef what,
+                          llvm::StringRef path) {
+  return llvm::createStringError(error, "cannot " + what + " '" + path +
+                                            "': " + error.message());
 }
 
 static std::string temporaryName(llvm::StringRef path) {
-  return (path.rtrim('/') + ".tmp" + llvm::Twine(llvm::sys::Process::getProcessId())).str();
+  return (path.rtrim('/') + ".tmp" +
+          llvm::Twine(llvm::sys::Process::getProcessId()))
+      .str();
 }
 
 llvm::Expected<AtomicDirectory> AtomicDirectory::create(llvm::StringRef path) {
   AtomicDirectory directory;
   directory.path = path.rtrim('/');
   directory.temp = temporaryName(path);
-  if (std::error_code error = fs::create_directory(directory.temp, /*IgnoreExisting=*/false)) {
+  if (std::error_code error =
+          fs::create_directory(directory.temp, /*IgnoreExisting=*/false)) {
     llvm::SmallString<128> temp = directory.temp;
     directory.temp.clear();
     return failed(error, "create", temp);
@@ -33,7 +38,10 @@ llvm::Expected<AtomicDirectory> AtomicDirectory::create(llvm::StringRef path) {
   return directory;
 }
 
-AtomicDirectory::AtomicDirectory(AtomicDirectory &&other) : path(other.path), temp(other.temp) { other.temp.clear(); }
+AtomicDirectory::AtomicDirectory(AtomicDirectory &&other)
+    : path(other.path), temp(other.temp) {
+  other.temp.clear();
+}
 
 AtomicDirectory::~AtomicDirectory() {
   if (!temp.empty())
@@ -45,9 +53,12 @@ llvm::Error AtomicDirectory::commit() {
     llvm::SmallString<128> manifest(path);
     llvm::sys::path::append(manifest, "manifest.fb");
     std::error_code error;
-    bool empty = fs::is_directory(path) && fs::directory_iterator(path, error) == fs::directory_iterator();
+    bool empty =
+        fs::is_directory(path) &&
+        fs::directory_iterator(path, error) == fs::directory_iterator();
     if (!fs::exists(manifest) && !empty)
-      return llvm::createStringError("'" + path.str() + "' exists and is no bundle; remove it first");
+      return llvm::createStringError(
+          "'" + path.str() + "' exists and is no bundle; remove it first");
     fs::remove_directories(path);
   }
   if (std::error_code error = fs::rename(temp, path))
@@ -56,7 +67,8 @@ llvm::Error AtomicDirectory::commit() {
   return llvm::Error::success();
 }
 
-llvm::Error mlir::ane::writeFileAtomically(llvm::StringRef path, llvm::StringRef contents) {
+llvm::Error mlir::ane::writeFileAtomically(llvm::StringRef path,
+                                           llvm::StringRef contents) {
   std::string temp = temporaryName(path);
   {
     std::error_code error;

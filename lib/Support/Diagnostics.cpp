@@ -1,4 +1,4 @@
-//===- Diagnostics.cpp - how the tools speak -------------------------------===//
+//===- Diagnostics.cpp - how the tools speak ------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -15,20 +15,31 @@
 using namespace mlir;
 using namespace mlir::ane;
 
-static double now() { return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count(); }
+static double now() {
+  return std::chrono::duration<double>(
+             std::chrono::steady_clock::now().time_since_epoch())
+      .count();
+}
 
-ToolDiagnostics::ToolDiagnostics(MLIRContext *context, llvm::StringRef file) : context(context), file(file.str()) {
+ToolDiagnostics::ToolDiagnostics(MLIRContext *context, llvm::StringRef file)
+    : context(context), file(file.str()) {
   id = context->getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {
     auto severity = [](DiagnosticSeverity s) {
-      return s == DiagnosticSeverity::Error ? "error" : s == DiagnosticSeverity::Warning ? "warning" : s == DiagnosticSeverity::Note ? "note" : "remark";
+      return s == DiagnosticSeverity::Error     ? "error"
+             : s == DiagnosticSeverity::Warning ? "warning"
+             : s == DiagnosticSeverity::Note    ? "note"
+                                                : "remark";
     };
     auto print = [&](Location loc, DiagnosticSeverity s, StringRef message) {
       if (auto position = dyn_cast<FileLineColLoc>(loc)) {
-        llvm::errs() << position.getFilename().getValue() << ':' << position.getLine() << ':' << position.getColumn() << ": " << severity(s) << ": " << message << '\n';
+        llvm::errs() << position.getFilename().getValue() << ':'
+                     << position.getLine() << ':' << position.getColumn()
+                     << ": " << severity(s) << ": " << message << '\n';
         return;
       }
       llvm::errs() << this->file << ": " << severity(s) << ": ";
-      if (auto name = dyn_cast<NameLoc>(loc); name && name.getName() != this->file)
+      if (auto name = dyn_cast<NameLoc>(loc);
+          name && name.getName() != this->file)
         llvm::errs() << "loc(\"" << name.getName().getValue() << "\"): ";
       llvm::errs() << message << '\n';
     };
@@ -39,9 +50,13 @@ ToolDiagnostics::ToolDiagnostics(MLIRContext *context, llvm::StringRef file) : c
   });
 }
 
-ToolDiagnostics::~ToolDiagnostics() { context->getDiagEngine().eraseHandler(id); }
+ToolDiagnostics::~ToolDiagnostics() {
+  context->getDiagEngine().eraseHandler(id);
+}
 
-Progress::Progress(bool quiet) : quiet(quiet), terminal(llvm::sys::Process::StandardErrIsDisplayed()), start(now()) {}
+Progress::Progress(bool quiet)
+    : quiet(quiet), terminal(llvm::sys::Process::StandardErrIsDisplayed()),
+      start(now()) {}
 Progress::~Progress() {
   if (open)
     llvm::errs() << '\n';
@@ -52,16 +67,20 @@ void Progress::phase(llvm::StringRef name) {
   if (quiet)
     return;
   if (terminal) {
-    llvm::errs() << "\r\033[K[" << llvm::format("%6.2f s", now() - start) << "] " << name;
+    llvm::errs() << "\r\033[K[" << llvm::format("%6.2f s", now() - start)
+                 << "] " << name;
     open = true;
   } else if (now() - start > 1) { // short runs stay silent in logs
-    llvm::errs() << '[' << llvm::format("%6.2f s", now() - start) << "] " << name << '\n';
+    llvm::errs() << '[' << llvm::format("%6.2f s", now() - start) << "] "
+                 << name << '\n';
   }
 }
 
 void Progress::step(size_t done, size_t total, llvm::StringRef what) {
   if (!quiet && terminal) {
-    llvm::errs() << "\r\033[K[" << llvm::format("%6.2f s", now() - start) << "] " << current << ' ' << done + 1 << '/' << total << ' ' << what;
+    llvm::errs() << "\r\033[K[" << llvm::format("%6.2f s", now() - start)
+                 << "] " << current << ' ' << done + 1 << '/' << total << ' '
+                 << what;
     open = true;
   }
 }

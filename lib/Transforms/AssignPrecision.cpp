@@ -1,4 +1,4 @@
-//===- AssignPrecision.cpp - fp32 values become fp16 -----------------------===//
+//===- AssignPrecision.cpp - fp32 values become fp16 ----------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -18,8 +18,11 @@ namespace mlir::ane {
 namespace {
 struct AssignPrecision : ane::impl::AssignPrecisionPassBase<AssignPrecision> {
   void runOnOperation() override {
-    auto half = [](Type type) -> Type { return type.isF32() ? Type(Float16Type::get(type.getContext())) : type; };
-    if (failed(retype(getOperation(), half, [](ConstantOp, OpBuilder &) { return success(); })))
+    auto half = [](Type type) -> Type {
+      return type.isF32() ? Type(Float16Type::get(type.getContext())) : type;
+    };
+    if (failed(retype(getOperation(), half,
+                      [](ConstantOp, OpBuilder &) { return success(); })))
       signalPassFailure();
   }
 };

@@ -1,4 +1,4 @@
-//===- EvaluateConstants.cpp - weight trees to values ----------------------===//
+//===- EvaluateConstants.cpp - weight trees to values ---------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -19,12 +19,15 @@ namespace mlir::ane {
 } // namespace mlir::ane
 
 namespace {
-struct EvaluateConstants : ane::impl::EvaluateConstantsPassBase<EvaluateConstants> {
+struct EvaluateConstants
+    : ane::impl::EvaluateConstantsPassBase<EvaluateConstants> {
   using EvaluateConstantsPassBase::EvaluateConstantsPassBase;
   void runOnOperation() override {
     std::optional<Numerics> mode = lookupNumerics(numerics);
     if (!mode) {
-      getOperation().emitError() << "ane-evaluate-constants expects numerics fp16 or fp32, but got '" << numerics << "'";
+      getOperation().emitError()
+          << "ane-evaluate-constants expects numerics fp16 or fp32, but got '"
+          << numerics << "'";
       return signalPassFailure();
     }
     EvalContext context(&getContext(), *mode);
@@ -34,12 +37,18 @@ struct EvaluateConstants : ane::impl::EvaluateConstantsPassBase<EvaluateConstant
       Block &block = function.getFunctionBody().front();
       llvm::DenseSet<Operation *> trees = findWeightTrees(block);
       ConstantEvaluator evaluator(context);
-      // Whole trees, as the weight writer does: values inside a tree are not rounded to their type on the way.
+      // Whole trees, as the weight writer does: values inside a tree are not
+      // rounded to their type on the way.
       SmallVector<std::pair<OpResult, Tensor>> values;
       for (Operation &op : block)
         if (trees.contains(&op) && !isa<ConstantOp>(op))
           for (OpResult result : op.getResults())
-            if (llvm::any_of(result.getUsers(), [&](Operation *user) { return !trees.contains(user); })) {
+            // A result whose extent depends on data has another type than its
+            // constant would.
+            if (cast<RankedTensorType>(result.getType()).hasStaticShape() &&
+                llvm::any_of(result.getUsers(), [&](Operation *user) {
+                  return !trees.contains(user);
+                })) {
               FailureOr<Tensor> value = evaluator.evaluate(result);
               if (failed(value))
                 return signalPassFailure();
@@ -48,7 +57,9 @@ struct EvaluateConstants : ane::impl::EvaluateConstantsPassBase<EvaluateConstant
       for (auto &[result, value] : values) {
         OpBuilder builder(result.getOwner());
         DenseElementsAttr elements = value.toElements(&getContext());
-        result.replaceAllUsesWith(ConstantOp::create(builder, result.getLoc(), cast<RankedTensorType>(elements.getType()), elements));
+        result.replaceAllUsesWith(ConstantOp::create(
+            builder, result.getLoc(),
+            cast<RankedTensorType>(elements.getType()), elements));
       }
       for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
         if (trees.contains(&op) && op.use_empty())

@@ -1,4 +1,4 @@
-//===- FoldIntoConv.cpp - batch norm, scale, bias and pad into conv --------===//
+//===- FoldIntoConv.cpp - batch norm, scale, bias and pad into conv -------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -19,18 +19,25 @@ namespace mlir::ane {
 /// conv that only `user` reads, with weights known at compile time.
 static ConvOp foldableConv(Value value) {
   auto conv = value.getDefiningOp<ConvOp>();
-  if (!conv || !conv->hasOneUse() || !isConstantTree(conv.getWeight()) || (conv.getBias() && !isConstantTree(conv.getBias())))
+  if (!conv || !conv->hasOneUse() || !isConstantTree(conv.getWeight()) ||
+      (conv.getBias() && !isConstantTree(conv.getBias())))
     return {};
   return conv;
 }
 
-static Value reshapeTo(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> shape) {
+static Value reshapeTo(OpBuilder &b, Location loc, Value x,
+                       ArrayRef<int64_t> shape) {
   auto type = cast<RankedTensorType>(x.getType());
-  return type.getShape() == shape ? x : ReshapeOp::create(b, loc, type.clone(shape), x, shape).getResult();
+  return type.getShape() == shape
+             ? x
+             : ReshapeOp::create(b, loc, type.clone(shape), x, shape)
+                   .getResult();
 }
 
-/// weight * scale and bias * scale + shift, where scale and shift are [C] or null.
-static ConvOp rebuild(PatternRewriter &rewriter, ConvOp conv, Operation *replaced, Value scale, Value shift) {
+/// weight * scale and bias * scale + shift, where scale and shift are [C] or
+/// null.
+static ConvOp rebuild(PatternRewriter &rewriter, ConvOp conv,
+                      Operation *replaced, Value scale, Value shift) {
   Location loc = replaced->getLoc();
   rewriter.setInsertionPoint(replaced);
   Value weight = conv.getWeight(), bias = conv.getBias();
@@ -38,34 +45,46 @@ static ConvOp rebuild(PatternRewriter &rewriter, ConvOp conv, Operation *replace
   if (scale) {
     SmallVector<int64_t> wide(weightType.getRank(), 1);
     wide[0] = weightType.getDimSize(0);
-    weight = MulOp::create(rewriter, loc, weightType, weight, reshapeTo(rewriter, loc, scale, wide));
+    weight = MulOp::create(rewriter, loc, weightType, weight,
+                           reshapeTo(rewriter, loc, scale, wide));
     if (bias)
       bias = MulOp::create(rewriter, loc, bias.getType(), bias, scale);
   }
   if (shift)
-    bias = bias ? AddOp::create(rewriter, loc, bias.getType(), bias, shift).getResult() : shift;
-  return ConvOp::create(rewriter, loc, conv.getType(), conv.getX(), weight, bias, conv.getStridesAttr(), conv.getPadTypeAttr(), conv.getPadAttr(),
-                        conv.getDilationsAttr(), conv.getGroupsAttr());
+    bias = bias ? AddOp::create(rewriter, loc, bias.getType(), bias, shift)
+                      .getResult()
+                : shift;
+  return ConvOp::create(rewriter, loc, conv.getType(), conv.getX(), weight,
+                        bias, conv.getStridesAttr(), conv.getPadTypeAttr(),
+                        conv.getPadAttr(), conv.getDilationsAttr(),
+                        conv.getGroupsAttr());
 }
 
 namespace {
 /// batch_norm(conv(x)) -> conv(x)
 struct FoldBatchNorm : OpRewritePattern<BatchNormOp> {
   using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(BatchNormOp op, PatternRewriter &rewriter) const override {
+  LogicalResult matchAndRewrite(BatchNormOp op,
+                                PatternRewriter &rewriter) const override {
     ConvOp conv = foldableConv(op.getX());
     if (!conv)
-      return rewriter.notifyMatchFailure(op, "operand is no convolution with constant weights and one use");
+      return rewriter.notifyMatchFailure(
+          op, "operand is no convolution with constant weights and one use");
     for (Value parameter : op->getOperands().drop_front())
       if (!isConstantTree(parameter))
         return rewriter.notifyMatchFailure(op, "statistics are not constant");
     Location loc = op.getLoc();
     Type vector = op.getMean().getType();
-    Value scale = RsqrtOp::create(rewriter, loc, vector, op.getVariance(), op.getEpsilonAttr());
+    Value scale = RsqrtOp::create(rewriter, loc, vector, op.getVariance(),
+                                  op.getEpsilonAttr());
     if (op.getGamma())
       scale = MulOp::create(rewriter, loc, vector, scale, op.getGamma());
-    Value zero = ConstantOp::create(rewriter, loc, cast<RankedTensorType>(vector), cast<ElementsAttr>(rewriter.getZeroAttr(vector)));
-    Value shift = SubOp::create(rewriter, loc, vector, zero, MulOp::create(rewriter, loc, vector, op.getMean(), scale));
+    Value zero =
+        ConstantOp::create(rewriter, loc, cast<RankedTensorType>(vector),
+                           cast<ElementsAttr>(rewriter.getZeroAttr(vector)));
+    Value shift = SubOp::create(
+        rewriter, loc, vector, zero,
+        MulOp::create(rewriter, loc, vector, op.getMean(), scale));
     if (op.getBeta())
       shift = AddOp::create(rewriter, loc, vector, shift, op.getBeta());
     rewriter.replaceOp(op, rebuild(rewriter, conv, op, scale, shift));
@@ -77,35 +96,49 @@ struct FoldBatchNorm : OpRewritePattern<BatchNormOp> {
 template <typename Op, bool isScale>
 struct FoldChannelConstant : OpRewritePattern<Op> {
   using OpRewritePattern<Op>::OpRewritePattern;
-  LogicalResult matchAndRewrite(Op op, PatternRewriter &rewriter) const override {
-    for (auto [value, other] : {std::pair{op.getX(), op.getY()}, {op.getY(), op.getX()}}) {
+  LogicalResult matchAndRewrite(Op op,
+                                PatternRewriter &rewriter) const override {
+    for (auto [value, other] :
+         {std::pair{op.getX(), op.getY()}, {op.getY(), op.getX()}}) {
       ConvOp conv = foldableConv(value);
       if (!conv || !isConstantTree(other) || op.getType() != conv.getType())
         continue;
-      auto type = cast<RankedTensorType>(other.getType()), result = cast<RankedTensorType>(conv.getType());
-      int64_t channels = result.getDimSize(1), axis = type.getRank() - (result.getRank() - 1);
-      bool perChannel = type.getNumElements() == channels && (channels == 1 || (axis >= 0 && type.getDimSize(axis) == channels));
+      auto type = cast<RankedTensorType>(other.getType()),
+           result = cast<RankedTensorType>(conv.getType());
+      int64_t channels = result.getDimSize(1),
+              axis = type.getRank() - (result.getRank() - 1);
+      bool perChannel =
+          type.getNumElements() == channels &&
+          (channels == 1 || (axis >= 0 && type.getDimSize(axis) == channels));
       if (!perChannel)
         continue;
       Value vector = reshapeTo(rewriter, op.getLoc(), other, {channels});
-      rewriter.replaceOp(op, rebuild(rewriter, conv, op, isScale ? vector : Value(), isScale ? Value() : vector));
+      rewriter.replaceOp(op,
+                         rebuild(rewriter, conv, op, isScale ? vector : Value(),
+                                 isScale ? Value() : vector));
       return success();
     }
-    return rewriter.notifyMatchFailure(op, "no operand is a convolution beside a constant per channel");
+    return rewriter.notifyMatchFailure(
+        op, "no operand is a convolution beside a constant per channel");
   }
 };
 
 /// conv(pad(x)) with zeros around the spatial axes -> conv(x)
 struct FoldPad : OpRewritePattern<ConvOp> {
   using OpRewritePattern::OpRewritePattern;
-  LogicalResult matchAndRewrite(ConvOp op, PatternRewriter &rewriter) const override {
+  LogicalResult matchAndRewrite(ConvOp op,
+                                PatternRewriter &rewriter) const override {
     auto pad = op.getX().getDefiningOp<PadOp>();
     if (!pad || pad.getMode() != "constant" || !pad.getConstantVal().isZero())
-      return rewriter.notifyMatchFailure(op, "operand is no padding with zeros");
+      return rewriter.notifyMatchFailure(op,
+                                         "operand is no padding with zeros");
     if (op.getPadType() != "valid" && op.getPadType() != "custom")
-      return rewriter.notifyMatchFailure(op, "pad_type computes its own padding");
+      return rewriter.notifyMatchFailure(op,
+                                         "pad_type computes its own padding");
     size_t spatial = op.getPad().size(), given = pad.getPad().size();
-    SmallVector<int64_t> sum = op.getPadType() == "custom" ? SmallVector<int64_t>(op.getPad()) : SmallVector<int64_t>(spatial, 0);
+    SmallVector<int64_t> sum = op.getPadType() == "custom"
+                                   ? SmallVector<int64_t>(op.getPad())
+                                   : SmallVector<int64_t>(spatial, 0);
     for (size_t i = 0; i < given; ++i) {
       int64_t amount = pad.getPad()[given - 1 - i];
       if (i < spatial)
@@ -125,12 +158,15 @@ struct FoldPad : OpRewritePattern<ConvOp> {
 struct FoldIntoConv : ane::impl::FoldIntoConvPassBase<FoldIntoConv> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<FoldBatchNorm, FoldChannelConstant<AddOp, false>, FoldChannelConstant<MulOp, true>, FoldPad>(&getContext());
+    patterns.add<FoldBatchNorm, FoldChannelConstant<AddOp, false>,
+                 FoldChannelConstant<MulOp, true>, FoldPad>(&getContext());
     int64_t before = 0, after = 0;
-    getOperation().walk([&](Operation *op) { before += isa<BatchNormOp, PadOp>(op); });
+    getOperation().walk(
+        [&](Operation *op) { before += isa<BatchNormOp, PadOp>(op); });
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
-    getOperation().walk([&](Operation *op) { after += isa<BatchNormOp, PadOp>(op); });
+    getOperation().walk(
+        [&](Operation *op) { after += isa<BatchNormOp, PadOp>(op); });
     numFolded = before - after;
   }
 };

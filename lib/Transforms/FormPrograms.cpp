@@ -1,4 +1,4 @@
-//===- FormPrograms.cpp - segments become programs -------------------------===//
+//===- FormPrograms.cpp - segments become programs ------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -22,7 +22,8 @@ namespace mlir::ane {
 
 namespace {
 struct FormPrograms : ane::impl::FormProgramsPassBase<FormPrograms> {
-  /// Copies the weight tree behind `value` in front of the builder, sharing parts that are there already.
+  /// Copies the weight tree behind `value` in front of the builder, sharing
+  /// parts that are there already.
   static void cloneTree(Value value, OpBuilder &builder, IRMapping &mapping) {
     SmallVector<Operation *> stack{value.getDefiningOp()};
     while (!stack.empty()) {
@@ -53,13 +54,16 @@ struct FormPrograms : ane::impl::FormProgramsPassBase<FormPrograms> {
       OpBuilder builder(terminator);
       llvm::DenseSet<Operation *> trees = findWeightTrees(block);
       for (OpOperand &operand : terminator->getOpOperands())
-        if (Operation *op = operand.get().getDefiningOp(); op && trees.contains(op)) {
-          auto identity = IdentityOp::create(builder, op->getLoc(), operand.get().getType(), operand.get());
+        if (Operation *op = operand.get().getDefiningOp();
+            op && trees.contains(op)) {
+          auto identity = IdentityOp::create(
+              builder, op->getLoc(), operand.get().getType(), operand.get());
           identity->setAttr("ane.placement", builder.getStringAttr("host"));
           operand.set(identity);
         }
       auto stages = assignStages(block, trees);
-      // A call stands for many nodes; values keep the name of the node that made them.
+      // A call stands for many nodes; values keep the name of the node that
+      // made them.
       llvm::DenseMap<Value, Location> origins;
       std::map<unsigned, SmallVector<Operation *>> segments;
       for (Operation &op : block.without_terminator())
@@ -71,28 +75,37 @@ struct FormPrograms : ane::impl::FormProgramsPassBase<FormPrograms> {
         for (Operation *op : ops) {
           for (Value operand : op->getOperands()) {
             Operation *producer = operand.getDefiningOp();
-            if (!producer || (!members.contains(producer) && !trees.contains(producer)))
+            if (!producer ||
+                (!members.contains(producer) && !trees.contains(producer)))
               inputs.insert(operand);
           }
           for (Value result : op->getResults())
-            if (llvm::any_of(result.getUsers(), [&](Operation *user) { return !members.contains(user); }))
+            if (llvm::any_of(result.getUsers(), [&](Operation *user) {
+                  return !members.contains(user);
+                }))
               outputs.insert(result);
         }
         if (outputs.empty())
           continue; // dead
-        auto inputTypes = llvm::map_to_vector(inputs, [](Value v) { return v.getType(); });
-        auto outputTypes = llvm::map_to_vector(outputs, [](Value v) { return v.getType(); });
+        auto inputTypes =
+            llvm::map_to_vector(inputs, [](Value v) { return v.getType(); });
+        auto outputTypes =
+            llvm::map_to_vector(outputs, [](Value v) { return v.getType(); });
         OpBuilder atModule(function);
         std::string name = ("program" + Twine(index++)).str();
-        auto program = ProgramOp::create(atModule, function.getLoc(), atModule.getStringAttr(name),
-                                         TypeAttr::get(atModule.getFunctionType(inputTypes, outputTypes)), atModule.getStringAttr(stage % 2 ? "host" : "ane"),
-                                         ArrayAttr(), ArrayAttr());
+        auto program = ProgramOp::create(
+            atModule, function.getLoc(), atModule.getStringAttr(name),
+            TypeAttr::get(atModule.getFunctionType(inputTypes, outputTypes)),
+            atModule.getStringAttr(stage % 2 ? "host" : "ane"), ArrayAttr(),
+            ArrayAttr());
         Block &body = program.getBody().emplaceBlock();
         IRMapping mapping;
-        for (Value input : inputs)
-          {
+        for (Value input : inputs) {
           auto origin = origins.find(input);
-          mapping.map(input, body.addArgument(input.getType(), origin == origins.end() ? input.getLoc() : origin->second));
+          mapping.map(input,
+                      body.addArgument(input.getType(), origin == origins.end()
+                                                            ? input.getLoc()
+                                                            : origin->second));
         }
         OpBuilder inside = OpBuilder::atBlockEnd(&body);
         for (Operation *op : ops) {
@@ -101,14 +114,22 @@ struct FormPrograms : ane::impl::FormProgramsPassBase<FormPrograms> {
               cloneTree(operand, inside, mapping);
           inside.clone(*op, mapping);
         }
-        ane::ReturnOp::create(inside, function.getLoc(), llvm::map_to_vector(outputs, [&](Value v) { return mapping.lookup(v); }));
-        // The call stands behind the segment's last op: everything it reads comes from earlier segments.
+        ane::ReturnOp::create(inside, function.getLoc(),
+                              llvm::map_to_vector(outputs, [&](Value v) {
+                                return mapping.lookup(v);
+                              }));
+        // The call stands behind the segment's last op: everything it reads
+        // comes from earlier segments.
         builder.setInsertionPoint(terminator);
-        auto call = CallOp::create(builder, function.getLoc(), outputTypes, FlatSymbolRefAttr::get(&getContext(), name), inputs.getArrayRef());
+        auto call = CallOp::create(builder, function.getLoc(), outputTypes,
+                                   FlatSymbolRefAttr::get(&getContext(), name),
+                                   inputs.getArrayRef());
         for (auto [output, result] : llvm::zip(outputs, call.getOutputs()))
           origins.insert({result, output.getLoc()});
         for (auto [output, result] : llvm::zip(outputs, call.getOutputs()))
-          Value(output).replaceUsesWithIf(result, [&](OpOperand &use) { return !members.contains(use.getOwner()); });
+          Value(output).replaceUsesWithIf(result, [&](OpOperand &use) {
+            return !members.contains(use.getOwner());
+          });
       }
       for (Operation &op : llvm::make_early_inc_range(llvm::reverse(block)))
         if (!isa<CallOp>(op) && !op.hasTrait<OpTrait::IsTerminator>())

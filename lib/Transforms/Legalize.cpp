@@ -1,4 +1,4 @@
-//===- Legalize.cpp - forms that the engine takes --------------------------===//
+//===- Legalize.cpp - forms that the engine takes -------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -17,16 +17,28 @@ namespace mlir::ane {
 } // namespace mlir::ane
 
 static Value scalar(OpBuilder &b, Location loc, double value, Value like) {
-  auto element = cast<FloatType>(cast<RankedTensorType>(like.getType()).getElementType());
+  auto element =
+      cast<FloatType>(cast<RankedTensorType>(like.getType()).getElementType());
   auto type = RankedTensorType::get({}, element);
-  return ConstantOp::create(b, loc, type, DenseElementsAttr::get(type, ArrayRef<Attribute>{FloatAttr::get(element, value)}));
+  return ConstantOp::create(
+      b, loc, type,
+      DenseElementsAttr::get(
+          type, ArrayRef<Attribute>{FloatAttr::get(element, value)}));
 }
-static Value reshapeTo(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> shape) {
+static Value reshapeTo(OpBuilder &b, Location loc, Value x,
+                       ArrayRef<int64_t> shape) {
   auto type = cast<RankedTensorType>(x.getType());
-  return type.getShape() == shape ? x : ReshapeOp::create(b, loc, type.clone(shape), x, shape).getResult();
+  return type.getShape() == shape
+             ? x
+             : ReshapeOp::create(b, loc, type.clone(shape), x, shape)
+                   .getResult();
 }
-static Value add(OpBuilder &b, Location loc, Value x, Value y) { return AddOp::create(b, loc, x.getType(), x, y); }
-static Value mul(OpBuilder &b, Location loc, Value x, Value y) { return MulOp::create(b, loc, x.getType(), x, y); }
+static Value add(OpBuilder &b, Location loc, Value x, Value y) {
+  return AddOp::create(b, loc, x.getType(), x, y);
+}
+static Value mul(OpBuilder &b, Location loc, Value x, Value y) {
+  return MulOp::create(b, loc, x.getType(), x, y);
+}
 
 namespace {
 template <typename Op>
@@ -47,15 +59,24 @@ struct DecomposeGelu : LiveOpPattern<GeluOp> {
   LogicalResult rewrite(GeluOp op, PatternRewriter &b) const override {
     Location loc = op.getLoc();
     Value x = op.getX();
-    auto half = [&](Value gate) { return mul(b, loc, mul(b, loc, x, scalar(b, loc, 0.5, x)), add(b, loc, gate, scalar(b, loc, 1, x))); };
+    auto half = [&](Value gate) {
+      return mul(b, loc, mul(b, loc, x, scalar(b, loc, 0.5, x)),
+                 add(b, loc, gate, scalar(b, loc, 1, x)));
+    };
     if (op.getMode() == "EXACT") {
-      b.replaceOp(op, half(ErfOp::create(b, loc, x.getType(), mul(b, loc, x, scalar(b, loc, 0.70710678118654752, x)))));
+      b.replaceOp(op,
+                  half(ErfOp::create(
+                      b, loc, x.getType(),
+                      mul(b, loc, x, scalar(b, loc, 0.70710678118654752, x)))));
     } else if (op.getMode() == "TANH_APPROXIMATION") {
-      Value cube = mul(b, loc, mul(b, loc, mul(b, loc, x, x), x), scalar(b, loc, 0.044715, x));
-      Value inner = mul(b, loc, add(b, loc, x, cube), scalar(b, loc, 0.79788456080286536, x));
+      Value cube = mul(b, loc, mul(b, loc, mul(b, loc, x, x), x),
+                       scalar(b, loc, 0.044715, x));
+      Value inner = mul(b, loc, add(b, loc, x, cube),
+                        scalar(b, loc, 0.79788456080286536, x));
       b.replaceOp(op, half(TanhOp::create(b, loc, x.getType(), inner)));
     } else {
-      Value gate = SigmoidOp::create(b, loc, x.getType(), mul(b, loc, x, scalar(b, loc, 1.702, x)));
+      Value gate = SigmoidOp::create(b, loc, x.getType(),
+                                     mul(b, loc, x, scalar(b, loc, 1.702, x)));
       b.replaceOp(op, mul(b, loc, x, gate));
     }
     return success();
@@ -71,16 +92,21 @@ struct DecomposeBatchNorm : LiveOpPattern<BatchNormOp> {
       if (!isConstantTree(parameter))
         return b.notifyMatchFailure(op, "statistics are not constant");
     Type vector = op.getMean().getType();
-    Value scale = RsqrtOp::create(b, loc, vector, op.getVariance(), op.getEpsilonAttr());
+    Value scale =
+        RsqrtOp::create(b, loc, vector, op.getVariance(), op.getEpsilonAttr());
     if (op.getGamma())
       scale = mul(b, loc, scale, op.getGamma());
-    Value zero = ConstantOp::create(b, loc, cast<RankedTensorType>(vector), cast<ElementsAttr>(b.getZeroAttr(vector)));
-    Value shift = SubOp::create(b, loc, vector, zero, mul(b, loc, op.getMean(), scale));
+    Value zero = ConstantOp::create(b, loc, cast<RankedTensorType>(vector),
+                                    cast<ElementsAttr>(b.getZeroAttr(vector)));
+    Value shift =
+        SubOp::create(b, loc, vector, zero, mul(b, loc, op.getMean(), scale));
     if (op.getBeta())
       shift = add(b, loc, shift, op.getBeta());
     SmallVector<int64_t> wide(op.getX().getType().getRank(), 1);
     wide[1] = op.getX().getType().getDimSize(1);
-    b.replaceOp(op, add(b, loc, mul(b, loc, op.getX(), reshapeTo(b, loc, scale, wide)), reshapeTo(b, loc, shift, wide)));
+    b.replaceOp(op, add(b, loc,
+                        mul(b, loc, op.getX(), reshapeTo(b, loc, scale, wide)),
+                        reshapeTo(b, loc, shift, wide)));
     return success();
   }
 };
@@ -96,9 +122,15 @@ struct DecomposeInstanceNorm : LiveOpPattern<InstanceNormOp> {
       axes.push_back(i);
       reduced[i] = 1;
     }
-    auto mean = [&](Value x) { return ReduceMeanOp::create(b, loc, type.clone(reduced), x, b.getDenseI64ArrayAttr(axes), b.getBoolAttr(true)); };
+    auto mean = [&](Value x) {
+      return ReduceMeanOp::create(b, loc, type.clone(reduced), x,
+                                  b.getDenseI64ArrayAttr(axes),
+                                  b.getBoolAttr(true));
+    };
     Value centred = SubOp::create(b, loc, type, op.getX(), mean(op.getX()));
-    Value scale = RsqrtOp::create(b, loc, type.clone(reduced), mean(mul(b, loc, centred, centred)), op.getEpsilonAttr());
+    Value scale = RsqrtOp::create(b, loc, type.clone(reduced),
+                                  mean(mul(b, loc, centred, centred)),
+                                  op.getEpsilonAttr());
     Value y = mul(b, loc, centred, scale);
     SmallVector<int64_t> wide(type.getRank(), 1);
     wide[1] = type.getDimSize(1);
@@ -115,7 +147,9 @@ struct DecomposeInstanceNorm : LiveOpPattern<InstanceNormOp> {
 struct DecomposeLinear : LiveOpPattern<LinearOp> {
   using LiveOpPattern::LiveOpPattern;
   LogicalResult rewrite(LinearOp op, PatternRewriter &b) const override {
-    Value y = MatmulOp::create(b, op.getLoc(), op.getType(), op.getX(), op.getWeight(), b.getBoolAttr(false), b.getBoolAttr(true));
+    Value y = MatmulOp::create(b, op.getLoc(), op.getType(), op.getX(),
+                               op.getWeight(), b.getBoolAttr(false),
+                               b.getBoolAttr(true));
     if (op.getBias())
       y = add(b, op.getLoc(), y, op.getBias());
     b.replaceOp(op, y);
@@ -123,7 +157,8 @@ struct DecomposeLinear : LiveOpPattern<LinearOp> {
   }
 };
 
-/// A bias operand is disputed on RAW (ane-target.md §1.11.1); the back end fuses the addition anyway.
+/// A bias operand is disputed on RAW (ane-target.md §1.11.1); the back end
+/// fuses the addition anyway.
 template <typename Op>
 struct SeparateBias : LiveOpPattern<Op> {
   using LiveOpPattern<Op>::LiveOpPattern;
@@ -147,24 +182,39 @@ template <typename Op>
 struct WidenConv : LiveOpPattern<Op> {
   using LiveOpPattern<Op>::LiveOpPattern;
   LogicalResult rewrite(Op op, PatternRewriter &b) const override {
-    auto x = cast<RankedTensorType>(op.getX().getType()), y = cast<RankedTensorType>(op.getType()), w = cast<RankedTensorType>(op.getWeight().getType());
+    auto x = cast<RankedTensorType>(op.getX().getType()),
+         y = cast<RankedTensorType>(op.getType()),
+         w = cast<RankedTensorType>(op.getWeight().getType());
     if (x.getRank() != 3)
       return b.notifyMatchFailure(op, "is not one-dimensional");
-    auto widen = [](RankedTensorType t) { return SmallVector<int64_t>{t.getDimSize(0), t.getDimSize(1), 1, t.getDimSize(2)}; };
-    auto two = [&](ArrayRef<int64_t> values, int64_t first) { return b.getDenseI64ArrayAttr({first, values[0]}); };
+    auto widen = [](RankedTensorType t) {
+      return SmallVector<int64_t>{t.getDimSize(0), t.getDimSize(1), 1,
+                                  t.getDimSize(2)};
+    };
+    auto two = [&](ArrayRef<int64_t> values, int64_t first) {
+      return b.getDenseI64ArrayAttr({first, values[0]});
+    };
     NamedAttrList attributes;
     attributes.set("strides", two(op.getStrides(), 1));
     attributes.set("dilations", two(op.getDilations(), 1));
-    attributes.set("pad", b.getDenseI64ArrayAttr({0, 0, op.getPad()[0], op.getPad()[1]}));
+    attributes.set(
+        "pad", b.getDenseI64ArrayAttr({0, 0, op.getPad()[0], op.getPad()[1]}));
     attributes.set("pad_type", op.getPadTypeAttr());
     attributes.set("groups", op.getGroupsAttr());
     if (Attribute wanted = op->getAttr("output_shape"))
-      attributes.set("output_shape", b.getDenseI64ArrayAttr(widen(RankedTensorType::get(cast<DenseI64ArrayAttr>(wanted).asArrayRef(), y.getElementType()))));
-    SmallVector<Value> operands{reshapeTo(b, op.getLoc(), op.getX(), widen(x)), reshapeTo(b, op.getLoc(), op.getWeight(), widen(w))};
+      attributes.set("output_shape",
+                     b.getDenseI64ArrayAttr(widen(RankedTensorType::get(
+                         cast<DenseI64ArrayAttr>(wanted).asArrayRef(),
+                         y.getElementType()))));
+    SmallVector<Value> operands{
+        reshapeTo(b, op.getLoc(), op.getX(), widen(x)),
+        reshapeTo(b, op.getLoc(), op.getWeight(), widen(w))};
     if (op.getBias())
       operands.push_back(op.getBias());
-    auto wide = Op::create(b, op.getLoc(), TypeRange{y.clone(widen(y))}, operands, attributes.getAttrs());
-    b.replaceOp(op, reshapeTo(b, op.getLoc(), wide->getResult(0), y.getShape()));
+    auto wide = Op::create(b, op.getLoc(), TypeRange{y.clone(widen(y))},
+                           operands, attributes.getAttrs());
+    b.replaceOp(op,
+                reshapeTo(b, op.getLoc(), wide->getResult(0), y.getShape()));
     return success();
   }
 };
@@ -172,16 +222,26 @@ template <typename Op>
 struct WidenPool : LiveOpPattern<Op> {
   using LiveOpPattern<Op>::LiveOpPattern;
   LogicalResult rewrite(Op op, PatternRewriter &b) const override {
-    auto x = cast<RankedTensorType>(op.getX().getType()), y = cast<RankedTensorType>(op.getType());
+    auto x = cast<RankedTensorType>(op.getX().getType()),
+         y = cast<RankedTensorType>(op.getType());
     if (x.getRank() != 3)
       return b.notifyMatchFailure(op, "is not one-dimensional");
-    auto widen = [](RankedTensorType t) { return SmallVector<int64_t>{t.getDimSize(0), t.getDimSize(1), 1, t.getDimSize(2)}; };
+    auto widen = [](RankedTensorType t) {
+      return SmallVector<int64_t>{t.getDimSize(0), t.getDimSize(1), 1,
+                                  t.getDimSize(2)};
+    };
     NamedAttrList attributes(op->getAttrs());
-    attributes.set("kernel_sizes", b.getDenseI64ArrayAttr({1, op.getKernelSizes()[0]}));
+    attributes.set("kernel_sizes",
+                   b.getDenseI64ArrayAttr({1, op.getKernelSizes()[0]}));
     attributes.set("strides", b.getDenseI64ArrayAttr({1, op.getStrides()[0]}));
-    attributes.set("pad", b.getDenseI64ArrayAttr({0, 0, op.getPad()[0], op.getPad()[1]}));
-    auto wide = Op::create(b, op.getLoc(), TypeRange{y.clone(widen(y))}, ValueRange{reshapeTo(b, op.getLoc(), op.getX(), widen(x))}, attributes.getAttrs());
-    b.replaceOp(op, reshapeTo(b, op.getLoc(), wide->getResult(0), y.getShape()));
+    attributes.set(
+        "pad", b.getDenseI64ArrayAttr({0, 0, op.getPad()[0], op.getPad()[1]}));
+    auto wide =
+        Op::create(b, op.getLoc(), TypeRange{y.clone(widen(y))},
+                   ValueRange{reshapeTo(b, op.getLoc(), op.getX(), widen(x))},
+                   attributes.getAttrs());
+    b.replaceOp(op,
+                reshapeTo(b, op.getLoc(), wide->getResult(0), y.getShape()));
     return success();
   }
 };
@@ -193,12 +253,14 @@ struct ToReshape : LiveOpPattern<Op> {
   LogicalResult rewrite(Op op, PatternRewriter &b) const override {
     if (!op.getType().hasStaticShape())
       return b.notifyMatchFailure(op, "shape is not static");
-    b.replaceOpWithNewOp<ReshapeOp>(op, op.getType(), op.getX(), op.getType().getShape());
+    b.replaceOpWithNewOp<ReshapeOp>(op, op.getType(), op.getX(),
+                                    op.getType().getShape());
     return success();
   }
 };
 
-/// tile (L21) becomes concatenation of copies, an axis at a time; broadcasting consumers do without.
+/// tile (L21) becomes concatenation of copies, an axis at a time; broadcasting
+/// consumers do without.
 struct DecomposeTile : LiveOpPattern<TileOp> {
   using LiveOpPattern::LiveOpPattern;
   LogicalResult rewrite(TileOp op, PatternRewriter &b) const override {
@@ -212,10 +274,12 @@ struct DecomposeTile : LiveOpPattern<TileOp> {
     // Users that broadcast to the same shape anyway read the small tensor.
     if (broadcast)
       for (OpOperand &use : llvm::make_early_inc_range(op->getUses()))
-        if (isa<AddOp, SubOp, MulOp, RealDivOp, MaximumOp, MinimumOp>(use.getOwner())) {
+        if (isa<AddOp, SubOp, MulOp, RealDivOp, MaximumOp, MinimumOp>(
+                use.getOwner())) {
           Operation *user = use.getOwner();
           Value other = user->getOperand(1 - use.getOperandNumber());
-          if (other.getType() == user->getResult(0).getType() && other != op.getY())
+          if (other.getType() == user->getResult(0).getType() &&
+              other != op.getY())
             b.modifyOpInPlace(user, [&] { use.set(op.getX()); });
         }
     if (op->use_empty()) {
@@ -228,9 +292,12 @@ struct DecomposeTile : LiveOpPattern<TileOp> {
     for (auto [axis, reps] : llvm::enumerate(op.getReps())) {
       if (reps == 1)
         continue;
-      SmallVector<int64_t> shape(cast<RankedTensorType>(x.getType()).getShape());
+      SmallVector<int64_t> shape(
+          cast<RankedTensorType>(x.getType()).getShape());
       shape[axis] *= reps;
-      x = ConcatOp::create(b, op.getLoc(), type.clone(shape), SmallVector<Value>(reps, x), b.getI64IntegerAttr(axis), b.getBoolAttr(false));
+      x = ConcatOp::create(b, op.getLoc(), type.clone(shape),
+                           SmallVector<Value>(reps, x),
+                           b.getI64IntegerAttr(axis), b.getBoolAttr(false));
     }
     b.replaceOp(op, x);
     return success();
@@ -240,11 +307,15 @@ struct DecomposeTile : LiveOpPattern<TileOp> {
 struct Legalize : ane::impl::LegalizePassBase<Legalize> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<DecomposeGelu, DecomposeBatchNorm, DecomposeInstanceNorm, DecomposeLinear, DecomposeTile, SeparateBias<ConvOp>, SeparateBias<ConvTransposeOp>,
-                 WidenPool<MaxPoolOp>, WidenPool<AvgPoolOp>, WidenPool<L2PoolOp>, ToReshape<SqueezeOp>,
-                 ToReshape<ExpandDimsOp>, ToReshape<Flatten2dOp>>(&getContext());
+    patterns
+        .add<DecomposeGelu, DecomposeBatchNorm, DecomposeInstanceNorm,
+             DecomposeLinear, DecomposeTile, SeparateBias<ConvOp>,
+             SeparateBias<ConvTransposeOp>, WidenPool<MaxPoolOp>,
+             WidenPool<AvgPoolOp>, WidenPool<L2PoolOp>, ToReshape<SqueezeOp>,
+             ToReshape<ExpandDimsOp>, ToReshape<Flatten2dOp>>(&getContext());
     // Before the bias is taken out, so that it is added in the wide form.
-    patterns.add<WidenConv<ConvOp>, WidenConv<ConvTransposeOp>>(&getContext(), /*benefit=*/2);
+    patterns.add<WidenConv<ConvOp>, WidenConv<ConvTransposeOp>>(&getContext(),
+                                                                /*benefit=*/2);
     ReshapeOp::getCanonicalizationPatterns(patterns, &getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       signalPassFailure();

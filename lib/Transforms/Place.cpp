@@ -1,4 +1,4 @@
-//===- Place.cpp - engine or host ------------------------------------------===//
+//===- Place.cpp - engine or host -----------------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -19,20 +19,26 @@ namespace mlir::ane {
 llvm::DenseSet<Operation *> mlir::ane::findWeightTrees(Block &block) {
   llvm::DenseSet<Operation *> trees;
   for (Operation &op : block)
-    if (isa<ConstantOp>(op) || (op.getNumOperands() && isa<EvaluateOpInterface>(op) &&
-                                llvm::all_of(op.getOperands(), [&](Value v) { return v.getDefiningOp() && trees.contains(v.getDefiningOp()); })))
+    if (isa<ConstantOp>(op) ||
+        (op.getNumOperands() && isa<EvaluateOpInterface>(op) &&
+         llvm::all_of(op.getOperands(), [&](Value v) {
+           return v.getDefiningOp() && trees.contains(v.getDefiningOp());
+         })))
       trees.insert(&op);
   return trees;
 }
 
-llvm::DenseMap<Operation *, unsigned> mlir::ane::assignStages(Block &block, const llvm::DenseSet<Operation *> &trees) {
+llvm::DenseMap<Operation *, unsigned>
+mlir::ane::assignStages(Block &block,
+                        const llvm::DenseSet<Operation *> &trees) {
   llvm::DenseMap<Operation *, unsigned> stages;
   for (Operation &op : block.without_terminator()) {
     if (trees.contains(&op))
       continue;
     unsigned stage = isOnEngine(&op) ? 0 : 1;
     for (Value operand : op.getOperands())
-      if (Operation *producer = operand.getDefiningOp(); producer && !trees.contains(producer)) {
+      if (Operation *producer = operand.getDefiningOp();
+          producer && !trees.contains(producer)) {
         unsigned at = stages.lookup(producer);
         stage = std::max(stage, at % 2 == stage % 2 ? at : at + 1);
       }
@@ -42,7 +48,9 @@ llvm::DenseMap<Operation *, unsigned> mlir::ane::assignStages(Block &block, cons
 }
 
 static bool isMovement(Operation *op) {
-  return isa<ReshapeOp, TransposeOp, ConcatOp, SplitOp, SliceByIndexOp, SliceBySizeOp, StackOp, PadOp, CastOp, IdentityOp, ReverseOp, SqueezeOp, ExpandDimsOp>(op);
+  return isa<ReshapeOp, TransposeOp, ConcatOp, SplitOp, SliceByIndexOp,
+             SliceBySizeOp, StackOp, PadOp, CastOp, IdentityOp, ReverseOp,
+             SqueezeOp, ExpandDimsOp>(op);
 }
 
 namespace {
@@ -59,7 +67,9 @@ struct Place : ane::impl::PlacePassBase<Place> {
   void runOnOperation() override {
     const Target &target = getTarget(getOperation());
     if (mode != "auto" && mode != "ane" && mode != "host") {
-      getOperation().emitError() << "ane-place expects mode auto, ane or host, but got '" << mode << "'";
+      getOperation().emitError()
+          << "ane-place expects mode auto, ane or host, but got '" << mode
+          << "'";
       return signalPassFailure();
     }
     SmallVector<Operation *> misplaced;
@@ -86,7 +96,8 @@ struct Place : ane::impl::PlacePassBase<Place> {
             toHost(&op, violations[0].rule, violations[0].reason);
         }
       }
-      // A program of nothing but data movement does not compile (L13) and is not worth a dispatch.
+      // A program of nothing but data movement does not compile (L13) and is
+      // not worth a dispatch.
       for (bool changed = true; changed;) {
         changed = false;
         auto stages = assignStages(block, trees);
@@ -94,7 +105,9 @@ struct Place : ane::impl::PlacePassBase<Place> {
         for (auto &[op, stage] : stages)
           computes[stage] |= stage % 2 == 0 && !isMovement(op);
         for (Operation &op : block.without_terminator())
-          if (auto it = stages.find(&op); it != stages.end() && it->second % 2 == 0 && !computes.lookup(it->second)) {
+          if (auto it = stages.find(&op); it != stages.end() &&
+                                          it->second % 2 == 0 &&
+                                          !computes.lookup(it->second)) {
             toHost(&op, "L13", "its program would only move data");
             changed = true;
           }
@@ -105,8 +118,11 @@ struct Place : ane::impl::PlacePassBase<Place> {
     }
     if (mode == "ane" && !misplaced.empty()) {
       for (Operation *op : misplaced)
-        op->emitError() << "'" << op->getName() << "' op is not legal on " << target.name << ": " << op->getAttrOfType<StringAttr>("ane.reason").getValue() << " ("
-                        << op->getAttrOfType<StringAttr>("ane.rule").getValue() << ")";
+        op->emitError()
+            << "'" << op->getName() << "' op is not legal on " << target.name
+            << ": " << op->getAttrOfType<StringAttr>("ane.reason").getValue()
+            << " (" << op->getAttrOfType<StringAttr>("ane.rule").getValue()
+            << ")";
       return signalPassFailure();
     }
   }

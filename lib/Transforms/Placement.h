@@ -1,4 +1,4 @@
-//===- Placement.h - shared by placing and forming programs ----------------===//
+//===- Placement.h - shared by placing and forming programs ---------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -20,8 +20,10 @@ inline bool isOnEngine(Operation *op) {
   return placement && placement.getValue() == "ane";
 }
 
-/// Segment of each op: even ones run on the engine, odd ones on the host, in ascending order.
-llvm::DenseMap<Operation *, unsigned> assignStages(Block &block, const llvm::DenseSet<Operation *> &trees);
+/// Segment of each op: even ones run on the engine, odd ones on the host, in
+/// ascending order.
+llvm::DenseMap<Operation *, unsigned>
+assignStages(Block &block, const llvm::DenseSet<Operation *> &trees);
 
 } // namespace mlir::ane
 

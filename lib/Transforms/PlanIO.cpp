@@ -1,4 +1,4 @@
-//===- PlanIO.cpp - surfaces -----------------------------------------------===//
+//===- PlanIO.cpp - surfaces ----------------------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -19,9 +19,11 @@ namespace mlir::ane {
 /// Innermost dimensions are a multiple of this many fp16 (L40).
 static constexpr int64_t kLane = 32;
 
-/// The rank-4 view of a logical shape that wastes least: as it is when rows are whole, else rows of 32 when the
-/// elements divide, else as it is with padded rows.
-static SmallVector<int64_t, 4> chooseView(ArrayRef<int64_t> shape, const Target &target) {
+/// The rank-4 view of a logical shape that wastes least: as it is when rows are
+/// whole, else rows of 32 when the elements divide, else as it is with padded
+/// rows.
+static SmallVector<int64_t, 4> chooseView(ArrayRef<int64_t> shape,
+                                          const Target &target) {
   SmallVector<int64_t, 4> view(shape);
   while (view.size() > 4) {
     view[1] *= view[0];
@@ -38,19 +40,26 @@ static SmallVector<int64_t, 4> chooseView(ArrayRef<int64_t> shape, const Target 
   if (count % kLane)
     return view;
   // Longest whole rows first, so that rows stay few.
-  for (int64_t width = std::min<int64_t>(limit, 2048) / kLane * kLane; width >= kLane; width -= kLane)
+  for (int64_t width = std::min<int64_t>(limit, 2048) / kLane * kLane;
+       width >= kLane; width -= kLane)
     if (count % width == 0 && count / width <= limit)
       return {1, 1, count / width, width};
   return view;
 }
 
-static Value reshapeTo(OpBuilder &b, Location loc, Value x, ArrayRef<int64_t> shape) {
+static Value reshapeTo(OpBuilder &b, Location loc, Value x,
+                       ArrayRef<int64_t> shape) {
   auto type = cast<RankedTensorType>(x.getType());
-  return type.getShape() == shape ? x : ReshapeOp::create(b, loc, type.clone(shape), x, shape).getResult();
+  return type.getShape() == shape
+             ? x
+             : ReshapeOp::create(b, loc, type.clone(shape), x, shape)
+                   .getResult();
 }
 
 static bool isArithmetic(Operation *op) {
-  return op && !isa<ReshapeOp, TransposeOp, ConcatOp, SplitOp, SliceByIndexOp, SliceBySizeOp, StackOp, PadOp, CastOp, IdentityOp, ReverseOp, ConstantOp, MatmulOp>(op);
+  return op && !isa<ReshapeOp, TransposeOp, ConcatOp, SplitOp, SliceByIndexOp,
+                    SliceBySizeOp, StackOp, PadOp, CastOp, IdentityOp,
+                    ReverseOp, ConstantOp, MatmulOp>(op);
 }
 
 namespace {
@@ -69,11 +78,15 @@ struct PlanIO : ane::impl::PlanIOPassBase<PlanIO> {
     OpBuilder b = OpBuilder::atBlockBegin(&body);
     SmallVector<Type> inputs, outputs;
     SmallVector<Attribute> argAttrs, resultAttrs;
-    auto surfaceOf = [&](RankedTensorType logical, SmallVector<int64_t, 4> &view, SmallVector<int64_t, 4> &padded) {
+    auto surfaceOf = [&](RankedTensorType logical,
+                         SmallVector<int64_t, 4> &view,
+                         SmallVector<int64_t, 4> &padded) {
       view = chooseView(logical.getShape(), target);
       padded = view;
       padded[3] = llvm::alignTo(padded[3], kLane);
-      return attrs.getDictionaryAttr({attrs.getNamedAttr("ane.surface", SurfaceAttr::get(&getContext(), logical, view, padded))});
+      return attrs.getDictionaryAttr({attrs.getNamedAttr(
+          "ane.surface",
+          SurfaceAttr::get(&getContext(), logical, view, padded))});
     };
     for (BlockArgument argument : body.getArguments()) {
       auto logical = cast<RankedTensorType>(argument.getType());
@@ -85,13 +98,15 @@ struct PlanIO : ane::impl::PlanIOPassBase<PlanIO> {
       Operation *first = nullptr;
       Value x = argument;
       if (padded != view) {
-        x = SliceBySizeOp::create(b, loc, RankedTensorType::get(view, half), x, SmallVector<int64_t>{0, 0, 0, 0}, view);
+        x = SliceBySizeOp::create(b, loc, RankedTensorType::get(view, half), x,
+                                  SmallVector<int64_t>{0, 0, 0, 0}, view);
         first = x.getDefiningOp();
       }
       x = reshapeTo(b, loc, x, logical.getShape());
       first = first ? first : x.getDefiningOp();
       if (!logical.getElementType().isF16()) {
-        x = CastOp::create(b, loc, logical, x, TypeAttr::get(logical.getElementType()));
+        x = CastOp::create(b, loc, logical, x,
+                           TypeAttr::get(logical.getElementType()));
         first = first ? first : x.getDefiningOp();
       }
       if (first)
@@ -107,14 +122,23 @@ struct PlanIO : ane::impl::PlanIOPassBase<PlanIO> {
       outputs.push_back(RankedTensorType::get(padded, half));
       Location loc = x.getLoc();
       if (!logical.getElementType().isF16())
-        x = CastOp::create(b, loc, RankedTensorType::get(logical.getShape(), half), x, TypeAttr::get(half));
+        x = CastOp::create(b, loc,
+                           RankedTensorType::get(logical.getShape(), half), x,
+                           TypeAttr::get(half));
       x = reshapeTo(b, loc, x, view);
       if (padded != view)
-        x = PadOp::create(b, loc, outputs.back(), x, attrs.getDenseI64ArrayAttr({0, padded[3] - view[3]}), attrs.getStringAttr("constant"), attrs.getF32FloatAttr(0));
-      // Each output gets an arithmetic op of its own (L13), also when the value is used elsewhere too (L23).
+        x = PadOp::create(b, loc, outputs.back(), x,
+                          attrs.getDenseI64ArrayAttr({0, padded[3] - view[3]}),
+                          attrs.getStringAttr("constant"),
+                          attrs.getF32FloatAttr(0));
+      // Each output gets an arithmetic op of its own (L13), also when the value
+      // is used elsewhere too (L23).
       if (!isArithmetic(x.getDefiningOp()) || !x.hasOneUse()) {
         auto scalar = RankedTensorType::get({}, half);
-        Value one = ConstantOp::create(b, loc, scalar, DenseElementsAttr::get(scalar, ArrayRef<Attribute>{attrs.getFloatAttr(half, 1)}));
+        Value one = ConstantOp::create(
+            b, loc, scalar,
+            DenseElementsAttr::get(
+                scalar, ArrayRef<Attribute>{attrs.getFloatAttr(half, 1)}));
         x = MulOp::create(b, loc, outputs.back(), x, one);
       }
       operand.set(x);

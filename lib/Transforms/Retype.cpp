@@ -1,4 +1,4 @@
-//===- Retype.cpp - changing an element type everywhere --------------------===//
+//===- Retype.cpp - changing an element type everywhere -------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -14,7 +14,9 @@ using namespace mlir::ane;
 /// Constants of at most this many elements are converted in place.
 static constexpr int64_t kSmall = 256;
 
-LogicalResult mlir::ane::retype(ModuleOp module, function_ref<Type(Type)> map, function_ref<LogicalResult(ConstantOp, OpBuilder &)> check) {
+LogicalResult
+mlir::ane::retype(ModuleOp module, function_ref<Type(Type)> map,
+                  function_ref<LogicalResult(ConstantOp, OpBuilder &)> check) {
   auto mapTensor = [&](Type type) -> Type {
     auto tensor = dyn_cast<RankedTensorType>(type);
     return tensor ? Type(tensor.clone(map(tensor.getElementType()))) : type;
@@ -27,7 +29,9 @@ LogicalResult mlir::ane::retype(ModuleOp module, function_ref<Type(Type)> map, f
           argument.setType(mapTensor(argument.getType()));
     if (auto function = dyn_cast<FunctionOpInterface>(op)) {
       auto type = cast<FunctionType>(function.getFunctionType());
-      function.setType(FunctionType::get(op->getContext(), llvm::map_to_vector(type.getInputs(), mapTensor), llvm::map_to_vector(type.getResults(), mapTensor)));
+      function.setType(FunctionType::get(
+          op->getContext(), llvm::map_to_vector(type.getInputs(), mapTensor),
+          llvm::map_to_vector(type.getResults(), mapTensor)));
       return;
     }
     if (auto constant = dyn_cast<ConstantOp>(op)) {
@@ -42,14 +46,21 @@ LogicalResult mlir::ane::retype(ModuleOp module, function_ref<Type(Type)> map, f
       }
       auto tensorType = cast<RankedTensorType>(wanted);
       DType dtype = *toDType(tensorType.getElementType());
-      if (auto splat = dyn_cast<DenseElementsAttr>(constant.getValue()); splat && (splat.isSplat() || splat.getNumElements() <= kSmall)) {
+      if (auto splat = dyn_cast<DenseElementsAttr>(constant.getValue());
+          splat && (splat.isSplat() || splat.getNumElements() <= kSmall)) {
         // One element of a splat stands for all.
         bool isSplat = splat.isSplat() && splat.getNumElements() > 1;
-        DenseElementsAttr one = isSplat ? splat.resizeSplat(RankedTensorType::get({1}, splat.getElementType())) : splat;
+        DenseElementsAttr one =
+            isSplat ? splat.resizeSplat(
+                          RankedTensorType::get({1}, splat.getElementType()))
+                    : splat;
         FailureOr<Tensor> tensor = Tensor::fromElements(one);
         if (succeeded(tensor) && isFloat(dtype) == tensor->isFloat()) {
-          std::vector<char> bytes = tensor->retyped(dtype).toBytes(/*saturate=*/true);
-          DenseElementsAttr value = Tensor::fromBytes(dtype, tensor->shape(), bytes).toElements(op->getContext());
+          std::vector<char> bytes =
+              tensor->retyped(dtype).toBytes(/*saturate=*/true);
+          DenseElementsAttr value =
+              Tensor::fromBytes(dtype, tensor->shape(), bytes)
+                  .toElements(op->getContext());
           if (isSplat)
             value = value.resizeSplat(tensorType);
           constant.getResult().setType(tensorType);
@@ -57,7 +68,9 @@ LogicalResult mlir::ane::retype(ModuleOp module, function_ref<Type(Type)> map, f
           return;
         }
       }
-      auto cast = CastOp::create(builder, op->getLoc(), tensorType, constant.getResult(), TypeAttr::get(tensorType.getElementType()));
+      auto cast = CastOp::create(builder, op->getLoc(), tensorType,
+                                 constant.getResult(),
+                                 TypeAttr::get(tensorType.getElementType()));
       constant.getResult().replaceAllUsesExcept(cast.getResult(), cast);
       return;
     }

@@ -1,4 +1,4 @@
-//===- Retype.h - changing an element type everywhere ----------------------===//
+//===- Retype.h - changing an element type everywhere ---------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -13,9 +13,12 @@
 
 namespace mlir::ane {
 
-/// Applies `map` to the element type of every value, cast target and function signature. Constants whose type changes
-/// are first offered to `check`, then keep their value and get a cast behind them (folded when small).
-LogicalResult retype(ModuleOp module, function_ref<Type(Type)> map, function_ref<LogicalResult(ConstantOp, OpBuilder &)> check);
+/// Applies `map` to the element type of every value, cast target and function
+/// signature. Constants whose type changes are first offered to `check`, then
+/// keep their value and get a cast behind them (folded when small).
+LogicalResult
+retype(ModuleOp module, function_ref<Type(Type)> map,
+       function_ref<LogicalResult(ConstantOp, OpBuilder &)> check);
 
 } // namespace mlir::ane
 

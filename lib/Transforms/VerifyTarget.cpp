@@ -1,4 +1,4 @@
-//===- VerifyTarget.cpp - gate before emission -----------------------------===//
+//===- VerifyTarget.cpp - gate before emission ----------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -27,9 +27,13 @@ struct VerifyTarget : ane::impl::VerifyTargetPassBase<VerifyTarget> {
       for (auto list : {program.getArgumentTypes(), program.getResultTypes()})
         for (Type type : list) {
           auto tensor = cast<RankedTensorType>(type);
-          if (tensor.getRank() != 4 || !tensor.getElementType().isF16() || tensor.getDimSize(3) % 32) {
-            program.emitError() << "boundary type " << type << " is not legal on " << target.name
-                                << ": expects rank 4, f16 and a width that is a multiple of 32 (L40); expected to have been converted by ane-plan-io";
+          if (tensor.getRank() != 4 || !tensor.getElementType().isF16() ||
+              tensor.getDimSize(3) % 32) {
+            program.emitError()
+                << "boundary type " << type << " is not legal on "
+                << target.name
+                << ": expects rank 4, f16 and a width that is a multiple of 32 "
+                   "(L40); expected to have been converted by ane-plan-io";
             ok = false;
           }
         }
@@ -43,8 +47,13 @@ struct VerifyTarget : ane::impl::VerifyTargetPassBase<VerifyTarget> {
         for (Violation &violation : violations) {
           const Limit *limit = target.limit(violation.rule);
           const Rule *rule = lookupRule(violation.rule);
-          op.emitError() << "'" << op.getName() << "' op is not legal on " << target.name << ": " << violation.reason << " (" << violation.rule << ", source "
-                         << (limit ? limit->source : rule ? rule->source : StringLiteral("ane-target.md")) << ")";
+          op.emitError() << "'" << op.getName() << "' op is not legal on "
+                         << target.name << ": " << violation.reason << " ("
+                         << violation.rule << ", source "
+                         << (limit  ? limit->source
+                             : rule ? rule->source
+                                    : StringLiteral("ane-target.md"))
+                         << ")";
           ok = false;
         }
       }

@@ -1,4 +1,4 @@
-//===- DTypeTest.cpp - element types ---------------------------------------===//
+//===- DTypeTest.cpp - element types --------------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -14,7 +14,8 @@ using namespace mlir::ane;
 static uint16_t halfByAPFloat(float value) {
   llvm::APFloat apf(value);
   bool loses;
-  apf.convert(llvm::APFloat::IEEEhalf(), llvm::APFloat::rmNearestTiesToEven, &loses);
+  apf.convert(llvm::APFloat::IEEEhalf(), llvm::APFloat::rmNearestTiesToEven,
+              &loses);
   return apf.bitcastToAPInt().getZExtValue();
 }
 
@@ -50,7 +51,8 @@ TEST(DType, FloatToHalfRoundsLikeAPFloat) {
       EXPECT_EQ(floatToHalf(value), halfByAPFloat(value)) << value;
     }
   }
-  for (float tie : {65519.99f, 65520.0f, 1.00048828125f, 1.0014648f, 5.9604645e-8f, 2.9802322e-8f, 2.98023224e-8f})
+  for (float tie : {65519.99f, 65520.0f, 1.00048828125f, 1.0014648f,
+                    5.9604645e-8f, 2.9802322e-8f, 2.98023224e-8f})
     EXPECT_EQ(floatToHalf(tie), halfByAPFloat(tie)) << tie;
 }
 

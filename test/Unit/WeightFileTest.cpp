@@ -1,4 +1,4 @@
-//===- WeightFileTest.cpp - MILBlob v2 files -------------------------------===//
+//===- WeightFileTest.cpp - MILBlob v2 files ------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -20,7 +20,8 @@ struct File {
 /// Two tensors: three fp16 numbers and five int4.
 File makeFile() {
   File file;
-  file.offsets = {file.layout.add(DType::Float16, 3), file.layout.add(DType::Int4, 5)};
+  file.offsets = {file.layout.add(DType::Float16, 3),
+                  file.layout.add(DType::Int4, 5)};
   llvm::raw_string_ostream os(file.bytes);
   WeightWriter writer(file.layout, os);
   const char halves[] = {0x00, 0x3c, 0x00, 0x40, 0x00, 0x42};
@@ -36,10 +37,14 @@ TEST(WeightFile, BytesAreThoseOfTheFormat) {
   std::string expected(64 + 64 + 6, '\0');
   expected[0] = 2; // tensors
   expected[4] = 2; // version
-  auto descriptor = [&](size_t at, uint8_t code, uint8_t size, uint8_t payload, uint8_t padding) {
+  auto descriptor = [&](size_t at, uint8_t code, uint8_t size, uint8_t payload,
+                        uint8_t padding) {
     expected.resize(std::max(expected.size(), at + 64), '\0');
-    expected[at] = char(0xEF), expected[at + 1] = char(0xBE), expected[at + 2] = char(0xAD), expected[at + 3] = char(0xDE);
-    expected[at + 4] = char(code), expected[at + 8] = char(size), expected[at + 16] = char(payload), expected[at + 24] = char(padding);
+    expected[at] = char(0xEF), expected[at + 1] = char(0xBE),
+    expected[at + 2] = char(0xAD), expected[at + 3] = char(0xDE);
+    expected[at + 4] = char(code), expected[at + 8] = char(size),
+                  expected[at + 16] = char(payload),
+                  expected[at + 24] = char(padding);
   };
   descriptor(64, 1, 6, 128, 0);
   expected.replace(128, 6, std::string("\x00\x3c\x00\x40\x00\x42", 6));
@@ -68,10 +73,14 @@ static std::string errorOf(llvm::ArrayRef<char> file, uint64_t offset) {
 
 TEST(WeightFile, RefusesWhatIsNoDescriptor) {
   File file = makeFile();
-  for (uint64_t offset : {uint64_t(0), uint64_t(65), uint64_t(1) << 40, ~uint64_t(63)})
-    EXPECT_NE(errorOf(file.view(), offset).find("multiple of 64"), std::string::npos) << offset;
+  for (uint64_t offset :
+       {uint64_t(0), uint64_t(65), uint64_t(1) << 40, ~uint64_t(63)})
+    EXPECT_NE(errorOf(file.view(), offset).find("multiple of 64"),
+              std::string::npos)
+        << offset;
   EXPECT_NE(errorOf(file.view(), 128).find("sentinel"), std::string::npos);
-  EXPECT_NE(errorOf(file.view().take_front(258), 192).find("outside the file"), std::string::npos);
+  EXPECT_NE(errorOf(file.view().take_front(258), 192).find("outside the file"),
+            std::string::npos);
   file.bytes[68] = 99;
   EXPECT_NE(errorOf(file.view(), 64).find("code 99"), std::string::npos);
   file.bytes[4] = 1;

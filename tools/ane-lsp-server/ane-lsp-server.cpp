@@ -1,4 +1,4 @@
-//===- ane-lsp-server.cpp - language server for our dialects ---------------===//
+//===- ane-lsp-server.cpp - language server for our dialects --------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //

@@ -1,4 +1,4 @@
-//===- ane-opt.cpp - the optimiser driver ----------------------------------===//
+//===- ane-opt.cpp - the optimiser driver ---------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -11,5 +11,6 @@ int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   mlir::ane::registerAllDialects(registry);
   mlir::ane::registerAllPasses();
-  return mlir::asMainReturnCode(mlir::MlirOptMain(argc, argv, "ane-mlir optimiser driver\n", registry));
+  return mlir::asMainReturnCode(
+      mlir::MlirOptMain(argc, argv, "ane-mlir optimiser driver\n", registry));
 }

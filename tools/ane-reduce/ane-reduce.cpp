@@ -1,4 +1,4 @@
-//===- ane-reduce.cpp - shrinks a failing module ---------------------------===//
+//===- ane-reduce.cpp - shrinks a failing module --------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //

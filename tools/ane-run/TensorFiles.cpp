@@ -1,4 +1,4 @@
-//===- TensorFiles.cpp - .npy tensors --------------------------------------===//
+//===- TensorFiles.cpp - .npy tensors -------------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -16,11 +16,12 @@ llvm::Expected<Tensor> mlir::ane::readNpy(llvm::StringRef path) {
   if (!stream)
     return llvm::createStringError("cannot open '" + path + "'");
   try {
-    // The header tells what the array type must be; xtensor's loader is typed, so it reads the header here and the
-    // data below.
+    // The header tells what the array type must be; xtensor's loader is typed,
+    // so it reads the header here and the data below.
     unsigned char major, minor;
     xt::detail::read_magic(stream, &major, &minor);
-    std::string header = major == 1 ? xt::detail::read_header_1_0(stream) : xt::detail::read_header_2_0(stream);
+    std::string header = major == 1 ? xt::detail::read_header_1_0(stream)
+                                    : xt::detail::read_header_2_0(stream);
     bool fortran;
     std::vector<std::size_t> dims;
     std::string descr;
@@ -28,41 +29,53 @@ llvm::Expected<Tensor> mlir::ane::readNpy(llvm::StringRef path) {
     llvm::StringRef type(descr);
     char order = type.empty() ? '|' : type.front();
     if (order == '>')
-      return llvm::createStringError("'" + path + "' is big-endian; save it little-endian");
+      return llvm::createStringError("'" + path +
+                                     "' is big-endian; save it little-endian");
     std::optional<DType> dtype = lookupDTypeByNumpy(type.drop_front());
     if (!dtype)
-      return llvm::createStringError("'" + path + "' has dtype '" + descr + "', which is not supported");
+      return llvm::createStringError("'" + path + "' has dtype '" + descr +
+                                     "', which is not supported");
     llvm::SmallVector<int64_t> shape;
     uint64_t count = 1;
     for (size_t dim : dims) {
       shape.push_back(dim);
       if (dim > INT32_MAX || (count *= dim) > (uint64_t(1) << 40))
-        return llvm::createStringError("'" + path + "' has a shape beyond any file");
+        return llvm::createStringError("'" + path +
+                                       "' has a shape beyond any file");
     }
     if (fortran && shape.size() > 1)
-      return llvm::createStringError("'" + path + "' is in Fortran order; save it with numpy.ascontiguousarray");
+      return llvm::createStringError(
+          "'" + path +
+          "' is in Fortran order; save it with numpy.ascontiguousarray");
     std::vector<char> bytes(getByteSize(*dtype, count));
     stream.read(bytes.data(), bytes.size());
     if (size_t(stream.gcount()) != bytes.size())
       return llvm::createStringError("'" + path + "' is truncated");
     return Tensor::fromBytes(*dtype, shape, bytes);
   } catch (const std::exception &error) {
-    return llvm::createStringError("'" + path + "' is no .npy file (" + error.what() + ")");
+    return llvm::createStringError("'" + path + "' is no .npy file (" +
+                                   error.what() + ")");
   }
 }
 
 llvm::Error mlir::ane::writeNpy(llvm::StringRef path, const Tensor &tensor) {
   std::ofstream stream(path.str(), std::ofstream::binary);
-  // NumPy has no bf16, fp8 or sub-byte integers: such values are written in the next type that holds them exactly.
+  // NumPy has no bf16, fp8 or sub-byte integers: such values are written in the
+  // next type that holds them exactly.
   Tensor stored = tensor;
   if (getInfo(tensor.dtype()).numpy.empty())
-    stored = tensor.retyped(tensor.isFloat() ? DType::Float32 : isUnsigned(tensor.dtype()) ? DType::UInt8 : DType::Int8);
+    stored = tensor.retyped(tensor.isFloat()             ? DType::Float32
+                            : isUnsigned(tensor.dtype()) ? DType::UInt8
+                                                         : DType::Int8);
   llvm::StringRef numpy = getInfo(stored.dtype()).numpy;
   char order = getInfo(stored.dtype()).bits == 8 ? '|' : '<';
   try {
-    xt::detail::write_header(stream, order + numpy.str(), false, std::vector<std::size_t>(stored.shape().begin(), stored.shape().end()));
+    xt::detail::write_header(
+        stream, order + numpy.str(), false,
+        std::vector<std::size_t>(stored.shape().begin(), stored.shape().end()));
   } catch (const std::exception &error) {
-    return llvm::createStringError("cannot write '" + path + "': " + error.what());
+    return llvm::createStringError("cannot write '" + path +
+                                   "': " + error.what());
   }
   std::vector<char> bytes = stored.toBytes();
   stream.write(bytes.data(), bytes.size());

@@ -1,4 +1,4 @@
-//===- TensorFiles.h - .npy and .pb tensors --------------------------------===//
+//===- TensorFiles.h - .npy and .pb tensors -------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //

@@ -1,4 +1,4 @@
-//===- ane-run.cpp - runs what we emit, anywhere ---------------------------===//
+//===- ane-run.cpp - runs what we emit, anywhere --------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -11,10 +11,10 @@
 #include "ane-mlir/Target/Bundle.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/Path.h"
@@ -26,27 +26,61 @@ using namespace mlir;
 using namespace mlir::ane;
 namespace cl = llvm::cl;
 
-static cl::OptionCategory inputOptions("Inputs"), runOptions("Run"), outputOptions("Outputs and comparison");
-static cl::opt<std::string> artifact(cl::Positional, cl::desc("ARTIFACT (.anepkg or .mil)"), cl::cat(inputOptions));
-static cl::list<std::string> inputs("input", cl::desc("Feed an input from a NumPy file"), cl::value_desc("NAME=FILE.npy"), cl::cat(inputOptions));
-static cl::opt<int64_t> randomSeed("random-inputs", cl::desc("Seeded random inputs for those not given"), cl::value_desc("SEED"), cl::cat(inputOptions));
-static cl::opt<std::string> testData("test-data", cl::desc("ONNX test data: input_0.pb …; output_0.pb … are compared with"), cl::value_desc("DIR"), cl::cat(inputOptions));
-static cl::opt<std::string> numericsName("numerics", cl::desc("What each op rounds to: fp16 (declared dtype, default) or fp32"), cl::init("fp16"), cl::cat(runOptions));
-static cl::opt<bool> profile("profile", cl::desc("Time per op in the interpreter"), cl::cat(runOptions));
-static cl::opt<std::string> dumpDir("dump-intermediates", cl::desc("Write every op's first result as .npy"), cl::value_desc("DIR"), cl::cat(runOptions));
-static cl::opt<std::string> outputDir("output-dir", cl::desc("Write output_0.npy … and outputs.json"), cl::value_desc("DIR"), cl::cat(outputOptions));
-static cl::opt<std::string> compareDir("compare", cl::desc("Compare with output_0.npy or output_0.pb … of DIR"), cl::value_desc("DIR"), cl::cat(outputOptions));
-static cl::opt<double> rtol("rtol", cl::desc("Relative tolerance (default 1e-3)"), cl::init(1e-3), cl::cat(outputOptions));
-static cl::opt<double> atol_("atol", cl::desc("Absolute tolerance (default 1e-3 of each output's largest magnitude)"), cl::init(-1), cl::cat(outputOptions));
-static cl::opt<bool> quiet("quiet", cl::desc("Print nothing but errors"), cl::cat(outputOptions));
+static cl::OptionCategory inputOptions("Inputs"), runOptions("Run"),
+    outputOptions("Outputs and comparison");
+static cl::opt<std::string> artifact(cl::Positional,
+                                     cl::desc("ARTIFACT (.anepkg or .mil)"),
+                                     cl::cat(inputOptions));
+static cl::list<std::string> inputs("input",
+                                    cl::desc("Feed an input from a NumPy file"),
+                                    cl::value_desc("NAME=FILE.npy"),
+                                    cl::cat(inputOptions));
+static cl::opt<int64_t>
+    randomSeed("random-inputs",
+               cl::desc("Seeded random inputs for those not given"),
+               cl::value_desc("SEED"), cl::cat(inputOptions));
+static cl::opt<std::string> testData(
+    "test-data",
+    cl::desc("ONNX test data: input_0.pb …; output_0.pb … are compared with"),
+    cl::value_desc("DIR"), cl::cat(inputOptions));
+static cl::opt<std::string> numericsName(
+    "numerics",
+    cl::desc("What each op rounds to: fp16 (declared dtype, default) or fp32"),
+    cl::init("fp16"), cl::cat(runOptions));
+static cl::opt<bool> profile("profile",
+                             cl::desc("Time per op in the interpreter"),
+                             cl::cat(runOptions));
+static cl::opt<std::string>
+    dumpDir("dump-intermediates",
+            cl::desc("Write every op's first result as .npy"),
+            cl::value_desc("DIR"), cl::cat(runOptions));
+static cl::opt<std::string>
+    outputDir("output-dir", cl::desc("Write output_0.npy … and outputs.json"),
+              cl::value_desc("DIR"), cl::cat(outputOptions));
+static cl::opt<std::string>
+    compareDir("compare",
+               cl::desc("Compare with output_0.npy or output_0.pb … of DIR"),
+               cl::value_desc("DIR"), cl::cat(outputOptions));
+static cl::opt<double> rtol("rtol",
+                            cl::desc("Relative tolerance (default 1e-3)"),
+                            cl::init(1e-3), cl::cat(outputOptions));
+static cl::opt<double> atol_(
+    "atol",
+    cl::desc(
+        "Absolute tolerance (default 1e-3 of each output's largest magnitude)"),
+    cl::init(-1), cl::cat(outputOptions));
+static cl::opt<bool> quiet("quiet", cl::desc("Print nothing but errors"),
+                           cl::cat(outputOptions));
 
 static int fail(const llvm::Twine &message, int code = 1) {
   llvm::errs() << "ane-run: error: " << message << '\n';
   return code;
 }
 
-/// Converts between the user's dtype and the carrier; integers that do not fit are an error.
-static llvm::Expected<Tensor> convert(const Tensor &tensor, DType to, llvm::StringRef name) {
+/// Converts between the user's dtype and the carrier; integers that do not fit
+/// are an error.
+static llvm::Expected<Tensor> convert(const Tensor &tensor, DType to,
+                                      llvm::StringRef name) {
   if (tensor.dtype() == to)
     return tensor;
   Tensor result(to, tensor.shape());
@@ -58,9 +92,12 @@ static llvm::Expected<Tensor> convert(const Tensor &tensor, DType to, llvm::Stri
       a = roundTo(to, float(b));
   } else {
     for (int64_t i = 0; i < tensor.size(); ++i) {
-      int64_t value = tensor.isFloat() ? int64_t(tensor.floats()[i]) : tensor.ints()[i];
+      int64_t value =
+          tensor.isFloat() ? int64_t(tensor.floats()[i]) : tensor.ints()[i];
       if (wrapTo(to, value) != value)
-        return llvm::createStringError("'" + name + "' holds " + llvm::Twine(value) + ", which does not fit " + getInfo(to).name);
+        return llvm::createStringError(
+            "'" + name + "' holds " + llvm::Twine(value) +
+            ", which does not fit " + getInfo(to).name);
       result.mutableInts()[i] = value;
     }
   }
@@ -75,13 +112,15 @@ static Tensor randomTensor(const Port &port, std::mt19937_64 &engine) {
     if (tensor.isFloat())
       tensor.mutableFloats()[i] = roundTo(port.dtype, float(2 * unit - 1));
     else
-      tensor.mutableInts()[i] = port.dtype == DType::Bool ? unit < 0.5 : int64_t(unit * 10);
+      tensor.mutableInts()[i] =
+          port.dtype == DType::Bool ? unit < 0.5 : int64_t(unit * 10);
   }
   return tensor;
 }
 
 /// output_i as .npy or .pb in `dir`; an empty tensor when there is neither.
-static llvm::Expected<Tensor> readExpected(StringRef dir, StringRef stem, MLIRContext *context) {
+static llvm::Expected<Tensor> readExpected(StringRef dir, StringRef stem,
+                                           MLIRContext *context) {
   for (StringRef extension : {".npy", ".pb"}) {
     SmallString<128> path(dir);
     llvm::sys::path::append(path, stem + extension);
@@ -90,7 +129,9 @@ static llvm::Expected<Tensor> readExpected(StringRef dir, StringRef stem, MLIRCo
     if (extension == ".npy")
       return readNpy(path);
     FailureOr<NamedTensor> named = importTensorProto(path, context);
-    FailureOr<Tensor> tensor = failed(named) ? FailureOr<Tensor>(failure()) : Tensor::fromElements(named->value);
+    FailureOr<Tensor> tensor = failed(named)
+                                   ? FailureOr<Tensor>(failure())
+                                   : Tensor::fromElements(named->value);
     if (failed(tensor))
       return llvm::createStringError("cannot read '" + path + "'");
     return *tensor;
@@ -99,11 +140,23 @@ static llvm::Expected<Tensor> readExpected(StringRef dir, StringRef stem, MLIRCo
 }
 
 /// One line per output, then the worst elements of those outside tolerance.
-static bool compare(StringRef name, const Tensor &actual, const Tensor &expected) {
-  auto at = [](const Tensor &t, int64_t i) { return t.isFloat() ? double(t.floats()[i]) : double(t.ints()[i]); };
+static bool compare(StringRef name, const Tensor &actual,
+                    const Tensor &expected) {
+  auto at = [](const Tensor &t, int64_t i) {
+    return t.isFloat() ? double(t.floats()[i]) : double(t.ints()[i]);
+  };
   if (actual.shape() != expected.shape()) {
-    llvm::outs() << name << ": FAIL shape [" << llvm::join(llvm::map_range(actual.shape(), [](int64_t d) { return std::to_string(d); }), ", ") << "], expected ["
-                 << llvm::join(llvm::map_range(expected.shape(), [](int64_t d) { return std::to_string(d); }), ", ") << "]\n";
+    llvm::outs() << name << ": FAIL shape ["
+                 << llvm::join(llvm::map_range(
+                                   actual.shape(),
+                                   [](int64_t d) { return std::to_string(d); }),
+                               ", ")
+                 << "], expected ["
+                 << llvm::join(llvm::map_range(
+                                   expected.shape(),
+                                   [](int64_t d) { return std::to_string(d); }),
+                               ", ")
+                 << "]\n";
     return false;
   }
   double largest = 0, worst = 0, dot = 0, aa = 0, bb = 0;
@@ -128,33 +181,46 @@ static bool compare(StringRef name, const Tensor &actual, const Tensor &expected
   }
   double cosine = aa > 0 && bb > 0 ? dot / std::sqrt(aa * bb) : aa == bb;
   if (!quiet || !outside.empty())
-    llvm::outs() << name << ": " << (outside.empty() ? "ok" : "FAIL") << "  max error " << llvm::format("%.3g", worst) << " ("
-                 << llvm::format("%.3g", largest > 0 ? worst / largest : worst) << " of the largest magnitude " << llvm::format("%.3g", largest) << "), cosine "
+    llvm::outs() << name << ": " << (outside.empty() ? "ok" : "FAIL")
+                 << "  max error " << llvm::format("%.3g", worst) << " ("
+                 << llvm::format("%.3g", largest > 0 ? worst / largest : worst)
+                 << " of the largest magnitude "
+                 << llvm::format("%.3g", largest) << "), cosine "
                  << llvm::format("%.7f", cosine) << '\n';
   if (outside.empty())
     return true;
-  std::sort(outside.begin(), outside.end(), [](auto &a, auto &b) { return a.first != b.first ? a.first > b.first : a.second < b.second; });
-  llvm::outs() << "  " << outside.size() << " of " << actual.size() << " elements outside; worst:\n";
+  std::sort(outside.begin(), outside.end(), [](auto &a, auto &b) {
+    return a.first != b.first ? a.first > b.first : a.second < b.second;
+  });
+  llvm::outs() << "  " << outside.size() << " of " << actual.size()
+               << " elements outside; worst:\n";
   for (auto [error, i] : llvm::ArrayRef(outside).take_front(5))
-    llvm::outs() << "    [" << i << "] got " << llvm::format("%.6g", at(actual, i)) << ", expected " << llvm::format("%.6g", at(expected, i)) << '\n';
+    llvm::outs() << "    [" << i << "] got "
+                 << llvm::format("%.6g", at(actual, i)) << ", expected "
+                 << llvm::format("%.6g", at(expected, i)) << '\n';
   return false;
 }
 
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   cl::HideUnrelatedOptions({&inputOptions, &runOptions, &outputOptions});
-  cl::SetVersionPrinter([](llvm::raw_ostream &os) { os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING "\n"; });
-  if (!cl::ParseCommandLineOptions(argc, argv,
-                                   "Runs a bundle or MIL text in the reference interpreter.\n\n"
-                                   "  ane-run model.anepkg --test-data test_data_set_0 --rtol 1e-2\n"
-                                   "  ane-run model.anepkg --input x=x.npy --output-dir out\n",
-                                   &llvm::errs()))
+  cl::SetVersionPrinter([](llvm::raw_ostream &os) {
+    os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING "\n";
+  });
+  if (!cl::ParseCommandLineOptions(
+          argc, argv,
+          "Runs a bundle or MIL text in the reference interpreter.\n\n"
+          "  ane-run model.anepkg --test-data test_data_set_0 --rtol 1e-2\n"
+          "  ane-run model.anepkg --input x=x.npy --output-dir out\n",
+          &llvm::errs()))
     return 2;
   if (artifact.empty())
     return fail("expects an artifact; see --help", 2);
   std::optional<Numerics> numerics = lookupNumerics(numericsName);
   if (!numerics)
-    return fail("expects --numerics to be fp32 or fp16, but got '" + numericsName + "'", 2);
+    return fail("expects --numerics to be fp32 or fp16, but got '" +
+                    numericsName + "'",
+                2);
 
   DialectRegistry registry;
   registry.insert<ANEDialect, mil::MILDialect>();
@@ -162,7 +228,8 @@ int main(int argc, char **argv) {
   MLIRContext context(registry);
   context.loadDialect<ANEDialect>();
   ToolDiagnostics diagnostics(&context, artifact);
-  FailureOr<std::unique_ptr<Executable>> executable = loadArtifact(artifact, &context);
+  FailureOr<std::unique_ptr<Executable>> executable =
+      loadArtifact(artifact, &context);
   if (failed(executable))
     return 1;
 
@@ -171,9 +238,18 @@ int main(int argc, char **argv) {
   std::vector<Tensor> arguments(ports.size());
   for (StringRef entry : inputs) {
     auto [name, path] = entry.split('=');
-    auto it = llvm::find_if(ports, [&, name = name](const Port &port) { return port.name == name; });
+    auto it = llvm::find_if(ports, [&, name = name](const Port &port) {
+      return port.name == name;
+    });
     if (path.empty() || it == ports.end())
-      return fail(path.empty() ? "expects --input NAME=FILE.npy" : "'" + name.str() + "' is no input; the inputs are " + llvm::join(llvm::map_range(ports, [](const Port &p) { return p.name; }), ", "), path.empty() ? 2 : 1);
+      return fail(
+          path.empty()
+              ? "expects --input NAME=FILE.npy"
+              : "'" + name.str() + "' is no input; the inputs are " +
+                    llvm::join(llvm::map_range(
+                                   ports, [](const Port &p) { return p.name; }),
+                               ", "),
+          path.empty() ? 2 : 1);
     auto tensor = readNpy(path);
     if (!tensor)
       return fail(llvm::toString(tensor.takeError()));
@@ -187,10 +263,13 @@ int main(int argc, char **argv) {
       if (!llvm::sys::fs::exists(path))
         break;
       FailureOr<NamedTensor> named = importTensorProto(path, &context);
-      FailureOr<Tensor> tensor = failed(named) ? FailureOr<Tensor>(failure()) : Tensor::fromElements(named->value);
+      FailureOr<Tensor> tensor = failed(named)
+                                     ? FailureOr<Tensor>(failure())
+                                     : Tensor::fromElements(named->value);
       if (failed(tensor))
         return fail("cannot read '" + path + "'");
-      auto it = llvm::find_if(ports, [&](const Port &port) { return port.name == named->name; });
+      auto it = llvm::find_if(
+          ports, [&](const Port &port) { return port.name == named->name; });
       unsigned slot = it != ports.end() ? it - ports.begin() : i;
       if (slot < ports.size() && !arguments[slot])
         arguments[slot] = *tensor;
@@ -202,12 +281,22 @@ int main(int argc, char **argv) {
   for (auto [port, argument] : llvm::zip(ports, arguments)) {
     if (!argument) {
       if (!randomSeed.getNumOccurrences())
-        return fail("input '" + port.name + "' is not given; add --input " + port.name + "=FILE.npy or --random-inputs=SEED");
+        return fail("input '" + port.name + "' is not given; add --input " +
+                    port.name + "=FILE.npy or --random-inputs=SEED");
       argument = randomTensor(port, engine);
     }
     if (argument.shape() != ArrayRef<int64_t>(port.shape))
-      return fail("input '" + port.name + "' expects shape [" + llvm::join(llvm::map_range(port.shape, [](int64_t d) { return std::to_string(d); }), ", ") +
-                  "], but got [" + llvm::join(llvm::map_range(argument.shape(), [](int64_t d) { return std::to_string(d); }), ", ") + "]");
+      return fail("input '" + port.name + "' expects shape [" +
+                  llvm::join(llvm::map_range(
+                                 port.shape,
+                                 [](int64_t d) { return std::to_string(d); }),
+                             ", ") +
+                  "], but got [" +
+                  llvm::join(llvm::map_range(
+                                 argument.shape(),
+                                 [](int64_t d) { return std::to_string(d); }),
+                             ", ") +
+                  "]");
     auto carried = convert(argument, port.carrier, port.name);
     if (!carried)
       return fail("input " + llvm::toString(carried.takeError()));
@@ -225,9 +314,13 @@ int main(int argc, char **argv) {
       auto &entry = times[op->getName().getStringRef().str()];
       entry.first += seconds;
       ++entry.second;
-      if (!dumpDir.empty() && !results.empty() && !getInfo(results[0].dtype()).numpy.empty()) {
+      if (!dumpDir.empty() && !results.empty() &&
+          !getInfo(results[0].dtype()).numpy.empty()) {
         SmallString<128> path(dumpDir.getValue());
-        llvm::sys::path::append(path, llvm::formatv("{0:d4}_{1}.npy", dumped++, op->getName().stripDialect()).str());
+        llvm::sys::path::append(path,
+                                llvm::formatv("{0:d4}_{1}.npy", dumped++,
+                                              op->getName().stripDialect())
+                                    .str());
         llvm::consumeError(writeNpy(path, results[0]));
       }
     };
@@ -242,11 +335,16 @@ int main(int argc, char **argv) {
     result = *converted;
   }
   if (profile) {
-    std::vector<std::pair<std::string, std::pair<double, unsigned>>> sorted(times.begin(), times.end());
-    llvm::stable_sort(sorted, [](auto &a, auto &b) { return a.second.first > b.second.first; });
+    std::vector<std::pair<std::string, std::pair<double, unsigned>>> sorted(
+        times.begin(), times.end());
+    llvm::stable_sort(sorted, [](auto &a, auto &b) {
+      return a.second.first > b.second.first;
+    });
     llvm::outs() << "interpreter time on this machine, by op:\n";
     for (auto &[name, entry] : sorted)
-      llvm::outs() << llvm::format("  %9.3f ms  %5u  ", entry.first * 1e3, entry.second) << name << '\n';
+      llvm::outs() << llvm::format("  %9.3f ms  %5u  ", entry.first * 1e3,
+                                   entry.second)
+                   << name << '\n';
   }
 
   // Outputs.
@@ -280,10 +378,12 @@ int main(int argc, char **argv) {
       return fail(llvm::toString(std::move(error)));
   }
   bool ok = true, compared = false;
-  StringRef expectedDir = !compareDir.empty() ? StringRef(compareDir) : StringRef(testData);
+  StringRef expectedDir =
+      !compareDir.empty() ? StringRef(compareDir) : StringRef(testData);
   if (!expectedDir.empty())
     for (auto [i, result] : llvm::enumerate(results)) {
-      auto expected = readExpected(expectedDir, ("output_" + Twine(i)).str(), &context);
+      auto expected =
+          readExpected(expectedDir, ("output_" + Twine(i)).str(), &context);
       if (!expected)
         return fail(llvm::toString(expected.takeError()));
       if (!*expected)
@@ -295,9 +395,18 @@ int main(int argc, char **argv) {
     return fail("'" + compareDir + "' has no output_0.npy or output_0.pb");
   if (!quiet && !compared && outputDir.empty())
     for (auto [port, result] : llvm::zip(outputs, results)) {
-      llvm::outs() << port.name << ": " << getInfo(result.dtype()).name << " [" << llvm::join(llvm::map_range(result.shape(), [](int64_t d) { return std::to_string(d); }), ", ") << "]";
+      llvm::outs() << port.name << ": " << getInfo(result.dtype()).name << " ["
+                   << llvm::join(llvm::map_range(result.shape(),
+                                                 [](int64_t d) {
+                                                   return std::to_string(d);
+                                                 }),
+                                 ", ")
+                   << "]";
       for (int64_t i = 0; i < std::min<int64_t>(result.size(), 6); ++i)
-        llvm::outs() << ' ' << llvm::format("%.6g", result.isFloat() ? double(result.floats()[i]) : double(result.ints()[i]));
+        llvm::outs() << ' '
+                     << llvm::format("%.6g", result.isFloat()
+                                                 ? double(result.floats()[i])
+                                                 : double(result.ints()[i]));
       llvm::outs() << (result.size() > 6 ? " …\n" : "\n");
     }
   return ok ? 0 : 1;

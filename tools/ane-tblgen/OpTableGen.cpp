@@ -1,10 +1,10 @@
-//===- OpTableGen.cpp - tables over all ane ops ----------------------------===//
+//===- OpTableGen.cpp - tables over all ane ops ---------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// -gen-op-table      what ANEToMIL, MILToANE and the legality check know of an op
-// -gen-import-table  ONNX (domain, op, since) -> ane op
-// -gen-coverage      the same as Markdown
+// -gen-op-table      what ANEToMIL, MILToANE and the legality check know of an
+// op -gen-import-table  ONNX (domain, op, since) -> ane op -gen-coverage the
+// same as Markdown
 //
 //===----------------------------------------------------------------------===//
 
@@ -31,17 +31,21 @@ static std::string quote(StringRef text) {
 
 /// The ArgKind enumerator of an attribute, from its storage type.
 static StringRef attributeKind(const Record &def, const NamedAttribute &attr) {
-  StringRef kind = StringSwitch<StringRef>(attr.attr.getBaseAttr().getStorageType().trim())
-                       .Case("::mlir::IntegerAttr", "Int")
-                       .Case("::mlir::BoolAttr", "Bool")
-                       .Case("::mlir::FloatAttr", "Float")
-                       .Case("::mlir::StringAttr", "String")
-                       .Case("::mlir::DenseI64ArrayAttr", "Ints")
-                       .Case("::mlir::DenseBoolArrayAttr", "Bools")
-                       .Case("::mlir::TypeAttr", "DType")
-                       .Default("");
+  StringRef kind =
+      StringSwitch<StringRef>(attr.attr.getBaseAttr().getStorageType().trim())
+          .Case("::mlir::IntegerAttr", "Int")
+          .Case("::mlir::BoolAttr", "Bool")
+          .Case("::mlir::FloatAttr", "Float")
+          .Case("::mlir::StringAttr", "String")
+          .Case("::mlir::DenseI64ArrayAttr", "Ints")
+          .Case("::mlir::DenseBoolArrayAttr", "Bools")
+          .Case("::mlir::TypeAttr", "DType")
+          .Default("");
   if (kind.empty())
-    PrintFatalError(def.getLoc(), "attribute '" + attr.name + "' has a storage type that MIL arguments cannot express");
+    PrintFatalError(
+        def.getLoc(),
+        "attribute '" + attr.name +
+            "' has a storage type that MIL arguments cannot express");
   return kind;
 }
 
@@ -56,12 +60,17 @@ static bool emitOpTable(const RecordKeeper &records, raw_ostream &os) {
     for (int i = 0, e = op.getNumArgs(); i < e; ++i) {
       auto arg = op.getArg(i);
       if (auto *operand = dyn_cast<NamedTypeConstraint *>(arg)) {
-        StringRef kind = operand->isOptional() ? "OptionalOperand" : operand->isVariadic() ? "VariadicOperand" : "Operand";
-        os << "{" << quote(operand->name) << ", ArgKind::" << kind << ", false, false}, ";
+        StringRef kind = operand->isOptional()   ? "OptionalOperand"
+                         : operand->isVariadic() ? "VariadicOperand"
+                                                 : "Operand";
+        os << "{" << quote(operand->name) << ", ArgKind::" << kind
+           << ", false, false}, ";
       } else if (auto *attr = dyn_cast<NamedAttribute *>(arg)) {
-        os << "{" << quote(attr->name) << ", ArgKind::" << attributeKind(*def, *attr) << ", "
+        os << "{" << quote(attr->name)
+           << ", ArgKind::" << attributeKind(*def, *attr) << ", "
            << (attr->attr.isOptional() ? "true" : "false") << ", "
-           << (is_contained(unsignedArgs, attr->name) ? "true" : "false") << "}, ";
+           << (is_contained(unsignedArgs, attr->name) ? "true" : "false")
+           << "}, ";
       }
     }
     os << "};\n";
@@ -72,10 +81,16 @@ static bool emitOpTable(const RecordKeeper &records, raw_ostream &os) {
       continue;
     Operator op(def);
     const Record *evidence = def->getValueAsDef("evidence");
-    os << "  {" << quote(op.getOperationName()) << ", " << quote(def->getValueAsString("milName")) << ", "
-       << def->getValueAsInt("milOpset") << ", Evidence::" << StringSwitch<StringRef>(evidence->getValueAsString("level"))
-              .Case("raw", "Raw").Case("candidate", "Candidate").Case("decomposed", "Decomposed").Default("Host")
-       << ", " << quote(evidence->getValueAsString("rule")) << ", " << quote(evidence->getValueAsString("why")) << ", k"
+    os << "  {" << quote(op.getOperationName()) << ", "
+       << quote(def->getValueAsString("milName")) << ", "
+       << def->getValueAsInt("milOpset") << ", Evidence::"
+       << StringSwitch<StringRef>(evidence->getValueAsString("level"))
+              .Case("raw", "Raw")
+              .Case("candidate", "Candidate")
+              .Case("decomposed", "Decomposed")
+              .Default("Host")
+       << ", " << quote(evidence->getValueAsString("rule")) << ", "
+       << quote(evidence->getValueAsString("why")) << ", k"
        << op.getCppClassName() << "Args},\n";
   }
   os << "};\n";
@@ -90,15 +105,18 @@ static bool emitImportTable(const RecordKeeper &records, raw_ostream &os) {
       std::string renames = "{}";
       auto attrs = from->getValueAsListOfStrings("attrs");
       if (!attrs.empty()) {
-        os << "static constexpr llvm::StringLiteral kRenames" << count << "[] = {";
+        os << "static constexpr llvm::StringLiteral kRenames" << count
+           << "[] = {";
         for (StringRef attr : attrs)
           os << quote(attr) << ", ";
         os << "};\n";
         renames = "kRenames" + std::to_string(count);
       }
       ++count;
-      rows += "  {" + quote(from->getValueAsString("domain")) + ", " + quote(from->getValueAsString("onnxOp")) + ", " +
-              std::to_string(from->getValueAsInt("since")) + ", " + quote(Operator(def).getOperationName()) + ", " + renames + "},\n";
+      rows += "  {" + quote(from->getValueAsString("domain")) + ", " +
+              quote(from->getValueAsString("onnxOp")) + ", " +
+              std::to_string(from->getValueAsInt("since")) + ", " +
+              quote(Operator(def).getOperationName()) + ", " + renames + "},\n";
     }
   }
   os << "static constexpr ImportRow kImportRows[] = {\n" << rows << "};\n";
@@ -106,29 +124,41 @@ static bool emitImportTable(const RecordKeeper &records, raw_ostream &os) {
 }
 
 static bool emitCoverage(const RecordKeeper &records, raw_ostream &os) {
-  os << "<!-- Generated from the op records by ane-tblgen -gen-coverage. -->\n\n# Op coverage\n\n"
-     << "| ane op | MIL op | since | ONNX | engine evidence | summary |\n|---|---|---|---|---|---|\n";
+  os << "<!-- Generated from the op records by ane-tblgen -gen-coverage. "
+        "-->\n\n# Op coverage\n\n"
+     << "| ane op | MIL op | since | ONNX | engine evidence | summary "
+        "|\n|---|---|---|---|---|---|\n";
   unsigned count = 0;
   for (const Record *def : records.getAllDerivedDefinitions("ANE_Op")) {
     if (def->getValueAsString("milName").empty())
       continue;
     Operator op(def);
     ++count;
-    os << "| `" << op.getOperationName() << "` | `" << def->getValueAsString("milName") << "` | ios" << def->getValueAsInt("milOpset")
-       << " | ";
+    os << "| `" << op.getOperationName() << "` | `"
+       << def->getValueAsString("milName") << "` | ios"
+       << def->getValueAsInt("milOpset") << " | ";
     ListSeparator comma;
     for (const Record *from : def->getValueAsListOfDefs("imports"))
-      os << comma << from->getValueAsString("onnxOp") << "-" << from->getValueAsInt("since");
+      os << comma << from->getValueAsString("onnxOp") << "-"
+         << from->getValueAsInt("since");
     const Record *evidence = def->getValueAsDef("evidence");
     os << " | " << evidence->getValueAsString("level");
     if (!evidence->getValueAsString("rule").empty())
-      os << " (" << evidence->getValueAsString("rule") << ": " << evidence->getValueAsString("why") << ")";
+      os << " (" << evidence->getValueAsString("rule") << ": "
+         << evidence->getValueAsString("why") << ")";
     os << " | " << op.getSummary() << " |\n";
   }
-  os << "\n" << count << " ops. ONNX operators with more than one MIL op behind them are in lib/Conversion/ONNXToANE.\n";
+  os << "\n"
+     << count
+     << " ops. ONNX operators with more than one MIL op behind them are in "
+        "lib/Conversion/ONNXToANE.\n";
   return false;
 }
 
-static mlir::GenRegistration genOpTable("gen-op-table", "What conversions know of each ane op", emitOpTable);
-static mlir::GenRegistration genImportTable("gen-import-table", "ONNX import rows", emitImportTable);
-static mlir::GenRegistration genCoverage("gen-coverage", "Markdown table of the ops", emitCoverage);
+static mlir::GenRegistration genOpTable("gen-op-table",
+                                        "What conversions know of each ane op",
+                                        emitOpTable);
+static mlir::GenRegistration
+    genImportTable("gen-import-table", "ONNX import rows", emitImportTable);
+static mlir::GenRegistration
+    genCoverage("gen-coverage", "Markdown table of the ops", emitCoverage);

@@ -1,4 +1,4 @@
-//===- TargetGen.cpp - tables of target facts ------------------------------===//
+//===- TargetGen.cpp - tables of target facts -----------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -14,8 +14,11 @@
 using namespace llvm;
 
 static std::vector<const Record *> sortedTargets(const RecordKeeper &records) {
-  std::vector<const Record *> targets = records.getAllDerivedDefinitions("ANE_Target");
-  llvm::sort(targets, [](const Record *a, const Record *b) { return a->getValueAsInt("family") < b->getValueAsInt("family"); });
+  std::vector<const Record *> targets =
+      records.getAllDerivedDefinitions("ANE_Target");
+  llvm::sort(targets, [](const Record *a, const Record *b) {
+    return a->getValueAsInt("family") < b->getValueAsInt("family");
+  });
   return targets;
 }
 
@@ -30,16 +33,21 @@ static bool emitTargets(const RecordKeeper &records, raw_ostream &os) {
     os << "static constexpr Limit k_" << name << "_limits[] = {\n";
     for (const Record *limit : target->getValueAsListOfDefs("limits")) {
       checkSources(limit, "limit");
-      os << "  {\"" << limit->getValueAsString("id") << "\", " << limit->getValueAsInt("value") << ", '"
-         << limit->getValueAsString("grade") << "', \"" << limit->getValueAsString("source") << "\"},\n";
+      os << "  {\"" << limit->getValueAsString("id") << "\", "
+         << limit->getValueAsInt("value") << ", '"
+         << limit->getValueAsString("grade") << "', \""
+         << limit->getValueAsString("source") << "\"},\n";
     }
     os << "};\nstatic constexpr CostParameter k_" << name << "_costs[] = {\n";
     for (const Record *cost : target->getValueAsListOfDefs("costs")) {
       checkSources(cost, "cost parameter");
-      os << "  {\"" << cost->getValueAsString("parameter") << "\", " << cost->getValueAsString("value") << ", \""
-         << cost->getValueAsString("unit") << "\", \"" << cost->getValueAsString("source") << "\"},\n";
+      os << "  {\"" << cost->getValueAsString("parameter") << "\", "
+         << cost->getValueAsString("value") << ", \""
+         << cost->getValueAsString("unit") << "\", \""
+         << cost->getValueAsString("source") << "\"},\n";
     }
-    os << "};\nstatic constexpr llvm::StringLiteral k_" << name << "_chips[] = {";
+    os << "};\nstatic constexpr llvm::StringLiteral k_" << name
+       << "_chips[] = {";
     for (StringRef chip : target->getValueAsListOfStrings("chips"))
       os << '"' << chip << "\", ";
     os << "};\n";
@@ -47,38 +55,54 @@ static bool emitTargets(const RecordKeeper &records, raw_ostream &os) {
   os << "static constexpr Target kTargets[] = {\n";
   for (const Record *target : sortedTargets(records)) {
     StringRef name = target->getValueAsString("target");
-    os << "  {\"" << name << "\", \"" << target->getValueAsString("summary") << "\", k_" << name << "_chips, "
-       << target->getValueAsInt("family") << ", " << (target->getValueAsString("dialect") == "verbose" ? "true" : "false") << ", k_"
-       << name << "_limits, k_" << name << "_costs},\n";
+    os << "  {\"" << name << "\", \"" << target->getValueAsString("summary")
+       << "\", k_" << name << "_chips, " << target->getValueAsInt("family")
+       << ", "
+       << (target->getValueAsString("dialect") == "verbose" ? "true" : "false")
+       << ", k_" << name << "_limits, k_" << name << "_costs},\n";
   }
   os << "};\nstatic constexpr Rule kRules[] = {\n";
   for (const Record *rule : records.getAllDerivedDefinitions("ANE_Rule")) {
     checkSources(rule, "rule");
-    os << "  {\"" << rule->getValueAsString("id") << "\", \"" << rule->getValueAsString("text") << "\", '"
-       << rule->getValueAsString("grade") << "', \"" << rule->getValueAsString("source") << "\"},\n";
+    os << "  {\"" << rule->getValueAsString("id") << "\", \""
+       << rule->getValueAsString("text") << "\", '"
+       << rule->getValueAsString("grade") << "', \""
+       << rule->getValueAsString("source") << "\"},\n";
   }
   os << "};\n";
   return false;
 }
 
 static bool emitTargetDoc(const RecordKeeper &records, raw_ostream &os) {
-  os << "<!-- Generated from dialects/ANE/Targets by ane-tblgen -gen-target-doc. -->\n\n# Targets\n";
+  os << "<!-- Generated from dialects/ANE/Targets by ane-tblgen "
+        "-gen-target-doc. -->\n\n# Targets\n";
   for (const Record *target : sortedTargets(records)) {
-    os << "\n## " << target->getValueAsString("target") << " (" << target->getValueAsString("summary")
-       << ")\n\n| fact | value | unit | grade | source |\n|---|---|---|---|---|\n";
+    os << "\n## " << target->getValueAsString("target") << " ("
+       << target->getValueAsString("summary")
+       << ")\n\n| fact | value | unit | grade | source "
+          "|\n|---|---|---|---|---|\n";
     for (const Record *limit : target->getValueAsListOfDefs("limits"))
-      os << "| " << limit->getValueAsString("id") << " | " << limit->getValueAsInt("value") << " | | "
-         << limit->getValueAsString("grade") << " | " << limit->getValueAsString("source") << " |\n";
+      os << "| " << limit->getValueAsString("id") << " | "
+         << limit->getValueAsInt("value") << " | | "
+         << limit->getValueAsString("grade") << " | "
+         << limit->getValueAsString("source") << " |\n";
     for (const Record *cost : target->getValueAsListOfDefs("costs"))
-      os << "| " << cost->getValueAsString("parameter") << " | " << cost->getValueAsString("value") << " | "
-         << cost->getValueAsString("unit") << " | | " << cost->getValueAsString("source") << " |\n";
+      os << "| " << cost->getValueAsString("parameter") << " | "
+         << cost->getValueAsString("value") << " | "
+         << cost->getValueAsString("unit") << " | | "
+         << cost->getValueAsString("source") << " |\n";
   }
   os << "\n## Rules\n\n| rule | says | grade | source |\n|---|---|---|---|\n";
   for (const Record *rule : records.getAllDerivedDefinitions("ANE_Rule"))
-    os << "| " << rule->getValueAsString("id") << " | " << rule->getValueAsString("text") << " | "
-       << rule->getValueAsString("grade") << " | " << rule->getValueAsString("source") << " |\n";
+    os << "| " << rule->getValueAsString("id") << " | "
+       << rule->getValueAsString("text") << " | "
+       << rule->getValueAsString("grade") << " | "
+       << rule->getValueAsString("source") << " |\n";
   return false;
 }
 
-static mlir::GenRegistration genTargets("gen-targets", "Tables of target facts", emitTargets);
-static mlir::GenRegistration genTargetDoc("gen-target-doc", "Markdown table of target facts", emitTargetDoc);
+static mlir::GenRegistration genTargets("gen-targets", "Tables of target facts",
+                                        emitTargets);
+static mlir::GenRegistration genTargetDoc("gen-target-doc",
+                                          "Markdown table of target facts",
+                                          emitTargetDoc);

@@ -1,9 +1,9 @@
-//===- ane-tblgen.cpp - our TableGen backends ------------------------------===//
+//===- ane-tblgen.cpp - our TableGen backends -----------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// Reads the same records as mlir-tblgen and writes what mlir-tblgen does not know of. A backend is one small file
-// that registers itself.
+// Reads the same records as mlir-tblgen and writes what mlir-tblgen does not
+// know of. A backend is one small file that registers itself.
 //
 //===----------------------------------------------------------------------===//
 

@@ -1,4 +1,4 @@
-//===- onnx-to-ane.cpp - the model converter -------------------------------===//
+//===- onnx-to-ane.cpp - the model converter ------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -23,25 +23,69 @@ using namespace mlir;
 using namespace mlir::ane;
 namespace cl = llvm::cl;
 
-static cl::OptionCategory modelOptions("Model"), targetOptions("Target"), outputOptions("Output");
+static cl::OptionCategory modelOptions("Model"), targetOptions("Target"),
+    outputOptions("Output");
 
-static cl::opt<std::string> input(cl::Positional, cl::desc("MODEL.onnx"), cl::cat(modelOptions));
-static cl::list<std::string> dims("dim", cl::desc("Bind a symbolic dimension: --dim batch=1,sequence=576 or several --dim"), cl::value_desc("NAME=N"), cl::CommaSeparated, cl::cat(modelOptions));
-static cl::list<std::string> inputShapes("input-shape", cl::desc("Set the whole shape of an input"), cl::value_desc("NAME=1,3,224,224"), cl::cat(modelOptions));
-static cl::list<std::string> inputValues("input-value", cl::desc("Make an input a constant: axes, sizes and other values that decide shapes"), cl::value_desc("NAME=FILE.pb"), cl::cat(modelOptions));
-static cl::list<std::string> outputNames("outputs", cl::desc("Cut the model at these values"), cl::value_desc("a,b"), cl::CommaSeparated, cl::cat(modelOptions));
+static cl::opt<std::string> input(cl::Positional, cl::desc("MODEL.onnx"),
+                                  cl::cat(modelOptions));
+static cl::list<std::string>
+    dims("dim",
+         cl::desc("Bind a symbolic dimension: --dim batch=1,sequence=576 or "
+                  "several --dim"),
+         cl::value_desc("NAME=N"), cl::CommaSeparated, cl::cat(modelOptions));
+static cl::list<std::string>
+    inputShapes("input-shape", cl::desc("Set the whole shape of an input"),
+                cl::value_desc("NAME=1,3,224,224"), cl::cat(modelOptions));
+static cl::list<std::string>
+    inputValues("input-value",
+                cl::desc("Make an input a constant: axes, sizes and other "
+                         "values that decide shapes"),
+                cl::value_desc("NAME=FILE.pb"), cl::cat(modelOptions));
+static cl::list<std::string>
+    outputNames("outputs", cl::desc("Cut the model at these values"),
+                cl::value_desc("a,b"), cl::CommaSeparated,
+                cl::cat(modelOptions));
 
-static cl::opt<std::string> targetName("target", cl::desc("h13 … h18, or a chip: m1 … m5 (default h16)"), cl::init("h16"), cl::cat(targetOptions));
-static cl::opt<std::string> precision("precision", cl::desc("fp16 (default); fp32 checks semantics and runs on the host"), cl::init("fp16"), cl::cat(targetOptions));
-static cl::opt<std::string> placement("placement", cl::desc("auto (default), ane or host"), cl::init("auto"), cl::cat(targetOptions));
-static cl::opt<bool> requireANE("require-ane", cl::desc("Fail, listing every node that would not run on the engine, and why"), cl::cat(targetOptions));
-static cl::list<std::string> disabled("disable-pass", cl::desc("Leave out an optional pass, by flag"), cl::value_desc("NAME"), cl::CommaSeparated, cl::cat(targetOptions));
+static cl::opt<std::string>
+    targetName("target",
+               cl::desc("h13 … h18, or a chip: m1 … m5 (default h16)"),
+               cl::init("h16"), cl::cat(targetOptions));
+static cl::opt<std::string> precision(
+    "precision",
+    cl::desc("fp16 (default); fp32 checks semantics and runs on the host"),
+    cl::init("fp16"), cl::cat(targetOptions));
+static cl::opt<std::string> placement("placement",
+                                      cl::desc("auto (default), ane or host"),
+                                      cl::init("auto"), cl::cat(targetOptions));
+static cl::opt<bool> requireANE(
+    "require-ane",
+    cl::desc(
+        "Fail, listing every node that would not run on the engine, and why"),
+    cl::cat(targetOptions));
+static cl::list<std::string>
+    disabled("disable-pass", cl::desc("Leave out an optional pass, by flag"),
+             cl::value_desc("NAME"), cl::CommaSeparated,
+             cl::cat(targetOptions));
 
-static cl::opt<std::string> output("o", cl::desc("What to write; the extension chooses the form"), cl::value_desc("OUT.anepkg|OUT.mil|OUT.mlir"), cl::cat(outputOptions));
-static cl::opt<std::string> compileTo("compile-to", cl::desc("Stop after onnx, ane, optimized, placed or mil and print that IR"), cl::value_desc("PHASE"), cl::cat(outputOptions));
-static cl::opt<std::string> reportPath("report", cl::desc("Placement, reasons and predicted cost of every op"), cl::value_desc("FILE.json|FILE.html"), cl::cat(outputOptions));
-static cl::opt<std::string> dialect("dialect", cl::desc("Spelling of MIL text: modern or verbose (default: the target's)"), cl::cat(outputOptions));
-static cl::opt<bool> quiet("quiet", cl::desc("No progress and no summary"), cl::cat(outputOptions));
+static cl::opt<std::string>
+    output("o", cl::desc("What to write; the extension chooses the form"),
+           cl::value_desc("OUT.anepkg|OUT.mil|OUT.mlir"),
+           cl::cat(outputOptions));
+static cl::opt<std::string> compileTo(
+    "compile-to",
+    cl::desc(
+        "Stop after onnx, ane, optimized, placed or mil and print that IR"),
+    cl::value_desc("PHASE"), cl::cat(outputOptions));
+static cl::opt<std::string>
+    reportPath("report",
+               cl::desc("Placement, reasons and predicted cost of every op"),
+               cl::value_desc("FILE.json|FILE.html"), cl::cat(outputOptions));
+static cl::opt<std::string> dialect(
+    "dialect",
+    cl::desc("Spelling of MIL text: modern or verbose (default: the target's)"),
+    cl::cat(outputOptions));
+static cl::opt<bool> quiet("quiet", cl::desc("No progress and no summary"),
+                           cl::cat(outputOptions));
 
 static int usage(const llvm::Twine &message) {
   llvm::errs() << "onnx-to-ane: " << message << "; see --help\n";
@@ -82,14 +126,17 @@ int main(int argc, char **argv) {
   registerDefaultTimingManagerCLOptions();
   cl::HideUnrelatedOptions({&modelOptions, &targetOptions, &outputOptions});
   cl::SetVersionPrinter([](llvm::raw_ostream &os) {
-    os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING "\n  targets:";
+    os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING
+          "\n  targets:";
     for (const Target &target : getTargets())
       os << ' ' << target.name << " (" << target.summary << ')';
     os << '\n';
   });
   if (!cl::ParseCommandLineOptions(argc, argv,
-                                   "Converts an ONNX model to MIL programs and weights for Apple's Neural Engine.\n\n"
-                                   "  onnx-to-ane model.onnx -o model.anepkg --target=m4 --report=model.html\n"
+                                   "Converts an ONNX model to MIL programs and "
+                                   "weights for Apple's Neural Engine.\n\n"
+                                   "  onnx-to-ane model.onnx -o model.anepkg "
+                                   "--target=m4 --report=model.html\n"
                                    "  ane-run model.anepkg --random-inputs=0\n",
                                    &llvm::errs()))
     return 2;
@@ -99,17 +146,27 @@ int main(int argc, char **argv) {
   if (!target)
     return usage("unknown target '" + targetName + "'");
   if (precision != "fp16" && precision != "fp32")
-    return usage("expects --precision to be fp16 or fp32, but got '" + precision + "'");
+    return usage("expects --precision to be fp16 or fp32, but got '" +
+                 precision + "'");
   if (placement != "auto" && placement != "ane" && placement != "host")
-    return usage("expects --placement to be auto, ane or host, but got '" + placement + "'");
+    return usage("expects --placement to be auto, ane or host, but got '" +
+                 placement + "'");
   if (!dialect.empty() && dialect != "modern" && dialect != "verbose")
-    return usage("expects --dialect to be modern or verbose, but got '" + dialect + "'");
-  StringRef extension = llvm::sys::path::extension(StringRef(output).rtrim('/'));
-  if (compileTo.empty() && extension != ".anepkg" && extension != ".mil" && extension != ".mlir")
-    return usage(output.empty() ? "expects -o OUT.anepkg, OUT.mil or OUT.mlir" : "does not know how to write '" + output + "'");
-  static constexpr StringLiteral phases[] = {"onnx", "ane", "optimized", "placed", "mil"};
+    return usage("expects --dialect to be modern or verbose, but got '" +
+                 dialect + "'");
+  StringRef extension =
+      llvm::sys::path::extension(StringRef(output).rtrim('/'));
+  if (compileTo.empty() && extension != ".anepkg" && extension != ".mil" &&
+      extension != ".mlir")
+    return usage(output.empty()
+                     ? "expects -o OUT.anepkg, OUT.mil or OUT.mlir"
+                     : "does not know how to write '" + output + "'");
+  static constexpr StringLiteral phases[] = {"onnx", "ane", "optimized",
+                                             "placed", "mil"};
   if (!compileTo.empty() && !llvm::is_contained(phases, StringRef(compileTo)))
-    return usage("expects --compile-to to be onnx, ane, optimized, placed or mil, but got '" + compileTo + "'");
+    return usage("expects --compile-to to be onnx, ane, optimized, placed or "
+                 "mil, but got '" +
+                 compileTo + "'");
   for (StringRef pass : disabled)
     if (!isKnownPass(pass))
       return usage("no optional pass is named '" + pass + "'");
@@ -125,7 +182,8 @@ int main(int argc, char **argv) {
     auto [name, value] = entry.rsplit('=');
     SmallVector<int64_t> shape;
     if (name.empty() || (!value.empty() && !parseInts(value, shape)))
-      return usage("expects --input-shape NAME=1,3,224,224, but got '" + entry + "'");
+      return usage("expects --input-shape NAME=1,3,224,224, but got '" + entry +
+                   "'");
     options.inputShapes[name] = shape;
   }
 
@@ -140,7 +198,8 @@ int main(int argc, char **argv) {
   for (StringRef entry : inputValues) {
     auto [name, path] = entry.split('=');
     if (name.empty() || path.empty())
-      return usage("expects --input-value NAME=FILE.pb, but got '" + entry + "'");
+      return usage("expects --input-value NAME=FILE.pb, but got '" + entry +
+                   "'");
     FailureOr<NamedTensor> tensor = importTensorProto(path, &context);
     if (failed(tensor))
       return 1;
@@ -148,7 +207,9 @@ int main(int argc, char **argv) {
   }
 
   progress.phase("reading");
-  OwningOpRef<ModuleOp> module = importONNX(input, &context, std::vector<std::string>(outputNames.begin(), outputNames.end()));
+  OwningOpRef<ModuleOp> module = importONNX(
+      input, &context,
+      std::vector<std::string>(outputNames.begin(), outputNames.end()));
   if (!module)
     return 1;
   if (stopAt("onnx"))
@@ -180,7 +241,9 @@ int main(int argc, char **argv) {
   BundleOptions bundle;
   if (!dialect.empty())
     bundle.verbose = dialect == "verbose";
-  bundle.progress = [&](size_t done, size_t total, StringRef name) { progress.step(done, total, name); };
+  bundle.progress = [&](size_t done, size_t total, StringRef name) {
+    progress.step(done, total, name);
+  };
   if (stopAt("optimized") || (compileTo.empty() && extension == ".mlir"))
     return failed(printModule(*module, output));
   if (compileTo.empty() && extension == ".mil")
@@ -198,7 +261,8 @@ int main(int argc, char **argv) {
     else
       report.writeJSON(os);
     if (llvm::Error error = writeFileAtomically(reportPath, text)) {
-      llvm::errs() << "onnx-to-ane: error: " << llvm::toString(std::move(error)) << '\n';
+      llvm::errs() << "onnx-to-ane: error: " << llvm::toString(std::move(error))
+                   << '\n';
       return 1;
     }
   }
@@ -214,8 +278,12 @@ int main(int argc, char **argv) {
           list.push_back((prefix + Twine(i)).str());
         return list;
       };
-      if (failed(convertANEToMIL(builder, program, program.getSymName(), bundle.verbose.value_or(target->verboseDialect), "@model_path/weights/weight.bin",
-                                 names("a", program.getArgumentTypes().size()), names("z", program.getResultTypes().size()))))
+      if (failed(
+              convertANEToMIL(builder, program, program.getSymName(),
+                              bundle.verbose.value_or(target->verboseDialect),
+                              "@model_path/weights/weight.bin",
+                              names("a", program.getArgumentTypes().size()),
+                              names("z", program.getResultTypes().size()))))
         return 1;
     }
     return failed(printModule(*mil, output));

@@ -1,8 +1,9 @@
-//===- ANE.h - the ane dialect ---------------------------------------------===//
+//===- ANE.h - the ane dialect --------------------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// Everything a user of the dialect includes. What the dialect is for: dialects/ANE/README.md.
+// Everything a user of the dialect includes. What the dialect is for:
+// dialects/ANE/README.md.
 //
 //===----------------------------------------------------------------------===//
 
@@ -34,7 +35,8 @@ class HasEvaluator : public OpTrait::TraitBase<ConcreteType, HasEvaluator> {};
 
 /// Work of one execution of an op.
 struct Cost {
-  /// How the multiply-accumulates are executed; rates differ (ane-target.md §5.1).
+  /// How the multiply-accumulates are executed; rates differ (ane-target.md
+  /// §5.1).
   enum class Kind { Move, Elementwise, Conv, Matmul } kind = Kind::Move;
   /// Floating-point operations; one multiply-accumulate is two.
   double flops = 0;
@@ -47,32 +49,40 @@ struct Cost {
 /// True when each inferred type is `declared` up to unknown dimensions.
 bool areCompatible(TypeRange inferred, TypeRange declared);
 
-/// NumPy broadcasting of all operands; `element` replaces their common element type when not null.
-LogicalResult inferBroadcast(MLIRContext *context, std::optional<Location> loc, StringRef opName, ValueRange operands,
+/// NumPy broadcasting of all operands; `element` replaces their common element
+/// type when not null.
+LogicalResult inferBroadcast(MLIRContext *context, std::optional<Location> loc,
+                             StringRef opName, ValueRange operands,
                              Type element, SmallVectorImpl<Type> &types);
 
 /// Removes (or keeps as 1) the reduced axes; no axes means all.
-LogicalResult inferReduction(std::optional<Location> loc, StringRef opName, Type x,
-                             std::optional<ArrayRef<int64_t>> axes, bool keepDims, Type element,
+LogicalResult inferReduction(std::optional<Location> loc, StringRef opName,
+                             Type x, std::optional<ArrayRef<int64_t>> axes,
+                             bool keepDims, Type element,
                              SmallVectorImpl<Type> &types);
 
 /// Rules that hold for every op: evidence, ranks, extents, element types.
-void findCommonViolations(Operation *op, const Target &target, ViolationList &violations);
+void findCommonViolations(Operation *op, const Target &target,
+                          ViolationList &violations);
 
 /// One operation per result element; bytes from the types.
 Cost estimateElementwiseCost(Operation *op);
 /// Fills the byte counts of `cost` from the operand and result types of `op`.
 void addTraffic(Operation *op, Cost &cost);
 
-/// True when `value` is computed from constants alone (a weight tree) within its block.
+/// True when `value` is computed from constants alone (a weight tree) within
+/// its block.
 bool isConstantTree(Value value);
 
 /// `axis` in [0, rank) or failure with a diagnostic at `loc`.
-FailureOr<int64_t> normalizeAxis(std::optional<Location> loc, StringRef opName, int64_t axis, int64_t rank);
+FailureOr<int64_t> normalizeAxis(std::optional<Location> loc, StringRef opName,
+                                 int64_t axis, int64_t rank);
 
 /// Begin and end padding per spatial axis that `pad_type` stands for.
-SmallVector<std::pair<int64_t, int64_t>> resolvePadding(StringRef padType, ArrayRef<int64_t> pad, ArrayRef<int64_t> input,
-                                                        ArrayRef<int64_t> kernel, ArrayRef<int64_t> strides, ArrayRef<int64_t> dilations);
+SmallVector<std::pair<int64_t, int64_t>>
+resolvePadding(StringRef padType, ArrayRef<int64_t> pad,
+               ArrayRef<int64_t> input, ArrayRef<int64_t> kernel,
+               ArrayRef<int64_t> strides, ArrayRef<int64_t> dilations);
 
 /// The target named by the module around `op`, or the default.
 const Target &getTarget(Operation *op);

@@ -1,4 +1,4 @@
-//===- Dialect.cpp - the ane dialect and shared inference ------------------===//
+//===- Dialect.cpp - the ane dialect and shared inference -----------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -29,17 +29,20 @@ void ANEDialect::initialize() {
       >();
 }
 
-Operation *ANEDialect::materializeConstant(OpBuilder &builder, Attribute value, Type type, Location loc) {
+Operation *ANEDialect::materializeConstant(OpBuilder &builder, Attribute value,
+                                           Type type, Location loc) {
   auto elements = dyn_cast<ElementsAttr>(value);
   if (!elements || elements.getType() != type)
     return nullptr;
   return ConstantOp::create(builder, loc, type, elements);
 }
 
-LogicalResult TargetAttr::verify(function_ref<InFlightDiagnostic()> emitError, StringRef name) {
+LogicalResult TargetAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                 StringRef name) {
   if (lookupTarget(name))
     return success();
-  InFlightDiagnostic diagnostic = emitError() << "unknown target '" << name << "', expects one of";
+  InFlightDiagnostic diagnostic = emitError() << "unknown target '" << name
+                                              << "', expects one of";
   for (const Target &target : getTargets())
     diagnostic << " " << target.name;
   return diagnostic;
@@ -56,26 +59,36 @@ bool mlir::ane::areCompatible(TypeRange inferred, TypeRange declared) {
   if (inferred.size() != declared.size())
     return false;
   return llvm::all_of(llvm::zip(inferred, declared), [](auto pair) {
-    return getElementTypeOrSelf(std::get<0>(pair)) == getElementTypeOrSelf(std::get<1>(pair)) &&
-           succeeded(verifyCompatibleShape(std::get<0>(pair), std::get<1>(pair)));
+    return getElementTypeOrSelf(std::get<0>(pair)) ==
+               getElementTypeOrSelf(std::get<1>(pair)) &&
+           succeeded(
+               verifyCompatibleShape(std::get<0>(pair), std::get<1>(pair)));
   });
 }
 
-FailureOr<int64_t> mlir::ane::normalizeAxis(std::optional<Location> loc, StringRef opName, int64_t axis, int64_t rank) {
+FailureOr<int64_t> mlir::ane::normalizeAxis(std::optional<Location> loc,
+                                            StringRef opName, int64_t axis,
+                                            int64_t rank) {
   if (axis >= -rank && axis < rank)
     return axis < 0 ? axis + rank : axis;
-  return emitOptionalError(loc, "'", opName, "' op expects an axis in [", -rank, ", ", rank, "), but got ", axis);
+  return emitOptionalError(loc, "'", opName, "' op expects an axis in [", -rank,
+                           ", ", rank, "), but got ", axis);
 }
 
-LogicalResult mlir::ane::inferBroadcast(MLIRContext *context, std::optional<Location> loc, StringRef opName,
-                                        ValueRange operands, Type element, SmallVectorImpl<Type> &types) {
+LogicalResult mlir::ane::inferBroadcast(MLIRContext *context,
+                                        std::optional<Location> loc,
+                                        StringRef opName, ValueRange operands,
+                                        Type element,
+                                        SmallVectorImpl<Type> &types) {
   SmallVector<int64_t> shape;
   auto first = cast<RankedTensorType>(operands.front().getType());
   for (Value operand : operands) {
     auto type = cast<RankedTensorType>(operand.getType());
     if (type.getElementType() != first.getElementType())
-      return emitOptionalError(loc, "'", opName, "' op expects operands of one element type, but got ",
-                               first.getElementType(), " and ", type.getElementType());
+      return emitOptionalError(
+          loc, "'", opName,
+          "' op expects operands of one element type, but got ",
+          first.getElementType(), " and ", type.getElementType());
     if (type.getRank() > (int64_t)shape.size())
       shape.insert(shape.begin(), type.getRank() - shape.size(), 1);
     for (int64_t i = 1; i <= type.getRank(); ++i) {
@@ -86,21 +99,27 @@ LogicalResult mlir::ane::inferBroadcast(MLIRContext *context, std::optional<Loca
       if (have == 1 || ShapedType::isDynamic(have))
         have = dim;
       else if (!ShapedType::isDynamic(dim))
-        return emitOptionalError(loc, "'", opName, "' op expects shapes that broadcast, but got ", first, " and ", type);
+        return emitOptionalError(loc, "'", opName,
+                                 "' op expects shapes that broadcast, but got ",
+                                 first, " and ", type);
     }
   }
-  types.push_back(RankedTensorType::get(shape, element ? element : first.getElementType()));
+  types.push_back(
+      RankedTensorType::get(shape, element ? element : first.getElementType()));
   return success();
 }
 
-LogicalResult mlir::ane::inferReduction(std::optional<Location> loc, StringRef opName, Type x,
-                                        std::optional<ArrayRef<int64_t>> axes, bool keepDims, Type element,
+LogicalResult mlir::ane::inferReduction(std::optional<Location> loc,
+                                        StringRef opName, Type x,
+                                        std::optional<ArrayRef<int64_t>> axes,
+                                        bool keepDims, Type element,
                                         SmallVectorImpl<Type> &types) {
   auto type = cast<RankedTensorType>(x);
   SmallVector<bool> reduced(type.getRank(), !axes);
   if (axes)
     for (int64_t axis : *axes) {
-      FailureOr<int64_t> normal = normalizeAxis(loc, opName, axis, type.getRank());
+      FailureOr<int64_t> normal =
+          normalizeAxis(loc, opName, axis, type.getRank());
       if (failed(normal))
         return failure();
       reduced[*normal] = true;
@@ -111,7 +130,8 @@ LogicalResult mlir::ane::inferReduction(std::optional<Location> loc, StringRef o
       shape.push_back(dim);
     else if (keepDims)
       shape.push_back(1);
-  types.push_back(RankedTensorType::get(shape, element ? element : type.getElementType()));
+  types.push_back(
+      RankedTensorType::get(shape, element ? element : type.getElementType()));
   return success();
 }
 
@@ -145,7 +165,9 @@ static double byteSize(Type type) {
 
 void mlir::ane::addTraffic(Operation *op, Cost &cost) {
   for (Value operand : op->getOperands())
-    (operand.getDefiningOp<ConstantOp>() ? cost.weightBytes : cost.activationBytes) += byteSize(operand.getType());
+    (operand.getDefiningOp<ConstantOp>() ? cost.weightBytes
+                                         : cost.activationBytes) +=
+        byteSize(operand.getType());
   for (Value result : op->getResults())
     cost.activationBytes += byteSize(result.getType());
 }
@@ -154,7 +176,8 @@ Cost mlir::ane::estimateElementwiseCost(Operation *op) {
   Cost cost;
   cost.kind = Cost::Kind::Elementwise;
   if (op->getNumResults())
-    if (auto type = dyn_cast<RankedTensorType>(op->getResult(0).getType()); type && type.hasStaticShape())
+    if (auto type = dyn_cast<RankedTensorType>(op->getResult(0).getType());
+        type && type.hasStaticShape())
       cost.flops = type.getNumElements();
   addTraffic(op, cost);
   return cost;

@@ -1,4 +1,4 @@
-//===- Linear.cpp - convolution, matmul, pooling, recurrent ----------------===//
+//===- Linear.cpp - convolution, matmul, pooling, recurrent ---------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -10,18 +10,24 @@
 using namespace mlir;
 using namespace mlir::ane;
 
-SmallVector<std::pair<int64_t, int64_t>> mlir::ane::resolvePadding(StringRef padType, ArrayRef<int64_t> pad, ArrayRef<int64_t> input,
-                                                                   ArrayRef<int64_t> kernel, ArrayRef<int64_t> strides,
-                                                                   ArrayRef<int64_t> dilations) {
+SmallVector<std::pair<int64_t, int64_t>>
+mlir::ane::resolvePadding(StringRef padType, ArrayRef<int64_t> pad,
+                          ArrayRef<int64_t> input, ArrayRef<int64_t> kernel,
+                          ArrayRef<int64_t> strides,
+                          ArrayRef<int64_t> dilations) {
   SmallVector<std::pair<int64_t, int64_t>> result;
   for (size_t i = 0; i < kernel.size(); ++i) {
     if (padType == "custom") {
       result.push_back({pad[2 * i], pad[2 * i + 1]});
     } else if (padType == "same" || padType == "same_lower") {
       int64_t outputs = llvm::divideCeilSigned(input[i], strides[i]);
-      int64_t total = std::max<int64_t>(0, (outputs - 1) * strides[i] + (kernel[i] - 1) * dilations[i] + 1 - input[i]);
+      int64_t total = std::max<int64_t>(0, (outputs - 1) * strides[i] +
+                                               (kernel[i] - 1) * dilations[i] +
+                                               1 - input[i]);
       int64_t small = total / 2;
-      result.push_back(padType == "same" ? std::make_pair(small, total - small) : std::make_pair(total - small, small));
+      result.push_back(padType == "same"
+                           ? std::make_pair(small, total - small)
+                           : std::make_pair(total - small, small));
     } else {
       result.push_back({0, 0});
     }
@@ -29,108 +35,160 @@ SmallVector<std::pair<int64_t, int64_t>> mlir::ane::resolvePadding(StringRef pad
   return result;
 }
 
-/// Checks that hold for convolutions and pools: ranks, lengths of the parameter lists, positive values.
-static LogicalResult checkWindow(std::optional<Location> loc, StringRef opName, int64_t spatial, StringRef padType,
-                                 ArrayRef<int64_t> kernel, ArrayRef<int64_t> strides, ArrayRef<int64_t> pad, ArrayRef<int64_t> dilations) {
-  if (padType != "valid" && padType != "same" && padType != "same_lower" && padType != "custom")
-    return emitOptionalError(loc, "'", opName, "' op expects 'pad_type' to be valid, same, same_lower or custom, but got '", padType, "'");
-  auto check = [&](StringRef name, ArrayRef<int64_t> values, size_t count, int64_t least) -> LogicalResult {
+/// Checks that hold for convolutions and pools: ranks, lengths of the parameter
+/// lists, positive values.
+static LogicalResult checkWindow(std::optional<Location> loc, StringRef opName,
+                                 int64_t spatial, StringRef padType,
+                                 ArrayRef<int64_t> kernel,
+                                 ArrayRef<int64_t> strides,
+                                 ArrayRef<int64_t> pad,
+                                 ArrayRef<int64_t> dilations) {
+  if (padType != "valid" && padType != "same" && padType != "same_lower" &&
+      padType != "custom")
+    return emitOptionalError(loc, "'", opName,
+                             "' op expects 'pad_type' to be valid, same, "
+                             "same_lower or custom, but got '",
+                             padType, "'");
+  auto check = [&](StringRef name, ArrayRef<int64_t> values, size_t count,
+                   int64_t least) -> LogicalResult {
     if (values.size() != count)
-      return emitOptionalError(loc, "'", opName, "' op expects '", name, "' to have ", count, " entries, but got ", values.size());
+      return emitOptionalError(loc, "'", opName, "' op expects '", name,
+                               "' to have ", count, " entries, but got ",
+                               values.size());
     for (int64_t value : values)
       if (value < least || value > INT32_MAX)
-        return emitOptionalError(loc, "'", opName, "' op expects '", name, "' to be in [", least, ", 2^31), but got ", value);
+        return emitOptionalError(loc, "'", opName, "' op expects '", name,
+                                 "' to be in [", least, ", 2^31), but got ",
+                                 value);
     return success();
   };
-  return success(succeeded(check("kernel", kernel, spatial, 1)) && succeeded(check("strides", strides, spatial, 1)) &&
-                 succeeded(check("dilations", dilations, spatial, 1)) && succeeded(check("pad", pad, 2 * spatial, 0)));
+  return success(succeeded(check("kernel", kernel, spatial, 1)) &&
+                 succeeded(check("strides", strides, spatial, 1)) &&
+                 succeeded(check("dilations", dilations, spatial, 1)) &&
+                 succeeded(check("pad", pad, 2 * spatial, 0)));
 }
 
 /// What conv and conv_transpose check alike; on success the spatial rank.
 template <typename Adaptor>
-static FailureOr<int64_t> checkConv(std::optional<Location> loc, StringRef opName, Adaptor adaptor) {
-  auto x = cast<RankedTensorType>(adaptor.getX().getType()), w = cast<RankedTensorType>(adaptor.getWeight().getType());
+static FailureOr<int64_t> checkConv(std::optional<Location> loc,
+                                    StringRef opName, Adaptor adaptor) {
+  auto x = cast<RankedTensorType>(adaptor.getX().getType()),
+       w = cast<RankedTensorType>(adaptor.getWeight().getType());
   int64_t spatial = x.getRank() - 2;
   if (spatial < 1 || spatial > 3)
-    return emitOptionalError(loc, "'", opName, "' op expects 'x' to have rank 3 to 5, but got ", x);
+    return emitOptionalError(
+        loc, "'", opName, "' op expects 'x' to have rank 3 to 5, but got ", x);
   if (w.getRank() != x.getRank())
-    return emitOptionalError(loc, "'", opName, "' op expects 'weight' to have rank ", x.getRank(), ", but got ", w);
+    return emitOptionalError(loc, "'", opName,
+                             "' op expects 'weight' to have rank ", x.getRank(),
+                             ", but got ", w);
   if (!x.hasStaticShape() || !w.hasStaticShape())
-    return emitOptionalError(loc, "'", opName, "' op expects static shapes, but got ", x, " and ", w);
+    return emitOptionalError(loc, "'", opName,
+                             "' op expects static shapes, but got ", x, " and ",
+                             w);
   if (x.getElementType() != w.getElementType())
-    return emitOptionalError(loc, "'", opName, "' op expects 'weight' of element type ", x.getElementType(), ", but got ", w);
+    return emitOptionalError(loc, "'", opName,
+                             "' op expects 'weight' of element type ",
+                             x.getElementType(), ", but got ", w);
   if ((int64_t)adaptor.getGroups() < 1 || x.getDimSize(1) % adaptor.getGroups())
-    return emitOptionalError(loc, "'", opName, "' op expects 'groups' to divide ", x.getDimSize(1), " input channels, but got ",
-                             adaptor.getGroups());
-  if (failed(checkWindow(loc, opName, spatial, adaptor.getPadType(), w.getShape().drop_front(2), adaptor.getStrides(),
+    return emitOptionalError(
+        loc, "'", opName, "' op expects 'groups' to divide ", x.getDimSize(1),
+        " input channels, but got ", adaptor.getGroups());
+  if (failed(checkWindow(loc, opName, spatial, adaptor.getPadType(),
+                         w.getShape().drop_front(2), adaptor.getStrides(),
                          adaptor.getPad(), adaptor.getDilations())))
     return failure();
   return spatial;
 }
 
-static LogicalResult checkBias(std::optional<Location> loc, StringRef opName, Value bias, int64_t channels) {
+static LogicalResult checkBias(std::optional<Location> loc, StringRef opName,
+                               Value bias, int64_t channels) {
   if (!bias)
     return success();
   auto type = cast<RankedTensorType>(bias.getType());
   if (type.getRank() == 1 && type.getDimSize(0) == channels)
     return success();
-  return emitOptionalError(loc, "'", opName, "' op expects 'bias' to have shape [", channels, "], but got ", type);
+  return emitOptionalError(loc, "'", opName,
+                           "' op expects 'bias' to have shape [", channels,
+                           "], but got ", type);
 }
 
-LogicalResult ConvOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, Adaptor adaptor, SmallVectorImpl<Type> &types) {
+LogicalResult ConvOp::inferReturnTypes(MLIRContext *,
+                                       std::optional<Location> loc,
+                                       Adaptor adaptor,
+                                       SmallVectorImpl<Type> &types) {
   FailureOr<int64_t> spatial = checkConv(loc, getOperationName(), adaptor);
   if (failed(spatial))
     return failure();
-  auto x = cast<RankedTensorType>(adaptor.getX().getType()), w = cast<RankedTensorType>(adaptor.getWeight().getType());
+  auto x = cast<RankedTensorType>(adaptor.getX().getType()),
+       w = cast<RankedTensorType>(adaptor.getWeight().getType());
   int64_t groups = adaptor.getGroups();
   if (w.getDimSize(1) != x.getDimSize(1) / groups)
-    return emitOptionalError(loc, "'ane.conv' op expects 'weight' to have ", x.getDimSize(1) / groups,
+    return emitOptionalError(loc, "'ane.conv' op expects 'weight' to have ",
+                             x.getDimSize(1) / groups,
                              " input channels per group, but got ", w);
   if (w.getDimSize(0) % groups)
-    return emitOptionalError(loc, "'ane.conv' op expects 'groups' to divide ", w.getDimSize(0), " output channels, but got ", groups);
-  if (failed(checkBias(loc, getOperationName(), adaptor.getBias(), w.getDimSize(0))))
+    return emitOptionalError(loc, "'ane.conv' op expects 'groups' to divide ",
+                             w.getDimSize(0), " output channels, but got ",
+                             groups);
+  if (failed(checkBias(loc, getOperationName(), adaptor.getBias(),
+                       w.getDimSize(0))))
     return failure();
   SmallVector<int64_t> shape{x.getDimSize(0), w.getDimSize(0)};
-  auto pads = resolvePadding(adaptor.getPadType(), adaptor.getPad(), x.getShape().drop_front(2), w.getShape().drop_front(2),
-                             adaptor.getStrides(), adaptor.getDilations());
+  auto pads = resolvePadding(
+      adaptor.getPadType(), adaptor.getPad(), x.getShape().drop_front(2),
+      w.getShape().drop_front(2), adaptor.getStrides(), adaptor.getDilations());
   for (int64_t i = 0; i < *spatial; ++i) {
     int64_t extent = (w.getDimSize(i + 2) - 1) * adaptor.getDilations()[i] + 1;
-    int64_t room = x.getDimSize(i + 2) + pads[i].first + pads[i].second - extent;
+    int64_t room =
+        x.getDimSize(i + 2) + pads[i].first + pads[i].second - extent;
     if (room < 0)
-      return emitOptionalError(loc, "'ane.conv' op expects the padded input of axis ", i + 2, " to hold a kernel of extent ", extent,
-                               ", but got ", x.getDimSize(i + 2) + pads[i].first + pads[i].second);
+      return emitOptionalError(
+          loc, "'ane.conv' op expects the padded input of axis ", i + 2,
+          " to hold a kernel of extent ", extent, ", but got ",
+          x.getDimSize(i + 2) + pads[i].first + pads[i].second);
     shape.push_back(room / adaptor.getStrides()[i] + 1);
   }
   types.push_back(RankedTensorType::get(shape, x.getElementType()));
   return success();
 }
 
-LogicalResult ConvTransposeOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, Adaptor adaptor,
+LogicalResult ConvTransposeOp::inferReturnTypes(MLIRContext *,
+                                                std::optional<Location> loc,
+                                                Adaptor adaptor,
                                                 SmallVectorImpl<Type> &types) {
   FailureOr<int64_t> spatial = checkConv(loc, getOperationName(), adaptor);
   if (failed(spatial))
     return failure();
-  auto x = cast<RankedTensorType>(adaptor.getX().getType()), w = cast<RankedTensorType>(adaptor.getWeight().getType());
+  auto x = cast<RankedTensorType>(adaptor.getX().getType()),
+       w = cast<RankedTensorType>(adaptor.getWeight().getType());
   if (w.getDimSize(0) != x.getDimSize(1))
-    return emitOptionalError(loc, "'ane.conv_transpose' op expects 'weight' to have ", x.getDimSize(1), " input channels, but got ", w);
+    return emitOptionalError(
+        loc, "'ane.conv_transpose' op expects 'weight' to have ",
+        x.getDimSize(1), " input channels, but got ", w);
   int64_t channels = w.getDimSize(1) * adaptor.getGroups();
   if (failed(checkBias(loc, getOperationName(), adaptor.getBias(), channels)))
     return failure();
   SmallVector<int64_t> shape{x.getDimSize(0), channels};
   if (auto wanted = adaptor.getOutputShape()) {
     if ((int64_t)wanted->size() != x.getRank())
-      return emitOptionalError(loc, "'ane.conv_transpose' op expects 'output_shape' to have ", x.getRank(), " entries");
+      return emitOptionalError(
+          loc, "'ane.conv_transpose' op expects 'output_shape' to have ",
+          x.getRank(), " entries");
     types.push_back(RankedTensorType::get(*wanted, x.getElementType()));
     return success();
   }
   for (int64_t i = 0; i < *spatial; ++i) {
-    int64_t full = (x.getDimSize(i + 2) - 1) * adaptor.getStrides()[i] + (w.getDimSize(i + 2) - 1) * adaptor.getDilations()[i] + 1;
+    int64_t full = (x.getDimSize(i + 2) - 1) * adaptor.getStrides()[i] +
+                   (w.getDimSize(i + 2) - 1) * adaptor.getDilations()[i] + 1;
     if (adaptor.getPadType() == "same")
       full = x.getDimSize(i + 2) * adaptor.getStrides()[i];
     else if (adaptor.getPadType() == "custom")
       full -= adaptor.getPad()[2 * i] + adaptor.getPad()[2 * i + 1];
     if (full < 1)
-      return emitOptionalError(loc, "'ane.conv_transpose' op expects a positive extent of axis ", i + 2, ", but got ", full);
+      return emitOptionalError(
+          loc, "'ane.conv_transpose' op expects a positive extent of axis ",
+          i + 2, ", but got ", full);
     shape.push_back(full);
   }
   types.push_back(RankedTensorType::get(shape, x.getElementType()));
@@ -139,34 +197,48 @@ LogicalResult ConvTransposeOp::inferReturnTypes(MLIRContext *, std::optional<Loc
 
 /// Kernel and channel limits S6..S9, S13, S14, S15.
 template <typename Op>
-static void findConvViolations(Op op, bool transposed, const Target &target, ViolationList &violations) {
+static void findConvViolations(Op op, bool transposed, const Target &target,
+                               ViolationList &violations) {
   findCommonViolations(op, target, violations);
   auto weight = cast<RankedTensorType>(op.getWeight().getType());
   if (!isConstantTree(op.getWeight()))
     violations.push_back({"L19", lookupRule("L19")->text.str()});
   if (weight.getRank() > 4)
-    violations.push_back({"S4", "a convolution over three spatial axes never lowers"});
+    violations.push_back(
+        {"S4", "a convolution over three spatial axes never lowers"});
   auto check = [&](StringRef id, const llvm::Twine &what, int64_t value) {
     if (const Limit *limit = target.limit(id); limit && value > limit->value)
-      violations.push_back({id.str(), (what + " " + llvm::Twine(value) + ", the limit is " + llvm::Twine(limit->value)).str()});
+      violations.push_back(
+          {id.str(), (what + " " + llvm::Twine(value) + ", the limit is " +
+                      llvm::Twine(limit->value))
+                         .str()});
   };
-  auto large = [](ArrayRef<int64_t> values) { return llvm::any_of(values, [](int64_t v) { return v > 1; }); };
+  auto large = [](ArrayRef<int64_t> values) {
+    return llvm::any_of(values, [](int64_t v) { return v > 1; });
+  };
   bool small = transposed || large(op.getStrides()) || large(op.getDilations());
-  int64_t width = weight.getShape().back(), height = weight.getRank() > 3 ? weight.getDimSize(2) : 1;
+  int64_t width = weight.getShape().back(),
+          height = weight.getRank() > 3 ? weight.getDimSize(2) : 1;
   check(small ? "S9W" : "S6", "'weight' has kernel width", width);
   check(small ? "S9H" : "S7", "'weight' has kernel height", height);
   check("S13", "'x' has channels", op.getX().getType().getDimSize(1));
   check("S14", "result has channels", op.getY().getType().getDimSize(1));
   for (int64_t stride : op.getStrides()) {
     int64_t rest = stride;
-    while (rest % 2 == 0) rest /= 2;
-    while (rest % 3 == 0) rest /= 3;
+    while (rest % 2 == 0)
+      rest /= 2;
+    while (rest % 3 == 0)
+      rest /= 3;
     if (rest != 1)
-      violations.push_back({"S15", "'strides' has " + std::to_string(stride) + ", " + lookupRule("S15")->text.str()});
+      violations.push_back({"S15", "'strides' has " + std::to_string(stride) +
+                                       ", " + lookupRule("S15")->text.str()});
   }
 }
-void ConvOp::findViolations(const Target &target, ViolationList &violations) { findConvViolations(*this, false, target, violations); }
-void ConvTransposeOp::findViolations(const Target &target, ViolationList &violations) {
+void ConvOp::findViolations(const Target &target, ViolationList &violations) {
+  findConvViolations(*this, false, target, violations);
+}
+void ConvTransposeOp::findViolations(const Target &target,
+                                     ViolationList &violations) {
   findConvViolations(*this, true, target, violations);
 }
 
@@ -179,21 +251,35 @@ static Cost macCost(Operation *op, Cost::Kind kind, double macs) {
 }
 Cost ConvOp::estimateCost(const Target &) {
   auto weight = cast<RankedTensorType>(getWeight().getType());
-  return macCost(*this, Cost::Kind::Conv, double(getY().getType().getNumElements()) * (weight.getNumElements() / weight.getDimSize(0)));
+  return macCost(*this, Cost::Kind::Conv,
+                 double(getY().getType().getNumElements()) *
+                     (weight.getNumElements() / weight.getDimSize(0)));
 }
 Cost ConvTransposeOp::estimateCost(const Target &) {
   auto weight = cast<RankedTensorType>(getWeight().getType());
-  return macCost(*this, Cost::Kind::Conv, double(getX().getType().getNumElements()) * (weight.getNumElements() / weight.getDimSize(0)));
+  return macCost(*this, Cost::Kind::Conv,
+                 double(getX().getType().getNumElements()) *
+                     (weight.getNumElements() / weight.getDimSize(0)));
 }
 
-LogicalResult MatmulOp::inferReturnTypes(MLIRContext *context, std::optional<Location> loc, Adaptor adaptor, SmallVectorImpl<Type> &types) {
-  auto x = cast<RankedTensorType>(adaptor.getX().getType()), y = cast<RankedTensorType>(adaptor.getY().getType());
+LogicalResult MatmulOp::inferReturnTypes(MLIRContext *context,
+                                         std::optional<Location> loc,
+                                         Adaptor adaptor,
+                                         SmallVectorImpl<Type> &types) {
+  auto x = cast<RankedTensorType>(adaptor.getX().getType()),
+       y = cast<RankedTensorType>(adaptor.getY().getType());
   if (x.getElementType() != y.getElementType())
-    return emitOptionalError(loc, "'ane.matmul' op expects operands of one element type, but got ", x, " and ", y);
+    return emitOptionalError(
+        loc, "'ane.matmul' op expects operands of one element type, but got ",
+        x, " and ", y);
   if (x.getRank() == 0 || y.getRank() == 0)
-    return emitOptionalError(loc, "'ane.matmul' op expects operands of rank 1 or more, but got ", x, " and ", y);
-  if ((x.getRank() == 1 && adaptor.getTransposeX()) || (y.getRank() == 1 && adaptor.getTransposeY()))
-    return emitOptionalError(loc, "'ane.matmul' op expects no transpose of a vector");
+    return emitOptionalError(
+        loc, "'ane.matmul' op expects operands of rank 1 or more, but got ", x,
+        " and ", y);
+  if ((x.getRank() == 1 && adaptor.getTransposeX()) ||
+      (y.getRank() == 1 && adaptor.getTransposeY()))
+    return emitOptionalError(
+        loc, "'ane.matmul' op expects no transpose of a vector");
   SmallVector<int64_t> a(x.getShape()), b(y.getShape());
   if (a.size() == 1)
     a.insert(a.begin(), 1);
@@ -205,15 +291,24 @@ LogicalResult MatmulOp::inferReturnTypes(MLIRContext *context, std::optional<Loc
     std::swap(b[b.size() - 1], b[b.size() - 2]);
   int64_t k = a.back(), l = b[b.size() - 2];
   if (k != l && !ShapedType::isDynamic(k) && !ShapedType::isDynamic(l))
-    return emitOptionalError(loc, "'ane.matmul' op expects inner dimensions to agree, but got ", k, " and ", l, " of ", x, " and ", y);
+    return emitOptionalError(
+        loc, "'ane.matmul' op expects inner dimensions to agree, but got ", k,
+        " and ", l, " of ", x, " and ", y);
   SmallVector<int64_t> shape;
   size_t batch = std::max(a.size(), b.size()) - 2;
   for (size_t i = 0; i < batch; ++i) {
     int64_t da = i + a.size() < batch + 2 ? 1 : a[i + a.size() - batch - 2];
     int64_t db = i + b.size() < batch + 2 ? 1 : b[i + b.size() - batch - 2];
-    if (da != db && da != 1 && db != 1 && !ShapedType::isDynamic(da) && !ShapedType::isDynamic(db))
-      return emitOptionalError(loc, "'ane.matmul' op expects batch dimensions that broadcast, but got ", x, " and ", y);
-    shape.push_back(da == 1 ? db : db == 1 ? da : ShapedType::isDynamic(da) ? db : da);
+    if (da != db && da != 1 && db != 1 && !ShapedType::isDynamic(da) &&
+        !ShapedType::isDynamic(db))
+      return emitOptionalError(
+          loc,
+          "'ane.matmul' op expects batch dimensions that broadcast, but got ",
+          x, " and ", y);
+    shape.push_back(da == 1                     ? db
+                    : db == 1                   ? da
+                    : ShapedType::isDynamic(da) ? db
+                                                : da);
   }
   if (x.getRank() > 1)
     shape.push_back(a[a.size() - 2]);
@@ -227,31 +322,49 @@ void MatmulOp::findViolations(const Target &target, ViolationList &violations) {
   findCommonViolations(*this, target, violations);
   RankedTensorType x = getX().getType(), y = getY().getType();
   if (std::max(x.getRank(), y.getRank()) > 4)
-    violations.push_back({"S5", "matmul of rank " + std::to_string(std::max(x.getRank(), y.getRank())) + ", the limit is 4"});
+    violations.push_back(
+        {"S5", "matmul of rank " +
+                   std::to_string(std::max(x.getRank(), y.getRank())) +
+                   ", the limit is 4"});
   if (x.getRank() < 2 || y.getRank() < 2)
     violations.push_back({"L43", "matmul with a rank-1 operand"});
   else if (x.getRank() == y.getRank()) {
     if (x.getShape().drop_back(2) != y.getShape().drop_back(2))
       violations.push_back({"L17", "batch dimensions of 'x' and 'y' differ"});
-  } else if (llvm::any_of(y.getShape().drop_back(2), [](int64_t d) { return d != 1; }) || y.getRank() > x.getRank()) {
+  } else if (llvm::any_of(y.getShape().drop_back(2),
+                          [](int64_t d) { return d != 1; }) ||
+             y.getRank() > x.getRank()) {
     violations.push_back({"L17", "batch dimensions of 'x' and 'y' differ"});
   }
   if (x.getRank() >= 2)
-    if (int64_t k = x.getShape()[x.getRank() - (getTransposeX() ? 2 : 1)]; target.limit("S12") && k > target.limit("S12")->value)
-      violations.push_back({"S12", "K is " + std::to_string(k) + ", the limit is " + std::to_string(target.limit("S12")->value)});
+    if (int64_t k = x.getShape()[x.getRank() - (getTransposeX() ? 2 : 1)];
+        target.limit("S12") && k > target.limit("S12")->value)
+      violations.push_back(
+          {"S12", "K is " + std::to_string(k) + ", the limit is " +
+                      std::to_string(target.limit("S12")->value)});
 }
 Cost MatmulOp::estimateCost(const Target &) {
   RankedTensorType x = getX().getType();
-  int64_t k = x.getRank() < 2 ? x.getDimSize(0) : x.getShape()[x.getRank() - (getTransposeX() ? 2 : 1)];
-  return macCost(*this, Cost::Kind::Matmul, double(getZ().getType().getNumElements()) * k);
+  int64_t k = x.getRank() < 2
+                  ? x.getDimSize(0)
+                  : x.getShape()[x.getRank() - (getTransposeX() ? 2 : 1)];
+  return macCost(*this, Cost::Kind::Matmul,
+                 double(getZ().getType().getNumElements()) * k);
 }
 
-LogicalResult LinearOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, Adaptor adaptor, SmallVectorImpl<Type> &types) {
-  auto x = cast<RankedTensorType>(adaptor.getX().getType()), w = cast<RankedTensorType>(adaptor.getWeight().getType());
-  if (x.getRank() < 1 || w.getRank() != 2 || x.getShape().back() != w.getDimSize(1))
-    return emitOptionalError(loc, "'ane.linear' op expects 'weight' to be [outputs, ", x.getRank() ? x.getShape().back() : 0,
-                             "], but got ", w);
-  if (failed(checkBias(loc, getOperationName(), adaptor.getBias(), w.getDimSize(0))))
+LogicalResult LinearOp::inferReturnTypes(MLIRContext *,
+                                         std::optional<Location> loc,
+                                         Adaptor adaptor,
+                                         SmallVectorImpl<Type> &types) {
+  auto x = cast<RankedTensorType>(adaptor.getX().getType()),
+       w = cast<RankedTensorType>(adaptor.getWeight().getType());
+  if (x.getRank() < 1 || w.getRank() != 2 ||
+      x.getShape().back() != w.getDimSize(1))
+    return emitOptionalError(
+        loc, "'ane.linear' op expects 'weight' to be [outputs, ",
+        x.getRank() ? x.getShape().back() : 0, "], but got ", w);
+  if (failed(checkBias(loc, getOperationName(), adaptor.getBias(),
+                       w.getDimSize(0))))
     return failure();
   SmallVector<int64_t> shape(x.getShape());
   shape.back() = w.getDimSize(0);
@@ -259,10 +372,13 @@ LogicalResult LinearOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
   return success();
 }
 Cost LinearOp::estimateCost(const Target &) {
-  return macCost(*this, Cost::Kind::Matmul, double(getY().getType().getNumElements()) * getX().getType().getShape().back());
+  return macCost(*this, Cost::Kind::Matmul,
+                 double(getY().getType().getNumElements()) *
+                     getX().getType().getShape().back());
 }
 
-/// The equation without spaces, letters renamed to a, b, c… in order of appearance.
+/// The equation without spaces, letters renamed to a, b, c… in order of
+/// appearance.
 static std::string canonicalEquation(StringRef equation) {
   std::string letters, canonical;
   for (char c : equation) {
@@ -279,18 +395,29 @@ static std::string canonicalEquation(StringRef equation) {
   return canonical;
 }
 
-LogicalResult EinsumOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, Adaptor adaptor, SmallVectorImpl<Type> &types) {
+LogicalResult EinsumOp::inferReturnTypes(MLIRContext *,
+                                         std::optional<Location> loc,
+                                         Adaptor adaptor,
+                                         SmallVectorImpl<Type> &types) {
   std::string equation = canonicalEquation(adaptor.getEquation());
   bool batched = equation == canonicalEquation("nchw,nwhu->nchu");
-  if (adaptor.getValues().size() != 2 || (!batched && equation != canonicalEquation("chw,whr->chr")))
-    return emitOptionalError(loc, "'ane.einsum' op expects two operands and the form nchw,nwhu->nchu or chw,whr->chr, but got '",
-                             adaptor.getEquation(), "' of ", adaptor.getValues().size());
-  auto x = cast<RankedTensorType>(adaptor.getValues()[0].getType()), y = cast<RankedTensorType>(adaptor.getValues()[1].getType());
+  if (adaptor.getValues().size() != 2 ||
+      (!batched && equation != canonicalEquation("chw,whr->chr")))
+    return emitOptionalError(loc,
+                             "'ane.einsum' op expects two operands and the "
+                             "form nchw,nwhu->nchu or chw,whr->chr, but got '",
+                             adaptor.getEquation(), "' of ",
+                             adaptor.getValues().size());
+  auto x = cast<RankedTensorType>(adaptor.getValues()[0].getType()),
+       y = cast<RankedTensorType>(adaptor.getValues()[1].getType());
   auto fail = [&] {
-    return emitOptionalError(loc, "'ane.einsum' op expects operands that fit '", adaptor.getEquation(), "', but got ", x, " and ", y);
+    return emitOptionalError(loc, "'ane.einsum' op expects operands that fit '",
+                             adaptor.getEquation(), "', but got ", x, " and ",
+                             y);
   };
   int64_t rank = batched ? 4 : 3;
-  if (x.getRank() != rank || y.getRank() != rank || x.getShape().back() != y.getDimSize(batched))
+  if (x.getRank() != rank || y.getRank() != rank ||
+      x.getShape().back() != y.getDimSize(batched))
     return fail();
   // n and h broadcast.
   SmallVector<int64_t> shape(x.getShape());
@@ -306,29 +433,41 @@ LogicalResult EinsumOp::inferReturnTypes(MLIRContext *, std::optional<Location> 
 }
 Cost EinsumOp::estimateCost(const Target &) {
   auto x = cast<RankedTensorType>(getValues()[0].getType());
-  return macCost(*this, Cost::Kind::Matmul, double(getY().getType().getNumElements()) * x.getShape().back());
+  return macCost(*this, Cost::Kind::Matmul,
+                 double(getY().getType().getNumElements()) *
+                     x.getShape().back());
 }
 
 /// Result type of a pool; ceil_mode as in mil-spec.md §1.5.
-static LogicalResult inferPool(std::optional<Location> loc, StringRef opName, Value input, ArrayRef<int64_t> kernel,
-                               ArrayRef<int64_t> strides, StringRef padType, ArrayRef<int64_t> pad, bool ceilMode,
+static LogicalResult inferPool(std::optional<Location> loc, StringRef opName,
+                               Value input, ArrayRef<int64_t> kernel,
+                               ArrayRef<int64_t> strides, StringRef padType,
+                               ArrayRef<int64_t> pad, bool ceilMode,
                                SmallVectorImpl<Type> &types) {
   auto x = cast<RankedTensorType>(input.getType());
   int64_t spatial = x.getRank() - 2;
   if (spatial < 1 || spatial > 3 || !x.hasStaticShape())
-    return emitOptionalError(loc, "'", opName, "' op expects 'x' static and of rank 3 to 5, but got ", x);
+    return emitOptionalError(
+        loc, "'", opName,
+        "' op expects 'x' static and of rank 3 to 5, but got ", x);
   SmallVector<int64_t> dilations(spatial, 1);
-  if (failed(checkWindow(loc, opName, spatial, padType, kernel, strides, pad, dilations)))
+  if (failed(checkWindow(loc, opName, spatial, padType, kernel, strides, pad,
+                         dilations)))
     return failure();
   SmallVector<int64_t> shape(x.getShape().take_front(2));
-  auto pads = resolvePadding(padType, pad, x.getShape().drop_front(2), kernel, strides, dilations);
+  auto pads = resolvePadding(padType, pad, x.getShape().drop_front(2), kernel,
+                             strides, dilations);
   for (int64_t i = 0; i < spatial; ++i) {
-    int64_t room = x.getDimSize(i + 2) + pads[i].first + pads[i].second - kernel[i];
+    int64_t room =
+        x.getDimSize(i + 2) + pads[i].first + pads[i].second - kernel[i];
     if (room < 0)
-      return emitOptionalError(loc, "'", opName, "' op expects the padded input of axis ", i + 2, " to hold a window of ", kernel[i],
-                               ", but got ", room + kernel[i]);
-    int64_t extent = ceilMode ? llvm::divideCeilSigned(room, strides[i]) + 1 : room / strides[i] + 1;
-    if (ceilMode && (extent - 1) * strides[i] >= x.getDimSize(i + 2) + pads[i].first)
+      return emitOptionalError(
+          loc, "'", opName, "' op expects the padded input of axis ", i + 2,
+          " to hold a window of ", kernel[i], ", but got ", room + kernel[i]);
+    int64_t extent = ceilMode ? llvm::divideCeilSigned(room, strides[i]) + 1
+                              : room / strides[i] + 1;
+    if (ceilMode &&
+        (extent - 1) * strides[i] >= x.getDimSize(i + 2) + pads[i].first)
       --extent;
     shape.push_back(extent);
   }
@@ -337,27 +476,38 @@ static LogicalResult inferPool(std::optional<Location> loc, StringRef opName, Va
 }
 
 template <typename Op>
-static void findPoolViolations(Op op, StringRef limitId, const Target &target, ViolationList &violations) {
+static void findPoolViolations(Op op, StringRef limitId, const Target &target,
+                               ViolationList &violations) {
   findCommonViolations(op, target, violations);
   const Limit *limit = target.limit(limitId);
   for (int64_t size : op.getKernelSizes())
     if (limit && size > limit->value)
-      violations.push_back({limitId.str(), "'kernel_sizes' has " + std::to_string(size) + ", the limit is " + std::to_string(limit->value)});
+      violations.push_back({limitId.str(), "'kernel_sizes' has " +
+                                               std::to_string(size) +
+                                               ", the limit is " +
+                                               std::to_string(limit->value)});
   if (op.getX().getType().getRank() == 5)
     violations.push_back({"S4", "a pool over three spatial axes is unproven"});
 }
 
-#define ANE_POOL(OP, LIMIT)                                                                                            \
-  LogicalResult OP::inferReturnTypes(MLIRContext *, std::optional<Location> loc, Adaptor adaptor, SmallVectorImpl<Type> &types) { \
-    return inferPool(loc, getOperationName(), adaptor.getX(), adaptor.getKernelSizes(), adaptor.getStrides(), adaptor.getPadType(), \
-                     adaptor.getPad(), adaptor.getCeilMode(), types);                                                   \
-  }                                                                                                                    \
-  void OP::findViolations(const Target &target, ViolationList &violations) { findPoolViolations(*this, LIMIT, target, violations); } \
-  Cost OP::estimateCost(const Target &) {                                                                              \
-    double window = 1;                                                                                                 \
-    for (int64_t size : getKernelSizes())                                                                              \
-      window *= size;                                                                                                  \
-    return macCost(*this, Cost::Kind::Elementwise, window * getY().getType().getNumElements() / 2);                    \
+#define ANE_POOL(OP, LIMIT)                                                    \
+  LogicalResult OP::inferReturnTypes(                                          \
+      MLIRContext *, std::optional<Location> loc, Adaptor adaptor,             \
+      SmallVectorImpl<Type> &types) {                                          \
+    return inferPool(loc, getOperationName(), adaptor.getX(),                  \
+                     adaptor.getKernelSizes(), adaptor.getStrides(),           \
+                     adaptor.getPadType(), adaptor.getPad(),                   \
+                     adaptor.getCeilMode(), types);                            \
+  }                                                                            \
+  void OP::findViolations(const Target &target, ViolationList &violations) {   \
+    findPoolViolations(*this, LIMIT, target, violations);                      \
+  }                                                                            \
+  Cost OP::estimateCost(const Target &) {                                      \
+    double window = 1;                                                         \
+    for (int64_t size : getKernelSizes())                                      \
+      window *= size;                                                          \
+    return macCost(*this, Cost::Kind::Elementwise,                             \
+                   window * getY().getType().getNumElements() / 2);            \
   }
 ANE_POOL(MaxPoolOp, "S10")
 ANE_POOL(AvgPoolOp, "S11")
@@ -365,43 +515,83 @@ ANE_POOL(L2PoolOp, "S11")
 #undef ANE_POOL
 
 /// Shapes of a recurrent op with `gates` rows per hidden unit.
-static LogicalResult inferRecurrent(std::optional<Location> loc, StringRef opName, Value x, Value initial, Value weightIh, Value weightHh,
-                                    StringRef direction, bool outputSequence, int64_t gates, unsigned states, SmallVectorImpl<Type> &types) {
-  auto input = cast<RankedTensorType>(x.getType()), ih = cast<RankedTensorType>(weightIh.getType()),
-       hh = cast<RankedTensorType>(weightHh.getType()), h0 = cast<RankedTensorType>(initial.getType());
-  if (input.getRank() != 3 || ih.getRank() != 2 || hh.getRank() != 2 || hh.getDimSize(0) != gates * hh.getDimSize(1) ||
-      ih.getDimSize(0) != hh.getDimSize(0) || ih.getDimSize(1) != input.getDimSize(2))
-    return emitOptionalError(loc, "'", opName, "' op expects x [steps,batch,I], weight_ih [", gates, "H,I] and weight_hh [", gates,
+static LogicalResult inferRecurrent(std::optional<Location> loc,
+                                    StringRef opName, Value x, Value initial,
+                                    Value weightIh, Value weightHh,
+                                    StringRef direction, bool outputSequence,
+                                    int64_t gates, unsigned states,
+                                    SmallVectorImpl<Type> &types) {
+  auto input = cast<RankedTensorType>(x.getType()),
+       ih = cast<RankedTensorType>(weightIh.getType()),
+       hh = cast<RankedTensorType>(weightHh.getType()),
+       h0 = cast<RankedTensorType>(initial.getType());
+  if (input.getRank() != 3 || ih.getRank() != 2 || hh.getRank() != 2 ||
+      hh.getDimSize(0) != gates * hh.getDimSize(1) ||
+      ih.getDimSize(0) != hh.getDimSize(0) ||
+      ih.getDimSize(1) != input.getDimSize(2))
+    return emitOptionalError(loc, "'", opName,
+                             "' op expects x [steps,batch,I], weight_ih [",
+                             gates, "H,I] and weight_hh [", gates,
                              "H,H], but got ", input, ", ", ih, " and ", hh);
-  if (direction != "forward" && direction != "reverse" && direction != "bidirectional")
-    return emitOptionalError(loc, "'", opName, "' op expects 'direction' to be forward, reverse or bidirectional, but got '", direction, "'");
+  if (direction != "forward" && direction != "reverse" &&
+      direction != "bidirectional")
+    return emitOptionalError(loc, "'", opName,
+                             "' op expects 'direction' to be forward, reverse "
+                             "or bidirectional, but got '",
+                             direction, "'");
   int64_t width = hh.getDimSize(1) * (direction == "bidirectional" ? 2 : 1);
   if (h0.getShape() != ArrayRef<int64_t>{input.getDimSize(1), width})
-    return emitOptionalError(loc, "'", opName, "' op expects 'initial_h' to be [", input.getDimSize(1), ", ", width, "], but got ", h0);
-  types.push_back(RankedTensorType::get({outputSequence ? input.getDimSize(0) : 1, input.getDimSize(1), width}, input.getElementType()));
+    return emitOptionalError(
+        loc, "'", opName, "' op expects 'initial_h' to be [",
+        input.getDimSize(1), ", ", width, "], but got ", h0);
+  types.push_back(RankedTensorType::get(
+      {outputSequence ? input.getDimSize(0) : 1, input.getDimSize(1), width},
+      input.getElementType()));
   types.append(states, h0);
   return success();
 }
-LogicalResult LstmOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, Adaptor adaptor, SmallVectorImpl<Type> &types) {
-  if ((adaptor.getDirection() == "bidirectional") != bool(adaptor.getWeightIhBack()) ||
+LogicalResult LstmOp::inferReturnTypes(MLIRContext *,
+                                       std::optional<Location> loc,
+                                       Adaptor adaptor,
+                                       SmallVectorImpl<Type> &types) {
+  if ((adaptor.getDirection() == "bidirectional") !=
+          bool(adaptor.getWeightIhBack()) ||
       bool(adaptor.getWeightIhBack()) != bool(adaptor.getWeightHhBack()))
-    return emitOptionalError(loc, "'ane.lstm' op expects the weights of the backward pass with direction bidirectional, and only then");
-  return inferRecurrent(loc, getOperationName(), adaptor.getX(), adaptor.getInitialH(), adaptor.getWeightIh(), adaptor.getWeightHh(),
-                        adaptor.getDirection(), adaptor.getOutputSequence(), 4, 2, types);
+    return emitOptionalError(
+        loc, "'ane.lstm' op expects the weights of the backward pass with "
+             "direction bidirectional, and only then");
+  return inferRecurrent(loc, getOperationName(), adaptor.getX(),
+                        adaptor.getInitialH(), adaptor.getWeightIh(),
+                        adaptor.getWeightHh(), adaptor.getDirection(),
+                        adaptor.getOutputSequence(), 4, 2, types);
 }
-LogicalResult GruOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, Adaptor adaptor, SmallVectorImpl<Type> &types) {
-  return inferRecurrent(loc, getOperationName(), adaptor.getX(), adaptor.getInitialH(), adaptor.getWeightIh(), adaptor.getWeightHh(),
-                        adaptor.getDirection(), adaptor.getOutputSequence(), 3, 1, types);
+LogicalResult GruOp::inferReturnTypes(MLIRContext *,
+                                      std::optional<Location> loc,
+                                      Adaptor adaptor,
+                                      SmallVectorImpl<Type> &types) {
+  return inferRecurrent(loc, getOperationName(), adaptor.getX(),
+                        adaptor.getInitialH(), adaptor.getWeightIh(),
+                        adaptor.getWeightHh(), adaptor.getDirection(),
+                        adaptor.getOutputSequence(), 3, 1, types);
 }
-LogicalResult RnnOp::inferReturnTypes(MLIRContext *, std::optional<Location> loc, Adaptor adaptor, SmallVectorImpl<Type> &types) {
-  return inferRecurrent(loc, getOperationName(), adaptor.getX(), adaptor.getInitialH(), adaptor.getWeightIh(), adaptor.getWeightHh(),
-                        adaptor.getDirection(), adaptor.getOutputSequence(), 1, 1, types);
+LogicalResult RnnOp::inferReturnTypes(MLIRContext *,
+                                      std::optional<Location> loc,
+                                      Adaptor adaptor,
+                                      SmallVectorImpl<Type> &types) {
+  return inferRecurrent(loc, getOperationName(), adaptor.getX(),
+                        adaptor.getInitialH(), adaptor.getWeightIh(),
+                        adaptor.getWeightHh(), adaptor.getDirection(),
+                        adaptor.getOutputSequence(), 1, 1, types);
 }
 template <typename Op>
 static Cost recurrentCost(Op op) {
-  return macCost(op, Cost::Kind::Matmul, double(op.getX().getType().getDimSize(0)) * op.getX().getType().getDimSize(1) *
-                                             (cast<RankedTensorType>(op.getWeightIh().getType()).getNumElements() +
-                                              cast<RankedTensorType>(op.getWeightHh().getType()).getNumElements()));
+  return macCost(
+      op, Cost::Kind::Matmul,
+      double(op.getX().getType().getDimSize(0)) *
+          op.getX().getType().getDimSize(1) *
+          (cast<RankedTensorType>(op.getWeightIh().getType()).getNumElements() +
+           cast<RankedTensorType>(op.getWeightHh().getType())
+               .getNumElements()));
 }
 Cost LstmOp::estimateCost(const Target &) { return recurrentCost(*this); }
 Cost GruOp::estimateCost(const Target &) { return recurrentCost(*this); }

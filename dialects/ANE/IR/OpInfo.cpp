@@ -1,4 +1,4 @@
-//===- OpInfo.cpp - tables generated from the op records -------------------===//
+//===- OpInfo.cpp - tables generated from the op records ------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -32,5 +32,9 @@ static const Index &index() {
   static const Index instance;
   return instance;
 }
-const OpInfo *mlir::ane::lookupOpInfo(llvm::StringRef name) { return index().byName.lookup(name); }
-const OpInfo *mlir::ane::lookupOpInfoByMilName(llvm::StringRef milName) { return index().byMilName.lookup(milName); }
+const OpInfo *mlir::ane::lookupOpInfo(llvm::StringRef name) {
+  return index().byName.lookup(name);
+}
+const OpInfo *mlir::ane::lookupOpInfoByMilName(llvm::StringRef milName) {
+  return index().byMilName.lookup(milName);
+}

@@ -1,9 +1,10 @@
-//===- OpInfo.h - what the op records say, at run time ---------------------===//
+//===- OpInfo.h - what the op records say, at run time --------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// Generated from the records (ane-tblgen -gen-op-table), so that lowering to mil, raising from mil and the
-// evidence check are one table-driven walk each instead of a function per op.
+// Generated from the records (ane-tblgen -gen-op-table), so that lowering to
+// mil, raising from mil and the evidence check are one table-driven walk each
+// instead of a function per op.
 //
 //===----------------------------------------------------------------------===//
 
@@ -16,7 +17,18 @@
 namespace mlir::ane {
 
 /// How an argument of a MIL operation is held by the ane op.
-enum class ArgKind { Operand, OptionalOperand, VariadicOperand, Int, Bool, Float, String, Ints, Bools, DType };
+enum class ArgKind {
+  Operand,
+  OptionalOperand,
+  VariadicOperand,
+  Int,
+  Bool,
+  Float,
+  String,
+  Ints,
+  Bools,
+  DType
+};
 
 struct ArgInfo {
   /// MIL's argument name, which is also the ODS name.

@@ -81,10 +81,14 @@ def ANE_TileOp : ANE_TensorOp<"tile"> {
   let results = (outs ANE_Any:$y);
   let evidence = ANE_Decomposed<"L21", "tile disturbs later evaluations on one chip; concat is used">;
 }
-def ANE_ReverseOp : ANE_Unary<"reverse", ANE_Any, (ins OptionalAttr<DenseI64ArrayAttr>:$axes)> { let evidence = ANE_Candidate; }
+def ANE_ReverseOp : ANE_Unary<"reverse", ANE_Any, (ins OptionalAttr<DenseI64ArrayAttr>:$axes)> {
+  let evidence = ANE_Candidate;
+  let hasVerifier = 1;
+}
 def ANE_ReverseSequenceOp : ANE_Unary<"reverse_sequence", ANE_Any, (ins ANE_Int:$lengths, DefaultValuedAttr<I64Attr, "0">:$seq_axis,
     DefaultValuedAttr<I64Attr, "0">:$batch_axis)> {
   let evidence = ANE_HostOnly<"L05", "no evidence that reverse_sequence compiles">;
+  let hasVerifier = 1;
 }
 class ANE_Blocks<string mnemonic, dag param, ANE_Evidence known> : ANE_TensorOp<mnemonic> {
   let arguments = !con((ins ANE_Any:$x), param);

@@ -1,4 +1,4 @@
-//===- Target.cpp - engine generations -------------------------------------===//
+//===- Target.cpp - engine generations ------------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //

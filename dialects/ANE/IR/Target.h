@@ -1,9 +1,10 @@
-//===- Target.h - engine generations, limits and rules ---------------------===//
+//===- Target.h - engine generations, limits and rules --------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// Generated from dialects/ANE/Targets. A pass asks a Target for a limit by its identifier; the identifiers, values,
-// grades and sources are those of the records.
+// Generated from dialects/ANE/Targets. A pass asks a Target for a limit by its
+// identifier; the identifiers, values, grades and sources are those of the
+// records.
 //
 //===----------------------------------------------------------------------===//
 
@@ -67,7 +68,8 @@ const Target &getDefaultTarget();
 /// Rule text by identifier; null when the identifier names a limit.
 const Rule *lookupRule(llvm::StringRef id);
 
-/// One broken rule: what the user is told about an op that cannot run on the engine.
+/// One broken rule: what the user is told about an op that cannot run on the
+/// engine.
 struct Violation {
   std::string rule;
   /// "operand 'x' has rank 6, the limit is 5".

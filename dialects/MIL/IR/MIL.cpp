@@ -1,4 +1,4 @@
-//===- MIL.cpp - the mil dialect -------------------------------------------===//
+//===- MIL.cpp - the mil dialect ------------------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -37,15 +37,22 @@ void MILDialect::initialize() {
 
 LogicalResult OpOp::verify() {
   if (getNames().size() != getNumResults())
-    return emitOpError() << "expects one name per result, but got " << getNames().size() << " names for " << getNumResults() << " results";
+    return emitOpError() << "expects one name per result, but got "
+                         << getNames().size() << " names for "
+                         << getNumResults() << " results";
   for (Attribute arg : getArgs()) {
     auto named = dyn_cast<NamedAttr>(arg);
     if (!named)
-      return emitOpError() << "expects 'args' to hold #mil.named, but got " << arg;
+      return emitOpError() << "expects 'args' to hold #mil.named, but got "
+                           << arg;
     bool inRange = true;
-    named.getValue().walk([&](RefAttr ref) { inRange &= ref.getIndex() >= 0 && ref.getIndex() < getNumOperands(); });
+    named.getValue().walk([&](RefAttr ref) {
+      inRange &= ref.getIndex() >= 0 && ref.getIndex() < getNumOperands();
+    });
     if (!inRange)
-      return emitOpError() << "expects argument '" << named.getName().getValue() << "' to name one of " << getNumOperands() << " operands";
+      return emitOpError() << "expects argument '" << named.getName().getValue()
+                           << "' to name one of " << getNumOperands()
+                           << " operands";
   }
   return success();
 }
@@ -55,7 +62,8 @@ LiteralAttr mlir::mil::getConstant(Value value) {
   if (!op || op.getType() != "const")
     return {};
   for (Attribute attr : op.getMilAttributes())
-    if (auto named = dyn_cast<NamedAttr>(attr); named && named.getName() == "val")
+    if (auto named = dyn_cast<NamedAttr>(attr);
+        named && named.getName() == "val")
       return dyn_cast<LiteralAttr>(named.getValue());
   return {};
 }

@@ -1,4 +1,4 @@
-//===- MIL.h - the mil dialect ---------------------------------------------===//
+//===- MIL.h - the mil dialect --------------------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -28,7 +28,8 @@
 namespace mlir::mil {
 /// The value of a const operation, or null when `value` is something else.
 LiteralAttr getConstant(Value value);
-/// The value of argument `name` of `op` as an attribute (#mil.ref, array, #mil.literal), or null.
+/// The value of argument `name` of `op` as an attribute (#mil.ref, array,
+/// #mil.literal), or null.
 Attribute getArgument(OpOp op, StringRef name);
 } // namespace mlir::mil
 

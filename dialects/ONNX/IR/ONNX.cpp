@@ -1,4 +1,4 @@
-//===- ONNX.cpp - the onnx dialect -----------------------------------------===//
+//===- ONNX.cpp - the onnx dialect ----------------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -12,8 +12,10 @@
 using namespace mlir;
 using namespace mlir::onnxir;
 
-/// "Conv" for the default domain, "com.microsoft.Gelu" otherwise; printed as one string with '::' between.
-static ParseResult parseNodeName(OpAsmParser &parser, StringAttr &domain, StringAttr &opType) {
+/// "Conv" for the default domain, "com.microsoft.Gelu" otherwise; printed as
+/// one string with '::' between.
+static ParseResult parseNodeName(OpAsmParser &parser, StringAttr &domain,
+                                 StringAttr &opType) {
   std::string text;
   if (failed(parser.parseString(&text)))
     return failure();
@@ -22,8 +24,11 @@ static ParseResult parseNodeName(OpAsmParser &parser, StringAttr &domain, String
   opType = parser.getBuilder().getStringAttr(second.empty() ? first : second);
   return success();
 }
-static void printNodeName(OpAsmPrinter &printer, Operation *, StringAttr domain, StringAttr opType) {
-  std::string text = domain.empty() ? opType.str() : (domain.getValue() + "::" + opType.getValue()).str();
+static void printNodeName(OpAsmPrinter &printer, Operation *, StringAttr domain,
+                          StringAttr opType) {
+  std::string text = domain.empty()
+                         ? opType.str()
+                         : (domain.getValue() + "::" + opType.getValue()).str();
   printer.printAttribute(StringAttr::get(opType.getContext(), text));
 }
 

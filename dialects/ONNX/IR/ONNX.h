@@ -1,4 +1,4 @@
-//===- ONNX.h - the onnx dialect -------------------------------------------===//
+//===- ONNX.h - the onnx dialect ------------------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //

@@ -1,4 +1,4 @@
-//===- CostModel.h - predicted time of engine programs ---------------------===//
+//===- CostModel.h - predicted time of engine programs --------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -11,11 +11,13 @@
 
 namespace mlir::ane {
 
-/// Predicted microseconds of one op on the engine, without dispatch: the largest of compute, weight streaming and
-/// activation traffic at the target's rates (ane-target.md §5.9). Nothing here was measured on a device.
+/// Predicted microseconds of one op on the engine, without dispatch: the
+/// largest of compute, weight streaming and activation traffic at the target's
+/// rates (ane-target.md §5.9). Nothing here was measured on a device.
 double predictMicros(const Cost &cost, const Target &target);
 
-/// Predicted microseconds of one dispatch of an engine program; 0 for host programs, which have no model yet.
+/// Predicted microseconds of one dispatch of an engine program; 0 for host
+/// programs, which have no model yet.
 double predictMicros(ProgramOp program, const Target &target);
 
 } // namespace mlir::ane

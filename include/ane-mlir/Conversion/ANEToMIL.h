@@ -1,4 +1,4 @@
-//===- ANEToMIL.h - ane programs to mil programs ---------------------------===//
+//===- ANEToMIL.h - ane programs to mil programs --------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -21,13 +21,19 @@ struct ConvertedProgram {
   WeightLayout layout;
 };
 
-/// Appends the mil.program of `program` (an ane.program or func.func of ane ops) to the module of `builder`.
-/// `weightPath` is the BLOBFILE path. Names, constants and weight offsets are all fixed here, so that the printer
-/// has nothing to decide. Parameters and results are named by `parameterNames` and `resultNames`.
-FailureOr<ConvertedProgram> convertANEToMIL(OpBuilder &builder, Operation *program, StringRef symbol, bool verbose, StringRef weightPath,
-                                            ArrayRef<std::string> parameterNames, ArrayRef<std::string> resultNames);
+/// Appends the mil.program of `program` (an ane.program or func.func of ane
+/// ops) to the module of `builder`. `weightPath` is the BLOBFILE path. Names,
+/// constants and weight offsets are all fixed here, so that the printer has
+/// nothing to decide. Parameters and results are named by `parameterNames` and
+/// `resultNames`.
+FailureOr<ConvertedProgram>
+convertANEToMIL(OpBuilder &builder, Operation *program, StringRef symbol,
+                bool verbose, StringRef weightPath,
+                ArrayRef<std::string> parameterNames,
+                ArrayRef<std::string> resultNames);
 
-/// Evaluates a weight tree to the bytes of its type. Finite values beyond fp16 saturate.
+/// Evaluates a weight tree to the bytes of its type. Finite values beyond fp16
+/// saturate.
 FailureOr<std::vector<char>> evaluateWeight(Value root);
 
 } // namespace mlir::ane

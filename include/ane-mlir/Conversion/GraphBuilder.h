@@ -1,9 +1,10 @@
-//===- GraphBuilder.h - building ane ops that may be refused ---------------===//
+//===- GraphBuilder.h - building ane ops that may be refused --------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// MLIR's generated builders abort when shape inference fails; here the shapes come from a user's file, so creation
-// can fail with a diagnostic. Ops over small constants are folded at once by the interpreter, which is all that
+// MLIR's generated builders abort when shape inference fails; here the shapes
+// come from a user's file, so creation can fail with a diagnostic. Ops over
+// small constants are folded at once by the interpreter, which is all that
 // exporters' shape arithmetic (Shape -> Gather -> Concat -> Reshape) needs.
 //
 //===----------------------------------------------------------------------===//
@@ -19,33 +20,62 @@ namespace mlir::ane {
 
 class GraphBuilder {
 public:
-  explicit GraphBuilder(MLIRContext *context) : builder(context), evalContext(context, Numerics::Float32), evaluator(evalContext) {}
+  explicit GraphBuilder(MLIRContext *context)
+      : builder(context), evalContext(context, Numerics::Float32),
+        evaluator(evalContext) {}
 
   OpBuilder builder;
 
-  /// Creates an op by name. `operands` is positional, null where an optional operand is absent; absent attributes
-  /// take their defaults. Null after a diagnostic at `loc`. Results that are small constants come back folded.
-  SmallVector<Value> create(StringRef opName, Location loc, ArrayRef<Value> operands, ArrayRef<NamedAttribute> attributes, unsigned results = 0);
+  /// Creates an op by name. `operands` is positional, null where an optional
+  /// operand is absent; absent attributes take their defaults. Null after a
+  /// diagnostic at `loc`. Results that are small constants come back folded.
+  SmallVector<Value> create(StringRef opName, Location loc,
+                            ArrayRef<Value> operands,
+                            ArrayRef<NamedAttribute> attributes,
+                            unsigned results = 0);
   template <typename Op>
-  Value create(Location loc, ArrayRef<Value> operands, ArrayRef<NamedAttribute> attributes = {}) {
-    SmallVector<Value> results = create(Op::getOperationName(), loc, operands, attributes);
+  Value create(Location loc, ArrayRef<Value> operands,
+               ArrayRef<NamedAttribute> attributes = {}) {
+    SmallVector<Value> results =
+        create(Op::getOperationName(), loc, operands, attributes);
     return results.empty() ? Value() : results[0];
   }
 
-  Value constant(Location loc, ElementsAttr value) { return ConstantOp::create(builder, loc, cast<RankedTensorType>(value.getType()), value); }
-  Value constant(Location loc, const Tensor &tensor) { return constant(loc, tensor.toElements(builder.getContext())); }
+  Value constant(Location loc, ElementsAttr value) {
+    return ConstantOp::create(builder, loc,
+                              cast<RankedTensorType>(value.getType()), value);
+  }
+  Value constant(Location loc, const Tensor &tensor) {
+    return constant(loc, tensor.toElements(builder.getContext()));
+  }
   Value scalar(Location loc, double value, Type element);
   /// A rank-1 int64 constant.
   Value ints(Location loc, ArrayRef<int64_t> values);
-  NamedAttribute attr(StringRef name, Attribute value) { return builder.getNamedAttr(name, value); }
-  NamedAttribute attr(StringRef name, ArrayRef<int64_t> values) { return attr(name, builder.getDenseI64ArrayAttr(values)); }
-  NamedAttribute attr(StringRef name, int64_t value) { return attr(name, Attribute(builder.getI64IntegerAttr(value))); }
-  NamedAttribute flag(StringRef name, bool value) { return attr(name, Attribute(builder.getBoolAttr(value))); }
-  NamedAttribute real(StringRef name, double value) { return attr(name, Attribute(builder.getF32FloatAttr(float(value)))); }
-  NamedAttribute text(StringRef name, StringRef value) { return attr(name, Attribute(builder.getStringAttr(value))); }
+  NamedAttribute attr(StringRef name, Attribute value) {
+    return builder.getNamedAttr(name, value);
+  }
+  NamedAttribute attr(StringRef name, ArrayRef<int64_t> values) {
+    return attr(name, builder.getDenseI64ArrayAttr(values));
+  }
+  NamedAttribute attr(StringRef name, int64_t value) {
+    return attr(name, Attribute(builder.getI64IntegerAttr(value)));
+  }
+  NamedAttribute flag(StringRef name, bool value) {
+    return attr(name, Attribute(builder.getBoolAttr(value)));
+  }
+  NamedAttribute real(StringRef name, double value) {
+    return attr(name, Attribute(builder.getF32FloatAttr(float(value))));
+  }
+  NamedAttribute text(StringRef name, StringRef value) {
+    return attr(name, Attribute(builder.getStringAttr(value)));
+  }
 
-  /// The concrete value of a weight tree, or failure when `value` depends on an input.
-  FailureOr<Tensor> evaluate(Value value) { return isConstantTree(value) ? evaluator.evaluate(value) : FailureOr<Tensor>(failure()); }
+  /// The concrete value of a weight tree, or failure when `value` depends on an
+  /// input.
+  FailureOr<Tensor> evaluate(Value value) {
+    return isConstantTree(value) ? evaluator.evaluate(value)
+                                 : FailureOr<Tensor>(failure());
+  }
 
 private:
   EvalContext evalContext;

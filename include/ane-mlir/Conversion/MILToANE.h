@@ -1,4 +1,4 @@
-//===- MILToANE.h - raising mil to ane -------------------------------------===//
+//===- MILToANE.h - raising mil to ane ------------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -15,11 +15,16 @@
 namespace mlir::ane {
 
 /// Opens the weight file that a BLOBFILE path names.
-using WeightOpener = std::function<llvm::Expected<std::shared_ptr<const MappedFile>>(StringRef path)>;
+using WeightOpener =
+    std::function<llvm::Expected<std::shared_ptr<const MappedFile>>(
+        StringRef path)>;
 
-/// Builds an ane.program (kind host) named `symbol` from a mil.func at the builder's insertion point. Arguments keep
-/// their MIL names as `ane.name`. Every operation without an ane counterpart is listed before failing.
-FailureOr<ProgramOp> convertMILToANE(OpBuilder &builder, mil::FuncOp func, StringRef symbol, const WeightOpener &weights);
+/// Builds an ane.program (kind host) named `symbol` from a mil.func at the
+/// builder's insertion point. Arguments keep their MIL names as `ane.name`.
+/// Every operation without an ane counterpart is listed before failing.
+FailureOr<ProgramOp> convertMILToANE(OpBuilder &builder, mil::FuncOp func,
+                                     StringRef symbol,
+                                     const WeightOpener &weights);
 
 } // namespace mlir::ane
 

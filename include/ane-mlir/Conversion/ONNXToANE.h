@@ -1,4 +1,4 @@
-//===- ONNXToANE.h - opsets end here ---------------------------------------===//
+//===- ONNXToANE.h - opsets end here --------------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -18,14 +18,17 @@ struct ONNXToANEOptions {
   llvm::StringMap<int64_t> dims;
   /// Input name -> full shape.
   llvm::StringMap<llvm::SmallVector<int64_t>> inputShapes;
-  /// Inputs that are constants of this compilation: shapes, axes and the like that a model leaves to its caller.
+  /// Inputs that are constants of this compilation: shapes, axes and the like
+  /// that a model leaves to its caller.
   llvm::StringMap<ElementsAttr> inputValues;
 };
 
-/// Replaces the module's onnx.graph by a func.func @main of ane ops. Arguments and results carry `ane.name` (the
-/// model's) and `ane.dtype` (the type the user sees: int64, fp64, … have no carrier in MIL). Every unbound dimension
+/// Replaces the module's onnx.graph by a func.func @main of ane ops. Arguments
+/// and results carry `ane.name` (the model's) and `ane.dtype` (the type the
+/// user sees: int64, fp64, … have no carrier in MIL). Every unbound dimension
 /// and every unsupported node is reported before failing.
-LogicalResult convertONNXToANE(ModuleOp module, const ONNXToANEOptions &options);
+LogicalResult convertONNXToANE(ModuleOp module,
+                               const ONNXToANEOptions &options);
 
 } // namespace mlir::ane
 

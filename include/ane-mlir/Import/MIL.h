@@ -1,4 +1,4 @@
-//===- MIL.h - MIL text to mil dialect -------------------------------------===//
+//===- MIL.h - MIL text to mil dialect ------------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -13,9 +13,10 @@
 
 namespace mlir::ane {
 
-/// Parses MIL text of either dialect, known operations or not. Errors carry `name`, line and column. The program op
-/// gets the symbol name "program".
-OwningOpRef<ModuleOp> importMILText(llvm::StringRef text, llvm::StringRef name, MLIRContext *context);
+/// Parses MIL text of either dialect, known operations or not. Errors carry
+/// `name`, line and column. The program op gets the symbol name "program".
+OwningOpRef<ModuleOp> importMILText(llvm::StringRef text, llvm::StringRef name,
+                                    MLIRContext *context);
 
 } // namespace mlir::ane
 

@@ -1,9 +1,10 @@
-//===- Interpreter.h - reference evaluation of ane -------------------------===//
+//===- Interpreter.h - reference evaluation of ane ------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// One interpreter, over `ane`: the constant folder, the weight writer, ane-run and the numeric checks all use it.
-// Convolution, matmul and pooling go through oneDNN in fp32; everything accumulates in fp32 and is then rounded as
+// One interpreter, over `ane`: the constant folder, the weight writer, ane-run
+// and the numeric checks all use it. Convolution, matmul and pooling go through
+// oneDNN in fp32; everything accumulates in fp32 and is then rounded as
 // Numerics says (mil-spec.md §8).
 //
 //===----------------------------------------------------------------------===//
@@ -30,9 +31,11 @@ std::optional<Numerics> lookupNumerics(llvm::StringRef name);
 /// Passed to every evaluator.
 class EvalContext {
 public:
-  EvalContext(MLIRContext *context, Numerics numerics) : context(context), numerics(numerics) {}
+  EvalContext(MLIRContext *context, Numerics numerics)
+      : context(context), numerics(numerics) {}
 
-  /// A result tensor of `op`: its declared element type with the shape found at run time.
+  /// A result tensor of `op`: its declared element type with the shape found at
+  /// run time.
   Tensor makeResult(Value result, llvm::ArrayRef<int64_t> shape) const;
   /// Rounds a finished float tensor to what the numerics demand.
   void finish(Tensor &tensor) const;
@@ -41,8 +44,10 @@ public:
 
   MLIRContext *getContext() const { return context; }
   Numerics getNumerics() const { return numerics; }
-  /// Runs body(begin, end) over [0, count) on all cores when there is enough work; `grain` is the least per task.
-  void parallelFor(int64_t count, int64_t grain, llvm::function_ref<void(int64_t, int64_t)> body) const;
+  /// Runs body(begin, end) over [0, count) on all cores when there is enough
+  /// work; `grain` is the least per task.
+  void parallelFor(int64_t count, int64_t grain,
+                   llvm::function_ref<void(int64_t, int64_t)> body) const;
 
 private:
   MLIRContext *context;
@@ -52,11 +57,13 @@ private:
 /// Attaches EvaluateOpInterface to every op that has an evaluator.
 void registerEvaluationModels(DialectRegistry &registry);
 
-/// Evaluates the trees of constants behind values, with a cache for shared parts.
+/// Evaluates the trees of constants behind values, with a cache for shared
+/// parts.
 class ConstantEvaluator {
 public:
   explicit ConstantEvaluator(EvalContext &context) : context(context) {}
-  /// The value of a weight tree; failure when it is none (no diagnostic) or cannot be evaluated (diagnostic).
+  /// The value of a weight tree; failure when it is none (no diagnostic) or
+  /// cannot be evaluated (diagnostic).
   FailureOr<Tensor> evaluate(Value value);
   void clear() { cache.clear(); }
 
@@ -65,14 +72,19 @@ private:
   llvm::DenseMap<Value, Tensor> cache;
 };
 
-/// Runs a block of ane ops from arguments to terminator operands; values are dropped after their last use.
+/// Runs a block of ane ops from arguments to terminator operands; values are
+/// dropped after their last use.
 class BlockInterpreter {
 public:
-  /// Called with each op's results, for dumps and profiles; the second argument is in seconds.
-  using Observer = std::function<void(Operation *, llvm::ArrayRef<Tensor>, double)>;
+  /// Called with each op's results, for dumps and profiles; the second argument
+  /// is in seconds.
+  using Observer =
+      std::function<void(Operation *, llvm::ArrayRef<Tensor>, double)>;
 
   BlockInterpreter(Block &block, Numerics numerics);
-  LogicalResult run(llvm::ArrayRef<Tensor> arguments, llvm::SmallVectorImpl<Tensor> &results, const Observer &observer = {});
+  LogicalResult run(llvm::ArrayRef<Tensor> arguments,
+                    llvm::SmallVectorImpl<Tensor> &results,
+                    const Observer &observer = {});
 
 private:
   Block &block;

@@ -1,9 +1,10 @@
-//===- Tensor.h - concrete tensors -----------------------------------------===//
+//===- Tensor.h - concrete tensors ----------------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// The interpreter holds every float type as float and every integer type as int64_t, already rounded or wrapped to
-// the declared dtype, so that each op has two loops instead of twenty. Tensors are immutable once built and shared.
+// The interpreter holds every float type as float and every integer type as
+// int64_t, already rounded or wrapped to the declared dtype, so that each op
+// has two loops instead of twenty. Tensors are immutable once built and shared.
 //
 //===----------------------------------------------------------------------===//
 
@@ -23,10 +24,13 @@ public:
   /// A zero-filled tensor.
   Tensor(DType dtype, llvm::ArrayRef<int64_t> shape);
   /// A view of fp32 data that `owner` keeps alive.
-  static Tensor view(llvm::ArrayRef<int64_t> shape, const float *data, std::shared_ptr<const void> owner);
-  /// Decodes a constant. Aligned fp32 data is viewed, not copied; the attribute's context must outlive the tensor.
+  static Tensor view(llvm::ArrayRef<int64_t> shape, const float *data,
+                     std::shared_ptr<const void> owner);
+  /// Decodes a constant. Aligned fp32 data is viewed, not copied; the
+  /// attribute's context must outlive the tensor.
   static FailureOr<Tensor> fromElements(ElementsAttr elements);
-  static Tensor fromBytes(DType dtype, llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<char> packed);
+  static Tensor fromBytes(DType dtype, llvm::ArrayRef<int64_t> shape,
+                          llvm::ArrayRef<char> packed);
 
   explicit operator bool() const { return defined; }
   DType dtype() const { return type; }
@@ -35,13 +39,22 @@ public:
   int64_t size() const { return count; }
   bool isFloat() const { return ane::isFloat(type); }
 
-  llvm::ArrayRef<float> floats() const { return {static_cast<const float *>(data), size_t(count)}; }
-  llvm::ArrayRef<int64_t> ints() const { return {static_cast<const int64_t *>(data), size_t(count)}; }
+  llvm::ArrayRef<float> floats() const {
+    return {static_cast<const float *>(data), size_t(count)};
+  }
+  llvm::ArrayRef<int64_t> ints() const {
+    return {static_cast<const int64_t *>(data), size_t(count)};
+  }
   /// Only between construction and sharing.
-  llvm::MutableArrayRef<float> mutableFloats() { return {static_cast<float *>(const_cast<void *>(data)), size_t(count)}; }
-  llvm::MutableArrayRef<int64_t> mutableInts() { return {static_cast<int64_t *>(const_cast<void *>(data)), size_t(count)}; }
+  llvm::MutableArrayRef<float> mutableFloats() {
+    return {static_cast<float *>(const_cast<void *>(data)), size_t(count)};
+  }
+  llvm::MutableArrayRef<int64_t> mutableInts() {
+    return {static_cast<int64_t *>(const_cast<void *>(data)), size_t(count)};
+  }
 
-  /// The same data under another shape of the same size, or another dtype of the same storage.
+  /// The same data under another shape of the same size, or another dtype of
+  /// the same storage.
   Tensor reshaped(llvm::ArrayRef<int64_t> shape) const;
   Tensor retyped(DType dtype) const;
 

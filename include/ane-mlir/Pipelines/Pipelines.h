@@ -1,4 +1,4 @@
-//===- Pipelines.h - the only place that knows the order of passes ---------===//
+//===- Pipelines.h - the only place that knows the order of passes --------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -15,9 +15,15 @@
 namespace mlir::ane {
 
 struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
-  Option<std::string> precision{*this, "precision", llvm::cl::desc("fp16 (default), or fp32 to check semantics"), llvm::cl::init("fp16")};
-  Option<std::string> placement{*this, "placement", llvm::cl::desc("auto (default), ane or host"), llvm::cl::init("auto")};
-  ListOption<std::string> disable{*this, "disable-pass", llvm::cl::desc("passes to leave out, by flag")};
+  Option<std::string> precision{
+      *this, "precision",
+      llvm::cl::desc("fp16 (default), or fp32 to check semantics"),
+      llvm::cl::init("fp16")};
+  Option<std::string> placement{*this, "placement",
+                                llvm::cl::desc("auto (default), ane or host"),
+                                llvm::cl::init("auto")};
+  ListOption<std::string> disable{
+      *this, "disable-pass", llvm::cl::desc("passes to leave out, by flag")};
 };
 
 /// ane to optimised ane: integers, folding, precision, clean-up.

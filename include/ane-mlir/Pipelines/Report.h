@@ -1,4 +1,4 @@
-//===- Report.h - what was placed where, and why ---------------------------===//
+//===- Report.h - what was placed where, and why --------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //

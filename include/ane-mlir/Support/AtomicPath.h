@@ -1,4 +1,4 @@
-//===- AtomicPath.h - outputs appear whole or not at all -------------------===//
+//===- AtomicPath.h - outputs appear whole or not at all ------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -13,14 +13,16 @@
 
 namespace mlir::ane {
 
-/// A temporary folder beside `path` that becomes `path` on commit() and is removed otherwise.
+/// A temporary folder beside `path` that becomes `path` on commit() and is
+/// removed otherwise.
 class AtomicDirectory {
 public:
   static llvm::Expected<AtomicDirectory> create(llvm::StringRef path);
   AtomicDirectory(AtomicDirectory &&other);
   ~AtomicDirectory();
   llvm::StringRef temporary() const { return temp; }
-  /// Replaces `path`, which may be an older bundle, but nothing else that is not an empty folder.
+  /// Replaces `path`, which may be an older bundle, but nothing else that is
+  /// not an empty folder.
   llvm::Error commit();
 
 private:

@@ -1,4 +1,4 @@
-//===- Diagnostics.h - how the tools speak ---------------------------------===//
+//===- Diagnostics.h - how the tools speak --------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -12,7 +12,8 @@
 
 namespace mlir::ane {
 
-/// Prints `FILE: error: loc("node"): message` to standard error while alive; file positions print as FILE:LINE:COL.
+/// Prints `FILE: error: loc("node"): message` to standard error while alive;
+/// file positions print as FILE:LINE:COL.
 class ToolDiagnostics {
 public:
   ToolDiagnostics(MLIRContext *context, llvm::StringRef file);
@@ -24,7 +25,8 @@ private:
   DiagnosticEngine::HandlerID id;
 };
 
-/// Plain progress lines on standard error; one line rewritten in place on a terminal; nothing when quiet.
+/// Plain progress lines on standard error; one line rewritten in place on a
+/// terminal; nothing when quiet.
 class Progress {
 public:
   explicit Progress(bool quiet);

@@ -1,8 +1,9 @@
-//===- MappedFile.h - read-only files shared by constants ------------------===//
+//===- MappedFile.h - read-only files shared by constants -----------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// A model's tensors are views of the mapped file; the mapping lives as long as the last of them.
+// A model's tensors are views of the mapped file; the mapping lives as long as
+// the last of them.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,7 +21,8 @@ namespace mlir::ane {
 class MappedFile {
 public:
   /// Maps `path`; an empty file is an empty mapping.
-  static llvm::Expected<std::shared_ptr<const MappedFile>> open(llvm::StringRef path);
+  static llvm::Expected<std::shared_ptr<const MappedFile>>
+  open(llvm::StringRef path);
   ~MappedFile();
   MappedFile(const MappedFile &) = delete;
   MappedFile &operator=(const MappedFile &) = delete;
@@ -36,11 +38,16 @@ private:
   std::unique_ptr<Impl> impl;
 };
 
-/// A constant over `data`, which `owner` keeps alive; nothing is copied. `key` names the resource in printed IR.
-DenseResourceElementsAttr makeResourceConstant(RankedTensorType type, llvm::StringRef key, llvm::ArrayRef<char> data,
-                                               std::shared_ptr<const void> owner);
+/// A constant over `data`, which `owner` keeps alive; nothing is copied. `key`
+/// names the resource in printed IR.
+DenseResourceElementsAttr
+makeResourceConstant(RankedTensorType type, llvm::StringRef key,
+                     llvm::ArrayRef<char> data,
+                     std::shared_ptr<const void> owner);
 /// A constant over bytes that it owns.
-DenseResourceElementsAttr makeResourceConstant(RankedTensorType type, llvm::StringRef key, std::vector<char> data);
+DenseResourceElementsAttr makeResourceConstant(RankedTensorType type,
+                                               llvm::StringRef key,
+                                               std::vector<char> data);
 
 } // namespace mlir::ane
 

@@ -1,4 +1,4 @@
-//===- Bundle.h - writing, reading and running .anepkg ---------------------===//
+//===- Bundle.h - writing, reading and running .anepkg --------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -21,12 +21,16 @@ struct BundleOptions {
   std::function<void(size_t, size_t, StringRef)> progress;
 };
 
-/// Writes the placed module (calls in @main, ane.program ops) as a bundle at `path`: into a temporary folder beside
-/// it, renamed at the end, so that the bundle appears whole or not at all. The same module gives the same bytes.
-LogicalResult writeBundle(ModuleOp module, StringRef path, const BundleOptions &options);
+/// Writes the placed module (calls in @main, ane.program ops) as a bundle at
+/// `path`: into a temporary folder beside it, renamed at the end, so that the
+/// bundle appears whole or not at all. The same module gives the same bytes.
+LogicalResult writeBundle(ModuleOp module, StringRef path,
+                          const BundleOptions &options);
 
-/// Writes @main (not placed) as one MIL text at `path` and its weights beside it in weights/weight.bin.
-LogicalResult writeMILFile(ModuleOp module, StringRef path, const BundleOptions &options);
+/// Writes @main (not placed) as one MIL text at `path` and its weights beside
+/// it in weights/weight.bin.
+LogicalResult writeMILFile(ModuleOp module, StringRef path,
+                           const BundleOptions &options);
 
 /// A model input or output as the user sees it.
 struct Port {
@@ -43,17 +47,21 @@ public:
   virtual ArrayRef<Port> inputs() const = 0;
   virtual ArrayRef<Port> outputs() const = 0;
   /// Runs on tensors of the carrier dtypes.
-  virtual LogicalResult run(ArrayRef<Tensor> arguments, SmallVectorImpl<Tensor> &results, Numerics numerics,
-                            const BlockInterpreter::Observer &observer = {}) = 0;
+  virtual LogicalResult
+  run(ArrayRef<Tensor> arguments, SmallVectorImpl<Tensor> &results,
+      Numerics numerics, const BlockInterpreter::Observer &observer = {}) = 0;
 };
 
-/// Loads a bundle: texts are parsed and raised, weights mapped, engine programs driven through their surfaces,
-/// padding included.
-FailureOr<std::unique_ptr<Executable>> loadBundle(StringRef path, MLIRContext *context);
+/// Loads a bundle: texts are parsed and raised, weights mapped, engine programs
+/// driven through their surfaces, padding included.
+FailureOr<std::unique_ptr<Executable>> loadBundle(StringRef path,
+                                                  MLIRContext *context);
 /// Loads a .mil file with its weights in the folder beside it.
-FailureOr<std::unique_ptr<Executable>> loadMILFile(StringRef path, MLIRContext *context);
+FailureOr<std::unique_ptr<Executable>> loadMILFile(StringRef path,
+                                                   MLIRContext *context);
 /// By what is at `path`.
-FailureOr<std::unique_ptr<Executable>> loadArtifact(StringRef path, MLIRContext *context);
+FailureOr<std::unique_ptr<Executable>> loadArtifact(StringRef path,
+                                                    MLIRContext *context);
 
 } // namespace mlir::ane
 

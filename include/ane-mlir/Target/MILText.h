@@ -1,4 +1,4 @@
-//===- MILText.h - mil dialect to MIL text ---------------------------------===//
+//===- MILText.h - mil dialect to MIL text --------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -12,8 +12,9 @@
 
 namespace mlir::mil {
 
-/// Prints `program` as coremlc lays it out; a pure function of the IR. Fails (with a diagnostic) on values that have
-/// no spelling: weights without an offset.
+/// Prints `program` as coremlc lays it out; a pure function of the IR. Fails
+/// (with a diagnostic) on values that have no spelling: weights without an
+/// offset.
 LogicalResult printMILText(ProgramOp program, llvm::raw_ostream &os);
 
 /// [A-Za-z_][A-Za-z0-9_]* and no reserved word (mil-spec.md §2.5).

@@ -1,9 +1,10 @@
-//===- WeightFile.h - MILBlob v2 weight files ------------------------------===//
+//===- WeightFile.h - MILBlob v2 weight files -----------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// file := header(64) { align64 descriptor(64) payload }. `offset` in MIL is the descriptor's (first tensor: 64), the
-// descriptor holds the payload's absolute offset, the last payload is not padded. Source: ane-target.md §2.1,
+// file := header(64) { align64 descriptor(64) payload }. `offset` in MIL is the
+// descriptor's (first tensor: 64), the descriptor holds the payload's absolute
+// offset, the last payload is not padded. Source: ane-target.md §2.1,
 // mil-spec.md §5.
 //
 //===----------------------------------------------------------------------===//
@@ -57,8 +58,10 @@ struct WeightView {
   uint64_t paddingBits;
   llvm::ArrayRef<char> data;
 };
-/// The tensor whose descriptor is at `offset`; errors name the offset and what is wrong there.
-llvm::Expected<WeightView> readWeight(llvm::ArrayRef<char> file, uint64_t offset);
+/// The tensor whose descriptor is at `offset`; errors name the offset and what
+/// is wrong there.
+llvm::Expected<WeightView> readWeight(llvm::ArrayRef<char> file,
+                                      uint64_t offset);
 
 } // namespace mlir::ane
 

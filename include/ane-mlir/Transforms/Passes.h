@@ -1,4 +1,4 @@
-//===- Passes.h - ane to ane -----------------------------------------------===//
+//===- Passes.h - ane to ane ----------------------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //

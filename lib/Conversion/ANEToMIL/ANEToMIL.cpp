@@ -1,9 +1,10 @@
-//===- ANEToMIL.cpp - ane programs to mil programs -------------------------===//
+//===- ANEToMIL.cpp - ane programs to mil programs ------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// One walk driven by the op table: every ane op with a MIL name becomes the MIL operation of that name, its
-// attributes named consts. There is no function per op.
+// One walk driven by the op table: every ane op with a MIL name becomes the MIL
+// operation of that name, its attributes named consts. There is no function per
+// op.
 //
 //===----------------------------------------------------------------------===//
 
@@ -19,25 +20,34 @@ using namespace mlir::ane;
 /// Weights with at most this many elements are written into the text.
 static constexpr int64_t kInlineElements = 16;
 
-/// buildInfo that every known runtime accepts; its contents are not validated (ane-target.md §1.1). A list of
-/// (key, value), in order.
+/// buildInfo that every known runtime accepts; its contents are not validated
+/// (ane-target.md §1.1). A list of (key, value), in order.
 static constexpr std::pair<StringLiteral, StringLiteral> kBuildInfo[] = {
-    {"coremlc-component-MIL", "3510.2.1"}, {"coremlc-version", "3505.4.1"}, {"coremltools-component-milinternal", ""}, {"coremltools-version", "9.0"}};
+    {"coremlc-component-MIL", "3510.2.1"},
+    {"coremlc-version", "3505.4.1"},
+    {"coremltools-component-milinternal", ""},
+    {"coremltools-version", "9.0"}};
 
 namespace {
 class Converter {
 public:
-  Converter(OpBuilder &builder, Operation *source, bool verbose, StringRef weightPath)
-      : builder(builder), context(builder.getContext()), source(source), verbose(verbose), weightPath(weightPath) {}
-  FailureOr<ConvertedProgram> run(StringRef symbol, ArrayRef<std::string> parameters, ArrayRef<std::string> results);
+  Converter(OpBuilder &builder, Operation *source, bool verbose,
+            StringRef weightPath)
+      : builder(builder), context(builder.getContext()), source(source),
+        verbose(verbose), weightPath(weightPath) {}
+  FailureOr<ConvertedProgram> run(StringRef symbol,
+                                  ArrayRef<std::string> parameters,
+                                  ArrayRef<std::string> results);
 
 private:
   std::string uniqueName(StringRef wanted);
   std::string nameOf(Operation *op);
   Value addConst(Location loc, StringRef name, Type type, Attribute value);
   /// A named const for an attribute argument, shared by equal ones.
-  FailureOr<Value> parameter(Operation *op, StringRef opName, const ArgInfo &arg, Attribute attr);
-  FailureOr<Value> operand(Operation *op, StringRef opName, StringRef arg, Value value);
+  FailureOr<Value> parameter(Operation *op, StringRef opName,
+                             const ArgInfo &arg, Attribute attr);
+  FailureOr<Value> operand(Operation *op, StringRef opName, StringRef arg,
+                           Value value);
   LogicalResult convertOp(Operation *op);
 
   OpBuilder &builder;
@@ -70,40 +80,64 @@ std::string Converter::nameOf(Operation *op) {
 }
 
 /// #mil.named for attribute lists.
-static Attribute named(MLIRContext *context, StringRef name, Type type, Attribute value) {
-  return mil::NamedAttr::get(context, StringAttr::get(context, name), mil::LiteralAttr::get(context, type, value));
+static Attribute named(MLIRContext *context, StringRef name, Type type,
+                       Attribute value) {
+  return mil::NamedAttr::get(context, StringAttr::get(context, name),
+                             mil::LiteralAttr::get(context, type, value));
 }
-static Type stringType(MLIRContext *context) { return RankedTensorType::get({}, mil::StringType::get(context)); }
+static Type stringType(MLIRContext *context) {
+  return RankedTensorType::get({}, mil::StringType::get(context));
+}
 static Attribute stringValue(MLIRContext *context, StringRef text) {
-  return DenseStringElementsAttr::get(cast<ShapedType>(stringType(context)), ArrayRef<StringRef>{text});
+  return DenseStringElementsAttr::get(cast<ShapedType>(stringType(context)),
+                                      ArrayRef<StringRef>{text});
 }
 
-Value Converter::addConst(Location loc, StringRef name, Type type, Attribute value) {
-  auto op = mil::OpOp::create(builder, loc, TypeRange{type}, builder.getStringAttr("const"), builder.getArrayAttr({}), builder.getStrArrayAttr({name}),
-                              builder.getArrayAttr({named(context, "name", stringType(context), stringValue(context, name)), named(context, "val", type, value)}),
-                              ValueRange{}, 0);
+Value Converter::addConst(Location loc, StringRef name, Type type,
+                          Attribute value) {
+  auto op = mil::OpOp::create(
+      builder, loc, TypeRange{type}, builder.getStringAttr("const"),
+      builder.getArrayAttr({}), builder.getStrArrayAttr({name}),
+      builder.getArrayAttr({named(context, "name", stringType(context),
+                                  stringValue(context, name)),
+                            named(context, "val", type, value)}),
+      ValueRange{}, 0);
   return op.getResult(0);
 }
 
-FailureOr<Value> Converter::parameter(Operation *op, StringRef opName, const ArgInfo &arg, Attribute attr) {
+FailureOr<Value> Converter::parameter(Operation *op, StringRef opName,
+                                      const ArgInfo &arg, Attribute attr) {
   Type type;
   Attribute value;
-  auto intType = [&](int64_t) { return IntegerType::get(context, 32, arg.isUnsigned ? IntegerType::Unsigned : IntegerType::Signless); };
-  auto fits = [&](int64_t v) { return arg.isUnsigned ? v >= 0 && v <= UINT32_MAX : v >= INT32_MIN && v <= INT32_MAX; };
+  auto intType = [&](int64_t) {
+    return IntegerType::get(context, 32,
+                            arg.isUnsigned ? IntegerType::Unsigned
+                                           : IntegerType::Signless);
+  };
+  auto fits = [&](int64_t v) {
+    return arg.isUnsigned ? v >= 0 && v <= UINT32_MAX
+                          : v >= INT32_MIN && v <= INT32_MAX;
+  };
   switch (arg.kind) {
   case ArgKind::Int: {
     int64_t v = cast<IntegerAttr>(attr).getInt();
     if (!fits(v))
-      return op->emitOpError() << "expects '" << arg.name << "' to fit 32 bits, but got " << v, failure();
+      return op->emitOpError() << "expects '" << arg.name
+                               << "' to fit 32 bits, but got " << v,
+             failure();
     type = RankedTensorType::get({}, intType(v));
-    value = DenseElementsAttr::get(cast<ShapedType>(type), ArrayRef<APInt>{APInt(32, uint64_t(v), false, true)});
+    value = DenseElementsAttr::get(
+        cast<ShapedType>(type),
+        ArrayRef<APInt>{APInt(32, uint64_t(v), false, true)});
     break;
   }
   case ArgKind::Ints: {
     SmallVector<APInt> list;
     for (int64_t v : cast<DenseI64ArrayAttr>(attr).asArrayRef()) {
       // INT64 ends of slices mean "to the end" and survive saturation.
-      list.push_back(APInt(32, uint64_t(std::clamp<int64_t>(v, INT32_MIN, INT32_MAX)), false, true));
+      list.push_back(
+          APInt(32, uint64_t(std::clamp<int64_t>(v, INT32_MIN, INT32_MAX)),
+                false, true));
     }
     type = RankedTensorType::get({(int64_t)list.size()}, intType(0));
     value = DenseElementsAttr::get(cast<ShapedType>(type), list);
@@ -111,7 +145,9 @@ FailureOr<Value> Converter::parameter(Operation *op, StringRef opName, const Arg
   }
   case ArgKind::Bool:
     type = RankedTensorType::get({}, builder.getI1Type());
-    value = DenseElementsAttr::get(cast<ShapedType>(type), ArrayRef<bool>{cast<BoolAttr>(attr).getValue()});
+    value =
+        DenseElementsAttr::get(cast<ShapedType>(type),
+                               ArrayRef<bool>{cast<BoolAttr>(attr).getValue()});
     break;
   case ArgKind::Bools: {
     ArrayRef<bool> list = cast<DenseBoolArrayAttr>(attr).asArrayRef();
@@ -120,21 +156,27 @@ FailureOr<Value> Converter::parameter(Operation *op, StringRef opName, const Arg
     break;
   }
   case ArgKind::Float: {
-    // Typed as the op's data; an epsilon that fp16 would flush to zero becomes its smallest subnormal.
+    // Typed as the op's data; an epsilon that fp16 would flush to zero becomes
+    // its smallest subnormal.
     Type element = Float32Type::get(context);
     if (op->getNumOperands())
-      if (Type data = cast<RankedTensorType>(op->getOperand(0).getType()).getElementType(); isa<FloatType>(data))
+      if (Type data = cast<RankedTensorType>(op->getOperand(0).getType())
+                          .getElementType();
+          isa<FloatType>(data))
         element = data;
     APFloat v = cast<FloatAttr>(attr).getValue();
     bool loses;
     float single = v.convertToFloat();
-    v.convert(cast<FloatType>(element).getFloatSemantics(), APFloat::rmNearestTiesToEven, &loses);
+    v.convert(cast<FloatType>(element).getFloatSemantics(),
+              APFloat::rmNearestTiesToEven, &loses);
     if (arg.name == "epsilon" && v.isZero() && single != 0)
       v = APFloat::getSmallest(cast<FloatType>(element).getFloatSemantics());
     if (v.isInfinity() && std::isfinite(single))
-      v = APFloat::getLargest(cast<FloatType>(element).getFloatSemantics(), single < 0);
+      v = APFloat::getLargest(cast<FloatType>(element).getFloatSemantics(),
+                              single < 0);
     type = RankedTensorType::get({}, element);
-    value = DenseElementsAttr::get(cast<ShapedType>(type), ArrayRef<APFloat>{v});
+    value =
+        DenseElementsAttr::get(cast<ShapedType>(type), ArrayRef<APFloat>{v});
     break;
   }
   case ArgKind::String:
@@ -143,18 +185,22 @@ FailureOr<Value> Converter::parameter(Operation *op, StringRef opName, const Arg
     break;
   case ArgKind::DType:
     type = stringType(context);
-    value = stringValue(context, getInfo(*toDType(cast<TypeAttr>(attr).getValue())).name);
+    value = stringValue(
+        context, getInfo(*toDType(cast<TypeAttr>(attr).getValue())).name);
     break;
   default:
     llvm_unreachable("operands are no parameters");
   }
   Value &shared = parameters[{type, value}];
   if (!shared)
-    shared = addConst(op->getLoc(), uniqueName((opName + "_" + arg.name + "_0").str()), type, value);
+    shared = addConst(op->getLoc(),
+                      uniqueName((opName + "_" + arg.name + "_0").str()), type,
+                      value);
   return shared;
 }
 
-FailureOr<Value> Converter::operand(Operation *op, StringRef opName, StringRef arg, Value value) {
+FailureOr<Value> Converter::operand(Operation *op, StringRef opName,
+                                    StringRef arg, Value value) {
   if (Value known = values.lookup(value))
     return known;
   Value &constant = constants[value];
@@ -164,18 +210,25 @@ FailureOr<Value> Converter::operand(Operation *op, StringRef opName, StringRef a
   std::string name = uniqueName((opName + "_" + arg + "_0").str());
   std::optional<DType> dtype = toDType(type.getElementType());
   if (!type.hasStaticShape())
-    return op->emitOpError() << "expects constant operand '" << arg << "' to have a static shape, but got " << type, failure();
+    return op->emitOpError() << "expects constant operand '" << arg
+                             << "' to have a static shape, but got " << type,
+           failure();
   bool hasBlob = getInfo(*dtype).blobCode != 0;
   if (type.getNumElements() > kInlineElements && hasBlob) {
     uint64_t offset = result.layout.add(*dtype, type.getNumElements());
     result.weights.push_back(value);
-    constant = addConst(op->getLoc(), name, type, mil::BlobFileAttr::get(context, weightPath, offset));
+    constant = addConst(op->getLoc(), name, type,
+                        mil::BlobFileAttr::get(context, weightPath, offset));
     return constant;
   }
   FailureOr<std::vector<char>> bytes = evaluateWeight(value);
   if (failed(bytes))
-    return op->emitOpError() << "cannot evaluate constant operand '" << arg << "'", failure();
-  constant = addConst(op->getLoc(), name, type, Tensor::fromBytes(*dtype, type.getShape(), *bytes).toElements(context));
+    return op->emitOpError()
+               << "cannot evaluate constant operand '" << arg << "'",
+           failure();
+  constant = addConst(
+      op->getLoc(), name, type,
+      Tensor::fromBytes(*dtype, type.getShape(), *bytes).toElements(context));
   return constant;
 }
 
@@ -210,10 +263,14 @@ LogicalResult Converter::convertOp(Operation *op) {
       continue;
     }
     unsigned left = op->getNumOperands() - index;
-    unsigned count = !segments.empty() ? segments[segment++] : arg.kind == ArgKind::VariadicOperand ? left : arg.kind == ArgKind::Operand ? 1 : std::min(left, 1u);
+    unsigned count = !segments.empty() ? segments[segment++]
+                     : arg.kind == ArgKind::VariadicOperand ? left
+                     : arg.kind == ArgKind::Operand ? 1
+                                                    : std::min(left, 1u);
     SmallVector<Attribute> refs;
     for (unsigned i = 0; i < count; ++i) {
-      FailureOr<Value> value = operand(op, opName, arg.name, op->getOperand(index + i));
+      FailureOr<Value> value =
+          operand(op, opName, arg.name, op->getOperand(index + i));
       if (failed(value))
         return failure();
       refs.push_back(reference(*value));
@@ -227,44 +284,62 @@ LogicalResult Converter::convertOp(Operation *op) {
   // coremlc's order.
   llvm::sort(list, [](auto &a, auto &b) { return a.first < b.first; });
   for (auto &[name, value] : list)
-    args.push_back(mil::NamedAttr::get(context, builder.getStringAttr(name), value));
+    args.push_back(
+        mil::NamedAttr::get(context, builder.getStringAttr(name), value));
   SmallVector<std::string> resultList;
   SmallVector<StringRef> refs;
   for (auto [i, value] : llvm::enumerate(op->getResults()))
     if (auto it = resultNames.find(value); it != resultNames.end())
       resultList.push_back(it->second);
     else
-      resultList.push_back(uniqueName(op->getNumResults() == 1 ? opName : opName + "_" + std::to_string(i)));
+      resultList.push_back(uniqueName(op->getNumResults() == 1
+                                          ? opName
+                                          : opName + "_" + std::to_string(i)));
   for (std::string &name : resultList)
     refs.push_back(name);
-  auto milOp = mil::OpOp::create(builder, op->getLoc(), op->getResultTypes(), builder.getStringAttr(info->milName), builder.getArrayAttr(args),
-                                 builder.getStrArrayAttr(refs),
-                                 builder.getArrayAttr({named(context, "name", stringType(context), stringValue(context, resultList.empty() ? opName : resultList[0]))}),
-                                 operands, 0);
+  auto milOp = mil::OpOp::create(
+      builder, op->getLoc(), op->getResultTypes(),
+      builder.getStringAttr(info->milName), builder.getArrayAttr(args),
+      builder.getStrArrayAttr(refs),
+      builder.getArrayAttr({named(
+          context, "name", stringType(context),
+          stringValue(context, resultList.empty() ? opName : resultList[0]))}),
+      operands, 0);
   for (auto [from, to] : llvm::zip(op->getResults(), milOp.getResults()))
     values[from] = to;
   return success();
 }
 
-FailureOr<ConvertedProgram> Converter::run(StringRef symbol, ArrayRef<std::string> parameterNames, ArrayRef<std::string> results) {
+FailureOr<ConvertedProgram> Converter::run(StringRef symbol,
+                                           ArrayRef<std::string> parameterNames,
+                                           ArrayRef<std::string> results) {
   Block &block = source->getRegion(0).front();
-  // The lowest opset that has every op; the modern dialect was seen with ios18 only (ane-target.md §1.2).
+  // The lowest opset that has every op; the modern dialect was seen with ios18
+  // only (ane-target.md §1.2).
   int opset = verbose ? 16 : 18;
   for (Operation &op : block)
     if (const OpInfo *info = lookupOpInfo(op.getName().getStringRef()))
       opset = std::max(opset, info->milOpset);
   SmallVector<Attribute> entries;
   for (auto &[key, value] : kBuildInfo)
-    entries.push_back(builder.getArrayAttr({stringValue(context, key), stringValue(context, value)}));
-  Type dict = mil::DictType::get(context, stringType(context), stringType(context));
-  result.program = mil::ProgramOp::create(builder, source->getLoc(), builder.getStringAttr(symbol), builder.getStringAttr(verbose ? "1.0" : "1.3"),
-                                          verbose ? builder.getUnitAttr() : UnitAttr(),
-                                          builder.getArrayAttr({named(context, "buildInfo", dict, builder.getArrayAttr(entries))}));
+    entries.push_back(builder.getArrayAttr(
+        {stringValue(context, key), stringValue(context, value)}));
+  Type dict =
+      mil::DictType::get(context, stringType(context), stringType(context));
+  result.program = mil::ProgramOp::create(
+      builder, source->getLoc(), builder.getStringAttr(symbol),
+      builder.getStringAttr(verbose ? "1.0" : "1.3"),
+      verbose ? builder.getUnitAttr() : UnitAttr(),
+      builder.getArrayAttr(
+          {named(context, "buildInfo", dict, builder.getArrayAttr(entries))}));
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(&result.program.getBody().emplaceBlock());
-  SmallVector<StringRef> parameterRefs(parameterNames.begin(), parameterNames.end());
-  auto func = mil::FuncOp::create(builder, source->getLoc(), builder.getStringAttr("main"), builder.getStringAttr("ios" + Twine(opset)),
-                                  builder.getStrArrayAttr(parameterRefs), builder.getArrayAttr({}));
+  SmallVector<StringRef> parameterRefs(parameterNames.begin(),
+                                       parameterNames.end());
+  auto func = mil::FuncOp::create(
+      builder, source->getLoc(), builder.getStringAttr("main"),
+      builder.getStringAttr("ios" + Twine(opset)),
+      builder.getStrArrayAttr(parameterRefs), builder.getArrayAttr({}));
   Block &body = func.getBody().emplaceBlock();
   builder.setInsertionPointToStart(&body);
   for (const std::string &name : parameterNames)
@@ -273,19 +348,24 @@ FailureOr<ConvertedProgram> Converter::run(StringRef symbol, ArrayRef<std::strin
     names.insert(name);
   for (BlockArgument argument : block.getArguments())
     values[argument] = body.addArgument(argument.getType(), argument.getLoc());
-  // A returned value takes the result's name; one returned twice, or an argument or constant, passes an identity.
+  // A returned value takes the result's name; one returned twice, or an
+  // argument or constant, passes an identity.
   SmallVector<Value> returned(block.getTerminator()->getOperands());
   SmallVector<bool> direct;
   for (auto [value, name] : llvm::zip(returned, results)) {
-    bool own = value.getDefiningOp() && !isConstantTree(value) && resultNames.try_emplace(value, name).second;
+    bool own = value.getDefiningOp() && !isConstantTree(value) &&
+               resultNames.try_emplace(value, name).second;
     direct.push_back(own);
   }
-  // Ops over constants alone are weight trees: they become data, not operations. Marked in one pass, so that deep
-  // trees cost nothing.
+  // Ops over constants alone are weight trees: they become data, not
+  // operations. Marked in one pass, so that deep trees cost nothing.
   for (Operation &op : block.without_terminator()) {
     bool tree = isa<ConstantOp>(op);
-    if (!tree && op.getNumOperands() && lookupOpInfo(op.getName().getStringRef()))
-      tree = llvm::all_of(op.getOperands(), [&](Value v) { return v.getDefiningOp() && trees.lookup(v.getDefiningOp()); });
+    if (!tree && op.getNumOperands() &&
+        lookupOpInfo(op.getName().getStringRef()))
+      tree = llvm::all_of(op.getOperands(), [&](Value v) {
+        return v.getDefiningOp() && trees.lookup(v.getDefiningOp());
+      });
     trees[&op] = tree;
     if (!tree && failed(convertOp(&op)))
       return failure();
@@ -299,24 +379,34 @@ FailureOr<ConvertedProgram> Converter::run(StringRef symbol, ArrayRef<std::strin
     FailureOr<Value> x = operand(source, name, "x", value);
     if (failed(x))
       return failure();
-    Attribute arg = mil::NamedAttr::get(context, builder.getStringAttr("x"), mil::RefAttr::get(context, 0));
-    auto identity = mil::OpOp::create(builder, source->getLoc(), value.getType(), builder.getStringAttr("identity"), builder.getArrayAttr({arg}),
-                                      builder.getStrArrayAttr({StringRef(name)}),
-                                      builder.getArrayAttr({named(context, "name", stringType(context), stringValue(context, name))}), ValueRange{*x}, 0);
+    Attribute arg = mil::NamedAttr::get(context, builder.getStringAttr("x"),
+                                        mil::RefAttr::get(context, 0));
+    auto identity = mil::OpOp::create(
+        builder, source->getLoc(), value.getType(),
+        builder.getStringAttr("identity"), builder.getArrayAttr({arg}),
+        builder.getStrArrayAttr({StringRef(name)}),
+        builder.getArrayAttr({named(context, "name", stringType(context),
+                                    stringValue(context, name))}),
+        ValueRange{*x}, 0);
     outputs.push_back(identity.getResult(0));
   }
   mil::ReturnOp::create(builder, source->getLoc(), outputs);
   return std::move(result);
 }
 
-FailureOr<ConvertedProgram> mlir::ane::convertANEToMIL(OpBuilder &builder, Operation *program, StringRef symbol, bool verbose, StringRef weightPath,
-                                                       ArrayRef<std::string> parameterNames, ArrayRef<std::string> resultNames) {
+FailureOr<ConvertedProgram>
+mlir::ane::convertANEToMIL(OpBuilder &builder, Operation *program,
+                           StringRef symbol, bool verbose, StringRef weightPath,
+                           ArrayRef<std::string> parameterNames,
+                           ArrayRef<std::string> resultNames) {
   builder.getContext()->loadDialect<mil::MILDialect>();
-  return Converter(builder, program, verbose, weightPath).run(symbol, parameterNames, resultNames);
+  return Converter(builder, program, verbose, weightPath)
+      .run(symbol, parameterNames, resultNames);
 }
 
 FailureOr<std::vector<char>> mlir::ane::evaluateWeight(Value root) {
-  // In fp32, so that a tree rounds once, at the end; its own evaluator, so that nothing outlives the tensor.
+  // In fp32, so that a tree rounds once, at the end; its own evaluator, so that
+  // nothing outlives the tensor.
   EvalContext context(root.getContext(), Numerics::Float32);
   ConstantEvaluator evaluator(context);
   FailureOr<Tensor> tensor = evaluator.evaluate(root);

@@ -1,9 +1,9 @@
-//===- MILToANE.cpp - raising mil to ane -----------------------------------===//
+//===- MILToANE.cpp - raising mil to ane ----------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// The reverse of ANEToMIL, driven by the same table: arguments that the ane op holds as attributes must be
-// compile-time values here.
+// The reverse of ANEToMIL, driven by the same table: arguments that the ane op
+// holds as attributes must be compile-time values here.
 //
 //===----------------------------------------------------------------------===//
 
@@ -19,7 +19,8 @@ using namespace mlir::ane;
 namespace {
 class Raiser {
 public:
-  Raiser(OpBuilder &builder, mil::FuncOp func, const WeightOpener &weights) : builder(builder), func(func), weights(weights) {}
+  Raiser(OpBuilder &builder, mil::FuncOp func, const WeightOpener &weights)
+      : builder(builder), func(func), weights(weights) {}
   FailureOr<ProgramOp> run(StringRef symbol);
 
 private:
@@ -27,7 +28,8 @@ private:
   mil::LiteralAttr literalOf(Attribute value, mil::OpOp op);
   FailureOr<Value> raiseConstant(Location loc, mil::LiteralAttr literal);
   FailureOr<Value> raiseOperand(Attribute value, mil::OpOp op);
-  FailureOr<Attribute> raiseParameter(const ArgInfo &arg, mil::LiteralAttr literal, mil::OpOp op);
+  FailureOr<Attribute> raiseParameter(const ArgInfo &arg,
+                                      mil::LiteralAttr literal, mil::OpOp op);
   LogicalResult raiseOp(mil::OpOp op);
 
   OpBuilder &builder;
@@ -48,26 +50,41 @@ mil::LiteralAttr Raiser::literalOf(Attribute value, mil::OpOp op) {
 
 FailureOr<Value> Raiser::raiseConstant(Location loc, mil::LiteralAttr literal) {
   auto type = dyn_cast<RankedTensorType>(literal.getType());
-  std::optional<DType> dtype = type ? toDType(type.getElementType()) : std::nullopt;
+  std::optional<DType> dtype =
+      type ? toDType(type.getElementType()) : std::nullopt;
   if (!dtype)
-    return emitError(loc) << "expects a constant of numbers, but got " << literal.getType(), failure();
+    return emitError(loc) << "expects a constant of numbers, but got "
+                          << literal.getType(),
+           failure();
   if (auto blob = dyn_cast<mil::BlobFileAttr>(literal.getValue())) {
-    auto fail = [&](const Twine &what) { return emitError(loc) << "BLOBFILE(" << blob.getPath() << ", " << blob.getOffset() << "): " << what.str(), failure(); };
+    auto fail = [&](const Twine &what) {
+      return emitError(loc) << "BLOBFILE(" << blob.getPath() << ", "
+                            << blob.getOffset() << "): " << what.str(),
+             failure();
+    };
     auto file = weights(blob.getPath());
     if (!file)
       return fail(llvm::toString(file.takeError()));
     auto view = readWeight((*file)->data(), blob.getOffset());
     if (!view)
       return fail(llvm::toString(view.takeError()));
-    if (view->dtype != *dtype || !type.hasStaticShape() || view->data.size() != getByteSize(*dtype, type.getNumElements()))
-      return fail("holds " + Twine(view->data.size()) + " bytes of " + getInfo(view->dtype).name + ", but the const declares " + getInfo(*dtype).name + " of " +
-                  Twine(type.hasStaticShape() ? type.getNumElements() : -1) + " elements");
-    return Value(ConstantOp::create(builder, loc, type, makeResourceConstant(type, "weight", view->data, *file)));
+    if (view->dtype != *dtype || !type.hasStaticShape() ||
+        view->data.size() != getByteSize(*dtype, type.getNumElements()))
+      return fail("holds " + Twine(view->data.size()) + " bytes of " +
+                  getInfo(view->dtype).name + ", but the const declares " +
+                  getInfo(*dtype).name + " of " +
+                  Twine(type.hasStaticShape() ? type.getNumElements() : -1) +
+                  " elements");
+    return Value(ConstantOp::create(
+        builder, loc, type,
+        makeResourceConstant(type, "weight", view->data, *file)));
   }
   auto dense = dyn_cast<DenseElementsAttr>(literal.getValue());
   if (!dense)
-    return emitError(loc) << "constant has no value: " << literal.getValue(), failure();
-  return Value(ConstantOp::create(builder, loc, cast<RankedTensorType>(dense.getType()), dense));
+    return emitError(loc) << "constant has no value: " << literal.getValue(),
+           failure();
+  return Value(ConstantOp::create(
+      builder, loc, cast<RankedTensorType>(dense.getType()), dense));
 }
 
 FailureOr<Value> Raiser::raiseOperand(Attribute value, mil::OpOp op) {
@@ -85,12 +102,18 @@ FailureOr<Value> Raiser::raiseOperand(Attribute value, mil::OpOp op) {
   }
   if (auto literal = dyn_cast<mil::LiteralAttr>(value))
     return raiseConstant(op.getLoc(), literal);
-  return op.emitOpError() << "expects a single value, but got a tuple", failure();
+  return op.emitOpError() << "expects a single value, but got a tuple",
+         failure();
 }
 
-FailureOr<Attribute> Raiser::raiseParameter(const ArgInfo &arg, mil::LiteralAttr literal, mil::OpOp op) {
+FailureOr<Attribute> Raiser::raiseParameter(const ArgInfo &arg,
+                                            mil::LiteralAttr literal,
+                                            mil::OpOp op) {
   auto bad = [&](StringRef wanted) {
-    return op.emitError() << "'" << op.getType() << "': expects argument '" << arg.name << "' to be " << wanted << ", but got " << literal.getType(), failure();
+    return op.emitError() << "'" << op.getType() << "': expects argument '"
+                          << arg.name << "' to be " << wanted << ", but got "
+                          << literal.getType(),
+           failure();
   };
   auto strings = dyn_cast<DenseStringElementsAttr>(literal.getValue());
   auto dense = dyn_cast<DenseElementsAttr>(literal.getValue());
@@ -102,12 +125,15 @@ FailureOr<Attribute> Raiser::raiseParameter(const ArgInfo &arg, mil::LiteralAttr
       return Attribute(builder.getStringAttr(text));
     std::optional<DType> dtype = lookupDType(text);
     if (!dtype)
-      return op.emitError() << "'" << op.getType() << "': has dtype '" << text << "', which is not known", failure();
+      return op.emitError() << "'" << op.getType() << "': has dtype '" << text
+                            << "', which is not known",
+             failure();
     return Attribute(TypeAttr::get(toMLIRType(*dtype, builder.getContext())));
   }
   if (!dense)
     return bad("a number");
-  bool isInteger = isa<IntegerType>(dense.getElementType()), isBool = dense.getElementType().isInteger(1);
+  bool isInteger = isa<IntegerType>(dense.getElementType()),
+       isBool = dense.getElementType().isInteger(1);
   switch (arg.kind) {
   case ArgKind::Int:
   case ArgKind::Ints: {
@@ -115,7 +141,9 @@ FailureOr<Attribute> Raiser::raiseParameter(const ArgInfo &arg, mil::LiteralAttr
       return bad("integers");
     SmallVector<int64_t> list;
     for (const APInt &v : dense.getValues<APInt>())
-      list.push_back(dense.getElementType().isUnsignedInteger() ? v.getZExtValue() : v.getSExtValue());
+      list.push_back(dense.getElementType().isUnsignedInteger()
+                         ? v.getZExtValue()
+                         : v.getSExtValue());
     if (arg.kind == ArgKind::Ints)
       return Attribute(builder.getDenseI64ArrayAttr(list));
     if (list.size() != 1)
@@ -190,7 +218,8 @@ LogicalResult Raiser::raiseOp(mil::OpOp op) {
       continue; // the op's default
     mil::LiteralAttr literal = literalOf(value, op);
     if (!literal)
-      return fail() << "expects argument '" << arg.name << "' to be known at compile time";
+      return fail() << "expects argument '" << arg.name
+                    << "' to be known at compile time";
     FailureOr<Attribute> parameter = raiseParameter(arg, literal, op);
     if (failed(parameter))
       return failure();
@@ -199,20 +228,25 @@ LogicalResult Raiser::raiseOp(mil::OpOp op) {
   if (matched != op.getArgs().size())
     for (Attribute attr : op.getArgs()) {
       StringRef name = cast<mil::NamedAttr>(attr).getName();
-      if (llvm::none_of(info->args, [&](const ArgInfo &arg) { return arg.name == name; }))
+      if (llvm::none_of(info->args,
+                        [&](const ArgInfo &arg) { return arg.name == name; }))
         return fail() << "argument '" << name << "' is not supported";
     }
-  RegisteredOperationName name = *RegisteredOperationName::lookup(info->name, builder.getContext());
+  RegisteredOperationName name =
+      *RegisteredOperationName::lookup(info->name, builder.getContext());
   if (name.hasTrait<OpTrait::AttrSizedOperandSegments>())
-    attributes.set("operandSegmentSizes", builder.getDenseI32ArrayAttr(segments));
+    attributes.set("operandSegmentSizes",
+                   builder.getDenseI32ArrayAttr(segments));
   state.addTypes(op.getResultTypes());
-  // Properties are checked before they are set: an absent required parameter is a user's mistake.
+  // Properties are checked before they are set: an absent required parameter is
+  // a user's mistake.
   if (int size = name.getOpPropertyByteSize()) {
     DictionaryAttr dictionary = attributes.getDictionary(builder.getContext());
     auto storage = std::make_unique<char[]>(size);
     OpaqueProperties properties(storage.get());
     name.initOpProperties(properties, nullptr);
-    LogicalResult valid = name.setOpPropertiesFromAttribute(name, properties, dictionary, [&] { return fail(); });
+    LogicalResult valid = name.setOpPropertiesFromAttribute(
+        name, properties, dictionary, [&] { return fail(); });
     name.destroyOpProperties(properties);
     if (failed(valid))
       return failure();
@@ -231,24 +265,36 @@ LogicalResult Raiser::raiseOp(mil::OpOp op) {
 FailureOr<ProgramOp> Raiser::run(StringRef symbol) {
   MLIRContext *context = builder.getContext();
   Block &body = func.getBody().front();
-  SmallVector<Type> inputs(body.getArgumentTypes()), outputs(body.getTerminator()->getOperandTypes());
+  SmallVector<Type> inputs(body.getArgumentTypes()),
+      outputs(body.getTerminator()->getOperandTypes());
   for (Type type : inputs)
-    if (auto tensor = dyn_cast<RankedTensorType>(type); !tensor || !toDType(tensor.getElementType()))
-      return func.emitError() << "parameter type " << type << " is not supported", failure();
+    if (auto tensor = dyn_cast<RankedTensorType>(type);
+        !tensor || !toDType(tensor.getElementType()))
+      return func.emitError()
+                 << "parameter type " << type << " is not supported",
+             failure();
   SmallVector<Attribute> argAttrs;
   for (Attribute name : func.getParameters())
-    argAttrs.push_back(builder.getDictionaryAttr({builder.getNamedAttr("ane.name", name)}));
+    argAttrs.push_back(
+        builder.getDictionaryAttr({builder.getNamedAttr("ane.name", name)}));
   SmallVector<Attribute> resultAttrs;
   for (Value value : body.getTerminator()->getOperands()) {
     StringRef name = "result";
     if (auto op = value.getDefiningOp<mil::OpOp>())
-      name = cast<StringAttr>(op.getNames()[cast<OpResult>(value).getResultNumber()]).getValue();
+      name = cast<StringAttr>(
+                 op.getNames()[cast<OpResult>(value).getResultNumber()])
+                 .getValue();
     else if (auto argument = dyn_cast<BlockArgument>(value))
-      name = cast<StringAttr>(func.getParameters()[argument.getArgNumber()]).getValue();
-    resultAttrs.push_back(builder.getDictionaryAttr({builder.getNamedAttr("ane.name", builder.getStringAttr(name))}));
+      name = cast<StringAttr>(func.getParameters()[argument.getArgNumber()])
+                 .getValue();
+    resultAttrs.push_back(builder.getDictionaryAttr(
+        {builder.getNamedAttr("ane.name", builder.getStringAttr(name))}));
   }
-  auto program = ProgramOp::create(builder, func.getLoc(), builder.getStringAttr(symbol), TypeAttr::get(FunctionType::get(context, inputs, outputs)),
-                                   builder.getStringAttr("host"), builder.getArrayAttr(argAttrs), builder.getArrayAttr(resultAttrs));
+  auto program = ProgramOp::create(
+      builder, func.getLoc(), builder.getStringAttr(symbol),
+      TypeAttr::get(FunctionType::get(context, inputs, outputs)),
+      builder.getStringAttr("host"), builder.getArrayAttr(argAttrs),
+      builder.getArrayAttr(resultAttrs));
   OpBuilder::InsertionGuard guard(builder);
   Block &block = program.getBody().emplaceBlock();
   builder.setInsertionPointToStart(&block);
@@ -258,7 +304,9 @@ FailureOr<ProgramOp> Raiser::run(StringRef symbol) {
     if (failed(raiseOp(cast<mil::OpOp>(op))))
       return failure();
   if (!unknown.empty()) {
-    InFlightDiagnostic diagnostic = func.emitError() << "cannot be run, these operations have no meaning here:";
+    InFlightDiagnostic diagnostic =
+        func.emitError()
+        << "cannot be run, these operations have no meaning here:";
     for (auto &[name, count] : unknown)
       diagnostic << " " << name << " (" << count << ")";
     return FailureOr<ProgramOp>(diagnostic);
@@ -282,7 +330,10 @@ FailureOr<ProgramOp> Raiser::run(StringRef symbol) {
   return program;
 }
 
-FailureOr<ProgramOp> mlir::ane::convertMILToANE(OpBuilder &builder, mil::FuncOp func, StringRef symbol, const WeightOpener &weights) {
+FailureOr<ProgramOp> mlir::ane::convertMILToANE(OpBuilder &builder,
+                                                mil::FuncOp func,
+                                                StringRef symbol,
+                                                const WeightOpener &weights) {
   builder.getContext()->loadDialect<ANEDialect>();
   return Raiser(builder, func, weights).run(symbol);
 }

@@ -1,9 +1,11 @@
-//===- Attention.cpp - attention, rotary embedding -------------------------===//
+//===- Attention.cpp - attention, rotary embedding ------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// Attention is written out as products and a softmax: MIL's fused op ignores masks on the engine (L15). Query heads
-// that share a key head are stacked along the sequence instead of repeating keys and values (ane-target.md §6.25).
+// Attention is written out as products and a softmax: MIL's fused op ignores
+// masks on the engine (L15). Query heads that share a key head are stacked
+// along the sequence instead of repeating keys and values (ane-target.md
+// §6.25).
 //
 //===----------------------------------------------------------------------===//
 
@@ -40,9 +42,13 @@ static LogicalResult lowerAttention(C &c) {
   Value q = c.input(0), k = c.input(1), v = c.input(2);
   bool flat = c.rank(q) == 3;
   if (flat) {
-    int64_t heads = c.getInt("q_num_heads", 0), kvHeads = c.getInt("kv_num_heads", 0);
-    if (heads < 1 || kvHeads < 1 || c.rank(k) != 3 || c.rank(v) != 3 || c.shape(q)[2] % heads || c.shape(k)[2] % kvHeads || c.shape(v)[2] % kvHeads)
-      return c.error() << "expects q_num_heads and kv_num_heads that divide the hidden sizes";
+    int64_t heads = c.getInt("q_num_heads", 0),
+            kvHeads = c.getInt("kv_num_heads", 0);
+    if (heads < 1 || kvHeads < 1 || c.rank(k) != 3 || c.rank(v) != 3 ||
+        c.shape(q)[2] % heads || c.shape(k)[2] % kvHeads ||
+        c.shape(v)[2] % kvHeads)
+      return c.error() << "expects q_num_heads and kv_num_heads that divide "
+                          "the hidden sizes";
     q = splitHeads(c, q, heads);
     k = splitHeads(c, k, kvHeads);
     v = splitHeads(c, v, kvHeads);
@@ -57,12 +63,15 @@ static LogicalResult lowerAttention(C &c) {
   }
   if (!k || !v)
     return failure();
-  int64_t batch = c.shape(q)[0], heads = c.shape(q)[1], length = c.shape(q)[2], size = c.shape(q)[3], kvHeads = c.shape(k)[1], keys = c.shape(k)[2],
+  int64_t batch = c.shape(q)[0], heads = c.shape(q)[1], length = c.shape(q)[2],
+          size = c.shape(q)[3], kvHeads = c.shape(k)[1], keys = c.shape(k)[2],
           valueSize = c.shape(v)[3];
   if (heads % kvHeads)
-    return c.error() << "expects the key heads to divide " << heads << " query heads, but got " << kvHeads;
+    return c.error() << "expects the key heads to divide " << heads
+                     << " query heads, but got " << kvHeads;
   int64_t group = heads / kvHeads, mode = c.getInt("qk_matmul_output_mode", 0);
-  // Raw scores of mode 2 show the mask, so there it is infinite; elsewhere the lowest fp16 does the same (L64).
+  // Raw scores of mode 2 show the mask, so there it is infinite; elsewhere the
+  // lowest fp16 does the same (L64).
   double low = c.isUsed(3) && mode == 2 ? -INFINITY : -65504;
   if (c.isUsed(1))
     c.put(1, k);
@@ -70,49 +79,66 @@ static LogicalResult lowerAttention(C &c) {
     c.put(2, v);
 
   double scale = c.getFloat("scale", 1 / std::sqrt(double(size)));
-  Value stacked = c.reshape(c.mul(q, c.scalarLike(scale, q)), {batch, kvHeads, group * length, size});
-  Value scores = c.create<MatmulOp>({stacked, k}, {c.graph.flag("transpose_y", true)});
+  Value stacked = c.reshape(c.mul(q, c.scalarLike(scale, q)),
+                            {batch, kvHeads, group * length, size});
+  Value scores =
+      c.create<MatmulOp>({stacked, k}, {c.graph.flag("transpose_y", true)});
   if (!scores)
     return failure();
   scores = c.reshape(scores, {batch, heads, length, keys});
   Value debug = scores;
   if (double cap = c.getFloat("softcap", 0)) {
-    scores = c.mul(c.create<TanhOp>({c.mul(scores, c.scalarLike(1 / cap, scores))}), c.scalarLike(cap, scores));
+    scores =
+        c.mul(c.create<TanhOp>({c.mul(scores, c.scalarLike(1 / cap, scores))}),
+              c.scalarLike(cap, scores));
     debug = mode == 1 ? scores : debug;
   }
 
   // Which keys a query sees: positions known here, then what depends on inputs.
-  int64_t left = c.getInt("left_window_size", -1), right = c.getInt("right_window_size", -1);
+  int64_t left = c.getInt("left_window_size", -1),
+          right = c.getInt("right_window_size", -1);
   if (c.getInt("is_causal", 0))
     right = right < 0 ? 0 : std::min<int64_t>(right, 0);
   Value allowed;
   bool rowsMayBeEmpty = false;
   Value lengths = c.input(6);
   Type boolean = IntegerType::get(c.node.getContext(), 1);
-  auto both = [&](Value a, Value b) { return !a ? b : c.create<LogicalAndOp>({a, b}); };
+  auto both = [&](Value a, Value b) {
+    return !a ? b : c.create<LogicalAndOp>({a, b});
+  };
   auto positions = [&](bool query) { // i or j, shaped to broadcast
-    Tensor iota(DType::Int64, query ? SmallVector<int64_t>{1, 1, length, 1} : SmallVector<int64_t>{1, 1, 1, keys});
+    Tensor iota(DType::Int64, query ? SmallVector<int64_t>{1, 1, length, 1}
+                                    : SmallVector<int64_t>{1, 1, 1, keys});
     for (int64_t i = 0; i < iota.size(); ++i)
       iota.mutableInts()[i] = i;
     return c.graph.constant(c.loc, iota);
   };
   if (lengths) {
-    Value valid = c.castTo(c.reshape(lengths, {batch, 1, 1, 1}), c.graph.builder.getI64Type());
+    Value valid = c.castTo(c.reshape(lengths, {batch, 1, 1, 1}),
+                           c.graph.builder.getI64Type());
     allowed = c.create<LessOp>({positions(false), valid});
     rowsMayBeEmpty = true;
     if (left >= 0 || right >= 0) {
-      Value at = c.add(positions(true), c.sub(valid, c.scalarLike(length, valid)));
+      Value at =
+          c.add(positions(true), c.sub(valid, c.scalarLike(length, valid)));
       if (right >= 0)
-        allowed = both(allowed, c.create<LessEqualOp>({positions(false), c.add(at, c.scalarLike(right, at))}));
+        allowed =
+            both(allowed,
+                 c.create<LessEqualOp>(
+                     {positions(false), c.add(at, c.scalarLike(right, at))}));
       if (left >= 0)
-        allowed = both(allowed, c.create<GreaterEqualOp>({positions(false), c.sub(at, c.scalarLike(left, at))}));
+        allowed =
+            both(allowed,
+                 c.create<GreaterEqualOp>(
+                     {positions(false), c.sub(at, c.scalarLike(left, at))}));
     }
   } else if (left >= 0 || right >= 0) {
     Tensor mask(DType::Bool, {length, keys});
     for (int64_t i = 0; i < length; ++i) {
       bool any = false;
       for (int64_t j = 0; j < keys; ++j) {
-        bool sees = (right < 0 || j <= i + past + right) && (left < 0 || j >= i + past - left);
+        bool sees = (right < 0 || j <= i + past + right) &&
+                    (left < 0 || j >= i + past - left);
         mask.mutableInts()[i * keys + j] = sees;
         any |= sees;
       }
@@ -131,28 +157,37 @@ static LogicalResult lowerAttention(C &c) {
       scores = c.add(scores, c.castTo(mask, c.element(scores)));
       // A float mask may hold -inf for whole rows: those give zeros.
       rowsMayBeEmpty = true;
-      allowed = both(allowed, c.create<GreaterOp>({mask, c.scalarLike(-65000, mask)}));
+      allowed = both(allowed,
+                     c.create<GreaterOp>({mask, c.scalarLike(-65000, mask)}));
     }
   }
   if (allowed && scores)
-    scores = c.create<SelectOp>({allowed, scores, c.scalar(low, c.element(scores))});
+    scores =
+        c.create<SelectOp>({allowed, scores, c.scalar(low, c.element(scores))});
   if (mode == 2)
     debug = scores;
   Value p = c.create<SoftmaxOp>({scores}, {c.graph.attr("axis", int64_t(-1))});
   if (allowed && rowsMayBeEmpty && p) {
-    Value any = c.create<ReduceMaxOp>({c.castTo(allowed, c.element(p))}, {c.graph.attr("axes", ArrayRef<int64_t>{-1}), c.graph.flag("keep_dims", true)});
-    p = low == -65504 ? c.mul(p, any) : c.create<SelectOp>({c.castTo(any, boolean), p, c.scalarLike(0, p)});
+    Value any =
+        c.create<ReduceMaxOp>({c.castTo(allowed, c.element(p))},
+                              {c.graph.attr("axes", ArrayRef<int64_t>{-1}),
+                               c.graph.flag("keep_dims", true)});
+    p = low == -65504 ? c.mul(p, any)
+                      : c.create<SelectOp>(
+                            {c.castTo(any, boolean), p, c.scalarLike(0, p)});
   }
   if (mode == 3)
     debug = p;
   if (c.isUsed(3))
     c.put(3, debug);
-  Value y = c.create<MatmulOp>({c.reshape(p, {batch, kvHeads, group * length, keys}), v});
+  Value y = c.create<MatmulOp>(
+      {c.reshape(p, {batch, kvHeads, group * length, keys}), v});
   if (!y)
     return failure();
   y = c.reshape(y, {batch, heads, length, valueSize});
   if (flat && y)
-    y = c.reshape(c.transpose(y, {0, 2, 1, 3}), {batch, length, heads * valueSize});
+    y = c.reshape(c.transpose(y, {0, 2, 1, 3}),
+                  {batch, length, heads * valueSize});
   return c.set(0, y);
 }
 
@@ -168,21 +203,29 @@ static LogicalResult lowerRotary(C &c) {
   }
   if (!x || c.rank(x) != 4)
     return c.error() << "expects an input of rank 3 or 4";
-  int64_t batch = c.shape(x)[0], heads = c.shape(x)[1], length = c.shape(x)[2], size = c.shape(x)[3], rotated = c.getInt("rotary_embedding_dim", 0);
+  int64_t batch = c.shape(x)[0], heads = c.shape(x)[1], length = c.shape(x)[2],
+          size = c.shape(x)[3], rotated = c.getInt("rotary_embedding_dim", 0);
   rotated = rotated ? rotated : size;
   if (rotated < 2 || rotated > size || rotated % 2)
-    return c.error() << "expects an even rotary_embedding_dim of at most " << size << ", but got " << rotated;
+    return c.error() << "expects an even rotary_embedding_dim of at most "
+                     << size << ", but got " << rotated;
   // [B,1,S,rotated/2]
   auto table = [&](Value cache) -> Value {
     if (Value positions = c.input(3))
-      cache = c.create<GatherOp>({cache, positions}, {c.graph.attr("axis", int64_t(0))});
+      cache = c.create<GatherOp>({cache, positions},
+                                 {c.graph.attr("axis", int64_t(0))});
     if (!cache || c.rank(cache) != 3)
       return {};
-    return c.reshape(c.slice(cache, 2, 0, rotated / 2), {c.shape(cache)[0], 1, length, rotated / 2});
+    return c.reshape(c.slice(cache, 2, 0, rotated / 2),
+                     {c.shape(cache)[0], 1, length, rotated / 2});
   };
   Value cs = table(cosine), sn = table(sine);
   if (!cs || !sn)
-    return c.failed() ? failure() : LogicalResult(c.error() << "expects caches that position_ids index, or of rank 3");
+    return c.failed()
+               ? failure()
+               : LogicalResult(
+                     c.error()
+                     << "expects caches that position_ids index, or of rank 3");
   Value turning = c.slice(x, 3, 0, rotated), a, b;
   bool interleaved = c.getInt("interleaved", 0);
   if (interleaved) {
@@ -193,11 +236,14 @@ static LogicalResult lowerRotary(C &c) {
     a = c.slice(turning, 3, 0, rotated / 2);
     b = c.slice(turning, 3, rotated / 2, rotated);
   }
-  Value real = c.sub(c.mul(a, cs), c.mul(b, sn)), imaginary = c.add(c.mul(a, sn), c.mul(b, cs));
+  Value real = c.sub(c.mul(a, cs), c.mul(b, sn)),
+        imaginary = c.add(c.mul(a, sn), c.mul(b, cs));
   Value y;
   if (interleaved) {
     SmallVector<int64_t> column{batch, heads, length, rotated / 2, 1};
-    y = c.reshape(c.concat({c.reshape(real, column), c.reshape(imaginary, column)}, 4), {batch, heads, length, rotated});
+    y = c.reshape(
+        c.concat({c.reshape(real, column), c.reshape(imaginary, column)}, 4),
+        {batch, heads, length, rotated});
   } else {
     y = c.concat({real, imaginary}, 3);
   }
@@ -211,7 +257,10 @@ static LogicalResult lowerRotary(C &c) {
 static LogicalResult lowerSwiGLU(C &c) {
   Value a = c.input(0);
   double alpha = c.getFloat("alpha", 1);
-  Value gate = alpha == 1 ? c.create<SiluOp>({a}) : c.mul(a, c.create<SigmoidOp>({c.mul(a, c.scalarLike(alpha, a))}));
+  Value gate =
+      alpha == 1
+          ? c.create<SiluOp>({a})
+          : c.mul(a, c.create<SigmoidOp>({c.mul(a, c.scalarLike(alpha, a))}));
   return c.set(0, c.mul(gate, c.input(1)));
 }
 

@@ -1,4 +1,4 @@
-//===- Conv.cpp - convolution, pooling, matrix products --------------------===//
+//===- Conv.cpp - convolution, pooling, matrix products -------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -14,47 +14,67 @@ using namespace mlir::ane;
 
 using C = NodeContext;
 
-FailureOr<ONNXWindow> mlir::ane::readWindow(C &c, ArrayRef<int64_t> input, std::optional<ArrayRef<int64_t>> kernelFromWeight) {
+FailureOr<ONNXWindow>
+mlir::ane::readWindow(C &c, ArrayRef<int64_t> input,
+                      std::optional<ArrayRef<int64_t>> kernelFromWeight) {
   ONNXWindow window;
   size_t spatial = input.size();
   if (auto kernel = c.getInts("kernel_shape"))
     window.kernel = *kernel;
   else if (kernelFromWeight)
     window.kernel.assign(kernelFromWeight->begin(), kernelFromWeight->end());
-  window.strides = c.getInts("strides").value_or(SmallVector<int64_t>(spatial, 1));
-  window.dilations = c.getInts("dilations").value_or(SmallVector<int64_t>(spatial, 1));
-  SmallVector<int64_t> pads = c.getInts("pads").value_or(SmallVector<int64_t>(2 * spatial, 0));
-  if (window.kernel.size() != spatial || window.strides.size() != spatial || window.dilations.size() != spatial || pads.size() != 2 * spatial)
-    return c.error() << "expects kernel_shape, strides and dilations of " << spatial << " and pads of " << 2 * spatial << " entries";
-  for (ArrayRef<int64_t> list : {ArrayRef<int64_t>(window.kernel), ArrayRef<int64_t>(window.strides), ArrayRef<int64_t>(window.dilations)})
+  window.strides =
+      c.getInts("strides").value_or(SmallVector<int64_t>(spatial, 1));
+  window.dilations =
+      c.getInts("dilations").value_or(SmallVector<int64_t>(spatial, 1));
+  SmallVector<int64_t> pads =
+      c.getInts("pads").value_or(SmallVector<int64_t>(2 * spatial, 0));
+  if (window.kernel.size() != spatial || window.strides.size() != spatial ||
+      window.dilations.size() != spatial || pads.size() != 2 * spatial)
+    return c.error() << "expects kernel_shape, strides and dilations of "
+                     << spatial << " and pads of " << 2 * spatial << " entries";
+  for (ArrayRef<int64_t> list :
+       {ArrayRef<int64_t>(window.kernel), ArrayRef<int64_t>(window.strides),
+        ArrayRef<int64_t>(window.dilations)})
     for (int64_t value : list)
       if (value < 1 || value > INT32_MAX)
-        return c.error() << "expects positive kernel_shape, strides and dilations below 2^31, but got " << value;
+        return c.error() << "expects positive kernel_shape, strides and "
+                            "dilations below 2^31, but got "
+                         << value;
   std::string mode = c.getString("auto_pad", "NOTSET");
   for (size_t i = 0; i < spatial; ++i) {
     int64_t before = pads[i], after = pads[spatial + i];
     if (mode == "SAME_UPPER" || mode == "SAME_LOWER") {
       int64_t outputs = llvm::divideCeilSigned(input[i], window.strides[i]);
-      int64_t total = std::max<int64_t>(0, (outputs - 1) * window.strides[i] + (window.kernel[i] - 1) * window.dilations[i] + 1 - input[i]);
+      int64_t total = std::max<int64_t>(
+          0, (outputs - 1) * window.strides[i] +
+                 (window.kernel[i] - 1) * window.dilations[i] + 1 - input[i]);
       before = mode == "SAME_UPPER" ? total / 2 : total - total / 2;
       after = total - before;
     } else if (mode == "VALID") {
       before = after = 0;
     } else if (mode != "NOTSET" && !mode.empty()) {
-      return c.error() << "expects 'auto_pad' to be NOTSET, VALID, SAME_UPPER or SAME_LOWER, but got '" << mode << "'";
+      return c.error() << "expects 'auto_pad' to be NOTSET, VALID, SAME_UPPER "
+                          "or SAME_LOWER, but got '"
+                       << mode << "'";
     }
     if (std::abs(before) > INT32_MAX || std::abs(after) > INT32_MAX)
-      return c.error() << "expects pads below 2^31, but got " << before << " and " << after;
+      return c.error() << "expects pads below 2^31, but got " << before
+                       << " and " << after;
     window.pads.push_back(before);
     window.pads.push_back(after);
   }
   return window;
 }
 
-static SmallVector<NamedAttribute> convAttributes(C &c, const ONNXWindow &window, int64_t groups) {
+static SmallVector<NamedAttribute>
+convAttributes(C &c, const ONNXWindow &window, int64_t groups) {
   bool padded = llvm::any_of(window.pads, [](int64_t p) { return p != 0; });
-  return {c.graph.attr("strides", window.strides), c.graph.text("pad_type", padded ? "custom" : "valid"), c.graph.attr("pad", window.pads),
-          c.graph.attr("dilations", window.dilations), c.graph.attr("groups", groups)};
+  return {c.graph.attr("strides", window.strides),
+          c.graph.text("pad_type", padded ? "custom" : "valid"),
+          c.graph.attr("pad", window.pads),
+          c.graph.attr("dilations", window.dilations),
+          c.graph.attr("groups", groups)};
 }
 
 /// Negative pads crop the input first (ONNX allows them, MIL does not).
@@ -62,7 +82,8 @@ static Value cropNegativePads(C &c, Value x, ONNXWindow &window) {
   for (size_t i = 0; i < window.pads.size() / 2 && x; ++i) {
     int64_t &before = window.pads[2 * i], &after = window.pads[2 * i + 1];
     if (before < 0 || after < 0) {
-      int64_t begin = std::max<int64_t>(0, -before), end = c.shape(x)[i + 2] - std::max<int64_t>(0, -after);
+      int64_t begin = std::max<int64_t>(0, -before),
+              end = c.shape(x)[i + 2] - std::max<int64_t>(0, -after);
       x = c.slice(x, i + 2, begin, end);
       before = std::max<int64_t>(before, 0);
       after = std::max<int64_t>(after, 0);
@@ -74,37 +95,53 @@ static Value cropNegativePads(C &c, Value x, ONNXWindow &window) {
 static LogicalResult lowerConv(C &c) {
   Value x = c.input(0), w = c.input(1);
   if (!x || !w || c.rank(x) < 3 || c.rank(w) != c.rank(x))
-    return c.error() << "expects an input of rank 3 or more and a weight of the same rank";
-  FailureOr<ONNXWindow> window = readWindow(c, c.shape(x).drop_front(2), c.shape(w).drop_front(2));
+    return c.error() << "expects an input of rank 3 or more and a weight of "
+                        "the same rank";
+  FailureOr<ONNXWindow> window =
+      readWindow(c, c.shape(x).drop_front(2), c.shape(w).drop_front(2));
   if (failed(window))
     return failure();
   x = cropNegativePads(c, x, *window);
-  return c.set(0, c.create<ConvOp>({x, w, c.input(2)}, convAttributes(c, *window, c.getInt("group", 1))));
+  return c.set(
+      0, c.create<ConvOp>({x, w, c.input(2)},
+                          convAttributes(c, *window, c.getInt("group", 1))));
 }
 
 static LogicalResult lowerConvTranspose(C &c) {
   Value x = c.input(0), w = c.input(1);
   if (!x || !w || c.rank(x) < 3 || c.rank(w) != c.rank(x))
-    return c.error() << "expects an input of rank 3 or more and a weight of the same rank";
+    return c.error() << "expects an input of rank 3 or more and a weight of "
+                        "the same rank";
   size_t spatial = c.rank(x) - 2;
-  SmallVector<int64_t> kernel(c.shape(w).drop_front(2)), strides = c.getInts("strides").value_or(SmallVector<int64_t>(spatial, 1)),
-                       dilations = c.getInts("dilations").value_or(SmallVector<int64_t>(spatial, 1)),
-                       pads = c.getInts("pads").value_or(SmallVector<int64_t>(2 * spatial, 0)),
-                       extra = c.getInts("output_padding").value_or(SmallVector<int64_t>(spatial, 0));
+  SmallVector<int64_t> kernel(c.shape(w).drop_front(2)),
+      strides = c.getInts("strides").value_or(SmallVector<int64_t>(spatial, 1)),
+      dilations =
+          c.getInts("dilations").value_or(SmallVector<int64_t>(spatial, 1)),
+      pads = c.getInts("pads").value_or(SmallVector<int64_t>(2 * spatial, 0)),
+      extra = c.getInts("output_padding")
+                  .value_or(SmallVector<int64_t>(spatial, 0));
   std::optional<SmallVector<int64_t>> wanted = c.getInts("output_shape");
   std::string mode = c.getString("auto_pad", "NOTSET");
-  if (strides.size() != spatial || dilations.size() != spatial || pads.size() != 2 * spatial || extra.size() != spatial ||
+  if (strides.size() != spatial || dilations.size() != spatial ||
+      pads.size() != 2 * spatial || extra.size() != spatial ||
       (wanted && wanted->size() != spatial && wanted->size() != spatial + 2))
-    return c.error() << "expects strides, dilations, output_padding of " << spatial << " and pads of " << 2 * spatial << " entries";
-  // The full result, then the window of it that ONNX asks for: a crop, and zeros where it hangs over.
-  ONNXWindow window{kernel, strides, dilations, SmallVector<int64_t>(2 * spatial, 0)};
+    return c.error() << "expects strides, dilations, output_padding of "
+                     << spatial << " and pads of " << 2 * spatial << " entries";
+  // The full result, then the window of it that ONNX asks for: a crop, and
+  // zeros where it hangs over.
+  ONNXWindow window{kernel, strides, dilations,
+                    SmallVector<int64_t>(2 * spatial, 0)};
   SmallVector<int64_t> begins, ends;
   for (size_t i = 0; i < spatial; ++i) {
-    int64_t full = (c.shape(x)[i + 2] - 1) * strides[i] + (kernel[i] - 1) * dilations[i] + 1, before = pads[i], after = pads[spatial + i];
+    int64_t full = (c.shape(x)[i + 2] - 1) * strides[i] +
+                   (kernel[i] - 1) * dilations[i] + 1,
+            before = pads[i], after = pads[spatial + i];
     int64_t size = full + extra[i] - before - after;
     if (wanted || mode == "SAME_UPPER" || mode == "SAME_LOWER") {
-      size = wanted ? (*wanted)[wanted->size() - spatial + i] : c.shape(x)[i + 2] * strides[i];
-      int64_t total = std::max<int64_t>(0, full + extra[i] - size); // what is missing hangs over at the end
+      size = wanted ? (*wanted)[wanted->size() - spatial + i]
+                    : c.shape(x)[i + 2] * strides[i];
+      int64_t total = std::max<int64_t>(
+          0, full + extra[i] - size); // what is missing hangs over at the end
       before = mode == "SAME_UPPER" ? total / 2 : total - total / 2;
       if (wanted && mode != "SAME_UPPER")
         before = total - total / 2;
@@ -121,16 +158,20 @@ static LogicalResult lowerConvTranspose(C &c) {
     if (window.pads[2 * i] + window.pads[2 * i + 1] >= full)
       return c.error() << "crops everything of axis " << i + 2;
   }
-  // Where the window hangs over, zeros come before the bias, so the bias is added at the end.
+  // Where the window hangs over, zeros come before the bias, so the bias is
+  // added at the end.
   bool hangs = false;
   SmallVector<int64_t> zeros;
   for (size_t i = 0; i < spatial; ++i) {
-    int64_t full = (c.shape(x)[i + 2] - 1) * strides[i] + (kernel[i] - 1) * dilations[i] + 1;
+    int64_t full = (c.shape(x)[i + 2] - 1) * strides[i] +
+                   (kernel[i] - 1) * dilations[i] + 1;
     zeros.push_back(std::max<int64_t>(0, -begins[i]));
     zeros.push_back(std::max<int64_t>(0, ends[i] - full));
     hangs |= zeros[2 * i] || zeros[2 * i + 1];
   }
-  Value y = c.create<ConvTransposeOp>({x, w, hangs ? Value() : c.input(2)}, convAttributes(c, window, c.getInt("group", 1)));
+  Value y = c.create<ConvTransposeOp>(
+      {x, w, hangs ? Value() : c.input(2)},
+      convAttributes(c, window, c.getInt("group", 1)));
   if (hangs) {
     y = c.create<PadOp>({y}, {c.graph.attr("pad", zeros)});
     if (Value bias = c.input(2); bias && y) {
@@ -142,16 +183,23 @@ static LogicalResult lowerConvTranspose(C &c) {
   return c.set(0, y);
 }
 
-/// max over strided, dilated slices: for dilations, which MIL's pools do not have.
-static Value dilatedMaxPool(C &c, Value x, const ONNXWindow &window, ArrayRef<int64_t> outputs) {
+/// max over strided, dilated slices: for dilations, which MIL's pools do not
+/// have.
+static Value dilatedMaxPool(C &c, Value x, const ONNXWindow &window,
+                            ArrayRef<int64_t> outputs) {
   int64_t rank = c.rank(x), spatial = outputs.size();
-  SmallVector<int64_t> pads, begin(rank), end(c.shape(x)), stride(rank, 1), at(spatial);
+  SmallVector<int64_t> pads, begin(rank), end(c.shape(x)), stride(rank, 1),
+      at(spatial);
   for (int64_t i = 0; i < spatial; ++i) {
-    int64_t need = (outputs[i] - 1) * window.strides[i] + (window.kernel[i] - 1) * window.dilations[i] + 1;
+    int64_t need = (outputs[i] - 1) * window.strides[i] +
+                   (window.kernel[i] - 1) * window.dilations[i] + 1;
     pads.push_back(window.pads[2 * i]);
-    pads.push_back(std::max<int64_t>(0, need - c.shape(x)[i + 2] - window.pads[2 * i]));
+    pads.push_back(
+        std::max<int64_t>(0, need - c.shape(x)[i + 2] - window.pads[2 * i]));
   }
-  Value padded = c.create<PadOp>({x}, {c.graph.attr("pad", pads), c.graph.real("constant_val", -INFINITY)});
+  Value padded =
+      c.create<PadOp>({x}, {c.graph.attr("pad", pads),
+                            c.graph.real("constant_val", -INFINITY)});
   Value best;
   while (padded && !c.failed()) {
     for (int64_t i = 0; i < spatial; ++i) {
@@ -159,7 +207,9 @@ static Value dilatedMaxPool(C &c, Value x, const ONNXWindow &window, ArrayRef<in
       end[i + 2] = begin[i + 2] + (outputs[i] - 1) * window.strides[i] + 1;
       stride[i + 2] = window.strides[i];
     }
-    Value tap = c.create<SliceByIndexOp>({padded}, {c.graph.attr("begin", begin), c.graph.attr("end", end), c.graph.attr("stride", stride)});
+    Value tap = c.create<SliceByIndexOp>(
+        {padded}, {c.graph.attr("begin", begin), c.graph.attr("end", end),
+                   c.graph.attr("stride", stride)});
     best = best ? c.create<MaximumOp>({best, tap}) : tap;
     int64_t axis = spatial - 1;
     for (; axis >= 0 && ++at[axis] == window.kernel[axis]; --axis)
@@ -170,12 +220,17 @@ static Value dilatedMaxPool(C &c, Value x, const ONNXWindow &window, ArrayRef<in
   return best;
 }
 
-/// Output extents of an ONNX pool (ceil_mode drops a last window that starts in the end padding).
-static SmallVector<int64_t> poolOutputs(ArrayRef<int64_t> input, const ONNXWindow &w, bool ceilMode) {
+/// Output extents of an ONNX pool (ceil_mode drops a last window that starts in
+/// the end padding).
+static SmallVector<int64_t> poolOutputs(ArrayRef<int64_t> input,
+                                        const ONNXWindow &w, bool ceilMode) {
   SmallVector<int64_t> outputs;
   for (size_t i = 0; i < input.size(); ++i) {
-    int64_t room = input[i] + w.pads[2 * i] + w.pads[2 * i + 1] - ((w.kernel[i] - 1) * w.dilations[i] + 1);
-    int64_t extent = (ceilMode ? llvm::divideCeilSigned(room, w.strides[i]) : llvm::divideFloorSigned(room, w.strides[i])) + 1;
+    int64_t room = input[i] + w.pads[2 * i] + w.pads[2 * i + 1] -
+                   ((w.kernel[i] - 1) * w.dilations[i] + 1);
+    int64_t extent = (ceilMode ? llvm::divideCeilSigned(room, w.strides[i])
+                               : llvm::divideFloorSigned(room, w.strides[i])) +
+                     1;
     if (ceilMode && (extent - 1) * w.strides[i] >= input[i] + w.pads[2 * i])
       --extent;
     outputs.push_back(extent);
@@ -187,10 +242,12 @@ static LogicalResult lowerPool(C &c) {
   Value x = c.input(0);
   if (!x || c.rank(x) < 3 || c.rank(x) > 5)
     return c.error() << "expects an input of rank 3 to 5";
-  FailureOr<ONNXWindow> window = readWindow(c, c.shape(x).drop_front(2), std::nullopt);
+  FailureOr<ONNXWindow> window =
+      readWindow(c, c.shape(x).drop_front(2), std::nullopt);
   if (failed(window))
     return failure();
-  bool ceilMode = c.getInt("ceil_mode", 0), max = c.opType() == "MaxPool", average = c.opType() == "AveragePool";
+  bool ceilMode = c.getInt("ceil_mode", 0), max = c.opType() == "MaxPool",
+       average = c.opType() == "AveragePool";
   Type original = c.element(x);
   if (max && c.isUsed(1))
     return c.error() << "with the Indices output is not supported";
@@ -198,58 +255,78 @@ static LogicalResult lowerPool(C &c) {
     return c.error() << "expects 'storage_order' to be 0, but got 1";
   if (!isa<FloatType>(original))
     x = c.castTo(x, c.graph.builder.getF32Type());
-  SmallVector<int64_t> outputs = poolOutputs(c.shape(x).drop_front(2), *window, ceilMode);
+  SmallVector<int64_t> outputs =
+      poolOutputs(c.shape(x).drop_front(2), *window, ceilMode);
   for (int64_t extent : outputs)
     if (extent < 1)
-      return c.error() << "expects the padded input to hold at least one window of [" << ArrayRef<int64_t>(window->kernel) << "]";
-  bool dilated = llvm::any_of(window->dilations, [](int64_t d) { return d != 1; });
-  // MIL's ceil_mode wants symmetric pads; end padding that makes the floor formula fit does the same.
+      return c.error()
+             << "expects the padded input to hold at least one window of ["
+             << ArrayRef<int64_t>(window->kernel) << "]";
+  bool dilated =
+      llvm::any_of(window->dilations, [](int64_t d) { return d != 1; });
+  // MIL's ceil_mode wants symmetric pads; end padding that makes the floor
+  // formula fit does the same.
   ONNXWindow floorWindow = *window;
   bool overhang = false;
   for (size_t i = 0; i < outputs.size(); ++i) {
-    int64_t need = (outputs[i] - 1) * window->strides[i] + (window->kernel[i] - 1) * window->dilations[i] + 1;
+    int64_t need = (outputs[i] - 1) * window->strides[i] +
+                   (window->kernel[i] - 1) * window->dilations[i] + 1;
     int64_t after = need - c.shape(x)[i + 2] - window->pads[2 * i];
     overhang |= after > window->pads[2 * i + 1];
     floorWindow.pads[2 * i + 1] = std::max(after, window->pads[2 * i + 1]);
   }
-  bool padded = llvm::any_of(floorWindow.pads, [](int64_t p) { return p != 0; });
-  SmallVector<NamedAttribute> attributes{c.graph.attr("kernel_sizes", window->kernel), c.graph.attr("strides", window->strides),
-                                         c.graph.text("pad_type", padded ? "custom" : "valid"), c.graph.attr("pad", floorWindow.pads)};
+  bool padded =
+      llvm::any_of(floorWindow.pads, [](int64_t p) { return p != 0; });
+  SmallVector<NamedAttribute> attributes{
+      c.graph.attr("kernel_sizes", window->kernel),
+      c.graph.attr("strides", window->strides),
+      c.graph.text("pad_type", padded ? "custom" : "valid"),
+      c.graph.attr("pad", floorWindow.pads)};
   Value y;
   if (max) {
-    y = dilated ? dilatedMaxPool(c, x, *window, outputs) : c.create<MaxPoolOp>({x}, attributes);
+    y = dilated ? dilatedMaxPool(c, x, *window, outputs)
+                : c.create<MaxPoolOp>({x}, attributes);
   } else {
-    // Sum over the window as a depthwise convolution of ones where no pool fits: dilations, ceil overhang, p-norms.
+    // Sum over the window as a depthwise convolution of ones where no pool
+    // fits: dilations, ceil overhang, p-norms.
     bool include = average && c.getInt("count_include_pad", 0);
     int64_t p = c.getInt("p", 2);
     auto windowSum = [&](Value value, const ONNXWindow &w) {
       SmallVector<int64_t> ones{c.shape(value)[1], 1};
       llvm::append_range(ones, w.kernel);
-      Value kernel = c.graph.constant(c.loc, DenseElementsAttr::get(RankedTensorType::get(ones, c.element(value)),
-                                                                   FloatAttr::get(cast<FloatType>(c.element(value)), 1)));
+      Value kernel = c.graph.constant(
+          c.loc, DenseElementsAttr::get(
+                     RankedTensorType::get(ones, c.element(value)),
+                     FloatAttr::get(cast<FloatType>(c.element(value)), 1)));
       return c.create<ConvOp>({value, kernel}, convAttributes(c, w, ones[0]));
     };
     if (average && !dilated && (!overhang || !include)) {
-      attributes.push_back(c.graph.flag("exclude_padding_from_average", !include));
+      attributes.push_back(
+          c.graph.flag("exclude_padding_from_average", !include));
       y = c.create<AvgPoolOp>({x}, attributes);
     } else if (average) {
-      // Real elements per window, counted by the same sum over ones (with explicit padding when it counts).
+      // Real elements per window, counted by the same sum over ones (with
+      // explicit padding when it counts).
       SmallVector<int64_t> shape(c.shape(x));
       shape[0] = shape[1] = 1;
       Value counted = c.broadcastTo(c.scalarLike(1, x), shape);
       ONNXWindow countWindow = floorWindow;
       if (include) {
-        counted = c.create<PadOp>({counted}, {c.graph.attr("pad", window->pads), c.graph.real("constant_val", 1)});
+        counted = c.create<PadOp>({counted}, {c.graph.attr("pad", window->pads),
+                                              c.graph.real("constant_val", 1)});
         for (size_t i = 0; i < outputs.size(); ++i) {
           countWindow.pads[2 * i] = 0;
           countWindow.pads[2 * i + 1] -= window->pads[2 * i + 1];
         }
       }
-      Value sum = windowSum(x, floorWindow), count = counted ? windowSum(counted, countWindow) : counted;
+      Value sum = windowSum(x, floorWindow),
+            count = counted ? windowSum(counted, countWindow) : counted;
       y = c.div(sum, count);
     } else { // LpPool
       Value magnitude = c.create<AbsOp>({x});
-      Value power = p == 1 ? magnitude : p == 2 ? c.mul(x, x) : c.create<PowOp>({magnitude, c.scalarLike(p, x)});
+      Value power = p == 1   ? magnitude
+                    : p == 2 ? c.mul(x, x)
+                             : c.create<PowOp>({magnitude, c.scalarLike(p, x)});
       y = power ? windowSum(power, floorWindow) : power;
       if (p == 2)
         y = c.create<SqrtOp>({y});
@@ -267,7 +344,8 @@ static LogicalResult lowerGlobalPool(C &c) {
   SmallVector<int64_t> axes;
   for (int64_t i = 2; i < c.rank(x); ++i)
     axes.push_back(i);
-  SmallVector<NamedAttribute> attributes{c.graph.attr("axes", axes), c.graph.flag("keep_dims", true)};
+  SmallVector<NamedAttribute> attributes{c.graph.attr("axes", axes),
+                                         c.graph.flag("keep_dims", true)};
   if (c.opType() == "GlobalAveragePool")
     return c.set(0, c.create<ReduceMeanOp>({x}, attributes));
   if (c.opType() == "GlobalMaxPool")
@@ -277,17 +355,23 @@ static LogicalResult lowerGlobalPool(C &c) {
     return c.set(0, c.create<ReduceL2NormOp>({x}, attributes));
   if (p == 1)
     return c.set(0, c.create<ReduceL1NormOp>({x}, attributes));
-  Value sum = c.create<ReduceSumOp>({c.create<PowOp>({c.create<AbsOp>({x}), c.scalarLike(p, x)})}, attributes);
+  Value sum = c.create<ReduceSumOp>(
+      {c.create<PowOp>({c.create<AbsOp>({x}), c.scalarLike(p, x)})},
+      attributes);
   return c.set(0, c.create<PowOp>({sum, c.scalarLike(1.0 / p, x)}));
 }
 
-static LogicalResult lowerMatMul(C &c) { return c.set(0, c.create<MatmulOp>({c.input(0), c.input(1)})); }
+static LogicalResult lowerMatMul(C &c) {
+  return c.set(0, c.create<MatmulOp>({c.input(0), c.input(1)}));
+}
 
 static LogicalResult lowerFusedMatMul(C &c) {
   Value a = c.input(0), b = c.input(1);
   if (c.getInt("transBatchA", 0) || c.getInt("transBatchB", 0))
     return c.error() << "with transBatchA or transBatchB is not supported";
-  Value y = c.create<MatmulOp>({a, b}, {c.graph.flag("transpose_x", c.getInt("transA", 0)), c.graph.flag("transpose_y", c.getInt("transB", 0))});
+  Value y = c.create<MatmulOp>(
+      {a, b}, {c.graph.flag("transpose_x", c.getInt("transA", 0)),
+               c.graph.flag("transpose_y", c.getInt("transB", 0))});
   double alpha = c.getFloat("alpha", 1);
   return c.set(0, alpha == 1 ? y : c.mul(y, c.scalarLike(alpha, y)));
 }
@@ -295,9 +379,12 @@ static LogicalResult lowerFusedMatMul(C &c) {
 static LogicalResult lowerGemm(C &c) {
   Value a = c.input(0), b = c.input(1), bias = c.input(2);
   if (c.rank(a) != 2 || c.rank(b) != 2)
-    return c.error() << "expects matrices, but got " << c.type(a) << " and " << c.type(b);
+    return c.error() << "expects matrices, but got " << c.type(a) << " and "
+                     << c.type(b);
   double alpha = c.getFloat("alpha", 1), beta = c.getFloat("beta", 1);
-  Value y = c.create<MatmulOp>({a, b}, {c.graph.flag("transpose_x", c.getInt("transA", 0)), c.graph.flag("transpose_y", c.getInt("transB", 0))});
+  Value y = c.create<MatmulOp>(
+      {a, b}, {c.graph.flag("transpose_x", c.getInt("transA", 0)),
+               c.graph.flag("transpose_y", c.getInt("transB", 0))});
   if (alpha != 1)
     y = c.mul(y, c.scalarLike(alpha, y));
   if (bias && beta != 0)
@@ -305,19 +392,23 @@ static LogicalResult lowerGemm(C &c) {
   return c.set(0, y);
 }
 
-/// Any einsum of one or two operands (more are folded in pairs) as transpose, reshape, matmul and reduce.
+/// Any einsum of one or two operands (more are folded in pairs) as transpose,
+/// reshape, matmul and reduce.
 static LogicalResult lowerEinsum(C &c) {
   std::string equation = c.getString("equation", "");
-  equation.erase(std::remove(equation.begin(), equation.end(), ' '), equation.end());
+  equation.erase(std::remove(equation.begin(), equation.end(), ' '),
+                 equation.end());
   if (StringRef(equation).contains("..."))
-    return c.error() << "with an ellipsis is not supported: '" << equation << "'";
+    return c.error() << "with an ellipsis is not supported: '" << equation
+                     << "'";
   auto [left, right] = StringRef(equation).split("->");
   SmallVector<StringRef> terms;
   left.split(terms, ',');
   if (terms.size() != c.numInputs())
     return c.error() << "expects one term per input in '" << equation << "'";
   std::string output = right.str();
-  if (!StringRef(equation).contains("->")) { // letters that occur once, in order
+  if (!StringRef(equation).contains(
+          "->")) { // letters that occur once, in order
     std::map<char, int> count;
     for (char letter : left)
       if (letter != ',')
@@ -327,7 +418,8 @@ static LogicalResult lowerEinsum(C &c) {
         output += letter;
   }
   std::map<char, int64_t> extent;
-  auto reduceTo = [&](Value x, std::string term, StringRef keep) -> std::pair<Value, std::string> {
+  auto reduceTo = [&](Value x, std::string term,
+                      StringRef keep) -> std::pair<Value, std::string> {
     // Diagonals: a letter twice in one term selects equal indices.
     for (size_t i = 0; i < term.size() && x; ++i)
       for (size_t j = i + 1; j < term.size() && x; ++j)
@@ -338,8 +430,10 @@ static LogicalResult lowerEinsum(C &c) {
           Tensor eye(DType::Float32, maskShape);
           for (int64_t k = 0; k < n; ++k)
             eye.mutableFloats()[k * n + k] = 1;
-          x = c.create<ReduceSumOp>({c.mul(x, c.castTo(c.graph.constant(c.loc, eye), c.element(x)))},
-                                    {c.graph.attr("axes", ArrayRef<int64_t>{(int64_t)j}), c.graph.flag("keep_dims", false)});
+          x = c.create<ReduceSumOp>(
+              {c.mul(x, c.castTo(c.graph.constant(c.loc, eye), c.element(x)))},
+              {c.graph.attr("axes", ArrayRef<int64_t>{(int64_t)j}),
+               c.graph.flag("keep_dims", false)});
           term.erase(j, 1);
           --j;
         }
@@ -351,7 +445,8 @@ static LogicalResult lowerEinsum(C &c) {
       else
         gone.push_back(i);
     if (!gone.empty() && x)
-      x = c.create<ReduceSumOp>({x}, {c.graph.attr("axes", gone), c.graph.flag("keep_dims", false)});
+      x = c.create<ReduceSumOp>(
+          {x}, {c.graph.attr("axes", gone), c.graph.flag("keep_dims", false)});
     return {x, rest};
   };
   auto permuteTo = [&](Value x, StringRef from, StringRef to) {
@@ -362,10 +457,14 @@ static LogicalResult lowerEinsum(C &c) {
   };
   for (auto [i, term] : llvm::enumerate(terms)) {
     if ((int64_t)term.size() != c.rank(c.input(i)))
-      return c.error() << "expects term '" << term << "' to name " << c.rank(c.input(i)) << " axes";
+      return c.error() << "expects term '" << term << "' to name "
+                       << c.rank(c.input(i)) << " axes";
     for (auto [letter, dim] : llvm::zip(term, c.shape(c.input(i))))
-      if (auto [it, fresh] = extent.try_emplace(letter, dim); !fresh && it->second != dim)
-        return c.error() << "expects axes '" << std::string(1, letter) << "' of one length, but got " << it->second << " and " << dim;
+      if (auto [it, fresh] = extent.try_emplace(letter, dim);
+          !fresh && it->second != dim)
+        return c.error() << "expects axes '" << std::string(1, letter)
+                         << "' of one length, but got " << it->second << " and "
+                         << dim;
   }
   Value x = c.input(0);
   std::string term = terms[0].str();
@@ -380,7 +479,9 @@ static LogicalResult lowerEinsum(C &c) {
       return failure();
     std::string batch, m, n, k;
     for (char letter : term)
-      (yTerm.find(letter) == std::string::npos ? m : StringRef(later).contains(letter) ? batch : k) += letter;
+      (yTerm.find(letter) == std::string::npos ? m
+       : StringRef(later).contains(letter)     ? batch
+                                               : k) += letter;
     for (char letter : yTerm)
       if (term.find(letter) == std::string::npos)
         n += letter;
@@ -390,7 +491,8 @@ static LogicalResult lowerEinsum(C &c) {
         product *= extent[letter];
       return product;
     };
-    Value a = permuteTo(x, term, batch + m + k), b = permuteTo(y, yTerm, batch + k + n);
+    Value a = permuteTo(x, term, batch + m + k),
+          b = permuteTo(y, yTerm, batch + k + n);
     if (!a || !b)
       return failure();
     a = c.reshape(a, {size(batch), size(m), size(k)});

@@ -1,4 +1,4 @@
-//===- GraphBuilder.cpp - building ane ops that may be refused -------------===//
+//===- GraphBuilder.cpp - building ane ops that may be refused ------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -11,27 +11,41 @@
 using namespace mlir;
 using namespace mlir::ane;
 
-/// Constants up to this many elements are folded while building; larger ones stay weight trees (design invariant 3).
+/// Constants up to this many elements are folded while building; larger ones
+/// stay weight trees (design invariant 3).
 static constexpr int64_t kFoldElements = 1024;
 
 Value GraphBuilder::scalar(Location loc, double value, Type element) {
   auto type = RankedTensorType::get({}, element);
   if (auto floatType = dyn_cast<FloatType>(element))
-    return constant(loc, DenseElementsAttr::get(type, ArrayRef<Attribute>{FloatAttr::get(floatType, value)}));
+    return constant(
+        loc, DenseElementsAttr::get(
+                 type, ArrayRef<Attribute>{FloatAttr::get(floatType, value)}));
   if (element.isInteger(1))
-    return constant(loc, DenseElementsAttr::get(type, ArrayRef<bool>{value != 0}));
+    return constant(loc,
+                    DenseElementsAttr::get(type, ArrayRef<bool>{value != 0}));
   unsigned width = element.getIntOrFloatBitWidth();
-  return constant(loc, DenseElementsAttr::get(type, ArrayRef<APInt>{APInt(64, uint64_t(int64_t(value)), true).trunc(width)}));
+  return constant(
+      loc,
+      DenseElementsAttr::get(
+          type, ArrayRef<APInt>{
+                    APInt(64, uint64_t(int64_t(value)), true).trunc(width)}));
 }
 
 Value GraphBuilder::ints(Location loc, ArrayRef<int64_t> values) {
-  return constant(loc, DenseElementsAttr::get(RankedTensorType::get({(int64_t)values.size()}, builder.getI64Type()), values));
+  return constant(loc, DenseElementsAttr::get(
+                           RankedTensorType::get({(int64_t)values.size()},
+                                                 builder.getI64Type()),
+                           values));
 }
 
-SmallVector<Value> GraphBuilder::create(StringRef opName, Location loc, ArrayRef<Value> operands, ArrayRef<NamedAttribute> attributes,
+SmallVector<Value> GraphBuilder::create(StringRef opName, Location loc,
+                                        ArrayRef<Value> operands,
+                                        ArrayRef<NamedAttribute> attributes,
                                         unsigned results) {
   MLIRContext *context = builder.getContext();
-  RegisteredOperationName name = *RegisteredOperationName::lookup(opName, context);
+  RegisteredOperationName name =
+      *RegisteredOperationName::lookup(opName, context);
   OperationState state(loc, opName);
   NamedAttrList list(attributes);
   SmallVector<int32_t> segments;
@@ -51,7 +65,8 @@ SmallVector<Value> GraphBuilder::create(StringRef opName, Location loc, ArrayRef
   DictionaryAttr dictionary = list.getDictionary(context);
   auto *inference = name.getInterface<InferTypeOpInterface>();
   bool hasProperties = name.getOpPropertyByteSize() > 0;
-  auto storage = std::make_unique<char[]>(hasProperties ? name.getOpPropertyByteSize() : 1);
+  auto storage = std::make_unique<char[]>(
+      hasProperties ? name.getOpPropertyByteSize() : 1);
   OpaqueProperties properties(hasProperties ? storage.get() : nullptr);
   if (hasProperties)
     name.initOpProperties(properties, nullptr);
@@ -61,12 +76,14 @@ SmallVector<Value> GraphBuilder::create(StringRef opName, Location loc, ArrayRef
   });
   auto emit = [&] { return emitError(loc) << "'" << opName << "' op "; };
   if (hasProperties) {
-    if (failed(name.setOpPropertiesFromAttribute(name, properties, dictionary, emit)))
+    if (failed(name.setOpPropertiesFromAttribute(name, properties, dictionary,
+                                                 emit)))
       return {};
     name.populateDefaultProperties(properties);
   }
   SmallVector<Type> types;
-  if (failed(inference->inferReturnTypes(context, loc, state.operands, dictionary, properties, {}, types)))
+  if (failed(inference->inferReturnTypes(context, loc, state.operands,
+                                         dictionary, properties, {}, types)))
     return {};
   state.addTypes(types);
   if (hasProperties)
@@ -86,7 +103,8 @@ SmallVector<Value> GraphBuilder::create(StringRef opName, Location loc, ArrayRef
   bool foldable = !state.operands.empty() && llvm::all_of(types, small);
   int64_t elements = 0;
   for (Value operand : state.operands) {
-    foldable = foldable && operand.getDefiningOp<ConstantOp>() && small(operand.getType());
+    foldable = foldable && operand.getDefiningOp<ConstantOp>() &&
+               small(operand.getType());
     if (foldable)
       elements += cast<RankedTensorType>(operand.getType()).getNumElements();
   }

@@ -1,4 +1,4 @@
-//===- Index.cpp - gather, scatter, sorting, one-hot -----------------------===//
+//===- Index.cpp - gather, scatter, sorting, one-hot ----------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -12,12 +12,15 @@ using namespace mlir::ane;
 
 using C = NodeContext;
 
-/// ONNX indices count from the end when negative; MIL's from iOS 17 on do not. Constant ones are wrapped here.
+/// ONNX indices count from the end when negative; MIL's from iOS 17 on do not.
+/// Constant ones are wrapped here.
 static Value wrapNegative(C &c, Value indices, int64_t extent) {
   if (!indices)
     return {};
-  if (std::optional<Tensor> known = c.tryConstant(indices); known && !known->isFloat()) {
-    bool negative = llvm::any_of(known->ints(), [](int64_t i) { return i < 0; });
+  if (std::optional<Tensor> known = c.tryConstant(indices);
+      known && !known->isFloat()) {
+    bool negative =
+        llvm::any_of(known->ints(), [](int64_t i) { return i < 0; });
     if (!negative)
       return indices;
     Tensor wrapped(known->dtype(), known->shape());
@@ -26,7 +29,8 @@ static Value wrapNegative(C &c, Value indices, int64_t extent) {
     return c.graph.constant(c.loc, wrapped);
   }
   Value negative = c.create<LessOp>({indices, c.scalarLike(0, indices)});
-  return c.create<SelectOp>({negative, c.add(indices, c.scalarLike(extent, indices)), indices});
+  return c.create<SelectOp>(
+      {negative, c.add(indices, c.scalarLike(extent, indices)), indices});
 }
 
 static LogicalResult lowerGather(C &c) {
@@ -35,8 +39,10 @@ static LogicalResult lowerGather(C &c) {
   if (failed(axis))
     return failure();
   int64_t extent = c.shape(x)[*axis];
-  // Constant indices of one element, or a contiguous run, are slices, which the engine can do.
-  if (std::optional<Tensor> known = c.tryConstant(indices); known && known->size() > 0) {
+  // Constant indices of one element, or a contiguous run, are slices, which the
+  // engine can do.
+  if (std::optional<Tensor> known = c.tryConstant(indices);
+      known && known->size() > 0) {
     SmallVector<int64_t> list(known->ints());
     bool valid = true, run = true;
     for (auto [i, index] : llvm::enumerate(list)) {
@@ -46,7 +52,8 @@ static LogicalResult lowerGather(C &c) {
       run &= index == list[0] + (int64_t)i;
     }
     if (!valid)
-      return c.error() << "expects indices in [" << -extent << ", " << extent << ") for axis " << *axis;
+      return c.error() << "expects indices in [" << -extent << ", " << extent
+                       << ") for axis " << *axis;
     if (run && known->rank() <= 1 && !c.tryConstant(x)) {
       Value y = c.slice(x, *axis, list[0], list[0] + list.size());
       if (!y)
@@ -57,19 +64,24 @@ static LogicalResult lowerGather(C &c) {
       return c.set(0, c.reshape(y, shape));
     }
   }
-  return c.set(0, c.create<GatherOp>({x, wrapNegative(c, indices, extent)}, {c.graph.attr("axis", *axis)}));
+  return c.set(0, c.create<GatherOp>({x, wrapNegative(c, indices, extent)},
+                                     {c.graph.attr("axis", *axis)}));
 }
 
 static LogicalResult lowerGatherElements(C &c) {
   Value x = c.input(0), indices = c.input(1);
   FailureOr<int64_t> axis = c.axis(c.getInt("axis", 0), c.rank(x));
   if (failed(axis) || c.rank(indices) != c.rank(x))
-    return c.failed() ? failure() : LogicalResult(c.error() << "expects indices of the input's rank");
+    return c.failed() ? failure()
+                      : LogicalResult(c.error()
+                                      << "expects indices of the input's rank");
   indices = wrapNegative(c, indices, c.shape(x)[*axis]);
-  for (int64_t i = 0; i < c.rank(x) && indices; ++i) // MIL wants equal extents on the other axes
+  for (int64_t i = 0; i < c.rank(x) && indices;
+       ++i) // MIL wants equal extents on the other axes
     if (i != *axis)
       x = c.slice(x, i, 0, c.shape(indices)[i]);
-  return c.set(0, c.create<GatherAlongAxisOp>({x, indices}, {c.graph.attr("axis", *axis)}));
+  return c.set(0, c.create<GatherAlongAxisOp>({x, indices},
+                                              {c.graph.attr("axis", *axis)}));
 }
 
 /// Wraps each column of an index tensor [..., depth] by the extent it indexes.
@@ -77,7 +89,9 @@ static Value wrapColumns(C &c, Value indices, ArrayRef<int64_t> extents) {
   if (std::optional<Tensor> known = c.tryConstant(indices)) {
     Tensor wrapped(known->dtype(), known->shape());
     for (int64_t i = 0; i < known->size(); ++i)
-      wrapped.mutableInts()[i] = known->ints()[i] < 0 ? known->ints()[i] + extents[i % extents.size()] : known->ints()[i];
+      wrapped.mutableInts()[i] =
+          known->ints()[i] < 0 ? known->ints()[i] + extents[i % extents.size()]
+                               : known->ints()[i];
     return c.graph.constant(c.loc, wrapped);
   }
   Value limits = c.castTo(c.graph.ints(c.loc, extents), c.element(indices));
@@ -87,20 +101,26 @@ static Value wrapColumns(C &c, Value indices, ArrayRef<int64_t> extents) {
 
 static LogicalResult lowerGatherND(C &c) {
   Value x = c.input(0), indices = c.input(1);
-  int64_t batch = c.getInt("batch_dims", 0), depth = c.rank(indices) ? c.shape(indices).back() : 0;
+  int64_t batch = c.getInt("batch_dims", 0),
+          depth = c.rank(indices) ? c.shape(indices).back() : 0;
   if (depth < 1 || batch < 0 || batch + depth > c.rank(x))
-    return c.error() << "expects the last axis of indices to index axes of " << c.type(x);
+    return c.error() << "expects the last axis of indices to index axes of "
+                     << c.type(x);
   SmallVector<NamedAttribute> attributes;
   if (batch)
     attributes.push_back(c.graph.attr("batch_dims", batch));
-  return c.set(0, c.create<GatherNdOp>({x, wrapColumns(c, indices, c.shape(x).slice(batch, depth))}, attributes));
+  return c.set(0,
+               c.create<GatherNdOp>(
+                   {x, wrapColumns(c, indices, c.shape(x).slice(batch, depth))},
+                   attributes));
 }
 
 static FailureOr<std::string> scatterMode(C &c) {
   std::string reduction = c.getString("reduction", "none");
   if (reduction == "none")
     return std::string("update");
-  if (reduction == "add" || reduction == "mul" || reduction == "max" || reduction == "min")
+  if (reduction == "add" || reduction == "mul" || reduction == "max" ||
+      reduction == "min")
     return reduction;
   return c.error() << "has reduction '" << reduction << "', which is not known";
 }
@@ -117,7 +137,9 @@ static LogicalResult lowerScatterElements(C &c) {
   for (int64_t i = 0; same && i < c.rank(x); ++i)
     same = i == *axis || c.shape(indices)[i] == c.shape(x)[i];
   if (same)
-    return c.set(0, c.create<ScatterAlongAxisOp>({x, indices, updates}, {c.graph.attr("axis", *axis), c.graph.text("mode", *mode)}));
+    return c.set(0, c.create<ScatterAlongAxisOp>(
+                        {x, indices, updates}, {c.graph.attr("axis", *axis),
+                                                c.graph.text("mode", *mode)}));
   // Full coordinates, then scatter_nd.
   SmallVector<Value> columns;
   SmallVector<int64_t> columnShape(c.shape(indices));
@@ -131,9 +153,12 @@ static LogicalResult lowerScatterElements(C &c) {
     auto strides = rowMajorStrides(columnShape);
     for (int64_t k = 0; k < iota.size(); ++k)
       iota.mutableInts()[k] = k / strides[i] % columnShape[i];
-    columns.push_back(c.castTo(c.graph.constant(c.loc, iota), c.element(indices)));
+    columns.push_back(
+        c.castTo(c.graph.constant(c.loc, iota), c.element(indices)));
   }
-  return c.set(0, c.create<ScatterNdOp>({x, c.concat(columns, c.rank(indices)), updates}, {c.graph.text("mode", *mode)}));
+  return c.set(
+      0, c.create<ScatterNdOp>({x, c.concat(columns, c.rank(indices)), updates},
+                               {c.graph.text("mode", *mode)}));
 }
 static LogicalResult lowerScatterND(C &c) {
   Value x = c.input(0), indices = c.input(1);
@@ -142,18 +167,24 @@ static LogicalResult lowerScatterND(C &c) {
     return failure();
   int64_t depth = c.rank(indices) ? c.shape(indices).back() : 0;
   if (depth < 1 || depth > c.rank(x))
-    return c.error() << "expects the last axis of indices to index axes of " << c.type(x);
-  return c.set(0, c.create<ScatterNdOp>({x, wrapColumns(c, indices, c.shape(x).take_front(depth)), c.input(2)}, {c.graph.text("mode", *mode)}));
+    return c.error() << "expects the last axis of indices to index axes of "
+                     << c.type(x);
+  return c.set(0, c.create<ScatterNdOp>(
+                      {x, wrapColumns(c, indices, c.shape(x).take_front(depth)),
+                       c.input(2)},
+                      {c.graph.text("mode", *mode)}));
 }
 
 static LogicalResult lowerOneHot(C &c) {
   Value indices = c.input(0), values = c.input(2);
   auto depth = c.constantInts(c.input(1), "depth");
   if (failed(depth) || depth->size() != 1)
-    return c.failed() ? failure() : LogicalResult(c.error() << "expects a scalar depth");
+    return c.failed() ? failure()
+                      : LogicalResult(c.error() << "expects a scalar depth");
   if (c.isFloat(indices))
     indices = c.castTo(indices, c.graph.builder.getI64Type());
-  // -1 - depth..depth - 1 wrap, anything else is all off: adding depth keeps far-out values out of range.
+  // -1 - depth..depth - 1 wrap, anything else is all off: adding depth keeps
+  // far-out values out of range.
   Value wrapped = wrapNegative(c, indices, (*depth)[0]);
   if (!wrapped)
     return failure();
@@ -161,17 +192,25 @@ static LogicalResult lowerOneHot(C &c) {
   FailureOr<int64_t> axis = c.axis(c.getInt("axis", -1), rank);
   if (failed(axis))
     return failure();
-  Value off = c.reshape(c.slice(values, 0, 0, 1), {}), on = c.reshape(c.slice(values, 0, 1, 2), {});
-  return c.set(0, c.create<OneHotOp>({wrapped, on, off}, {c.graph.attr("one_hot_vector_size", (*depth)[0]), c.graph.attr("axis", *axis)}));
+  Value off = c.reshape(c.slice(values, 0, 0, 1), {}),
+        on = c.reshape(c.slice(values, 0, 1, 2), {});
+  return c.set(
+      0, c.create<OneHotOp>({wrapped, on, off},
+                            {c.graph.attr("one_hot_vector_size", (*depth)[0]),
+                             c.graph.attr("axis", *axis)}));
 }
 
 static LogicalResult lowerTopK(C &c) {
   Value x = c.input(0);
-  auto k = c.attribute("k") ? FailureOr<SmallVector<int64_t>>(SmallVector<int64_t>{c.getInt("k", 1)}) : c.constantInts(c.input(1), "K");
+  auto k = c.attribute("k") ? FailureOr<SmallVector<int64_t>>(
+                                  SmallVector<int64_t>{c.getInt("k", 1)})
+                            : c.constantInts(c.input(1), "K");
   if (failed(k) || k->size() != 1)
     return c.failed() ? failure() : LogicalResult(c.error() << "expects one K");
-  SmallVector<Value> results = c.createMany<TopkOp>({x}, {c.graph.attr("k", (*k)[0]), c.graph.attr("axis", c.getInt("axis", -1)),
-                                                          c.graph.flag("ascending", !c.getInt("largest", 1))});
+  SmallVector<Value> results = c.createMany<TopkOp>(
+      {x},
+      {c.graph.attr("k", (*k)[0]), c.graph.attr("axis", c.getInt("axis", -1)),
+       c.graph.flag("ascending", !c.getInt("largest", 1))});
   if (results.empty())
     return failure();
   c.put(0, results[0]);
@@ -187,7 +226,8 @@ static LogicalResult lowerNonZero(C &c) {
   if (failed(list))
     return failure();
   Value value = c.graph.constant(c.loc, *list);
-  return c.set(0, c.castTo(c.transpose(value, {1, 0}), c.graph.builder.getI64Type()));
+  return c.set(
+      0, c.castTo(c.transpose(value, {1, 0}), c.graph.builder.getI64Type()));
 }
 
 void mlir::ane::addIndexHandlers(HandlerTable &t) {

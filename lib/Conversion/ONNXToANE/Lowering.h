@@ -1,9 +1,10 @@
-//===- Lowering.h - shared by the handlers of each family ------------------===//
+//===- Lowering.h - shared by the handlers of each family -----------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// A handler sees one node and emits ane ops through the NodeContext. Failure is sticky: once a creation has failed,
-// later ones return null without another message, so a handler reads like straight-line algebra and only checks a
+// A handler sees one node and emits ane ops through the NodeContext. Failure is
+// sticky: once a creation has failed, later ones return null without another
+// message, so a handler reads like straight-line algebra and only checks a
 // value before it looks inside.
 //
 //===----------------------------------------------------------------------===//
@@ -20,8 +21,10 @@ class Lowering;
 
 class NodeContext {
 public:
-  NodeContext(Lowering &lowering, GraphBuilder &graph, onnxir::NodeOp node, SmallVector<Value> inputs)
-      : lowering(lowering), graph(graph), node(node), loc(node.getLoc()), inputs(std::move(inputs)), outputs(node.getNumResults()) {}
+  NodeContext(Lowering &lowering, GraphBuilder &graph, onnxir::NodeOp node,
+              SmallVector<Value> inputs)
+      : lowering(lowering), graph(graph), node(node), loc(node.getLoc()),
+        inputs(std::move(inputs)), outputs(node.getNumResults()) {}
 
   Lowering &lowering;
   GraphBuilder &graph;
@@ -32,9 +35,13 @@ public:
   StringRef opType() const { return node.getOpType(); }
   unsigned numInputs() const { return inputs.size(); }
   /// Null when absent.
-  Value input(unsigned i) const { return i < inputs.size() ? inputs[i] : Value(); }
+  Value input(unsigned i) const {
+    return i < inputs.size() ? inputs[i] : Value();
+  }
   unsigned numOutputs() const { return outputs.size(); }
-  bool isUsed(unsigned output) const { return output < node.getNumResults() && !node.getResult(output).use_empty(); }
+  bool isUsed(unsigned output) const {
+    return output < node.getNumResults() && !node.getResult(output).use_empty();
+  }
   /// Sets an output; a null value after a sticky failure is fine.
   LogicalResult set(unsigned i, Value value) {
     if (i < outputs.size())
@@ -49,16 +56,22 @@ public:
   Value output(unsigned i) const { return outputs[i]; }
 
   // Attributes.
-  Attribute attribute(StringRef name) const { return node.getOnnxAttributes().get(name); }
+  Attribute attribute(StringRef name) const {
+    return node.getOnnxAttributes().get(name);
+  }
   int64_t getInt(StringRef name, int64_t fallback) const;
   double getFloat(StringRef name, double fallback) const;
   std::string getString(StringRef name, StringRef fallback) const;
   std::optional<SmallVector<int64_t>> getInts(StringRef name) const;
-  /// Attribute `name`, or the constant input `index` (how newer opsets pass it); nullopt when neither is there.
-  FailureOr<std::optional<SmallVector<int64_t>>> getIntsOrInput(StringRef name, unsigned index);
+  /// Attribute `name`, or the constant input `index` (how newer opsets pass
+  /// it); nullopt when neither is there.
+  FailureOr<std::optional<SmallVector<int64_t>>> getIntsOrInput(StringRef name,
+                                                                unsigned index);
 
   // Types.
-  RankedTensorType type(Value value) const { return cast<RankedTensorType>(value.getType()); }
+  RankedTensorType type(Value value) const {
+    return cast<RankedTensorType>(value.getType());
+  }
   ArrayRef<int64_t> shape(Value value) const { return type(value).getShape(); }
   int64_t rank(Value value) const { return type(value).getRank(); }
   Type element(Value value) const { return type(value).getElementType(); }
@@ -68,18 +81,25 @@ public:
 
   // Creation.
   template <typename Op>
-  Value create(ArrayRef<Value> operands, ArrayRef<NamedAttribute> attributes = {}) {
+  Value create(ArrayRef<Value> operands,
+               ArrayRef<NamedAttribute> attributes = {}) {
     SmallVector<Value> results = createMany<Op>(operands, attributes);
     return results.empty() ? Value() : results[0];
   }
   template <typename Op>
-  SmallVector<Value> createMany(ArrayRef<Value> operands, ArrayRef<NamedAttribute> attributes = {}) {
+  SmallVector<Value> createMany(ArrayRef<Value> operands,
+                                ArrayRef<NamedAttribute> attributes = {}) {
     return createNamed(Op::getOperationName(), operands, attributes);
   }
-  SmallVector<Value> createNamed(StringRef name, ArrayRef<Value> operands, ArrayRef<NamedAttribute> attributes);
+  SmallVector<Value> createNamed(StringRef name, ArrayRef<Value> operands,
+                                 ArrayRef<NamedAttribute> attributes);
 
-  Value scalar(double value, Type element) { return graph.scalar(loc, value, element); }
-  Value scalarLike(double value, Value like) { return like ? scalar(value, element(like)) : Value(); }
+  Value scalar(double value, Type element) {
+    return graph.scalar(loc, value, element);
+  }
+  Value scalarLike(double value, Value like) {
+    return like ? scalar(value, element(like)) : Value();
+  }
   Value castTo(Value value, Type element);
   Value reshape(Value value, ArrayRef<int64_t> shape);
   Value transpose(Value value, ArrayRef<int64_t> perm);
@@ -92,7 +112,8 @@ public:
   Value div(Value a, Value b) { return create<RealDivOp>({a, b}); }
 
   // Constants.
-  /// Compile-time integers behind `value`; failure (with a message naming `what`) when it depends on an input.
+  /// Compile-time integers behind `value`; failure (with a message naming
+  /// `what`) when it depends on an input.
   FailureOr<SmallVector<int64_t>> constantInts(Value value, StringRef what);
   FailureOr<Tensor> constantTensor(Value value, StringRef what);
   /// The same without a message.
@@ -113,9 +134,13 @@ using Handler = LogicalResult (*)(NodeContext &);
 /// (domain, op) -> (since-version, handler), newest first.
 class HandlerTable {
 public:
-  void add(StringRef op, int since, Handler handler, StringRef domain = "") { table[(domain + "\n" + op).str()].push_back({since, handler}); }
-  /// The newest handler not above `version` with its since-version, or (-1, null).
-  std::pair<int, Handler> lookup(StringRef domain, StringRef op, int64_t version) const;
+  void add(StringRef op, int since, Handler handler, StringRef domain = "") {
+    table[(domain + "\n" + op).str()].push_back({since, handler});
+  }
+  /// The newest handler not above `version` with its since-version, or (-1,
+  /// null).
+  std::pair<int, Handler> lookup(StringRef domain, StringRef op,
+                                 int64_t version) const;
 
 private:
   llvm::StringMap<SmallVector<std::pair<int, Handler>, 1>> table;
@@ -136,23 +161,30 @@ void addLossHandlers(HandlerTable &table);
 void addSamplingHandlers(HandlerTable &table);
 void addSignalHandlers(HandlerTable &table);
 
-/// The element type that carries an ONNX type through ane: fp64, bf16, fp8 and fp4 compute as fp32, integers below 8
-/// bits as 8 (mil-spec.md §9 rule 2; MIL has none of them at run time).
+/// The element type that carries an ONNX type through ane: fp64, bf16, fp8 and
+/// fp4 compute as fp32, integers below 8 bits as 8 (mil-spec.md §9 rule 2; MIL
+/// has none of them at run time).
 Type carrierOf(Type element);
 
-/// fp32 values rounded as `type` (fp8, fp4) would hold them; null when it is no such type.
+/// fp32 values rounded as `type` (fp8, fp4) would hold them; null when it is no
+/// such type.
 Value roundToSmallFloat(NodeContext &c, Value x, Type type, bool saturate);
 
-/// Translates a block of onnx ops in the scope of an outer one; used by If. Results are those of its yield.
-FailureOr<SmallVector<Value>> lowerRegion(NodeContext &c, Region &region, ArrayRef<Value> arguments);
+/// Translates a block of onnx ops in the scope of an outer one; used by If.
+/// Results are those of its yield.
+FailureOr<SmallVector<Value>> lowerRegion(NodeContext &c, Region &region,
+                                          ArrayRef<Value> arguments);
 
-/// Convolution with the parameters of an ONNX window op (kernel, strides, pads, auto_pad, dilations).
+/// Convolution with the parameters of an ONNX window op (kernel, strides, pads,
+/// auto_pad, dilations).
 struct ONNXWindow {
   SmallVector<int64_t> kernel, strides, dilations;
   /// Begin and end of each axis in turn (MIL's order).
   SmallVector<int64_t> pads;
 };
-FailureOr<ONNXWindow> readWindow(NodeContext &c, ArrayRef<int64_t> spatialInput, std::optional<ArrayRef<int64_t>> kernelFromWeight);
+FailureOr<ONNXWindow>
+readWindow(NodeContext &c, ArrayRef<int64_t> spatialInput,
+           std::optional<ArrayRef<int64_t>> kernelFromWeight);
 
 } // namespace mlir::ane
 

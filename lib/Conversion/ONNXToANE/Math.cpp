@@ -1,8 +1,9 @@
-//===- Math.cpp - element-wise operators -----------------------------------===//
+//===- Math.cpp - element-wise operators ----------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// Operators that are one ane op are rows of the record table (imports); these are the others.
+// Operators that are one ane op are rows of the record table (imports); these
+// are the others.
 //
 //===----------------------------------------------------------------------===//
 
@@ -42,8 +43,10 @@ static LogicalResult lowerDiv(C &c) {
   auto type = cast<IntegerType>(c.element(a));
   if (type.isUnsigned())
     return c.set(0, c.create<FloorDivOp>({a, b}));
-  Value quotient = c.create<FloorDivOp>({c.create<AbsOp>({a}), c.create<AbsOp>({b})});
-  return c.set(0, c.mul(quotient, c.mul(c.create<SignOp>({a}), c.create<SignOp>({b}))));
+  Value quotient =
+      c.create<FloorDivOp>({c.create<AbsOp>({a}), c.create<AbsOp>({b})});
+  return c.set(
+      0, c.mul(quotient, c.mul(c.create<SignOp>({a}), c.create<SignOp>({b}))));
 }
 
 static LogicalResult lowerMod(C &c) {
@@ -51,13 +54,18 @@ static LogicalResult lowerMod(C &c) {
   if (c.getInt("fmod", 0) == 0)
     return c.set(0, c.create<ModOp>({a, b}));
   // fmod has the sign of the dividend: sign(a) * mod(|a|, |b|).
-  return c.set(0, c.mul(c.create<SignOp>({a}), c.create<ModOp>({c.create<AbsOp>({a}), c.create<AbsOp>({b})})));
+  return c.set(
+      0, c.mul(c.create<SignOp>({a}),
+               c.create<ModOp>({c.create<AbsOp>({a}), c.create<AbsOp>({b})})));
 }
 
 static LogicalResult lowerPow(C &c) {
   Value x = c.input(0), y = c.input(1);
-  if (std::optional<Tensor> exponent = c.tryConstant(y); exponent && exponent->size() == 1 && c.isFloat(x) && c.rank(y) <= c.rank(x)) {
-    double e = exponent->isFloat() ? exponent->floats()[0] : double(exponent->ints()[0]);
+  if (std::optional<Tensor> exponent = c.tryConstant(y);
+      exponent && exponent->size() == 1 && c.isFloat(x) &&
+      c.rank(y) <= c.rank(x)) {
+    double e = exponent->isFloat() ? exponent->floats()[0]
+                                   : double(exponent->ints()[0]);
     if (e == 1)
       return c.set(0, x);
     if (e == 2)
@@ -88,7 +96,8 @@ static LogicalResult lowerClip(C &c) {
     if (alpha == 0 && beta == 6)
       return c.set(0, c.create<Relu6Op>({x}));
     if (alpha < beta && std::isfinite(alpha) && std::isfinite(beta))
-      return c.set(0, c.create<ClipOp>({x}, {c.graph.real("alpha", alpha), c.graph.real("beta", beta)}));
+      return c.set(0, c.create<ClipOp>({x}, {c.graph.real("alpha", alpha),
+                                             c.graph.real("beta", beta)}));
   }
   if (low && c.isFloat(x) && lowConst && lowConst->floats()[0] == 0 && !high)
     return c.set(0, c.create<ReluOp>({x}));
@@ -116,31 +125,44 @@ struct SmallFloat {
 } // namespace
 
 static std::optional<SmallFloat> smallFloat(Type type) {
-  if (isa<Float8E4M3FNType>(type)) return SmallFloat{3, -6, 8, 448, false};
-  if (isa<Float8E4M3FNUZType>(type)) return SmallFloat{3, -7, 7, 240, false};
-  if (isa<Float8E5M2Type>(type)) return SmallFloat{2, -14, 15, 57344, true};
-  if (isa<Float8E5M2FNUZType>(type)) return SmallFloat{2, -15, 15, 57344, false};
-  if (isa<Float4E2M1FNType>(type)) return SmallFloat{1, 0, 2, 6, false};
+  if (isa<Float8E4M3FNType>(type))
+    return SmallFloat{3, -6, 8, 448, false};
+  if (isa<Float8E4M3FNUZType>(type))
+    return SmallFloat{3, -7, 7, 240, false};
+  if (isa<Float8E5M2Type>(type))
+    return SmallFloat{2, -14, 15, 57344, true};
+  if (isa<Float8E5M2FNUZType>(type))
+    return SmallFloat{2, -15, 15, 57344, false};
+  if (isa<Float4E2M1FNType>(type))
+    return SmallFloat{1, 0, 2, 6, false};
   return std::nullopt;
 }
 
-/// To nearest even. The spacing of the result at x is found by comparing with every power of two of the type; division
-/// and multiplication by it are exact.
+/// To nearest even. The spacing of the result at x is found by comparing with
+/// every power of two of the type; division and multiplication by it are exact.
 Value mlir::ane::roundToSmallFloat(C &c, Value x, Type element, bool saturate) {
   std::optional<SmallFloat> known = smallFloat(element);
   if (!known)
     return {};
   const SmallFloat &type = *known;
-  Value magnitude = c.create<AbsOp>({x}), step = c.scalarLike(std::ldexp(1.0, type.lowest - type.mantissa), x);
+  Value magnitude = c.create<AbsOp>({x}),
+        step = c.scalarLike(std::ldexp(1.0, type.lowest - type.mantissa), x);
   for (int exponent = type.lowest + 1; exponent <= type.highest; ++exponent) {
-    Value above = c.create<GreaterEqualOp>({magnitude, c.scalarLike(std::ldexp(1.0, exponent), x)});
-    step = c.create<SelectOp>({above, c.scalarLike(std::ldexp(1.0, exponent - type.mantissa), x), step});
+    Value above = c.create<GreaterEqualOp>(
+        {magnitude, c.scalarLike(std::ldexp(1.0, exponent), x)});
+    step = c.create<SelectOp>(
+        {above, c.scalarLike(std::ldexp(1.0, exponent - type.mantissa), x),
+         step});
   }
   Value rounded = c.mul(c.create<RoundOp>({c.div(x, step)}), step);
   if (saturate)
-    return c.create<ClipOp>({rounded}, {c.graph.real("alpha", -type.largest), c.graph.real("beta", type.largest)});
-  Value beyond = c.create<GreaterOp>({c.create<AbsOp>({rounded}), c.scalarLike(type.largest, x)});
-  Value special = type.infinite ? c.mul(c.create<SignOp>({x}), c.scalarLike(INFINITY, x)) : c.scalarLike(NAN, x);
+    return c.create<ClipOp>({rounded}, {c.graph.real("alpha", -type.largest),
+                                        c.graph.real("beta", type.largest)});
+  Value beyond = c.create<GreaterOp>(
+      {c.create<AbsOp>({rounded}), c.scalarLike(type.largest, x)});
+  Value special = type.infinite
+                      ? c.mul(c.create<SignOp>({x}), c.scalarLike(INFINITY, x))
+                      : c.scalarLike(NAN, x);
   return c.create<SelectOp>({beyond, special, rounded});
 }
 
@@ -148,7 +170,8 @@ Value mlir::ane::roundToSmallFloat(C &c, Value x, Type element, bool saturate) {
 static Value wrapToBits(C &c, Value x, unsigned bits, bool isUnsigned) {
   Type wide = c.graph.builder.getI32Type();
   double span = std::ldexp(1.0, bits), half = isUnsigned ? 0 : span / 2;
-  Value shifted = c.create<ModOp>({c.add(c.castTo(x, wide), c.scalar(half, wide)), c.scalar(span, wide)});
+  Value shifted = c.create<ModOp>(
+      {c.add(c.castTo(x, wide), c.scalar(half, wide)), c.scalar(span, wide)});
   return c.sub(shifted, c.scalar(half, wide));
 }
 
@@ -162,27 +185,38 @@ static LogicalResult lowerCast(C &c) {
       element = declared.getElementType();
   } else {
     std::optional<DType> to = lookupDTypeByOnnxCode(c.getInt("to", 0));
-    if (std::string name = c.getString("to", ""); !name.empty()) { // opsets below 6 name the type
-      static const std::map<std::string, unsigned> codes = {{"FLOAT", 1}, {"UINT8", 2}, {"INT8", 3}, {"UINT16", 4}, {"INT16", 5}, {"INT32", 6},
-                                                            {"INT64", 7}, {"BOOL", 9}, {"FLOAT16", 10}, {"DOUBLE", 11}, {"UINT32", 12}, {"UINT64", 13}};
+    if (std::string name = c.getString("to", "");
+        !name.empty()) { // opsets below 6 name the type
+      static const std::map<std::string, unsigned> codes = {
+          {"FLOAT", 1},    {"UINT8", 2},   {"INT8", 3},    {"UINT16", 4},
+          {"INT16", 5},    {"INT32", 6},   {"INT64", 7},   {"BOOL", 9},
+          {"FLOAT16", 10}, {"DOUBLE", 11}, {"UINT32", 12}, {"UINT64", 13}};
       auto it = codes.find(name);
       to = lookupDTypeByOnnxCode(it == codes.end() ? 0 : it->second);
     }
     if (!to)
-      return c.error() << "expects 'to' to be a number type, but got " << c.getInt("to", 0);
+      return c.error() << "expects 'to' to be a number type, but got "
+                       << c.getInt("to", 0);
     element = toMLIRType(*to, c.node.getContext());
   }
   Type f32 = c.graph.builder.getF32Type();
   if (smallFloat(element))
-    return c.set(0, roundToSmallFloat(c, c.castTo(x, f32), element, c.getInt("saturate", 1)));
+    return c.set(0, roundToSmallFloat(c, c.castTo(x, f32), element,
+                                      c.getInt("saturate", 1)));
   if (isa<Float8E8M0FNUType>(element))
-    return c.error() << "to " << getInfo(*toDType(element)).name << " is not supported: MIL has no such run-time type";
-  if (auto integer = dyn_cast<IntegerType>(element); integer && integer.getWidth() > 1 && integer.getWidth() < 8)
-    return c.set(0, c.castTo(wrapToBits(c, x, integer.getWidth(), integer.isUnsigned()), carrierOf(element)));
+    return c.error() << "to " << getInfo(*toDType(element)).name
+                     << " is not supported: MIL has no such run-time type";
+  if (auto integer = dyn_cast<IntegerType>(element);
+      integer && integer.getWidth() > 1 && integer.getWidth() < 8)
+    return c.set(
+        0, c.castTo(wrapToBits(c, x, integer.getWidth(), integer.isUnsigned()),
+                    carrierOf(element)));
   return c.set(0, c.castTo(x, carrierOf(element)));
 }
 
-static LogicalResult lowerWhere(C &c) { return c.set(0, c.create<SelectOp>({c.input(0), c.input(1), c.input(2)})); }
+static LogicalResult lowerWhere(C &c) {
+  return c.set(0, c.create<SelectOp>({c.input(0), c.input(1), c.input(2)}));
+}
 
 /// Functions of one float input, as algebra.
 template <Value (*fn)(C &, Value)>
@@ -192,14 +226,20 @@ static LogicalResult unary(C &c) {
 static Value negate(C &c, Value x) { return c.mul(x, c.scalarLike(-1, x)); }
 static Value identity(C &, Value x) { return x; }
 static Value selu(C &c, Value x) {
-  double alpha = c.getFloat("alpha", 1.67326319217681884765625), gamma = c.getFloat("gamma", 1.05070102214813232421875);
-  return c.mul(c.create<EluOp>({x}, {c.graph.real("alpha", alpha)}), c.scalarLike(gamma, x));
+  double alpha = c.getFloat("alpha", 1.67326319217681884765625),
+         gamma = c.getFloat("gamma", 1.05070102214813232421875);
+  return c.mul(c.create<EluOp>({x}, {c.graph.real("alpha", alpha)}),
+               c.scalarLike(gamma, x));
 }
 static Value celu(C &c, Value x) {
   double alpha = c.getFloat("alpha", 1);
-  return c.mul(c.create<EluOp>({c.mul(x, c.scalarLike(1 / alpha, x))}, {c.graph.real("alpha", 1)}), c.scalarLike(alpha, x));
+  return c.mul(c.create<EluOp>({c.mul(x, c.scalarLike(1 / alpha, x))},
+                               {c.graph.real("alpha", 1)}),
+               c.scalarLike(alpha, x));
 }
-static Value mish(C &c, Value x) { return c.mul(x, c.create<TanhOp>({c.create<SoftplusOp>({x})})); }
+static Value mish(C &c, Value x) {
+  return c.mul(x, c.create<TanhOp>({c.create<SoftplusOp>({x})}));
+}
 static Value hardSwish(C &c, Value x) {
   Value gate = c.create<Relu6Op>({c.add(x, c.scalarLike(3, x))});
   return c.mul(x, c.mul(gate, c.scalarLike(1.0 / 6, x)));
@@ -211,44 +251,60 @@ static Value swish(C &c, Value x) {
   return c.mul(x, c.create<SigmoidOp>({c.mul(x, c.scalarLike(alpha, x))}));
 }
 static Value gelu(C &c, Value x) {
-  return c.create<GeluOp>({x}, {c.graph.text("mode", c.getString("approximate", "none") == "tanh" ? "TANH_APPROXIMATION" : "EXACT")});
+  return c.create<GeluOp>(
+      {x}, {c.graph.text("mode", c.getString("approximate", "none") == "tanh"
+                                     ? "TANH_APPROXIMATION"
+                                     : "EXACT")});
 }
 static Value fastGelu(C &c, Value x) {
   if (c.input(1))
     x = c.add(x, c.input(1));
   return c.create<GeluOp>({x}, {c.graph.text("mode", "TANH_APPROXIMATION")});
 }
-static Value biasGelu(C &c, Value x) { return c.create<GeluOp>({c.add(x, c.input(1))}, {c.graph.text("mode", "EXACT")}); }
+static Value biasGelu(C &c, Value x) {
+  return c.create<GeluOp>({c.add(x, c.input(1))},
+                          {c.graph.text("mode", "EXACT")});
+}
 static Value quickGelu(C &c, Value x) {
-  return c.mul(x, c.create<SigmoidOp>({c.mul(x, c.scalarLike(c.getFloat("alpha", 1.702), x))}));
+  return c.mul(x, c.create<SigmoidOp>(
+                      {c.mul(x, c.scalarLike(c.getFloat("alpha", 1.702), x))}));
 }
 static Value thresholdedRelu(C &c, Value x) {
   // ONNX keeps x > alpha, MIL x >= alpha.
-  Value above = c.create<GreaterOp>({x, c.scalarLike(c.getFloat("alpha", 1), x)});
+  Value above =
+      c.create<GreaterOp>({x, c.scalarLike(c.getFloat("alpha", 1), x)});
   return c.create<SelectOp>({above, x, c.scalarLike(0, x)});
 }
 static Value shrink(C &c, Value x) {
   double lambda = c.getFloat("lambd", 0.5), bias = c.getFloat("bias", 0);
-  Value low = c.create<LessOp>({x, c.scalarLike(-lambda, x)}), high = c.create<GreaterOp>({x, c.scalarLike(lambda, x)});
-  Value lower = c.create<SelectOp>({low, c.add(x, c.scalarLike(bias, x)), c.scalarLike(0, x)});
+  Value low = c.create<LessOp>({x, c.scalarLike(-lambda, x)}),
+        high = c.create<GreaterOp>({x, c.scalarLike(lambda, x)});
+  Value lower = c.create<SelectOp>(
+      {low, c.add(x, c.scalarLike(bias, x)), c.scalarLike(0, x)});
   return c.create<SelectOp>({high, c.sub(x, c.scalarLike(bias, x)), lower});
 }
 static Value acosh(C &c, Value x) {
-  Value root = c.mul(c.create<SqrtOp>({c.sub(x, one(c, x))}), c.create<SqrtOp>({c.add(x, one(c, x))}));
+  Value root = c.mul(c.create<SqrtOp>({c.sub(x, one(c, x))}),
+                     c.create<SqrtOp>({c.add(x, one(c, x))}));
   return c.create<LogOp>({c.add(x, root)});
 }
 static Value asinh(C &c, Value x) {
-  Value magnitude = c.create<AbsOp>({x}), root = c.create<SqrtOp>({c.add(c.mul(x, x), one(c, x))});
-  return c.mul(c.create<SignOp>({x}), c.create<LogOp>({c.add(magnitude, root)}));
+  Value magnitude = c.create<AbsOp>({x}),
+        root = c.create<SqrtOp>({c.add(c.mul(x, x), one(c, x))});
+  return c.mul(c.create<SignOp>({x}),
+               c.create<LogOp>({c.add(magnitude, root)}));
 }
 static Value isNaN(C &c, Value x) { return c.create<NotEqualOp>({x, x}); }
 static Value isInf(C &c, Value x) {
-  bool positive = c.getInt("detect_positive", 1), negative = c.getInt("detect_negative", 1);
+  bool positive = c.getInt("detect_positive", 1),
+       negative = c.getInt("detect_negative", 1);
   if (positive && negative)
     return c.create<EqualOp>({c.create<AbsOp>({x}), c.scalarLike(INFINITY, x)});
   if (!positive && !negative)
-    return c.create<NotEqualOp>({c.scalarLike(0, x), c.broadcastTo(c.scalarLike(0, x), c.shape(x))});
-  return c.create<EqualOp>({x, c.scalarLike(positive ? INFINITY : -INFINITY, x)});
+    return c.create<NotEqualOp>(
+        {c.scalarLike(0, x), c.broadcastTo(c.scalarLike(0, x), c.shape(x))});
+  return c.create<EqualOp>(
+      {x, c.scalarLike(positive ? INFINITY : -INFINITY, x)});
 }
 static Value bitwiseNot(C &c, Value x) {
   auto type = cast<IntegerType>(c.element(x));
@@ -258,7 +314,8 @@ static Value bitwiseNot(C &c, Value x) {
 
 static LogicalResult lowerPRelu(C &c) {
   Value x = c.input(0), slope = c.input(1);
-  if (c.version() < 7 && c.rank(slope) == 1 && c.rank(x) > 2) { // one slope per channel, before broadcasting was NumPy's
+  if (c.version() < 7 && c.rank(slope) == 1 &&
+      c.rank(x) > 2) { // one slope per channel, before broadcasting was NumPy's
     SmallVector<int64_t> shape(c.rank(x) - 1, 1);
     shape[0] = c.shape(slope)[0];
     slope = c.reshape(slope, shape);
@@ -266,17 +323,22 @@ static LogicalResult lowerPRelu(C &c) {
   if (!slope)
     return failure();
   if (!c.isFloat(x))
-    return c.set(0, c.create<SelectOp>({c.create<LessOp>({x, c.scalarLike(0, x)}), c.mul(x, slope), x}));
-  // [C,1,…] or [1,C,1,…]: one slope per channel is MIL's own prelu, which wants rank 4 for distinct slopes.
+    return c.set(0,
+                 c.create<SelectOp>({c.create<LessOp>({x, c.scalarLike(0, x)}),
+                                     c.mul(x, slope), x}));
+  // [C,1,…] or [1,C,1,…]: one slope per channel is MIL's own prelu, which wants
+  // rank 4 for distinct slopes.
   ArrayRef<int64_t> shape = c.shape(slope);
   int64_t channels = c.rank(x) > 1 ? c.shape(x)[1] : -1;
   int64_t axis = (int64_t)shape.size() - (c.rank(x) - 1);
-  bool perChannel = c.rank(x) == 4 && axis >= 0 && c.tryConstant(slope).has_value();
+  bool perChannel =
+      c.rank(x) == 4 && axis >= 0 && c.tryConstant(slope).has_value();
   for (int64_t i = 0; perChannel && i < (int64_t)shape.size(); ++i)
     perChannel = shape[i] == (i == axis ? channels : 1);
   if (perChannel)
     return c.set(0, c.create<PreluOp>({x, c.reshape(slope, {channels})}));
-  Value positive = c.create<ReluOp>({x}), negative = c.create<ReluOp>({negate(c, x)});
+  Value positive = c.create<ReluOp>({x}),
+        negative = c.create<ReluOp>({negate(c, x)});
   return c.set(0, c.sub(positive, c.mul(slope, negative)));
 }
 
@@ -289,41 +351,58 @@ static LogicalResult lowerMean(C &c) {
 }
 
 static LogicalResult lowerDropout(C &c) {
-  if (std::optional<Tensor> training = c.tryConstant(c.input(2)); c.input(2) && (!training || training->ints()[0]))
-    if (std::optional<Tensor> ratio = c.tryConstant(c.input(1)); !ratio || ratio->size() != 1 || ratio->floats()[0] != 0)
-      return c.error() << "in training mode is not supported; export the model for inference";
+  if (std::optional<Tensor> training = c.tryConstant(c.input(2));
+      c.input(2) && (!training || training->ints()[0]))
+    if (std::optional<Tensor> ratio = c.tryConstant(c.input(1));
+        !ratio || ratio->size() != 1 || ratio->floats()[0] != 0)
+      return c.error() << "in training mode is not supported; export the model "
+                          "for inference";
   if (c.isUsed(1))
-    c.put(1, c.broadcastTo(c.scalar(1, IntegerType::get(c.node.getContext(), 1)), c.shape(c.input(0))));
+    c.put(1,
+          c.broadcastTo(c.scalar(1, IntegerType::get(c.node.getContext(), 1)),
+                        c.shape(c.input(0))));
   return c.set(0, c.input(0));
 }
 
 static LogicalResult lowerBitShift(C &c) {
   auto type = c.element(c.input(0));
   auto integer = cast<IntegerType>(type);
-  Value x = c.input(0), shift = c.input(1), two = c.scalar(2, type), top = c.scalar(integer.getWidth() - 1, type), zero = c.scalar(0, type);
+  Value x = c.input(0), shift = c.input(1), two = c.scalar(2, type),
+        top = c.scalar(integer.getWidth() - 1, type), zero = c.scalar(0, type);
   bool left = c.getString("direction", "") == "LEFT";
-  // A shift by the width or more, or by a negative amount, leaves nothing but the sign.
-  Value clamped = c.create<MinimumOp>({c.create<MaximumOp>({shift, zero}), top});
+  // A shift by the width or more, or by a negative amount, leaves nothing but
+  // the sign.
+  Value clamped =
+      c.create<MinimumOp>({c.create<MaximumOp>({shift, zero}), top});
   Value inside = c.create<EqualOp>({clamped, shift});
   // In two halves, since 2^(width-1) does not fit the type.
   Value half = c.create<FloorDivOp>({clamped, two});
-  Value first = c.create<PowOp>({two, half}), second = c.create<PowOp>({two, c.sub(clamped, half)});
+  Value first = c.create<PowOp>({two, half}),
+        second = c.create<PowOp>({two, c.sub(clamped, half)});
   if (left)
-    return c.set(0, c.create<SelectOp>({inside, c.mul(c.mul(x, first), second), zero}));
-  Value shifted = c.create<FloorDivOp>({c.create<FloorDivOp>({x, first}), second});
-  Value sign = integer.isUnsigned() ? zero : c.create<SelectOp>({c.create<LessOp>({x, zero}), c.scalar(-1, type), zero});
+    return c.set(
+        0, c.create<SelectOp>({inside, c.mul(c.mul(x, first), second), zero}));
+  Value shifted =
+      c.create<FloorDivOp>({c.create<FloorDivOp>({x, first}), second});
+  Value sign = integer.isUnsigned()
+                   ? zero
+                   : c.create<SelectOp>({c.create<LessOp>({x, zero}),
+                                         c.scalar(-1, type), zero});
   return c.set(0, c.create<SelectOp>({inside, shifted, sign}));
 }
 
-/// Bit operations as arithmetic: bits are taken out by floor division, whose rounding makes negative numbers two's
-/// complement, and weighed again. 64-bit integers are 32-bit ones in MIL.
+/// Bit operations as arithmetic: bits are taken out by floor division, whose
+/// rounding makes negative numbers two's complement, and weighed again. 64-bit
+/// integers are 32-bit ones in MIL.
 static LogicalResult lowerBitwise(C &c) {
   Value x = c.input(0), y = c.input(1);
   Type original = c.element(x);
   auto type = cast<IntegerType>(original);
   bool isUnsigned = type.isUnsigned();
   unsigned width = std::min(type.getWidth(), 32u);
-  Type wide = IntegerType::get(c.node.getContext(), 32, isUnsigned ? IntegerType::Unsigned : IntegerType::Signless);
+  Type wide = IntegerType::get(c.node.getContext(), 32,
+                               isUnsigned ? IntegerType::Unsigned
+                                          : IntegerType::Signless);
   x = c.castTo(x, wide);
   y = c.castTo(y, wide);
   Value sum, two = c.scalar(2, wide), zero = c.scalar(0, wide);
@@ -332,7 +411,10 @@ static LogicalResult lowerBitwise(C &c) {
     auto take = [&](Value v) {
       if (sign)
         return c.castTo(c.create<LessOp>({v, zero}), wide);
-      return c.create<ModOp>({bit ? c.create<FloorDivOp>({v, c.scalar(std::ldexp(1.0, bit), wide)}) : v, two});
+      return c.create<ModOp>(
+          {bit ? c.create<FloorDivOp>({v, c.scalar(std::ldexp(1.0, bit), wide)})
+               : v,
+           two});
     };
     Value a = take(x), b = take(y), both = c.mul(a, b), result;
     if (c.opType() == "BitwiseAnd")
@@ -341,7 +423,9 @@ static LogicalResult lowerBitwise(C &c) {
       result = c.sub(c.add(a, b), both);
     else
       result = c.sub(c.add(a, b), c.mul(both, two));
-    Value weighed = c.mul(result, c.scalar(sign ? -std::ldexp(1.0, bit) : std::ldexp(1.0, bit), wide));
+    Value weighed = c.mul(
+        result,
+        c.scalar(sign ? -std::ldexp(1.0, bit) : std::ldexp(1.0, bit), wide));
     sum = sum ? c.add(sum, weighed) : weighed;
   }
   return c.set(0, c.castTo(sum, original));
@@ -351,7 +435,8 @@ static LogicalResult lowerBitwise(C &c) {
 static LogicalResult lowerSoftmax(C &c) {
   Value x = c.input(0);
   bool old = c.version() < 13;
-  FailureOr<int64_t> axis = c.axis(c.getInt("axis", old ? 1 : -1), std::max<int64_t>(c.rank(x), 1));
+  FailureOr<int64_t> axis =
+      c.axis(c.getInt("axis", old ? 1 : -1), std::max<int64_t>(c.rank(x), 1));
   if (failed(axis))
     return failure();
   SmallVector<int64_t> shape(c.shape(x));
@@ -370,25 +455,31 @@ static LogicalResult lowerSoftmax(C &c) {
     y = c.create<SoftmaxOp>({x}, {c.graph.attr("axis", along)});
   } else if (c.opType() == "LogSoftmax") {
     // x - max - log(sum(exp(x - max))): log(softmax) would give -inf in fp16.
-    NamedAttribute axes = c.graph.attr("axes", ArrayRef<int64_t>{along}), keep = c.graph.flag("keep_dims", true);
+    NamedAttribute axes = c.graph.attr("axes", ArrayRef<int64_t>{along}),
+                   keep = c.graph.flag("keep_dims", true);
     Value shifted = c.sub(x, c.create<ReduceMaxOp>({x}, {axes, keep}));
-    y = c.sub(shifted, c.create<LogOp>({c.create<ReduceSumOp>({c.create<ExpOp>({shifted})}, {axes, keep})}));
+    y = c.sub(shifted, c.create<LogOp>({c.create<ReduceSumOp>(
+                           {c.create<ExpOp>({shifted})}, {axes, keep})}));
   } else { // Hardmax: one at the first maximum
     SmallVector<int64_t> last(c.shape(x));
-    Value index = c.create<ReduceArgmaxOp>({x}, {c.graph.attr("axis", along), c.graph.flag("keep_dims", false)});
+    Value index = c.create<ReduceArgmaxOp>(
+        {x}, {c.graph.attr("axis", along), c.graph.flag("keep_dims", false)});
     Type element = c.element(x);
     y = c.create<OneHotOp>({index, c.scalar(1, element), c.scalar(0, element)},
-                           {c.graph.attr("one_hot_vector_size", last[along]), c.graph.attr("axis", along)});
+                           {c.graph.attr("one_hot_vector_size", last[along]),
+                            c.graph.attr("axis", along)});
   }
   return c.set(0, y ? c.reshape(y, shape) : y);
 }
 
-/// Opsets below 7: y broadcasts only when `broadcast` is set, with its axes starting at `axis` of x.
+/// Opsets below 7: y broadcasts only when `broadcast` is set, with its axes
+/// starting at `axis` of x.
 template <typename Op>
 static LogicalResult lowerLegacyBinary(C &c) {
   Value x = c.input(0), y = c.input(1);
   if (c.getInt("broadcast", 0) && c.attribute("axis")) {
-    FailureOr<int64_t> axis = c.axis(c.getInt("axis", 0), std::max<int64_t>(1, c.rank(x)));
+    FailureOr<int64_t> axis =
+        c.axis(c.getInt("axis", 0), std::max<int64_t>(1, c.rank(x)));
     if (failed(axis))
       return failure();
     SmallVector<int64_t> shape(c.shape(y));

@@ -1,4 +1,4 @@
-//===- Norm.cpp - normalisation --------------------------------------------===//
+//===- Norm.cpp - normalisation -------------------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -14,7 +14,8 @@ using C = NodeContext;
 static LogicalResult lowerBatchNorm(C &c) {
   Value x = c.input(0);
   if (c.getInt("training_mode", 0))
-    return c.error() << "with training_mode=1 is not supported; export the model for inference";
+    return c.error() << "with training_mode=1 is not supported; export the "
+                        "model for inference";
   for (unsigned i = 1; i < c.numOutputs(); ++i)
     if (c.isUsed(i))
       return c.error() << "output " << i << " exists in training only";
@@ -29,8 +30,10 @@ static LogicalResult lowerBatchNorm(C &c) {
     widened[widened.size() - 2] *= widened.back();
   Type element = c.element(x);
   auto parameter = [&](unsigned i) { return c.castTo(c.input(i), element); };
-  Value y = c.create<BatchNormOp>({c.reshape(x, widened), parameter(3), parameter(4), parameter(1), parameter(2)},
-                                  {c.graph.real("epsilon", c.getFloat("epsilon", 1e-5))});
+  Value y = c.create<BatchNormOp>(
+      {c.reshape(x, widened), parameter(3), parameter(4), parameter(1),
+       parameter(2)},
+      {c.graph.real("epsilon", c.getFloat("epsilon", 1e-5))});
   return c.set(0, y ? c.reshape(y, shape) : y);
 }
 
@@ -41,11 +44,14 @@ static LogicalResult lowerInstanceNorm(C &c) {
     return c.error() << "expects an input of rank 3 or more";
   for (; merged.size() > 4; merged.pop_back())
     merged[merged.size() - 2] *= merged.back();
-  Value y = c.create<InstanceNormOp>({c.reshape(x, merged), c.input(1), c.input(2)}, {c.graph.real("epsilon", c.getFloat("epsilon", 1e-5))});
+  Value y = c.create<InstanceNormOp>(
+      {c.reshape(x, merged), c.input(1), c.input(2)},
+      {c.graph.real("epsilon", c.getFloat("epsilon", 1e-5))});
   return c.set(0, y ? c.reshape(y, shape) : y);
 }
 
-/// Scale or bias of LayerNormalization: the op wants exactly the shape of the normalised axes.
+/// Scale or bias of LayerNormalization: the op wants exactly the shape of the
+/// normalised axes.
 static Value normParameter(C &c, Value value, ArrayRef<int64_t> normalized) {
   if (!value)
     return {};
@@ -54,7 +60,9 @@ static Value normParameter(C &c, Value value, ArrayRef<int64_t> normalized) {
     count *= dim;
   if (c.type(value).getNumElements() == count)
     return c.reshape(value, normalized);
-  return c.rank(value) <= (int64_t)normalized.size() ? c.broadcastTo(value, normalized) : Value();
+  return c.rank(value) <= (int64_t)normalized.size()
+             ? c.broadcastTo(value, normalized)
+             : Value();
 }
 
 static LogicalResult lowerLayerNorm(C &c) {
@@ -67,30 +75,41 @@ static LogicalResult lowerLayerNorm(C &c) {
   for (int64_t i = *axis; i < c.rank(x); ++i)
     axes.push_back(i);
   double epsilon = c.getFloat("epsilon", 1e-5);
-  Value scale = normParameter(c, c.input(1), normalized), bias = normParameter(c, c.input(2), normalized);
+  Value scale = normParameter(c, c.input(1), normalized),
+        bias = normParameter(c, c.input(2), normalized);
   if ((c.input(1) && !scale) || (c.input(2) && !bias)) {
     // A scale that varies over the outer axes too: multiply after.
-    Value y = c.create<LayerNormOp>({x}, {c.graph.attr("axes", axes), c.graph.real("epsilon", epsilon)});
+    Value y = c.create<LayerNormOp>(
+        {x}, {c.graph.attr("axes", axes), c.graph.real("epsilon", epsilon)});
     y = c.input(1) ? c.mul(y, c.input(1)) : y;
     c.put(0, c.input(2) ? c.add(y, c.input(2)) : y);
   } else {
-    c.put(0, c.create<LayerNormOp>({x, scale, bias}, {c.graph.attr("axes", axes), c.graph.real("epsilon", epsilon)}));
+    c.put(0, c.create<LayerNormOp>({x, scale, bias},
+                                   {c.graph.attr("axes", axes),
+                                    c.graph.real("epsilon", epsilon)}));
   }
   if (c.isUsed(1) || c.isUsed(2)) {
-    NamedAttribute over = c.graph.attr("axes", axes), keep = c.graph.flag("keep_dims", true);
-    Value mean = c.create<ReduceMeanOp>({x}, {over, keep}), centred = c.sub(x, mean);
-    Value variance = c.create<ReduceMeanOp>({c.mul(centred, centred)}, {over, keep});
+    NamedAttribute over = c.graph.attr("axes", axes),
+                   keep = c.graph.flag("keep_dims", true);
+    Value mean = c.create<ReduceMeanOp>({x}, {over, keep}),
+          centred = c.sub(x, mean);
+    Value variance =
+        c.create<ReduceMeanOp>({c.mul(centred, centred)}, {over, keep});
     c.put(1, mean);
     if (c.numOutputs() > 2)
-      c.put(2, c.create<RsqrtOp>({variance}, {c.graph.real("epsilon", epsilon)}));
+      c.put(2,
+            c.create<RsqrtOp>({variance}, {c.graph.real("epsilon", epsilon)}));
   }
   return success(!c.failed());
 }
 
 /// x * rsqrt(mean(x^2) + epsilon) over the last axes.
 static Value rmsNorm(C &c, Value x, ArrayRef<int64_t> axes, double epsilon) {
-  Value square = c.create<ReduceMeanOp>({c.mul(x, x)}, {c.graph.attr("axes", axes), c.graph.flag("keep_dims", true)});
-  return c.mul(x, c.create<RsqrtOp>({square}, {c.graph.real("epsilon", epsilon)}));
+  Value square =
+      c.create<ReduceMeanOp>({c.mul(x, x)}, {c.graph.attr("axes", axes),
+                                             c.graph.flag("keep_dims", true)});
+  return c.mul(x,
+               c.create<RsqrtOp>({square}, {c.graph.real("epsilon", epsilon)}));
 }
 static LogicalResult lowerRMSNorm(C &c) {
   Value x = c.input(0);
@@ -107,7 +126,9 @@ static LogicalResult lowerRMSNorm(C &c) {
 /// com.microsoft SkipLayerNormalization and SkipSimplifiedLayerNormalization.
 static LogicalResult lowerSkipNorm(C &c) {
   bool simplified = c.opType().contains("Simplified");
-  Value sum = c.add(c.input(0), c.input(1)), gamma = c.input(2), beta = simplified ? Value() : c.input(3), bias = c.input(simplified ? 3 : 4);
+  Value sum = c.add(c.input(0), c.input(1)), gamma = c.input(2),
+        beta = simplified ? Value() : c.input(3),
+        bias = c.input(simplified ? 3 : 4);
   if (bias)
     sum = c.add(sum, bias);
   if (!sum)
@@ -115,7 +136,10 @@ static LogicalResult lowerSkipNorm(C &c) {
   int64_t last = c.rank(sum) - 1;
   double epsilon = c.getFloat("epsilon", simplified ? 1e-6 : 1e-12);
   Value y = simplified ? c.mul(rmsNorm(c, sum, {last}, epsilon), gamma)
-                       : c.create<LayerNormOp>({sum, gamma, beta}, {c.graph.attr("axes", ArrayRef<int64_t>{last}), c.graph.real("epsilon", epsilon)});
+                       : c.create<LayerNormOp>(
+                             {sum, gamma, beta},
+                             {c.graph.attr("axes", ArrayRef<int64_t>{last}),
+                              c.graph.real("epsilon", epsilon)});
   if (c.numOutputs() > 3)
     c.put(3, sum);
   return c.set(0, y);
@@ -126,21 +150,27 @@ static LogicalResult lowerGroupNorm(C &c) {
   SmallVector<int64_t> shape(c.shape(x));
   int64_t groups = c.getInt("num_groups", 0);
   if (shape.size() < 2 || groups < 1 || shape[1] % groups)
-    return c.error() << "expects 'num_groups' to divide the channels, but got " << groups;
+    return c.error() << "expects 'num_groups' to divide the channels, but got "
+                     << groups;
   int64_t rest = 1;
   for (int64_t dim : ArrayRef<int64_t>(shape).drop_front(1))
     rest *= dim;
-  Value y = c.create<LayerNormOp>({c.reshape(x, {shape[0], groups, rest / groups})},
-                                  {c.graph.attr("axes", ArrayRef<int64_t>{2}), c.graph.real("epsilon", c.getFloat("epsilon", 1e-5))});
+  Value y = c.create<LayerNormOp>(
+      {c.reshape(x, {shape[0], groups, rest / groups})},
+      {c.graph.attr("axes", ArrayRef<int64_t>{2}),
+       c.graph.real("epsilon", c.getFloat("epsilon", 1e-5))});
   // Opset 18 scales per group, 21 per channel.
   auto apply = [&](Value value, auto combine) {
     if (!y || !value)
       return;
     bool perGroup = c.shape(value)[0] == groups && groups != shape[1];
-    SmallVector<int64_t> wide(perGroup ? SmallVector<int64_t>{1, groups, 1} : SmallVector<int64_t>(shape.size(), 1));
+    SmallVector<int64_t> wide(perGroup ? SmallVector<int64_t>{1, groups, 1}
+                                       : SmallVector<int64_t>(shape.size(), 1));
     if (!perGroup)
       wide[1] = shape[1];
-    y = c.reshape(y, perGroup ? ArrayRef<int64_t>{shape[0], groups, rest / groups} : ArrayRef<int64_t>(shape));
+    y = c.reshape(y, perGroup
+                         ? ArrayRef<int64_t>{shape[0], groups, rest / groups}
+                         : ArrayRef<int64_t>(shape));
     if (y)
       y = combine(y, c.reshape(value, wide));
   };
@@ -154,33 +184,48 @@ static LogicalResult lowerLRN(C &c) {
   int64_t size = c.getInt("size", 1);
   SmallVector<int64_t> shape(c.shape(x));
   if (shape.size() < 3 || size % 2 == 0)
-    return c.error() << "expects an input of rank 3 or more and an odd 'size', but got " << c.type(x) << " and " << size;
+    return c.error()
+           << "expects an input of rank 3 or more and an odd 'size', but got "
+           << c.type(x) << " and " << size;
   int64_t inner = 1;
   for (int64_t dim : ArrayRef<int64_t>(shape).drop_front(2))
     inner *= dim;
-  Value flat = shape.size() == 4 ? x : c.reshape(x, {shape[0], shape[1], inner, 1});
-  Value y = c.create<LocalResponseNormOp>({flat}, {c.graph.attr("size", size), c.graph.real("alpha", c.getFloat("alpha", 1e-4)),
-                                                   c.graph.real("beta", c.getFloat("beta", 0.75)), c.graph.real("k", c.getFloat("bias", 1))});
+  Value flat =
+      shape.size() == 4 ? x : c.reshape(x, {shape[0], shape[1], inner, 1});
+  Value y = c.create<LocalResponseNormOp>(
+      {flat}, {c.graph.attr("size", size),
+               c.graph.real("alpha", c.getFloat("alpha", 1e-4)),
+               c.graph.real("beta", c.getFloat("beta", 0.75)),
+               c.graph.real("k", c.getFloat("bias", 1))});
   return c.set(0, y ? c.reshape(y, shape) : y);
 }
 
 static LogicalResult lowerLpNorm(C &c) {
   Value x = c.input(0);
-  SmallVector<NamedAttribute> attributes{c.graph.attr("axes", ArrayRef<int64_t>{c.getInt("axis", -1)}), c.graph.flag("keep_dims", true)};
-  Value norm = c.getInt("p", 2) == 1 ? c.create<ReduceL1NormOp>({x}, attributes) : c.create<ReduceL2NormOp>({x}, attributes);
+  SmallVector<NamedAttribute> attributes{
+      c.graph.attr("axes", ArrayRef<int64_t>{c.getInt("axis", -1)}),
+      c.graph.flag("keep_dims", true)};
+  Value norm = c.getInt("p", 2) == 1
+                   ? c.create<ReduceL1NormOp>({x}, attributes)
+                   : c.create<ReduceL2NormOp>({x}, attributes);
   if (!norm)
     return failure();
   // A zero norm leaves zeros.
-  Value safe = c.create<SelectOp>({c.create<EqualOp>({norm, c.scalarLike(0, norm)}), c.scalarLike(1, norm), norm});
+  Value safe =
+      c.create<SelectOp>({c.create<EqualOp>({norm, c.scalarLike(0, norm)}),
+                          c.scalarLike(1, norm), norm});
   return c.set(0, c.div(x, safe));
 }
 
 static LogicalResult lowerMeanVarianceNorm(C &c) {
   Value x = c.input(0);
-  SmallVector<int64_t> axes = c.getInts("axes").value_or(SmallVector<int64_t>{0, 2, 3});
-  NamedAttribute over = c.graph.attr("axes", axes), keep = c.graph.flag("keep_dims", true);
+  SmallVector<int64_t> axes =
+      c.getInts("axes").value_or(SmallVector<int64_t>{0, 2, 3});
+  NamedAttribute over = c.graph.attr("axes", axes),
+                 keep = c.graph.flag("keep_dims", true);
   Value centred = c.sub(x, c.create<ReduceMeanOp>({x}, {over, keep}));
-  Value deviation = c.create<SqrtOp>({c.create<ReduceMeanOp>({c.mul(centred, centred)}, {over, keep})});
+  Value deviation = c.create<SqrtOp>(
+      {c.create<ReduceMeanOp>({c.mul(centred, centred)}, {over, keep})});
   return c.set(0, c.div(centred, c.add(deviation, c.scalarLike(1e-9, x))));
 }
 

@@ -1,4 +1,4 @@
-//===- ONNXToANE.cpp - walking the graph -----------------------------------===//
+//===- ONNXToANE.cpp - walking the graph ----------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -13,7 +13,8 @@
 using namespace mlir;
 using namespace mlir::ane;
 
-std::pair<int, Handler> HandlerTable::lookup(StringRef domain, StringRef op, int64_t version) const {
+std::pair<int, Handler> HandlerTable::lookup(StringRef domain, StringRef op,
+                                             int64_t version) const {
   auto it = table.find((domain + "\n" + op).str());
   if (it == table.end())
     return {-1, nullptr};
@@ -46,10 +47,12 @@ static const HandlerTable &getHandlers() {
 }
 
 /// The import row of the record table for a node, or null.
-static const ImportRow *lookupRow(StringRef domain, StringRef op, int64_t version) {
+static const ImportRow *lookupRow(StringRef domain, StringRef op,
+                                  int64_t version) {
   const ImportRow *best = nullptr;
   for (const ImportRow &row : getImportRows())
-    if (row.domain == domain && row.onnxOp == op && row.since <= version && (!best || row.since > best->since))
+    if (row.domain == domain && row.onnxOp == op && row.since <= version &&
+        (!best || row.since > best->since))
       best = &row;
   return best;
 }
@@ -58,23 +61,28 @@ namespace mlir::ane {
 /// State of one conversion.
 class Lowering {
 public:
-  Lowering(ModuleOp module, const ONNXToANEOptions &options) : graph(module.getContext()), module(module), options(options) {}
+  Lowering(ModuleOp module, const ONNXToANEOptions &options)
+      : graph(module.getContext()), module(module), options(options) {}
   LogicalResult run();
-  /// Translates the ops of a block; values of enclosing blocks are found in `values`.
+  /// Translates the ops of a block; values of enclosing blocks are found in
+  /// `values`.
   LogicalResult lowerBlock(Block &block, SmallVectorImpl<Value> &results);
 
   llvm::DenseMap<Value, Value> values;
   GraphBuilder graph;
 
 private:
-  FailureOr<RankedTensorType> bindInput(onnxir::GraphOp graphOp, unsigned index);
+  FailureOr<RankedTensorType> bindInput(onnxir::GraphOp graphOp,
+                                        unsigned index);
   LogicalResult lowerNode(onnxir::NodeOp node);
   LogicalResult reportUnsupported();
 
   ModuleOp module;
   const ONNXToANEOptions &options;
   /// "domain.Op@version" -> nodes.
-  llvm::MapVector<std::string, SmallVector<onnxir::NodeOp>, std::map<std::string, unsigned>> unsupported;
+  llvm::MapVector<std::string, SmallVector<onnxir::NodeOp>,
+                  std::map<std::string, unsigned>>
+      unsupported;
 
 public:
   bool stop = false;
@@ -102,7 +110,8 @@ std::optional<SmallVector<int64_t>> NodeContext::getInts(StringRef name) const {
     return SmallVector<int64_t>(attr.asArrayRef());
   return std::nullopt;
 }
-FailureOr<std::optional<SmallVector<int64_t>>> NodeContext::getIntsOrInput(StringRef name, unsigned index) {
+FailureOr<std::optional<SmallVector<int64_t>>>
+NodeContext::getIntsOrInput(StringRef name, unsigned index) {
   if (auto attr = getInts(name))
     return attr;
   if (Value value = input(index)) {
@@ -117,7 +126,8 @@ FailureOr<std::optional<SmallVector<int64_t>>> NodeContext::getIntsOrInput(Strin
 FailureOr<int64_t> NodeContext::axis(int64_t axis, int64_t rank) {
   if (axis >= -rank && axis < rank)
     return axis < 0 ? axis + rank : axis;
-  return error() << "expects an axis in [" << -rank << ", " << rank << "), but got " << axis;
+  return error() << "expects an axis in [" << -rank << ", " << rank
+                 << "), but got " << axis;
 }
 
 InFlightDiagnostic NodeContext::error() {
@@ -125,7 +135,9 @@ InFlightDiagnostic NodeContext::error() {
   return emitError(loc) << opType() << ": ";
 }
 
-SmallVector<Value> NodeContext::createNamed(StringRef name, ArrayRef<Value> operands, ArrayRef<NamedAttribute> attributes) {
+SmallVector<Value>
+NodeContext::createNamed(StringRef name, ArrayRef<Value> operands,
+                         ArrayRef<NamedAttribute> attributes) {
   if (hasFailed)
     return {};
   SmallVector<Value> results = graph.create(name, loc, operands, attributes);
@@ -137,7 +149,8 @@ SmallVector<Value> NodeContext::createNamed(StringRef name, ArrayRef<Value> oper
 Value NodeContext::castTo(Value value, Type wanted) {
   if (!value || element(value) == wanted)
     return value;
-  return create<CastOp>({value}, {graph.attr("dtype", Attribute(TypeAttr::get(wanted)))});
+  return create<CastOp>(
+      {value}, {graph.attr("dtype", Attribute(TypeAttr::get(wanted)))});
 }
 Value NodeContext::reshape(Value value, ArrayRef<int64_t> wanted) {
   if (!value || shape(value) == wanted)
@@ -148,7 +161,8 @@ Value NodeContext::transpose(Value value, ArrayRef<int64_t> perm) {
   bool identity = true;
   for (auto [i, axis] : llvm::enumerate(perm))
     identity &= axis == (int64_t)i;
-  return identity ? value : create<TransposeOp>({value}, {graph.attr("perm", perm)});
+  return identity ? value
+                  : create<TransposeOp>({value}, {graph.attr("perm", perm)});
 }
 Value NodeContext::concat(ArrayRef<Value> values, int64_t axis) {
   if (values.size() == 1)
@@ -169,7 +183,8 @@ Value NodeContext::broadcastTo(Value value, ArrayRef<int64_t> wanted) {
     return value;
   return create<TileOp>({value}, {graph.attr("reps", reps)});
 }
-Value NodeContext::slice(Value value, int64_t axis, int64_t begin, int64_t end) {
+Value NodeContext::slice(Value value, int64_t axis, int64_t begin,
+                         int64_t end) {
   if (!value)
     return {};
   SmallVector<int64_t> begins(rank(value)), sizes(shape(value));
@@ -177,7 +192,8 @@ Value NodeContext::slice(Value value, int64_t axis, int64_t begin, int64_t end) 
   sizes[axis] = end - begin;
   if (begin == 0 && end == shape(value)[axis])
     return value;
-  return create<SliceBySizeOp>({value}, {graph.attr("begin", begins), graph.attr("size", sizes)});
+  return create<SliceBySizeOp>(
+      {value}, {graph.attr("begin", begins), graph.attr("size", sizes)});
 }
 
 std::optional<Tensor> NodeContext::tryConstant(Value value) {
@@ -191,9 +207,12 @@ std::optional<Tensor> NodeContext::tryConstant(Value value) {
 FailureOr<Tensor> NodeContext::constantTensor(Value value, StringRef what) {
   if (std::optional<Tensor> tensor = tryConstant(value))
     return *tensor;
-  return error() << "expects '" << what << "' to be known at compile time, but it depends on an input of the model";
+  return error() << "expects '" << what
+                 << "' to be known at compile time, but it depends on an input "
+                    "of the model";
 }
-FailureOr<SmallVector<int64_t>> NodeContext::constantInts(Value value, StringRef what) {
+FailureOr<SmallVector<int64_t>> NodeContext::constantInts(Value value,
+                                                          StringRef what) {
   FailureOr<Tensor> tensor = constantTensor(value, what);
   if (mlir::failed(tensor))
     return failure();
@@ -212,28 +231,37 @@ FailureOr<SmallVector<int64_t>> NodeContext::constantInts(Value value, StringRef
 
 Type mlir::ane::carrierOf(Type element) {
   MLIRContext *context = element.getContext();
-  if (element.isF64() || element.isBF16() || (isa<FloatType>(element) && element.getIntOrFloatBitWidth() < 16))
+  if (element.isF64() || element.isBF16() ||
+      (isa<FloatType>(element) && element.getIntOrFloatBitWidth() < 16))
     return Float32Type::get(context);
-  if (auto integer = dyn_cast<IntegerType>(element); integer && integer.getWidth() > 1 && integer.getWidth() < 8)
+  if (auto integer = dyn_cast<IntegerType>(element);
+      integer && integer.getWidth() > 1 && integer.getWidth() < 8)
     return IntegerType::get(context, 8, integer.getSignedness());
   return element;
 }
 
-FailureOr<RankedTensorType> Lowering::bindInput(onnxir::GraphOp graphOp, unsigned index) {
+FailureOr<RankedTensorType> Lowering::bindInput(onnxir::GraphOp graphOp,
+                                                unsigned index) {
   StringRef name = cast<StringAttr>(graphOp.getInputNames()[index]).getValue();
   BlockArgument argument = graphOp.getBody().getArgument(index);
-  auto fail = [&] { return emitError(argument.getLoc()) << "input '" << name << "' "; };
+  auto fail = [&] {
+    return emitError(argument.getLoc()) << "input '" << name << "' ";
+  };
   auto tensor = dyn_cast<TensorType>(argument.getType());
   if (!tensor || !toDType(tensor.getElementType()))
-    return fail() << "has type " << argument.getType() << "; only tensors of numbers can be inputs";
+    return fail() << "has type " << argument.getType()
+                  << "; only tensors of numbers can be inputs";
   Type element = carrierOf(tensor.getElementType());
-  if (auto it = options.inputShapes.find(name); it != options.inputShapes.end()) {
+  if (auto it = options.inputShapes.find(name);
+      it != options.inputShapes.end()) {
     if (auto ranked = dyn_cast<RankedTensorType>(tensor)) {
       bool fits = ranked.getRank() == (int64_t)it->second.size();
       for (int64_t i = 0; fits && i < ranked.getRank(); ++i)
         fits = ranked.isDynamicDim(i) || ranked.getDimSize(i) == it->second[i];
       if (!fits)
-        return fail() << "has shape " << ranked << ", which --input-shape " << name << "=" << ArrayRef<int64_t>(it->second) << " does not fit";
+        return fail() << "has shape " << ranked << ", which --input-shape "
+                      << name << "=" << ArrayRef<int64_t>(it->second)
+                      << " does not fit";
     }
     return RankedTensorType::get(it->second, element);
   }
@@ -247,15 +275,18 @@ FailureOr<RankedTensorType> Lowering::bindInput(onnxir::GraphOp graphOp, unsigne
     if (!ranked.isDynamicDim(i))
       continue;
     StringRef symbol = cast<StringAttr>(symbols[i]).getValue();
-    if (auto it = options.dims.find(symbol); !symbol.empty() && it != options.dims.end()) {
+    if (auto it = options.dims.find(symbol);
+        !symbol.empty() && it != options.dims.end()) {
       shape[i] = it->second;
       continue;
     }
     bound = false;
     if (symbol.empty())
-      fail() << "has an unknown dimension " << i << "; add --input-shape " << name << "=…";
+      fail() << "has an unknown dimension " << i << "; add --input-shape "
+             << name << "=…";
     else
-      fail() << "has the symbolic dimension '" << symbol << "' (axis " << i << "); add --dim " << symbol << "=N";
+      fail() << "has the symbolic dimension '" << symbol << "' (axis " << i
+             << "); add --dim " << symbol << "=N";
   }
   if (!bound)
     return failure();
@@ -274,17 +305,24 @@ LogicalResult Lowering::lowerNode(onnxir::NodeOp node) {
     poisoned |= !value;
     inputs.push_back(value);
   }
-  // The newest definition not above the model's opset, be it a handler or a row of the record table.
-  auto [since, handler] = getHandlers().lookup(node.getDomain(), node.getOpType(), node.getVersion());
-  const ImportRow *row = lookupRow(node.getDomain(), node.getOpType(), node.getVersion());
+  // The newest definition not above the model's opset, be it a handler or a row
+  // of the record table.
+  auto [since, handler] = getHandlers().lookup(
+      node.getDomain(), node.getOpType(), node.getVersion());
+  const ImportRow *row =
+      lookupRow(node.getDomain(), node.getOpType(), node.getVersion());
   if (row && row->since > since)
     handler = nullptr;
   else if (handler)
     row = nullptr;
   if (!handler && !row) {
-    std::string key = ((node.getDomain().empty() ? "ai.onnx" : node.getDomain()) + "." + node.getOpType() + "@" + Twine(node.getVersion())).str();
+    std::string key =
+        ((node.getDomain().empty() ? "ai.onnx" : node.getDomain()) + "." +
+         node.getOpType() + "@" + Twine(node.getVersion()))
+            .str();
     unsupported[key].push_back(node);
-    return success(); // its users are skipped; all unsupported nodes are listed together
+    return success(); // its users are skipped; all unsupported nodes are listed
+                      // together
   }
   if (poisoned)
     return success();
@@ -311,11 +349,16 @@ LogicalResult Lowering::lowerNode(onnxir::NodeOp node) {
     SmallVector<Value> operands;
     for (unsigned i = 0; i < c.numInputs(); ++i)
       operands.push_back(c.input(i));
-    // Float-only functions of integers (newer opsets allow some) go through fp32, exact below 2^24.
+    // Float-only functions of integers (newer opsets allow some) go through
+    // fp32, exact below 2^24.
     Type original;
     const OpInfo *info = lookupOpInfo(row->op);
-    if (operands.size() == 1 && operands[0] && isa<IntegerType>(c.element(operands[0])) && !c.element(operands[0]).isInteger(1) &&
-        llvm::is_contained({"ane.relu", "ane.ceil", "ane.floor", "ane.round", "ane.sqrt", "ane.erf", "ane.exp"}, info->name)) {
+    if (operands.size() == 1 && operands[0] &&
+        isa<IntegerType>(c.element(operands[0])) &&
+        !c.element(operands[0]).isInteger(1) &&
+        llvm::is_contained({"ane.relu", "ane.ceil", "ane.floor", "ane.round",
+                            "ane.sqrt", "ane.erf", "ane.exp"},
+                           info->name)) {
       original = c.element(operands[0]);
       operands[0] = c.castTo(operands[0], graph.builder.getF32Type());
     }
@@ -330,11 +373,13 @@ LogicalResult Lowering::lowerNode(onnxir::NodeOp node) {
     if (Value value = c.output(i))
       values[result] = value;
     else if (!result.use_empty())
-      return emitError(node.getLoc()) << node.getOpType() << ": output " << i << " is used, but cannot be expressed";
+      return emitError(node.getLoc()) << node.getOpType() << ": output " << i
+                                      << " is used, but cannot be expressed";
   return success();
 }
 
-LogicalResult Lowering::lowerBlock(Block &block, SmallVectorImpl<Value> &results) {
+LogicalResult Lowering::lowerBlock(Block &block,
+                                   SmallVectorImpl<Value> &results) {
   for (Operation &op : block) {
     if (auto constant = dyn_cast<onnxir::ConstantOp>(op)) {
       auto type = dyn_cast<RankedTensorType>(constant.getType());
@@ -343,7 +388,9 @@ LogicalResult Lowering::lowerBlock(Block &block, SmallVectorImpl<Value> &results
       Value value = graph.constant(op.getLoc(), constant.getValue());
       Type carrier = carrierOf(type.getElementType());
       if (carrier != type.getElementType())
-        value = graph.create<CastOp>(op.getLoc(), {value}, {graph.attr("dtype", Attribute(TypeAttr::get(carrier)))});
+        value = graph.create<CastOp>(
+            op.getLoc(), {value},
+            {graph.attr("dtype", Attribute(TypeAttr::get(carrier)))});
       values[constant] = value;
     } else if (auto node = dyn_cast<onnxir::NodeOp>(op)) {
       if (failed(lowerNode(node)))
@@ -356,7 +403,9 @@ LogicalResult Lowering::lowerBlock(Block &block, SmallVectorImpl<Value> &results
   return success();
 }
 
-FailureOr<SmallVector<Value>> mlir::ane::lowerRegion(NodeContext &c, Region &region, ArrayRef<Value> arguments) {
+FailureOr<SmallVector<Value>>
+mlir::ane::lowerRegion(NodeContext &c, Region &region,
+                       ArrayRef<Value> arguments) {
   for (auto [argument, value] : llvm::zip(region.getArguments(), arguments))
     c.lowering.values[argument] = value;
   SmallVector<Value> results;
@@ -368,12 +417,14 @@ FailureOr<SmallVector<Value>> mlir::ane::lowerRegion(NodeContext &c, Region &reg
 LogicalResult Lowering::reportUnsupported() {
   if (unsupported.empty())
     return success();
-  InFlightDiagnostic diagnostic = emitError(module.getLoc())
-                                  << unsupported.size() << " unsupported ONNX op" << (unsupported.size() > 1 ? "s" : "") << ":";
+  InFlightDiagnostic diagnostic =
+      emitError(module.getLoc()) << unsupported.size() << " unsupported ONNX op"
+                                 << (unsupported.size() > 1 ? "s" : "") << ":";
   bool first = true;
   for (auto &[key, nodes] : unsupported) {
     auto name = dyn_cast<NameLoc>(nodes.front().getLoc());
-    diagnostic << (first ? " " : ", ") << key << " (" << nodes.size() << " node" << (nodes.size() > 1 ? "s" : "") << ", first \""
+    diagnostic << (first ? " " : ", ") << key << " (" << nodes.size() << " node"
+               << (nodes.size() > 1 ? "s" : "") << ", first \""
                << (name ? name.getName().getValue() : StringRef("?")) << "\")";
     first = false;
   }
@@ -385,8 +436,10 @@ LogicalResult Lowering::run() {
   if (graphs.empty())
     return emitError(module.getLoc()) << "expects an onnx.graph";
   onnxir::GraphOp graphOp = *graphs.begin();
-  // Nodes that no output needs are dropped first: they are neither converted nor held against the model.
-  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(graphOp.getBody().front())))
+  // Nodes that no output needs are dropped first: they are neither converted
+  // nor held against the model.
+  for (Operation &op :
+       llvm::make_early_inc_range(llvm::reverse(graphOp.getBody().front())))
     if (op.use_empty() && !op.hasTrait<OpTrait::IsTerminator>())
       op.erase();
   MLIRContext *context = module.getContext();
@@ -397,17 +450,24 @@ LogicalResult Lowering::run() {
   SmallVector<unsigned> kept; // inputs that were not given a value
   bool bound = true;
   for (auto &entry : options.inputValues)
-    if (!llvm::any_of(graphOp.getInputNames(), [&](Attribute name) { return cast<StringAttr>(name).getValue() == entry.getKey(); })) {
-      emitError(module.getLoc()) << "--input-value names '" << entry.getKey() << "', which is no input of the model";
+    if (!llvm::any_of(graphOp.getInputNames(), [&](Attribute name) {
+          return cast<StringAttr>(name).getValue() == entry.getKey();
+        })) {
+      emitError(module.getLoc()) << "--input-value names '" << entry.getKey()
+                                 << "', which is no input of the model";
       bound = false;
     }
   for (auto &entry : options.inputShapes)
-    if (!llvm::any_of(graphOp.getInputNames(), [&](Attribute name) { return cast<StringAttr>(name).getValue() == entry.getKey(); })) {
-      emitError(module.getLoc()) << "--input-shape names '" << entry.getKey() << "', which is no input of the model";
+    if (!llvm::any_of(graphOp.getInputNames(), [&](Attribute name) {
+          return cast<StringAttr>(name).getValue() == entry.getKey();
+        })) {
+      emitError(module.getLoc()) << "--input-shape names '" << entry.getKey()
+                                 << "', which is no input of the model";
       bound = false;
     }
   for (unsigned i = 0; i < graphOp.getBody().getNumArguments(); ++i) {
-    if (options.inputValues.count(cast<StringAttr>(graphOp.getInputNames()[i]).getValue()))
+    if (options.inputValues.count(
+            cast<StringAttr>(graphOp.getInputNames()[i]).getValue()))
       continue;
     kept.push_back(i);
     FailureOr<RankedTensorType> type = bindInput(graphOp, i);
@@ -415,14 +475,18 @@ LogicalResult Lowering::run() {
     if (!bound)
       continue;
     types.push_back(*type);
-    Type declared = cast<TensorType>(graphOp.getBody().getArgument(i).getType()).getElementType();
-    argAttrs.push_back(attrs.getDictionaryAttr({attrs.getNamedAttr("ane.dtype", attrs.getStringAttr(getInfo(*toDType(declared)).name)),
-                                                attrs.getNamedAttr("ane.name", graphOp.getInputNames()[i])}));
+    Type declared = cast<TensorType>(graphOp.getBody().getArgument(i).getType())
+                        .getElementType();
+    argAttrs.push_back(attrs.getDictionaryAttr(
+        {attrs.getNamedAttr("ane.dtype", attrs.getStringAttr(
+                                             getInfo(*toDType(declared)).name)),
+         attrs.getNamedAttr("ane.name", graphOp.getInputNames()[i])}));
   }
   if (!bound)
     return failure();
   graph.builder.setInsertionPoint(graphOp);
-  auto function = func::FuncOp::create(graph.builder, module.getLoc(), "main", attrs.getFunctionType(types, {}));
+  auto function = func::FuncOp::create(graph.builder, module.getLoc(), "main",
+                                       attrs.getFunctionType(types, {}));
   Block *entry = function.addEntryBlock();
   for (auto [i, index] : llvm::enumerate(kept)) {
     BlockArgument argument = graphOp.getBody().getArgument(index);
@@ -430,20 +494,28 @@ LogicalResult Lowering::run() {
     values[argument] = entry->getArgument(i);
   }
   graph.builder.setInsertionPointToEnd(entry);
-  for (auto [index, argument] : llvm::enumerate(graphOp.getBody().getArguments()))
-    if (auto it = options.inputValues.find(cast<StringAttr>(graphOp.getInputNames()[index]).getValue()); it != options.inputValues.end()) {
+  for (auto [index, argument] :
+       llvm::enumerate(graphOp.getBody().getArguments()))
+    if (auto it = options.inputValues.find(
+            cast<StringAttr>(graphOp.getInputNames()[index]).getValue());
+        it != options.inputValues.end()) {
       Type element = cast<ShapedType>(it->second.getType()).getElementType();
       Value value = graph.constant(argument.getLoc(), it->second);
       if (carrierOf(element) != element)
-        value = graph.create<CastOp>(argument.getLoc(), {value}, {graph.attr("dtype", Attribute(TypeAttr::get(carrierOf(element))))});
+        value = graph.create<CastOp>(
+            argument.getLoc(), {value},
+            {graph.attr("dtype",
+                        Attribute(TypeAttr::get(carrierOf(element))))});
       values[argument] = value;
     }
   SmallVector<Value> results;
-  if (failed(lowerBlock(graphOp.getBody().front(), results)) || failed(reportUnsupported()))
+  if (failed(lowerBlock(graphOp.getBody().front(), results)) ||
+      failed(reportUnsupported()))
     return failure();
   SmallVector<std::pair<std::string, Value>> outputs;
   SmallVector<Attribute> declared;
-  for (auto [name, value, type] : llvm::zip(graphOp.getOutputNames(), results, graphOp.getOutputTypes())) {
+  for (auto [name, value, type] :
+       llvm::zip(graphOp.getOutputNames(), results, graphOp.getOutputTypes())) {
     outputs.push_back({cast<StringAttr>(name).getValue().str(), value});
     declared.push_back(type);
   }
@@ -453,15 +525,20 @@ LogicalResult Lowering::run() {
   for (auto [i, output] : llvm::enumerate(outputs)) {
     auto &[name, value] = output;
     if (!value || !isa<RankedTensorType>(value.getType()))
-      return emitError(module.getLoc()) << "output '" << name << "' is no tensor of numbers";
+      return emitError(module.getLoc())
+             << "output '" << name << "' is no tensor of numbers";
     returned.push_back(value);
     resultTypes.push_back(value.getType());
     Type element = cast<RankedTensorType>(value.getType()).getElementType();
     if (i < declared.size())
-      if (auto tensor = dyn_cast<TensorType>(cast<TypeAttr>(declared[i]).getValue()); tensor && toDType(tensor.getElementType()))
+      if (auto tensor =
+              dyn_cast<TensorType>(cast<TypeAttr>(declared[i]).getValue());
+          tensor && toDType(tensor.getElementType()))
         element = tensor.getElementType();
-    resultAttrs.push_back(attrs.getDictionaryAttr({attrs.getNamedAttr("ane.dtype", attrs.getStringAttr(getInfo(*toDType(element)).name)),
-                                                   attrs.getNamedAttr("ane.name", attrs.getStringAttr(name))}));
+    resultAttrs.push_back(attrs.getDictionaryAttr(
+        {attrs.getNamedAttr(
+             "ane.dtype", attrs.getStringAttr(getInfo(*toDType(element)).name)),
+         attrs.getNamedAttr("ane.name", attrs.getStringAttr(name))}));
   }
   func::ReturnOp::create(graph.builder, module.getLoc(), returned);
   function.setType(attrs.getFunctionType(types, resultTypes));
@@ -471,7 +548,8 @@ LogicalResult Lowering::run() {
   return success();
 }
 
-LogicalResult mlir::ane::convertONNXToANE(ModuleOp module, const ONNXToANEOptions &options) {
+LogicalResult mlir::ane::convertONNXToANE(ModuleOp module,
+                                          const ONNXToANEOptions &options) {
   module.getContext()->loadDialect<ANEDialect, func::FuncDialect>();
   return Lowering(module, options).run();
 }

@@ -1,4 +1,4 @@
-//===- Reduce.cpp - reductions ---------------------------------------------===//
+//===- Reduce.cpp - reductions --------------------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -22,12 +22,16 @@ static LogicalResult lowerReduce(C &c) {
   SmallVector<NamedAttribute> attributes{c.graph.flag("keep_dims", keep)};
   bool all = !*axes || (*axes)->empty();
   if (all && c.getInt("noop_with_empty_axes", 0)) {
-    // Nothing is reduced, but the element-wise part of the operator stays: reduce over a new axis of length 1.
+    // Nothing is reduced, but the element-wise part of the operator stays:
+    // reduce over a new axis of length 1.
     if (!x)
       return failure();
     int64_t rank = c.rank(x);
-    x = c.create<ExpandDimsOp>({x}, {c.graph.attr("axes", ArrayRef<int64_t>{rank})});
-    return c.set(0, c.create<Op>({x}, {c.graph.attr("axes", ArrayRef<int64_t>{rank}), c.graph.flag("keep_dims", false)}));
+    x = c.create<ExpandDimsOp>({x},
+                               {c.graph.attr("axes", ArrayRef<int64_t>{rank})});
+    return c.set(
+        0, c.create<Op>({x}, {c.graph.attr("axes", ArrayRef<int64_t>{rank}),
+                              c.graph.flag("keep_dims", false)}));
   }
   if (!all)
     attributes.push_back(c.graph.attr("axes", **axes));
@@ -47,8 +51,11 @@ static LogicalResult lowerArgReduce(C &c) {
   int64_t extent = c.shape(x)[*axis];
   bool last = c.getInt("select_last_index", 0);
   if (last)
-    x = c.create<ReverseOp>({x}, {c.graph.attr("axes", ArrayRef<int64_t>{*axis})});
-  Value index = c.create<Op>({x}, {c.graph.attr("axis", *axis), c.graph.flag("keep_dims", c.getInt("keepdims", 1))});
+    x = c.create<ReverseOp>({x},
+                            {c.graph.attr("axes", ArrayRef<int64_t>{*axis})});
+  Value index =
+      c.create<Op>({x}, {c.graph.attr("axis", *axis),
+                         c.graph.flag("keep_dims", c.getInt("keepdims", 1))});
   if (last)
     index = c.sub(c.scalarLike(extent - 1, index), index);
   return c.set(0, c.castTo(index, c.graph.builder.getI64Type()));
@@ -58,11 +65,15 @@ static LogicalResult lowerCumSum(C &c) {
   auto axis = c.constantInts(c.input(1), "axis");
   if (failed(axis))
     return failure();
-  FailureOr<int64_t> normal = c.axis(axis->empty() ? 0 : (*axis)[0], c.rank(c.input(0)));
+  FailureOr<int64_t> normal =
+      c.axis(axis->empty() ? 0 : (*axis)[0], c.rank(c.input(0)));
   if (failed(normal))
     return failure();
-  return c.set(0, c.create<CumsumOp>({c.input(0)}, {c.graph.attr("axis", *normal), c.graph.flag("exclusive", c.getInt("exclusive", 0)),
-                                                    c.graph.flag("reverse", c.getInt("reverse", 0))}));
+  return c.set(
+      0, c.create<CumsumOp>(
+             {c.input(0)}, {c.graph.attr("axis", *normal),
+                            c.graph.flag("exclusive", c.getInt("exclusive", 0)),
+                            c.graph.flag("reverse", c.getInt("reverse", 0))}));
 }
 
 void mlir::ane::addReduceHandlers(HandlerTable &t) {

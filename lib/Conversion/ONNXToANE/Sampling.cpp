@@ -1,4 +1,4 @@
-//===- Sampling.cpp - grid sampling and other composed operators -----------===//
+//===- Sampling.cpp - grid sampling and other composed operators ----------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -14,7 +14,8 @@ using C = NodeContext;
 
 static Value floorOf(C &c, Value x) { return c.create<FloorOp>({x}); }
 static Value clampTo(C &c, Value x, double low, double high) {
-  return c.create<MinimumOp>({c.create<MaximumOp>({x, c.scalarLike(low, x)}), c.scalarLike(high, x)});
+  return c.create<MinimumOp>(
+      {c.create<MaximumOp>({x, c.scalarLike(low, x)}), c.scalarLike(high, x)});
 }
 
 /// Mirrors coordinates into [low, high]; ONNX's reflection.
@@ -27,17 +28,24 @@ static Value reflect(C &c, Value x, double low, double high) {
   Value extra = c.sub(distance, c.mul(flips, c.scalarLike(span, x)));
   Value half = c.mul(flips, c.scalarLike(0.5, x));
   Value odd = c.create<NotEqualOp>({floorOf(c, half), half});
-  return c.create<SelectOp>({odd, c.sub(c.scalarLike(high, x), extra), c.add(extra, c.scalarLike(low, x))});
+  return c.create<SelectOp>({odd, c.sub(c.scalarLike(high, x), extra),
+                             c.add(extra, c.scalarLike(low, x))});
 }
 
 /// GridSample over 1 to 3 spatial axes by gathering each tap.
 static LogicalResult lowerGridSample(C &c) {
   Value x = c.input(0), grid = c.input(1);
   int64_t spatial = c.rank(x) - 2;
-  if (spatial < 1 || spatial > 3 || c.rank(grid) != c.rank(x) || c.shape(grid).back() != spatial)
-    return c.error() << "expects an input [N,C,...] and a grid [N,...,axes], but got " << c.type(x) << " and " << c.type(grid);
-  std::string mode = c.getString("mode", "linear"), padding = c.getString("padding_mode", "zeros");
-  bool aligned = c.getInt("align_corners", 0), cubic = mode == "cubic" || mode == "bicubic", nearest = mode == "nearest";
+  if (spatial < 1 || spatial > 3 || c.rank(grid) != c.rank(x) ||
+      c.shape(grid).back() != spatial)
+    return c.error()
+           << "expects an input [N,C,...] and a grid [N,...,axes], but got "
+           << c.type(x) << " and " << c.type(grid);
+  std::string mode = c.getString("mode", "linear"),
+              padding = c.getString("padding_mode", "zeros");
+  bool aligned = c.getInt("align_corners", 0),
+       cubic = mode == "cubic" || mode == "bicubic",
+       nearest = mode == "nearest";
   if (cubic && spatial != 2)
     return c.error() << "of mode cubic expects two spatial axes";
   Type f32 = c.graph.builder.getF32Type(), element = c.element(x);
@@ -48,14 +56,18 @@ static LogicalResult lowerGridSample(C &c) {
   Value flat = c.reshape(c.castTo(grid, f32), {batch, points, spatial});
   if (!flat)
     return failure();
-  // Pixel coordinates per axis, slowest first; the grid names the fastest axis first.
+  // Pixel coordinates per axis, slowest first; the grid names the fastest axis
+  // first.
   SmallVector<Value> at;
   SmallVector<std::pair<double, double>> bounds;
   for (int64_t axis = 0; axis < spatial; ++axis) {
     double extent = c.shape(x)[axis + 2];
-    Value g = c.reshape(c.slice(flat, 2, spatial - 1 - axis, spatial - axis), {batch, points});
+    Value g = c.reshape(c.slice(flat, 2, spatial - 1 - axis, spatial - axis),
+                        {batch, points});
     Value unit = c.mul(c.add(g, c.scalar(1, f32)), c.scalar(0.5, f32));
-    Value pixel = aligned ? c.mul(unit, c.scalar(extent - 1, f32)) : c.sub(c.mul(unit, c.scalar(extent, f32)), c.scalar(0.5, f32));
+    Value pixel =
+        aligned ? c.mul(unit, c.scalar(extent - 1, f32))
+                : c.sub(c.mul(unit, c.scalar(extent, f32)), c.scalar(0.5, f32));
     double low = aligned ? 0 : -0.5, high = aligned ? extent - 1 : extent - 0.5;
     bounds.push_back({low, high});
     if (nearest)
@@ -78,7 +90,8 @@ static LogicalResult lowerGridSample(C &c) {
     strides[axis] = positions;
     positions *= c.shape(x)[axis + 2];
   }
-  Value rows = c.transpose(c.reshape(c.castTo(x, f32), {batch, channels, positions}), {0, 2, 1});
+  Value rows = c.transpose(
+      c.reshape(c.castTo(x, f32), {batch, channels, positions}), {0, 2, 1});
   if (!rows)
     return failure();
   // Offsets and weights of the taps along each axis.
@@ -98,14 +111,16 @@ static LogicalResult lowerGridSample(C &c) {
       continue;
     }
     const double a = -0.75;
-    auto polynomial = [&](Value d, double p3, double p2, double p1, double p0) { // Horner
+    auto polynomial = [&](Value d, double p3, double p2, double p1,
+                          double p0) { // Horner
       Value y = c.add(c.mul(d, c.scalar(p3, f32)), c.scalar(p2, f32));
       y = c.add(c.mul(y, d), c.scalar(p1, f32));
       return c.add(c.mul(y, d), c.scalar(p0, f32));
     };
     for (int k = -1; k <= 2; ++k) {
       Value d = c.create<AbsOp>({c.sub(f, c.scalar(k, f32))});
-      Value weight = k == 0 || k == 1 ? polynomial(d, a + 2, -(a + 3), 0, 1) : polynomial(d, a, -5 * a, 8 * a, -4 * a);
+      Value weight = k == 0 || k == 1 ? polynomial(d, a + 2, -(a + 3), 0, 1)
+                                      : polynomial(d, a, -5 * a, 8 * a, -4 * a);
       taps[axis].push_back({c.add(base, c.scalar(k, f32)), weight});
     }
   }
@@ -118,7 +133,8 @@ static LogicalResult lowerGridSample(C &c) {
       double last = c.shape(x)[axis + 2] - 1;
       Value position = tap.position;
       if (cubic && padding == "reflection")
-        position = reflect(c, position, bounds[axis].first, bounds[axis].second);
+        position =
+            reflect(c, position, bounds[axis].first, bounds[axis].second);
       Value clamped = clampTo(c, position, 0, last);
       if (padding == "zeros") {
         Value here = c.create<EqualOp>({clamped, position});
@@ -128,12 +144,18 @@ static LogicalResult lowerGridSample(C &c) {
       offset = offset ? c.add(offset, scaled) : scaled;
       weight = weight ? c.mul(weight, tap.weight) : tap.weight;
     }
-    Value indices = c.castTo(c.create<RoundOp>({offset}), c.graph.builder.getI32Type());
-    Value values = c.create<GatherOp>({rows, indices}, {c.graph.attr("axis", int64_t(1)), c.graph.attr("batch_dims", int64_t(1))});
+    Value indices =
+        c.castTo(c.create<RoundOp>({offset}), c.graph.builder.getI32Type());
+    Value values = c.create<GatherOp>({rows, indices},
+                                      {c.graph.attr("axis", int64_t(1)),
+                                       c.graph.attr("batch_dims", int64_t(1))});
     if (!values || !weight)
       return failure();
     if (inside)
-      weight = c.create<SelectOp>({inside, c.mul(weight, c.broadcastTo(c.scalar(1, f32), {batch, points})), c.scalar(0, f32)});
+      weight = c.create<SelectOp>(
+          {inside,
+           c.mul(weight, c.broadcastTo(c.scalar(1, f32), {batch, points})),
+           c.scalar(0, f32)});
     if (c.rank(weight) == 2)
       weight = c.reshape(weight, {batch, points, 1});
     Value part = c.mul(values, weight);
@@ -148,7 +170,8 @@ static LogicalResult lowerGridSample(C &c) {
     return failure();
   SmallVector<int64_t> shape{batch, channels};
   llvm::append_range(shape, outer);
-  return c.set(0, c.castTo(c.reshape(c.transpose(sum, {0, 2, 1}), shape), element));
+  return c.set(
+      0, c.castTo(c.reshape(c.transpose(sum, {0, 2, 1}), shape), element));
 }
 
 /// log2(n) steps of x * (x shifted by 2^k, ones coming in).
@@ -166,12 +189,14 @@ static LogicalResult lowerCumProd(C &c) {
     SmallVector<int64_t> shape(c.shape(v));
     shape[*axis] = by;
     Value ones = c.broadcastTo(c.scalarLike(1, v), shape);
-    return reverse ? c.concat({c.slice(v, *axis, by, extent), ones}, *axis) : c.concat({ones, c.slice(v, *axis, 0, extent - by)}, *axis);
+    return reverse ? c.concat({c.slice(v, *axis, by, extent), ones}, *axis)
+                   : c.concat({ones, c.slice(v, *axis, 0, extent - by)}, *axis);
   };
   if (extent == 0)
     return c.set(0, x);
   if (c.getInt("exclusive", 0))
-    x = extent > 1 ? shift(x, 1) : c.broadcastTo(c.scalarLike(1, x), c.shape(x));
+    x = extent > 1 ? shift(x, 1)
+                   : c.broadcastTo(c.scalarLike(1, x), c.shape(x));
   for (int64_t by = 1; by < extent && x; by *= 2)
     x = c.mul(x, shift(x, by));
   return c.set(0, x);
@@ -211,7 +236,10 @@ static LogicalResult lowerCenterCropPad(C &c) {
   }
   if (padded) {
     Type original = c.element(x);
-    x = c.create<PadOp>({isa<FloatType>(original) ? x : c.castTo(x, c.graph.builder.getF32Type())}, {c.graph.attr("pad", pads)});
+    x = c.create<PadOp>({isa<FloatType>(original)
+                             ? x
+                             : c.castTo(x, c.graph.builder.getF32Type())},
+                        {c.graph.attr("pad", pads)});
     x = c.castTo(x, original);
   }
   return c.set(0, x);
@@ -219,21 +247,27 @@ static LogicalResult lowerCenterCropPad(C &c) {
 
 /// Depthwise causal convolution that carries its last inputs.
 static LogicalResult lowerCausalConv(C &c) {
-  Value x = c.input(0), weight = c.input(1), bias = c.input(2), past = c.input(3);
+  Value x = c.input(0), weight = c.input(1), bias = c.input(2),
+        past = c.input(3);
   if (c.rank(x) != 3 || c.rank(weight) != 3)
     return c.error() << "expects an input and a weight of rank 3";
   int64_t channels = c.shape(x)[1], kernel = c.shape(weight)[2];
   if (!past)
-    past = c.broadcastTo(c.scalarLike(0, x), {c.shape(x)[0], channels, kernel - 1});
+    past = c.broadcastTo(c.scalarLike(0, x),
+                         {c.shape(x)[0], channels, kernel - 1});
   Value all = kernel > 1 ? c.concat({past, x}, 2) : x;
-  Value y = c.create<ConvOp>({all, weight, bias}, {c.graph.attr("strides", ArrayRef<int64_t>{1}), c.graph.text("pad_type", "valid"),
-                                                   c.graph.attr("pad", ArrayRef<int64_t>{0, 0}), c.graph.attr("dilations", ArrayRef<int64_t>{1}),
-                                                   c.graph.attr("groups", channels)});
+  Value y = c.create<ConvOp>({all, weight, bias},
+                             {c.graph.attr("strides", ArrayRef<int64_t>{1}),
+                              c.graph.text("pad_type", "valid"),
+                              c.graph.attr("pad", ArrayRef<int64_t>{0, 0}),
+                              c.graph.attr("dilations", ArrayRef<int64_t>{1}),
+                              c.graph.attr("groups", channels)});
   std::string activation = c.getString("activation", "none");
   if (activation == "silu" || activation == "swish")
     y = c.create<SiluOp>({y});
   else if (activation != "none" && !activation.empty())
-    return c.error() << "with activation '" << activation << "' is not supported";
+    return c.error() << "with activation '" << activation
+                     << "' is not supported";
   if (c.isUsed(1) && all)
     c.put(1, c.slice(all, 2, c.shape(all)[2] - (kernel - 1), c.shape(all)[2]));
   return c.set(0, y);
@@ -258,7 +292,8 @@ static LogicalResult lowerCompress(C &c) {
   for (auto [i, keep] : llvm::enumerate(condition->ints()))
     if (keep && x && (int64_t)i < c.shape(x)[along])
       kept.push_back(i);
-  return c.set(0, c.create<GatherOp>({x, c.graph.ints(c.loc, kept)}, {c.graph.attr("axis", along)}));
+  return c.set(0, c.create<GatherOp>({x, c.graph.ints(c.loc, kept)},
+                                     {c.graph.attr("axis", along)}));
 }
 
 /// Base grid times theta.
@@ -283,11 +318,14 @@ static LogicalResult lowerAffineGrid(C &c) {
       if (axis < spatial) { // the fastest axis comes first
         int64_t from = spatial - 1 - axis;
         double extent = extents[from], i = p / strides[from] % extents[from];
-        value = aligned ? (extent > 1 ? -1 + 2 * i / (extent - 1) : 0) : (2 * i + 1) / extent - 1;
+        value = aligned ? (extent > 1 ? -1 + 2 * i / (extent - 1) : 0)
+                        : (2 * i + 1) / extent - 1;
       }
       base.mutableFloats()[p * (spatial + 1) + axis] = value;
     }
-  Value grid = c.create<MatmulOp>({c.castTo(c.graph.constant(c.loc, base), c.element(theta)), theta}, {c.graph.flag("transpose_y", true)});
+  Value grid = c.create<MatmulOp>(
+      {c.castTo(c.graph.constant(c.loc, base), c.element(theta)), theta},
+      {c.graph.flag("transpose_y", true)});
   SmallVector<int64_t> shape{(*size)[0]};
   llvm::append_range(shape, extents);
   shape.push_back(spatial);

@@ -1,4 +1,4 @@
-//===- Shape.cpp - data movement and shape arithmetic ----------------------===//
+//===- Shape.cpp - data movement and shape arithmetic ---------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -16,8 +16,11 @@ using C = NodeContext;
 
 static LogicalResult lowerShape(C &c) {
   ArrayRef<int64_t> shape = c.shape(c.input(0));
-  int64_t rank = shape.size(), start = c.getInt("start", 0), end = c.getInt("end", rank);
-  auto clamp = [&](int64_t v) { return std::clamp<int64_t>(v < 0 ? v + rank : v, 0, rank); };
+  int64_t rank = shape.size(), start = c.getInt("start", 0),
+          end = c.getInt("end", rank);
+  auto clamp = [&](int64_t v) {
+    return std::clamp<int64_t>(v < 0 ? v + rank : v, 0, rank);
+  };
   start = clamp(start);
   end = std::max(start, clamp(end));
   if (!c.type(c.input(0)).hasStaticShape())
@@ -28,7 +31,8 @@ static LogicalResult lowerShape(C &c) {
 static LogicalResult lowerSize(C &c) {
   if (!c.type(c.input(0)).hasStaticShape())
     return c.error() << "of a tensor with unknown dimensions is not supported";
-  return c.set(0, c.scalar(c.type(c.input(0)).getNumElements(), c.graph.builder.getI64Type()));
+  return c.set(0, c.scalar(c.type(c.input(0)).getNumElements(),
+                           c.graph.builder.getI64Type()));
 }
 
 static LogicalResult lowerReshape(C &c) {
@@ -43,7 +47,8 @@ static LogicalResult lowerReshape(C &c) {
     for (auto [i, dim] : llvm::enumerate(shape))
       if (dim == 0) {
         if ((int64_t)i >= c.rank(x))
-          return c.error() << "expects a zero of 'shape' to copy an axis of " << c.type(x) << ", but got one at " << i;
+          return c.error() << "expects a zero of 'shape' to copy an axis of "
+                           << c.type(x) << ", but got one at " << i;
         dim = c.shape(x)[i];
       }
   // Resolve -1 here: MIL's own zero and -1 rules differ.
@@ -52,8 +57,10 @@ static LogicalResult lowerReshape(C &c) {
     if (dim == -1)
       open = i;
     else if (dim < 0 || llvm::MulOverflow(known, dim, known))
-      return c.error() << "expects 'shape' of sensible dimensions, but got [" << ArrayRef<int64_t>(shape) << "]";
-  if (open >= 0 && known > 0 && c.type(x).hasStaticShape() && c.type(x).getNumElements() % known == 0)
+      return c.error() << "expects 'shape' of sensible dimensions, but got ["
+                       << ArrayRef<int64_t>(shape) << "]";
+  if (open >= 0 && known > 0 && c.type(x).hasStaticShape() &&
+      c.type(x).getNumElements() % known == 0)
     shape[open] = c.type(x).getNumElements() / known;
   return c.set(0, c.reshape(x, shape));
 }
@@ -64,7 +71,8 @@ static LogicalResult lowerFlatten(C &c) {
   if (axis < 0)
     axis += rank;
   if (axis < 0 || axis > rank)
-    return c.error() << "expects 'axis' in [" << -rank << ", " << rank << "], but got " << c.getInt("axis", 1);
+    return c.error() << "expects 'axis' in [" << -rank << ", " << rank
+                     << "], but got " << c.getInt("axis", 1);
   int64_t dims[2] = {1, 1};
   for (auto [i, dim] : llvm::enumerate(c.shape(x)))
     dims[(int64_t)i >= axis] *= dim;
@@ -83,7 +91,8 @@ static LogicalResult lowerSqueeze(C &c) {
       if (failed(axis))
         return failure();
       if (c.shape(x)[*axis] != 1)
-        return c.error() << "expects axis " << a << " of " << c.type(x) << " to have length 1";
+        return c.error() << "expects axis " << a << " of " << c.type(x)
+                         << " to have length 1";
       gone[*axis] = true;
     }
   } else {
@@ -127,7 +136,8 @@ static LogicalResult lowerTranspose(C &c) {
   if (auto given = c.getInts("perm"))
     perm = *given;
   if ((int64_t)perm.size() != c.rank(x))
-    return c.error() << "expects 'perm' to have " << c.rank(x) << " entries, but got " << perm.size();
+    return c.error() << "expects 'perm' to have " << c.rank(x)
+                     << " entries, but got " << perm.size();
   return c.set(0, c.transpose(x, perm));
 }
 
@@ -137,7 +147,8 @@ static LogicalResult lowerConcat(C &c) {
     values.push_back(c.input(i));
   if (values.empty())
     return c.error() << "expects at least one input";
-  FailureOr<int64_t> axis = c.axis(c.getInt("axis", c.version() < 4 ? 1 : 0), c.rank(values[0]));
+  FailureOr<int64_t> axis =
+      c.axis(c.getInt("axis", c.version() < 4 ? 1 : 0), c.rank(values[0]));
   if (failed(axis))
     return failure();
   // Empty parts add nothing, and MIL has no empty tensors.
@@ -159,15 +170,20 @@ static LogicalResult lowerSplit(C &c) {
   if (*sizes) {
     parts = **sizes;
   } else {
-    int64_t chunk = (extent + count - 1) / count; // num_outputs: the last may be smaller
+    int64_t chunk =
+        (extent + count - 1) / count; // num_outputs: the last may be smaller
     for (int64_t i = 0; i < count; ++i)
       parts.push_back(std::clamp<int64_t>(extent - i * chunk, 0, chunk));
   }
-  if ((int64_t)parts.size() != count || std::accumulate(parts.begin(), parts.end(), int64_t(0)) != extent)
-    return c.error() << "expects " << count << " sizes that add up to " << extent << ", but got [" << ArrayRef<int64_t>(parts) << "]";
+  if ((int64_t)parts.size() != count ||
+      std::accumulate(parts.begin(), parts.end(), int64_t(0)) != extent)
+    return c.error() << "expects " << count << " sizes that add up to "
+                     << extent << ", but got [" << ArrayRef<int64_t>(parts)
+                     << "]";
   if (count == 1)
     return c.set(0, x);
-  SmallVector<Value> results = c.createMany<SplitOp>({x}, {c.graph.attr("axis", *axis), c.graph.attr("split_sizes", parts)});
+  SmallVector<Value> results = c.createMany<SplitOp>(
+      {x}, {c.graph.attr("axis", *axis), c.graph.attr("split_sizes", parts)});
   for (auto [i, result] : llvm::enumerate(results))
     c.put(i, result);
   return success(!results.empty());
@@ -175,7 +191,8 @@ static LogicalResult lowerSplit(C &c) {
 
 static LogicalResult lowerSlice(C &c) {
   Value x = c.input(0);
-  auto starts = c.getIntsOrInput("starts", 1), ends = c.getIntsOrInput("ends", 2), axes = c.getIntsOrInput("axes", 3);
+  auto starts = c.getIntsOrInput("starts", 1),
+       ends = c.getIntsOrInput("ends", 2), axes = c.getIntsOrInput("axes", 3);
   auto steps = c.getIntsOrInput("steps", 4);
   if (failed(starts) || failed(ends) || failed(axes) || failed(steps))
     return failure();
@@ -192,19 +209,22 @@ static LogicalResult lowerSlice(C &c) {
     FailureOr<int64_t> axis = c.axis(*axes ? (**axes)[i] : i, rank);
     if (failed(axis))
       return failure();
-    int64_t dim = c.shape(x)[*axis], step = *steps ? (**steps)[i] : 1, from = (**starts)[i], to = (**ends)[i];
+    int64_t dim = c.shape(x)[*axis], step = *steps ? (**steps)[i] : 1,
+            from = (**starts)[i], to = (**ends)[i];
     if (step == 0)
       return c.error() << "expects non-zero steps";
     auto clamp = [&](int64_t v) {
       if (v < 0)
         v = v < -dim ? -1 : v + dim;
-      return step > 0 ? std::clamp<int64_t>(v, 0, dim) : std::clamp<int64_t>(v, -1, dim - 1);
+      return step > 0 ? std::clamp<int64_t>(v, 0, dim)
+                      : std::clamp<int64_t>(v, -1, dim - 1);
     };
     from = clamp(from);
     to = clamp(to);
     if (step < 0 && (**starts)[i] < 0 && (**starts)[i] >= -dim)
       from = (**starts)[i] + dim;
-    // -1 as an exclusive end cannot be written as an index: the mask says "through the first".
+    // -1 as an exclusive end cannot be written as an index: the mask says
+    // "through the first".
     begin[*axis] = from;
     end[*axis] = to;
     stride[*axis] = step;
@@ -218,10 +238,19 @@ static LogicalResult lowerSlice(C &c) {
   if (identity)
     return c.set(0, x);
   if (plain)
-    return c.set(0, c.create<SliceBySizeOp>({x}, {c.graph.attr("begin", begin), c.graph.attr("size", size)}));
-  return c.set(0, c.create<SliceByIndexOp>({x}, {c.graph.attr("begin", begin), c.graph.attr("end", end), c.graph.attr("stride", stride),
-                                                 c.graph.attr("begin_mask", Attribute(c.graph.builder.getDenseBoolArrayAttr(beginMask))),
-                                                 c.graph.attr("end_mask", Attribute(c.graph.builder.getDenseBoolArrayAttr(endMask)))}));
+    return c.set(0, c.create<SliceBySizeOp>({x}, {c.graph.attr("begin", begin),
+                                                  c.graph.attr("size", size)}));
+  return c.set(
+      0, c.create<SliceByIndexOp>(
+             {x},
+             {c.graph.attr("begin", begin), c.graph.attr("end", end),
+              c.graph.attr("stride", stride),
+              c.graph.attr(
+                  "begin_mask",
+                  Attribute(c.graph.builder.getDenseBoolArrayAttr(beginMask))),
+              c.graph.attr(
+                  "end_mask",
+                  Attribute(c.graph.builder.getDenseBoolArrayAttr(endMask)))}));
 }
 
 static LogicalResult lowerExpand(C &c) {
@@ -236,7 +265,9 @@ static LogicalResult lowerExpand(C &c) {
       if (have == 1)
         have = part[i];
       else if (part[i] != 1 && part[i] != have)
-        return c.error() << "expects a shape that " << c.type(x) << " broadcasts to, but got [" << ArrayRef<int64_t>(*wanted) << "]";
+        return c.error() << "expects a shape that " << c.type(x)
+                         << " broadcasts to, but got ["
+                         << ArrayRef<int64_t>(*wanted) << "]";
     }
   return c.set(0, c.broadcastTo(x, shape));
 }
@@ -247,12 +278,14 @@ static LogicalResult lowerTile(C &c) {
     return failure();
   if (llvm::all_of(*reps, [](int64_t r) { return r == 1; }))
     return c.set(0, c.input(0));
-  return c.set(0, c.create<TileOp>({c.input(0)}, {c.graph.attr("reps", *reps)}));
+  return c.set(0,
+               c.create<TileOp>({c.input(0)}, {c.graph.attr("reps", *reps)}));
 }
 
 static LogicalResult lowerPad(C &c) {
   Value x = c.input(0);
-  auto pads = c.getIntsOrInput(c.attribute("paddings") ? "paddings" : "pads", 1);
+  auto pads =
+      c.getIntsOrInput(c.attribute("paddings") ? "paddings" : "pads", 1);
   if (failed(pads))
     return failure();
   std::string mode = c.getString("mode", "constant");
@@ -261,7 +294,9 @@ static LogicalResult lowerPad(C &c) {
     auto value = c.constantTensor(c.input(2), "constant_value");
     if (failed(value))
       return failure();
-    fill = value->size() == 0 ? 0 : value->isFloat() ? value->floats()[0] : double(value->ints()[0]);
+    fill = value->size() == 0 ? 0
+           : value->isFloat() ? value->floats()[0]
+                              : double(value->ints()[0]);
   }
   int64_t rank = c.rank(x);
   SmallVector<int64_t> before(rank), after(rank), axes(rank);
@@ -280,13 +315,15 @@ static LogicalResult lowerPad(C &c) {
       return failure();
     before[*axis] = (**pads)[i];
     after[*axis] = (**pads)[axes.size() + i];
-    if (std::abs(before[*axis]) > INT32_MAX || std::abs(after[*axis]) > INT32_MAX)
+    if (std::abs(before[*axis]) > INT32_MAX ||
+        std::abs(after[*axis]) > INT32_MAX)
       return c.error() << "expects pads below 2^31";
   }
   // Negative pads crop.
   for (int64_t i = 0; i < rank && x; ++i)
     if (before[i] < 0 || after[i] < 0) {
-      int64_t from = std::max<int64_t>(0, -before[i]), to = c.shape(x)[i] - std::max<int64_t>(0, -after[i]);
+      int64_t from = std::max<int64_t>(0, -before[i]),
+              to = c.shape(x)[i] - std::max<int64_t>(0, -after[i]);
       if (to < from)
         return c.error() << "crops more than axis " << i << " of " << c.type(x);
       x = c.slice(x, i, from, to);
@@ -299,7 +336,8 @@ static LogicalResult lowerPad(C &c) {
     for (int64_t i = 0; i < rank && x; ++i) {
       int64_t dim = c.shape(x)[i];
       if (before[i] > dim || after[i] > dim)
-        return c.error() << "expects pads of mode wrap to be at most " << dim << ", but got " << std::max(before[i], after[i]);
+        return c.error() << "expects pads of mode wrap to be at most " << dim
+                         << ", but got " << std::max(before[i], after[i]);
       SmallVector<Value> parts;
       if (before[i])
         parts.push_back(c.slice(x, i, dim - before[i], dim));
@@ -322,9 +360,13 @@ static LogicalResult lowerPad(C &c) {
     pad.push_back(after[i]);
   }
   Type original = c.element(x);
-  if (!isa<FloatType>(original)) // MIL pads floats; integers below 2^24 survive the trip
+  if (!isa<FloatType>(
+          original)) // MIL pads floats; integers below 2^24 survive the trip
     x = c.castTo(x, c.graph.builder.getF32Type());
-  Value y = c.create<PadOp>({x}, {c.graph.attr("pad", pad), c.graph.text("mode", mode == "edge" ? "replicate" : mode), c.graph.real("constant_val", fill)});
+  Value y = c.create<PadOp>(
+      {x}, {c.graph.attr("pad", pad),
+            c.graph.text("mode", mode == "edge" ? "replicate" : mode),
+            c.graph.real("constant_val", fill)});
   return c.set(0, c.castTo(y, original));
 }
 
@@ -344,24 +386,38 @@ static LogicalResult lowerConstantOfShape(C &c) {
   value = c.reshape(value, {});
   // A splat constant: no storage, whatever the shape.
   if (std::optional<Tensor> tensor = c.tryConstant(value)) {
-    Attribute element = *tensor->toElements(c.node.getContext()).getValues<Attribute>().begin();
-    return c.set(0, c.graph.constant(c.loc, DenseElementsAttr::get(RankedTensorType::get(*shape, c.element(value)), ArrayRef<Attribute>{element})));
+    Attribute element =
+        *tensor->toElements(c.node.getContext()).getValues<Attribute>().begin();
+    return c.set(0, c.graph.constant(c.loc, DenseElementsAttr::get(
+                                                RankedTensorType::get(
+                                                    *shape, c.element(value)),
+                                                ArrayRef<Attribute>{element})));
   }
   return failure();
 }
 
 static LogicalResult lowerRange(C &c) {
-  auto start = c.constantTensor(c.input(0), "start"), limit = c.constantTensor(c.input(1), "limit"), delta = c.constantTensor(c.input(2), "delta");
+  auto start = c.constantTensor(c.input(0), "start"),
+       limit = c.constantTensor(c.input(1), "limit"),
+       delta = c.constantTensor(c.input(2), "delta");
   if (failed(start) || failed(limit) || failed(delta))
     return failure();
-  auto number = [](const Tensor &t) { return t.isFloat() ? double(t.floats()[0]) : double(t.ints()[0]); };
-  double step = number(*delta), count = step == 0 ? -1 : std::max(0.0, std::ceil((number(*limit) - number(*start)) / step));
+  auto number = [](const Tensor &t) {
+    return t.isFloat() ? double(t.floats()[0]) : double(t.ints()[0]);
+  };
+  double step = number(*delta),
+         count =
+             step == 0
+                 ? -1
+                 : std::max(0.0, std::ceil((number(*limit) - number(*start)) /
+                                           step));
   if (!(count >= 0 && count < (1 << 28)))
     return c.error() << "expects between 0 and 2^28 elements";
   Tensor tensor(start->dtype(), {int64_t(count)});
   for (int64_t i = 0; i < tensor.size(); ++i)
     if (tensor.isFloat())
-      tensor.mutableFloats()[i] = start->floats()[0] + float(i) * delta->floats()[0];
+      tensor.mutableFloats()[i] =
+          start->floats()[0] + float(i) * delta->floats()[0];
     else
       tensor.mutableInts()[i] = start->ints()[0] + i * delta->ints()[0];
   return c.set(0, c.graph.constant(c.loc, tensor));
@@ -370,17 +426,25 @@ static LogicalResult lowerRange(C &c) {
 static LogicalResult lowerDepthToSpace(C &c) {
   int64_t block = c.getInt("blocksize", 0);
   if (c.getString("mode", "DCR") == "CRD")
-    return c.set(0, c.create<PixelShuffleOp>({c.input(0)}, {c.graph.attr("upscale_factor", block)}));
-  return c.set(0, c.create<DepthToSpaceOp>({c.input(0)}, {c.graph.attr("block_size", block)}));
+    return c.set(0, c.create<PixelShuffleOp>(
+                        {c.input(0)}, {c.graph.attr("upscale_factor", block)}));
+  return c.set(0, c.create<DepthToSpaceOp>(
+                      {c.input(0)}, {c.graph.attr("block_size", block)}));
 }
 static LogicalResult lowerSpaceToDepth(C &c) {
   if (c.getString("mode", "DCR") == "CRD")
-    return c.set(0, c.create<PixelUnshuffleOp>({c.input(0)}, {c.graph.attr("downscale_factor", c.getInt("blocksize", 0))}));
-  return c.set(0, c.create<SpaceToDepthOp>({c.input(0)}, {c.graph.attr("block_size", c.getInt("blocksize", 0))}));
+    return c.set(
+        0, c.create<PixelUnshuffleOp>(
+               {c.input(0)},
+               {c.graph.attr("downscale_factor", c.getInt("blocksize", 0))}));
+  return c.set(0, c.create<SpaceToDepthOp>(
+                      {c.input(0)},
+                      {c.graph.attr("block_size", c.getInt("blocksize", 0))}));
 }
 
 /// A constant 0/1 mask over the last two axes.
-static Value triangle(C &c, int64_t rows, int64_t columns, int64_t k, bool upper) {
+static Value triangle(C &c, int64_t rows, int64_t columns, int64_t k,
+                      bool upper) {
   Tensor mask(DType::Bool, {rows, columns});
   for (int64_t i = 0; i < rows; ++i)
     for (int64_t j = 0; j < columns; ++j)
@@ -399,7 +463,8 @@ static LogicalResult lowerTrilu(C &c) {
   if (c.rank(x) < 2)
     return c.error() << "expects an input of rank 2 or more";
   ArrayRef<int64_t> shape = c.shape(x);
-  Value mask = triangle(c, shape[shape.size() - 2], shape.back(), k, c.getInt("upper", 1));
+  Value mask = triangle(c, shape[shape.size() - 2], shape.back(), k,
+                        c.getInt("upper", 1));
   return c.set(0, c.create<SelectOp>({mask, x, c.scalarLike(0, x)}));
 }
 static LogicalResult lowerEyeLike(C &c) {
@@ -414,16 +479,21 @@ static LogicalResult lowerEyeLike(C &c) {
   for (int64_t i = 0; i < shape[0]; ++i)
     if (i + k >= 0 && i + k < shape[1])
       eye.mutableFloats()[i * shape[1] + i + k] = 1;
-  return c.set(0, c.castTo(c.graph.constant(c.loc, eye), element.isF64() ? c.graph.builder.getF32Type() : element));
+  return c.set(
+      0, c.castTo(c.graph.constant(c.loc, eye),
+                  element.isF64() ? c.graph.builder.getF32Type() : element));
 }
 
 static LogicalResult lowerReverseSequence(C &c) {
-  return c.set(0, c.create<ReverseSequenceOp>({c.input(0), c.input(1)}, {c.graph.attr("seq_axis", c.getInt("time_axis", 0)),
-                                                                         c.graph.attr("batch_axis", c.getInt("batch_axis", 1))}));
+  return c.set(0, c.create<ReverseSequenceOp>(
+                      {c.input(0), c.input(1)},
+                      {c.graph.attr("seq_axis", c.getInt("time_axis", 0)),
+                       c.graph.attr("batch_axis", c.getInt("batch_axis", 1))}));
 }
 
 //===----------------------------------------------------------------------===//
-// Resize: separable, Y = A_h · X · A_wᵀ with constant matrices built from ONNX's formula (mil-spec.md §9)
+// Resize: separable, Y = A_h · X · A_wᵀ with constant matrices built from
+// ONNX's formula (mil-spec.md §9)
 //===----------------------------------------------------------------------===//
 
 namespace {
@@ -434,8 +504,10 @@ struct ResizeAxis {
 } // namespace
 
 /// Row-major [to, from] interpolation weights of one axis.
-static FailureOr<std::vector<float>> resizeMatrix(C &c, const ResizeAxis &axis, StringRef mode, StringRef transform, StringRef nearest, double cubic,
-                                                  bool antialias, bool excludeOutside, bool &usesExtrapolation) {
+static FailureOr<std::vector<float>>
+resizeMatrix(C &c, const ResizeAxis &axis, StringRef mode, StringRef transform,
+             StringRef nearest, double cubic, bool antialias,
+             bool excludeOutside, bool &usesExtrapolation) {
   std::vector<float> matrix(size_t(axis.to) * axis.from);
   for (int64_t i = 0; i < axis.to; ++i) {
     double x, from = axis.from, to = axis.to, scale = axis.scale;
@@ -453,14 +525,17 @@ static FailureOr<std::vector<float>> resizeMatrix(C &c, const ResizeAxis &axis, 
     else if (transform == "tf_half_pixel_for_nn")
       x = (i + 0.5) / scale;
     else if (transform == "tf_crop_and_resize") {
-      x = length > 1 ? axis.roiStart * (from - 1) + i * (axis.roiEnd - axis.roiStart) * (from - 1) / (length - 1)
-                     : 0.5 * (axis.roiStart + axis.roiEnd) * (from - 1);
+      x = length > 1
+              ? axis.roiStart * (from - 1) + i * (axis.roiEnd - axis.roiStart) *
+                                                 (from - 1) / (length - 1)
+              : 0.5 * (axis.roiStart + axis.roiEnd) * (from - 1);
       if (x < 0 || x > from - 1) {
         usesExtrapolation = true;
         continue; // a row of zeros; the caller adds the value
       }
     } else {
-      return c.error() << "has coordinate_transformation_mode '" << transform << "', which is not known";
+      return c.error() << "has coordinate_transformation_mode '" << transform
+                       << "', which is not known";
     }
     float *row = matrix.data() + i * axis.from;
     auto addWeight = [&](int64_t index, double weight) {
@@ -483,7 +558,9 @@ static FailureOr<std::vector<float>> resizeMatrix(C &c, const ResizeAxis &axis, 
         return std::max(0.0, 1 - d);
       if (d < 1)
         return (cubic + 2) * d * d * d - (cubic + 3) * d * d + 1;
-      return d < 2 ? cubic * d * d * d - 5 * cubic * d * d + 8 * cubic * d - 4 * cubic : 0.0;
+      return d < 2 ? cubic * d * d * d - 5 * cubic * d * d + 8 * cubic * d -
+                         4 * cubic
+                   : 0.0;
     };
     int64_t reach = int64_t(std::ceil((mode == "linear" ? 1 : 2) * stretch));
     int64_t center = int64_t(std::floor(x));
@@ -498,14 +575,16 @@ static FailureOr<std::vector<float>> resizeMatrix(C &c, const ResizeAxis &axis, 
       }
     }
     for (auto [index, weight] : taps)
-      addWeight(index, (antialias || excludeOutside) && sum != 0 ? weight / sum : weight);
+      addWeight(index, (antialias || excludeOutside) && sum != 0 ? weight / sum
+                                                                 : weight);
   }
   return matrix;
 }
 
 static LogicalResult lowerResize(C &c) {
   Value x = c.input(0);
-  bool upsample = c.opType() == "Upsample", old = c.opType() == "Resize" && c.version() < 11;
+  bool upsample = c.opType() == "Upsample",
+       old = c.opType() == "Resize" && c.version() < 11;
   int64_t rank = c.rank(x);
   unsigned scaleInput = upsample || old ? 1 : 2;
   SmallVector<double> scaleValues;
@@ -538,9 +617,14 @@ static LogicalResult lowerResize(C &c) {
     a = *axis;
   }
   if ((sizes ? sizes->size() : scaleValues.size()) != axes.size())
-    return c.error() << "expects one scale or size for each of " << axes.size() << " axes";
-  std::string mode = c.getString("mode", "nearest"), transform = c.getString("coordinate_transformation_mode", upsample || old ? "asymmetric" : "half_pixel");
-  std::string nearest = c.getString("nearest_mode", upsample || old ? "floor" : "round_prefer_floor");
+    return c.error() << "expects one scale or size for each of " << axes.size()
+                     << " axes";
+  std::string mode = c.getString("mode", "nearest"),
+              transform =
+                  c.getString("coordinate_transformation_mode",
+                              upsample || old ? "asymmetric" : "half_pixel");
+  std::string nearest = c.getString(
+      "nearest_mode", upsample || old ? "floor" : "round_prefer_floor");
   if (mode == "bilinear")
     mode = "linear";
   if (mode != "nearest" && mode != "linear" && mode != "cubic")
@@ -549,7 +633,10 @@ static LogicalResult lowerResize(C &c) {
   if (transform == "tf_crop_and_resize") {
     auto given = c.constantTensor(c.input(1), "roi");
     if (failed(given) || given->size() != 2 * (int64_t)axes.size())
-      return c.failed() ? failure() : LogicalResult(c.error() << "expects a roi of two entries per axis");
+      return c.failed()
+                 ? failure()
+                 : LogicalResult(c.error()
+                                 << "expects a roi of two entries per axis");
     roi.assign(given->floats().begin(), given->floats().end());
   }
   // keep_aspect_ratio_policy turns sizes into one scale.
@@ -558,7 +645,9 @@ static LogicalResult lowerResize(C &c) {
     double best = 0;
     for (auto [i, axis] : llvm::enumerate(axes)) {
       double scale = double((*sizes)[i]) / c.shape(x)[axis];
-      best = i == 0 ? scale : policy == "not_larger" ? std::min(best, scale) : std::max(best, scale);
+      best = i == 0                   ? scale
+             : policy == "not_larger" ? std::min(best, scale)
+                                      : std::max(best, scale);
     }
     for (auto [i, axis] : llvm::enumerate(axes))
       (*sizes)[i] = int64_t(std::floor(best * c.shape(x)[axis] + 0.5));
@@ -574,36 +663,46 @@ static LogicalResult lowerResize(C &c) {
     ResizeAxis r;
     r.from = c.shape(x)[axis];
     r.to = sizes ? (*sizes)[i] : int64_t(std::floor(r.from * scaleValues[i]));
-    r.scale = scaleValues.size() == axes.size() && (!sizes || policy != "stretch") ? scaleValues[i] : double(r.to) / r.from;
+    r.scale =
+        scaleValues.size() == axes.size() && (!sizes || policy != "stretch")
+            ? scaleValues[i]
+            : double(r.to) / r.from;
     if (!roi.empty()) {
       r.roiStart = roi[i];
       r.roiEnd = roi[axes.size() + i];
     }
     if (r.to < 1 || r.to > INT32_MAX || r.from < 1)
-      return c.error() << "expects positive sizes, but got " << r.from << " to " << r.to;
+      return c.error() << "expects positive sizes, but got " << r.from << " to "
+                       << r.to;
     if (r.from == r.to && r.scale == 1 && roi.empty())
       continue;
     bool outside = false;
-    auto matrix = resizeMatrix(c, r, mode, transform, nearest, c.getFloat("cubic_coeff_a", -0.75), c.getInt("antialias", 0), c.getInt("exclude_outside", 0),
-                               outside);
+    auto matrix = resizeMatrix(
+        c, r, mode, transform, nearest, c.getFloat("cubic_coeff_a", -0.75),
+        c.getInt("antialias", 0), c.getInt("exclude_outside", 0), outside);
     if (failed(matrix))
       return failure();
     Tensor weights(DType::Float32, {r.to, r.from});
     llvm::copy(*matrix, weights.mutableFloats().begin());
-    // Pure repetition is MIL's own op; everything else is a product with the axis last.
-    bool repeat = mode == "nearest" && r.to % r.from == 0 && rank == 4 && axis >= 2;
+    // Pure repetition is MIL's own op; everything else is a product with the
+    // axis last.
+    bool repeat =
+        mode == "nearest" && r.to % r.from == 0 && rank == 4 && axis >= 2;
     for (int64_t k = 0; repeat && k < r.to; ++k)
       repeat = (*matrix)[k * r.from + k / (r.to / r.from)] == 1;
     if (repeat) {
       int64_t factor = r.to / r.from;
-      x = c.create<UpsampleNearestNeighborOp>({x}, {c.graph.attr("scale_factor_height", axis == 2 ? factor : 1), c.graph.attr("scale_factor_width", axis == 3 ? factor : 1)});
+      x = c.create<UpsampleNearestNeighborOp>(
+          {x}, {c.graph.attr("scale_factor_height", axis == 2 ? factor : 1),
+                c.graph.attr("scale_factor_width", axis == 3 ? factor : 1)});
     } else {
       Value w = c.castTo(c.graph.constant(c.loc, weights), c.element(x));
       SmallVector<int64_t> perm(rank);
       std::iota(perm.begin(), perm.end(), 0);
       std::swap(perm[axis], perm[rank - 1]);
       Value moved = c.transpose(x, perm);
-      Value product = c.create<MatmulOp>({moved, w}, {c.graph.flag("transpose_y", true)});
+      Value product =
+          c.create<MatmulOp>({moved, w}, {c.graph.flag("transpose_y", true)});
       x = product ? c.transpose(product, perm) : product;
     }
     if (outside && x) {
@@ -618,7 +717,10 @@ static LogicalResult lowerResize(C &c) {
       }
       SmallVector<int64_t> wide(rank, 1);
       wide[axis] = r.to;
-      x = c.add(c.mul(x, c.castTo(c.graph.constant(c.loc, keep.reshaped(wide)), c.element(x))), c.castTo(c.graph.constant(c.loc, fill.reshaped(wide)), c.element(x)));
+      x = c.add(
+          c.mul(x, c.castTo(c.graph.constant(c.loc, keep.reshaped(wide)),
+                            c.element(x))),
+          c.castTo(c.graph.constant(c.loc, fill.reshaped(wide)), c.element(x)));
     }
   }
   if (!isa<FloatType>(original) && x && mode != "nearest")

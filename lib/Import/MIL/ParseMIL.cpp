@@ -1,9 +1,10 @@
-//===- ParseMIL.cpp - MIL text to mil dialect ------------------------------===//
+//===- ParseMIL.cpp - MIL text to mil dialect -----------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// Recursive descent over the grammar of ane-target.md §1.3, with what real compiled models add: attributes between a
-// function's parameters and body, nested tuple, list and dict types, unknown dimensions, comments.
+// Recursive descent over the grammar of ane-target.md §1.3, with what real
+// compiled models add: attributes between a function's parameters and body,
+// nested tuple, list and dict types, unknown dimensions, comments.
 //
 //===----------------------------------------------------------------------===//
 
@@ -26,14 +27,17 @@ constexpr unsigned kMaxDepth = 64;
 class Parser {
 public:
   Parser(StringRef text, StringRef name, MLIRContext *context)
-      : text(text), cursor(text.begin()), file(StringAttr::get(context, name)), context(context), builder(context) {}
+      : text(text), cursor(text.begin()), file(StringAttr::get(context, name)),
+        context(context), builder(context) {}
   OwningOpRef<ModuleOp> parse();
 
 private:
   // Lexing.
   void skipSpace();
   Location locationOf(const char *at);
-  InFlightDiagnostic error(const Twine &message, const char *at = nullptr) { return emitError(locationOf(at ? at : cursor)) << message.str(); }
+  InFlightDiagnostic error(const Twine &message, const char *at = nullptr) {
+    return emitError(locationOf(at ? at : cursor)) << message.str();
+  }
   bool peek(char c) {
     skipSpace();
     return cursor != text.end() && *cursor == c;
@@ -71,16 +75,20 @@ private:
     if (cursor == text.end())
       return "the end of the text";
     StringRef word = peekIdentifier();
-    return "'" + (word.empty() ? rest().take_front(1) : word.take_front(40)).str() + "'";
+    return "'" +
+           (word.empty() ? rest().take_front(1) : word.take_front(40)).str() +
+           "'";
   }
   StringRef peekIdentifier() {
     skipSpace();
-    return rest().take_while([](char c) { return llvm::isAlnum(c) || c == '_' || c == '@'; });
+    return rest().take_while(
+        [](char c) { return llvm::isAlnum(c) || c == '_' || c == '@'; });
   }
   FailureOr<StringRef> identifier(const Twine &what) {
     StringRef word = peekIdentifier();
     if (word.empty() || llvm::isDigit(word[0]))
-      return error("expects " + what + ", but got " + describeNext()), failure();
+      return error("expects " + what + ", but got " + describeNext()),
+             failure();
     cursor += word.size();
     return word;
   }
@@ -97,7 +105,8 @@ private:
   FailureOr<BlobFileAttr> blob();
   FailureOr<ArrayAttr> attributes();
   /// An argument value; operands are appended to `operands`.
-  FailureOr<Attribute> argument(SmallVectorImpl<Value> &operands, unsigned depth);
+  FailureOr<Attribute> argument(SmallVectorImpl<Value> &operands,
+                                unsigned depth);
   LogicalResult function();
   LogicalResult statement();
 
@@ -115,8 +124,8 @@ private:
 } // namespace
 
 Location Parser::locationOf(const char *at) {
-  // Lines are counted from the last position asked for: statements come in order, and a rescan per statement would
-  // be quadratic.
+  // Lines are counted from the last position asked for: statements come in
+  // order, and a rescan per statement would be quadratic.
   if (at < lineStart) {
     line = 1;
     lineStart = text.begin();
@@ -168,7 +177,9 @@ FailureOr<std::string> Parser::string() {
 
 FailureOr<StringRef> Parser::number() {
   skipSpace();
-  StringRef token = rest().take_while([](char c) { return llvm::isAlnum(c) || c == '_' || c == '.' || c == '-' || c == '+'; });
+  StringRef token = rest().take_while([](char c) {
+    return llvm::isAlnum(c) || c == '_' || c == '.' || c == '-' || c == '+';
+  });
   if (token.empty())
     return error("expects a number, but got " + describeNext()), failure();
   cursor += token.size();
@@ -184,7 +195,8 @@ FailureOr<Type> Parser::elementType() {
     return Type(mil::StringType::get(context));
   if (std::optional<DType> dtype = lookupDType(*word))
     return toMLIRType(*dtype, context);
-  return error("expects an element type, but got '" + *word + "'", at), failure();
+  return error("expects an element type, but got '" + *word + "'", at),
+         failure();
 }
 
 FailureOr<Type> Parser::type(unsigned depth) {
@@ -213,8 +225,11 @@ FailureOr<Type> Parser::type(unsigned depth) {
       int64_t extent;
       if (failed(dim))
         return failure();
-      if (dim->getAsInteger(10, extent) || extent < 0 || extent > INT32_MAX || llvm::MulOverflow(count, std::max<int64_t>(extent, 1), count))
-        return error("expects a dimension in [0, 2^31), but got '" + *dim + "'", start), failure();
+      if (dim->getAsInteger(10, extent) || extent < 0 || extent > INT32_MAX ||
+          llvm::MulOverflow(count, std::max<int64_t>(extent, 1), count))
+        return error("expects a dimension in [0, 2^31), but got '" + *dim + "'",
+                     start),
+               failure();
       shape.push_back(extent);
     }
     ++cursor;
@@ -252,7 +267,8 @@ FailureOr<Type> Parser::type(unsigned depth) {
       if (failed(digits))
         return failure();
       if (digits->getAsInteger(10, length) || length < 0)
-        return error("expects a list length, but got '" + *digits + "'", start), failure();
+        return error("expects a list length, but got '" + *digits + "'", start),
+               failure();
     }
     if (failed(expect('>')))
       return failure();
@@ -286,10 +302,12 @@ FailureOr<Type> Parser::type(unsigned depth) {
 }
 
 FailureOr<BlobFileAttr> Parser::blob() {
-  if (failed(expectWord("BLOBFILE")) || failed(expect('(')) || failed(expectWord("path")) || failed(expect('=')))
+  if (failed(expectWord("BLOBFILE")) || failed(expect('(')) ||
+      failed(expectWord("path")) || failed(expect('=')))
     return failure();
   FailureOr<LiteralAttr> path = literal();
-  if (failed(path) || failed(expect(',')) || failed(expectWord("offset")) || failed(expect('=')))
+  if (failed(path) || failed(expect(',')) || failed(expectWord("offset")) ||
+      failed(expect('=')))
     return failure();
   const char *at = (skipSpace(), cursor);
   FailureOr<LiteralAttr> offset = literal();
@@ -297,9 +315,12 @@ FailureOr<BlobFileAttr> Parser::blob() {
     return failure();
   auto text = dyn_cast<DenseStringElementsAttr>(path->getValue());
   auto number = dyn_cast<DenseIntElementsAttr>(offset->getValue());
-  if (!text || text.getNumElements() != 1 || !number || number.getNumElements() != 1)
-    return error("expects BLOBFILE(path = string, offset = uint64)", at), failure();
-  return BlobFileAttr::get(context, text.getRawStringData()[0], (*number.value_begin<APInt>()).getZExtValue());
+  if (!text || text.getNumElements() != 1 || !number ||
+      number.getNumElements() != 1)
+    return error("expects BLOBFILE(path = string, offset = uint64)", at),
+           failure();
+  return BlobFileAttr::get(context, text.getRawStringData()[0],
+                           (*number.value_begin<APInt>()).getZExtValue());
 }
 
 FailureOr<Attribute> Parser::tensorValue(RankedTensorType expected) {
@@ -325,7 +346,15 @@ FailureOr<Attribute> Parser::tensorValue(RankedTensorType expected) {
     FailureOr<StringRef> token = number();
     if (failed(token))
       return failure();
-    auto bad = [&] { return error("expects a value of type " + (element.isInteger(1) ? Twine("bool") : Twine(getInfo(*toDType(element)).name)) + ", but got '" + *token + "'", start), failure(); };
+    auto bad = [&] {
+      return error("expects a value of type " +
+                       (element.isInteger(1)
+                            ? Twine("bool")
+                            : Twine(getInfo(*toDType(element)).name)) +
+                       ", but got '" + *token + "'",
+                   start),
+             failure();
+    };
     if (element.isInteger(1)) {
       if (*token != "true" && *token != "false")
         return bad();
@@ -338,7 +367,8 @@ FailureOr<Attribute> Parser::tensorValue(RankedTensorType expected) {
         return bad();
       APFloat apf(v);
       bool loses;
-      apf.convert(floatType.getFloatSemantics(), APFloat::rmNearestTiesToEven, &loses);
+      apf.convert(floatType.getFloatSemantics(), APFloat::rmNearestTiesToEven,
+                  &loses);
       floats.push_back(apf);
     } else {
       unsigned width = element.getIntOrFloatBitWidth();
@@ -346,10 +376,13 @@ FailureOr<Attribute> Parser::tensorValue(RankedTensorType expected) {
       uint64_t magnitude;
       if (token->drop_front(negative).getAsInteger(10, magnitude))
         return bad();
-      uint64_t limit = element.isUnsignedInteger() ? (negative ? 0 : ~0ull >> (64 - width)) : (1ull << (width - 1)) - (negative ? 0 : 1);
+      uint64_t limit = element.isUnsignedInteger()
+                           ? (negative ? 0 : ~0ull >> (64 - width))
+                           : (1ull << (width - 1)) - (negative ? 0 : 1);
       if (magnitude > limit)
         return bad();
-      ints.push_back(APInt(64, negative ? 0 - magnitude : magnitude).trunc(width));
+      ints.push_back(
+          APInt(64, negative ? 0 - magnitude : magnitude).trunc(width));
     }
   } while (bracket && consumeIf(','));
   if (bracket && failed(expect(']')))
@@ -361,7 +394,10 @@ FailureOr<Attribute> Parser::tensorValue(RankedTensorType expected) {
       dim = shape.size() == 1 ? count : 1;
   auto type = RankedTensorType::get(shape, element);
   if (count != type.getNumElements())
-    return error("expects " + Twine(type.getNumElements()) + " values, but got " + Twine(count), at), failure();
+    return error("expects " + Twine(type.getNumElements()) +
+                     " values, but got " + Twine(count),
+                 at),
+           failure();
   if (isa<mil::StringType>(element)) {
     SmallVector<StringRef> refs(strings.begin(), strings.end());
     return Attribute(DenseStringElementsAttr::get(type, refs));
@@ -376,12 +412,15 @@ FailureOr<Attribute> Parser::value(Type expected, unsigned depth) {
     return error("values are nested too deep"), failure();
   if (peekIdentifier() == "BLOBFILE") {
     FailureOr<BlobFileAttr> b = blob();
-    return failed(b) ? FailureOr<Attribute>(failure()) : FailureOr<Attribute>(Attribute(*b));
+    return failed(b) ? FailureOr<Attribute>(failure())
+                     : FailureOr<Attribute>(Attribute(*b));
   }
   if (auto tensor = dyn_cast<RankedTensorType>(expected))
     return tensorValue(tensor);
   SmallVector<Attribute> items;
-  auto sequence = [&](char open, char close, function_ref<FailureOr<Attribute>(size_t)> item) -> FailureOr<Attribute> {
+  auto sequence = [&](char open, char close,
+                      function_ref<FailureOr<Attribute>(size_t)> item)
+      -> FailureOr<Attribute> {
     if (failed(expect(open)))
       return failure();
     while (!peek(close)) {
@@ -410,11 +449,14 @@ FailureOr<Attribute> Parser::value(Type expected, unsigned depth) {
   if (auto tuple = dyn_cast<mil::TupleType>(expected))
     return sequence('(', ')', [&](size_t i) -> FailureOr<Attribute> {
       if (i >= tuple.getTypes().size())
-        return error("expects " + Twine(tuple.getTypes().size()) + " values in a tuple"), failure();
+        return error("expects " + Twine(tuple.getTypes().size()) +
+                     " values in a tuple"),
+               failure();
       return value(tuple.getTypes()[i], depth + 1);
     });
   if (auto list = dyn_cast<ListType>(expected))
-    return sequence('[', ']', [&](size_t) { return value(list.getElement(), depth + 1); });
+    return sequence(
+        '[', ']', [&](size_t) { return value(list.getElement(), depth + 1); });
   return error("expects a value"), failure();
 }
 
@@ -447,7 +489,8 @@ FailureOr<ArrayAttr> Parser::attributes() {
   return builder.getArrayAttr(list);
 }
 
-FailureOr<Attribute> Parser::argument(SmallVectorImpl<Value> &operands, unsigned depth) {
+FailureOr<Attribute> Parser::argument(SmallVectorImpl<Value> &operands,
+                                      unsigned depth) {
   if (depth > kMaxDepth)
     return error("arguments are nested too deep"), failure();
   if (consumeIf('(')) {
@@ -465,18 +508,24 @@ FailureOr<Attribute> Parser::argument(SmallVectorImpl<Value> &operands, unsigned
   }
   const char *at = (skipSpace(), cursor);
   StringRef word = peekIdentifier();
-  // A literal starts with a type and an opening bracket; anything else is a name.
+  // A literal starts with a type and an opening bracket; anything else is a
+  // name.
   StringRef after = StringRef(word.end(), text.end() - word.end()).ltrim();
-  bool isType = word == "tensor" || word == "tuple" || word == "list" || word == "dict" || word == "string" || lookupDType(word);
+  bool isType = word == "tensor" || word == "tuple" || word == "list" ||
+                word == "dict" || word == "string" || lookupDType(word);
   if (isType && (after.starts_with("(") || after.starts_with("<"))) {
     FailureOr<LiteralAttr> v = literal();
-    return failed(v) ? FailureOr<Attribute>(failure()) : FailureOr<Attribute>(Attribute(*v));
+    return failed(v) ? FailureOr<Attribute>(failure())
+                     : FailureOr<Attribute>(Attribute(*v));
   }
   FailureOr<StringRef> name = identifier("a value");
   if (failed(name))
     return failure();
   if (*name == "true" || *name == "false")
-    return error("expects a typed value such as bool(" + *name + "), but got a bare '" + *name + "'", at), failure();
+    return error("expects a typed value such as bool(" + *name +
+                     "), but got a bare '" + *name + "'",
+                 at),
+           failure();
   auto it = values.find(*name);
   if (it == values.end())
     return error("'" + *name + "' is not defined here", at), failure();
@@ -546,13 +595,17 @@ LogicalResult Parser::statement() {
   if (failed(expect(';')))
     return failure();
   Location loc = locationOf(at);
-  auto op = OpOp::create(builder, loc, types, builder.getStringAttr(*opName), builder.getArrayAttr(args), builder.getStrArrayAttr(names), attrs, operands, 0);
+  auto op = OpOp::create(builder, loc, types, builder.getStringAttr(*opName),
+                         builder.getArrayAttr(args),
+                         builder.getStrArrayAttr(names), attrs, operands, 0);
   if (*opName == "const" && types.size() == 1) {
     LiteralAttr constant = getConstant(op.getResult(0));
     if (!constant)
       return error("expects a const to have attribute 'val'", at);
     if (constant.getType() != types[0])
-      return error("const '" + names[0] + "' is declared with another type than its value", at);
+      return error("const '" + names[0] +
+                       "' is declared with another type than its value",
+                   at);
   }
   for (auto [name, result] : llvm::zip(names, op.getResults()))
     if (!values.try_emplace(name, result).second)
@@ -595,10 +648,17 @@ LogicalResult Parser::function() {
   }
   if (failed(expect('{')))
     return failure();
-  auto func = FuncOp::create(builder, locationOf(at), builder.getStringAttr(*name), builder.getStringAttr(*opset), builder.getStrArrayAttr(parameters), attrs);
+  auto func =
+      FuncOp::create(builder, locationOf(at), builder.getStringAttr(*name),
+                     builder.getStringAttr(*opset),
+                     builder.getStrArrayAttr(parameters), attrs);
   Block &body = func.getBody().emplaceBlock();
   for (auto [t, parameter] : llvm::zip(types, parameters))
-    if (!values.try_emplace(parameter, body.addArgument(t, NameLoc::get(builder.getStringAttr(parameter)))).second)
+    if (!values
+             .try_emplace(parameter, body.addArgument(
+                                         t, NameLoc::get(builder.getStringAttr(
+                                                parameter))))
+             .second)
       return error("parameter '" + parameter + "' is declared twice", at);
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(&body);
@@ -647,7 +707,9 @@ OwningOpRef<ModuleOp> Parser::parse() {
   }
   if (failed(expect('{')))
     return {};
-  auto program = ProgramOp::create(builder, loc, builder.getStringAttr("program"), builder.getStringAttr(*version), UnitAttr(), attrs);
+  auto program =
+      ProgramOp::create(builder, loc, builder.getStringAttr("program"),
+                        builder.getStringAttr(*version), UnitAttr(), attrs);
   builder.setInsertionPointToStart(&program.getBody().emplaceBlock());
   llvm::StringMap<bool> functions;
   while (!peek('}')) {
@@ -670,7 +732,9 @@ OwningOpRef<ModuleOp> Parser::parse() {
   return module;
 }
 
-OwningOpRef<ModuleOp> mlir::ane::importMILText(llvm::StringRef text, llvm::StringRef name, MLIRContext *context) {
+OwningOpRef<ModuleOp> mlir::ane::importMILText(llvm::StringRef text,
+                                               llvm::StringRef name,
+                                               MLIRContext *context) {
   context->loadDialect<MILDialect>();
   return Parser(text, name, context).parse();
 }

@@ -1,12 +1,12 @@
-//===- ImportONNX.cpp - ONNX file to onnx dialect --------------------------===//
+//===- ImportONNX.cpp - ONNX file to onnx dialect -------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
 //===----------------------------------------------------------------------===//
 
-#include "ane-mlir/Import/ONNX.h"
 #include "Proto.h"
 #include "TensorImport.h"
+#include "ane-mlir/Import/ONNX.h"
 #include "ane-mlir/Support/DType.h"
 #include "dialects/ONNX/IR/ONNX.h"
 #include "mlir/IR/Builders.h"
@@ -20,16 +20,19 @@ using namespace mlir::ane;
 using proto::View;
 
 namespace {
-/// Nested graphs and function calls deeper than this are refused: no exporter writes them, and MLIR recurses.
+/// Nested graphs and function calls deeper than this are refused: no exporter
+/// writes them, and MLIR recurses.
 constexpr unsigned kMaxDepth = 64;
-/// Inlined functions may multiply; a bound on the result keeps a small file from filling memory.
+/// Inlined functions may multiply; a bound on the result keeps a small file
+/// from filling memory.
 constexpr size_t kMaxNodes = 20'000'000;
 
 /// Names visible at a point: this graph's, then the enclosing ones'.
 struct Scope {
   Scope *parent = nullptr;
   llvm::StringMap<Value> values;
-  /// Attributes of the call that a function body refers to; null outside functions.
+  /// Attributes of the call that a function body refers to; null outside
+  /// functions.
   const llvm::StringMap<View> *callAttributes = nullptr;
   const llvm::StringMap<int64_t> *opsets = nullptr;
   unsigned depth = 0;
@@ -44,25 +47,38 @@ struct Scope {
 
 class Importer {
 public:
-  Importer(MLIRContext *context, std::shared_ptr<const MappedFile> file, ArrayRef<std::string> cut)
-      : context(context), builder(context), cut(cut), file(file), fileLoc(NameLoc::get(builder.getStringAttr(file->path()))), tensors(context, file) {}
+  Importer(MLIRContext *context, std::shared_ptr<const MappedFile> file,
+           ArrayRef<std::string> cut)
+      : context(context), builder(context), cut(cut), file(file),
+        fileLoc(NameLoc::get(builder.getStringAttr(file->path()))),
+        tensors(context, file) {}
 
   OwningOpRef<ModuleOp> import();
 
 private:
-  LogicalResult importGraph(const proto::Graph &graph, Scope &scope, bool isMain);
+  LogicalResult importGraph(const proto::Graph &graph, Scope &scope,
+                            bool isMain);
   LogicalResult importNodes(ArrayRef<View> nodes, Scope &scope);
   LogicalResult importNode(const proto::Node &node, size_t index, Scope &scope);
-  LogicalResult importCall(const proto::Node &node, const proto::Function &function, Location loc, Scope &scope);
+  LogicalResult importCall(const proto::Node &node,
+                           const proto::Function &function, Location loc,
+                           Scope &scope);
   /// The node's ONNX attributes; graph attributes are listed for the regions.
-  LogicalResult importAttributes(const proto::Node &node, Location loc, Scope &scope, NamedAttrList &attributes,
-                                 SmallVectorImpl<std::pair<View, View>> &graphs);
-  FailureOr<Type> importType(const proto::ValueInfo &info, Location loc, SmallVectorImpl<Attribute> *symbols);
-  Value none(Location loc) { return onnxir::NoneOp::create(builder, loc, onnxir::ValueType::get(context)); }
+  LogicalResult
+  importAttributes(const proto::Node &node, Location loc, Scope &scope,
+                   NamedAttrList &attributes,
+                   SmallVectorImpl<std::pair<View, View>> &graphs);
+  FailureOr<Type> importType(const proto::ValueInfo &info, Location loc,
+                             SmallVectorImpl<Attribute> *symbols);
+  Value none(Location loc) {
+    return onnxir::NoneOp::create(builder, loc,
+                                  onnxir::ValueType::get(context));
+  }
 
   MLIRContext *context;
   OpBuilder builder;
-  /// Values that become the outputs instead of the graph's own; empty for those.
+  /// Values that become the outputs instead of the graph's own; empty for
+  /// those.
   ArrayRef<std::string> cut;
   std::shared_ptr<const MappedFile> file;
   Location fileLoc;
@@ -71,10 +87,13 @@ private:
   size_t nodeCount = 0;
 };
 
-std::string functionKey(View domain, View name, View overload) { return (domain + "\n" + name + "\n" + overload).str(); }
+std::string functionKey(View domain, View name, View overload) {
+  return (domain + "\n" + name + "\n" + overload).str();
+}
 } // namespace
 
-FailureOr<Type> Importer::importType(const proto::ValueInfo &info, Location loc, SmallVectorImpl<Attribute> *symbols) {
+FailureOr<Type> Importer::importType(const proto::ValueInfo &info, Location loc,
+                                     SmallVectorImpl<Attribute> *symbols) {
   if (!info.kind.empty())
     return Type(onnxir::OpaqueType::get(context, info.kind));
   if (info.elementType == 0)
@@ -85,7 +104,8 @@ FailureOr<Type> Importer::importType(const proto::ValueInfo &info, Location loc,
   else if (std::optional<DType> dtype = lookupDTypeByOnnxCode(info.elementType))
     element = toMLIRType(*dtype, context);
   else
-    return emitError(loc) << "value '" << info.name << "' has element type " << info.elementType << ", which is not supported";
+    return emitError(loc) << "value '" << info.name << "' has element type "
+                          << info.elementType << ", which is not supported";
   if (!info.hasShape)
     return Type(UnrankedTensorType::get(element));
   SmallVector<int64_t> shape;
@@ -94,7 +114,8 @@ FailureOr<Type> Importer::importType(const proto::ValueInfo &info, Location loc,
     // A negative number is how some exporters write "unknown".
     bool known = dim.symbol.empty() && dim.value >= 0;
     if (known && dim.value > INT32_MAX)
-      return emitError(loc) << "value '" << info.name << "' has a dimension of " << dim.value << ", the limit is 2^31 - 1";
+      return emitError(loc) << "value '" << info.name << "' has a dimension of "
+                            << dim.value << ", the limit is 2^31 - 1";
     shape.push_back(known ? dim.value : ShapedType::kDynamic);
     names.push_back(builder.getStringAttr(dim.symbol));
   }
@@ -104,26 +125,33 @@ FailureOr<Type> Importer::importType(const proto::ValueInfo &info, Location loc,
 }
 
 OwningOpRef<ModuleOp> Importer::import() {
-  proto::Model model = proto::Model::parse(View(file->data().data(), file->data().size()));
+  proto::Model model =
+      proto::Model::parse(View(file->data().data(), file->data().size()));
   if (!model.hasGraph) {
     emitError(fileLoc) << "is no ONNX model: it has no graph";
     return {};
   }
   if (model.irVersion < 3 || model.irVersion > 13)
-    emitWarning(fileLoc) << "has IR version " << model.irVersion << ", versions 3 to 13 are known";
+    emitWarning(fileLoc) << "has IR version " << model.irVersion
+                         << ", versions 3 to 13 are known";
   llvm::StringMap<int64_t> opsets;
   NamedAttrList opsetAttrs;
   for (const proto::OpsetImport &opset : model.opsets) {
     opsets[opset.domain] = opset.version;
-    opsetAttrs.set(opset.domain.empty() ? "ai.onnx" : opset.domain, builder.getI64IntegerAttr(opset.version));
+    opsetAttrs.set(opset.domain.empty() ? "ai.onnx" : opset.domain,
+                   builder.getI64IntegerAttr(opset.version));
   }
-  if (auto it = opsets.find(""); it != opsets.end() && (it->second < 1 || it->second > 28)) {
-    emitError(fileLoc) << "uses opset " << it->second << " of ai.onnx, opsets 1 to 28 are supported; convert the model with onnx.version_converter";
+  if (auto it = opsets.find("");
+      it != opsets.end() && (it->second < 1 || it->second > 28)) {
+    emitError(fileLoc) << "uses opset " << it->second
+                       << " of ai.onnx, opsets 1 to 28 are supported; convert "
+                          "the model with onnx.version_converter";
     return {};
   }
   for (View message : model.functions) {
     proto::Function function = proto::Function::parse(message);
-    std::string key = functionKey(function.domain, function.name, function.overload);
+    std::string key =
+        functionKey(function.domain, function.name, function.overload);
     functions[key] = std::move(function);
   }
   proto::Graph graph = proto::Graph::parse(model.graph);
@@ -134,7 +162,8 @@ OwningOpRef<ModuleOp> Importer::import() {
   for (View message : graph.initializers)
     initialized.insert(proto::Tensor::parse(message).name);
   for (View message : graph.sparseInitializers)
-    initialized.insert(proto::Tensor::parse(proto::SparseTensor::parse(message).values).name);
+    initialized.insert(
+        proto::Tensor::parse(proto::SparseTensor::parse(message).values).name);
 
   SmallVector<Attribute> inputNames, inputDims, outputNames, outputTypes;
   SmallVector<Type> inputTypes;
@@ -162,34 +191,41 @@ OwningOpRef<ModuleOp> Importer::import() {
     outputNames.push_back(builder.getStringAttr(name));
     outputTypes.push_back(TypeAttr::get(onnxir::ValueType::get(context)));
   }
-  for (View message : cut.empty() ? ArrayRef<View>(graph.outputs) : ArrayRef<View>()) {
+  for (View message :
+       cut.empty() ? ArrayRef<View>(graph.outputs) : ArrayRef<View>()) {
     proto::ValueInfo info = proto::ValueInfo::parse(message);
-    // What an exporter says of an output's shape is not needed, and often wrong; the element type is kept.
+    // What an exporter says of an output's shape is not needed, and often
+    // wrong; the element type is kept.
     FailureOr<Type> type = importType(info, fileLoc, nullptr);
     if (failed(type))
       return {};
     outputNames.push_back(builder.getStringAttr(info.name));
     outputTypes.push_back(TypeAttr::get(*type));
   }
-  auto graphOp = onnxir::GraphOp::create(builder, fileLoc, builder.getStringAttr("main"), opsetAttrs.getDictionary(context),
-                                         builder.getArrayAttr(inputNames), builder.getArrayAttr(inputDims), builder.getArrayAttr(outputNames),
-                                         builder.getArrayAttr(outputTypes));
+  auto graphOp = onnxir::GraphOp::create(
+      builder, fileLoc, builder.getStringAttr("main"),
+      opsetAttrs.getDictionary(context), builder.getArrayAttr(inputNames),
+      builder.getArrayAttr(inputDims), builder.getArrayAttr(outputNames),
+      builder.getArrayAttr(outputTypes));
   Block &block = graphOp.getBody().emplaceBlock();
   Scope scope;
   scope.opsets = &opsets;
   for (auto [name, type] : llvm::zip(names, inputTypes))
-    scope.values[name] = block.addArgument(type, NameLoc::get(builder.getStringAttr(name)));
+    scope.values[name] =
+        block.addArgument(type, NameLoc::get(builder.getStringAttr(name)));
   builder.setInsertionPointToStart(&block);
   if (failed(importGraph(graph, scope, true)))
     return {};
   return module;
 }
 
-LogicalResult Importer::importGraph(const proto::Graph &graph, Scope &scope, bool isMain) {
+LogicalResult Importer::importGraph(const proto::Graph &graph, Scope &scope,
+                                    bool isMain) {
   auto addConstant = [&](View name, ElementsAttr value, Location loc) {
     if (!value)
       return failure();
-    scope.values[name] = onnxir::ConstantOp::create(builder, loc, value.getType(), value);
+    scope.values[name] =
+        onnxir::ConstantOp::create(builder, loc, value.getType(), value);
     return success();
   };
   for (View message : graph.initializers) {
@@ -199,7 +235,8 @@ LogicalResult Importer::importGraph(const proto::Graph &graph, Scope &scope, boo
       return failure();
   }
   for (View message : graph.sparseInitializers) {
-    View name = proto::Tensor::parse(proto::SparseTensor::parse(message).values).name;
+    View name =
+        proto::Tensor::parse(proto::SparseTensor::parse(message).values).name;
     Location loc = NameLoc::get(builder.getStringAttr(name));
     if (failed(addConstant(name, tensors.importSparse(message, loc), loc)))
       return failure();
@@ -216,7 +253,8 @@ LogicalResult Importer::importGraph(const proto::Graph &graph, Scope &scope, boo
   for (View name : outputs) {
     Value value = scope.lookup(name);
     if (!value)
-      return emitError(fileLoc) << "output '" << name << "' of graph '" << graph.name << "' is produced by no node";
+      return emitError(fileLoc) << "output '" << name << "' of graph '"
+                                << graph.name << "' is produced by no node";
     results.push_back(value);
   }
   onnxir::YieldOp::create(builder, fileLoc, results);
@@ -224,7 +262,8 @@ LogicalResult Importer::importGraph(const proto::Graph &graph, Scope &scope, boo
 }
 
 /// Adds every name that nodes of a graph message read, at any depth.
-static void collectReads(View graphMessage, unsigned depth, llvm::StringSet<> &reads) {
+static void collectReads(View graphMessage, unsigned depth,
+                         llvm::StringSet<> &reads) {
   if (depth > kMaxDepth)
     return; // reported when the graph itself is imported
   proto::Graph graph = proto::Graph::parse(graphMessage);
@@ -249,16 +288,21 @@ LogicalResult Importer::importNodes(ArrayRef<View> messages, Scope &scope) {
   nodes.reserve(messages.size());
   nodeCount += messages.size();
   if (nodeCount > kMaxNodes)
-    return emitError(fileLoc) << "has more than " << kMaxNodes << " nodes after inlining functions";
+    return emitError(fileLoc) << "has more than " << kMaxNodes
+                              << " nodes after inlining functions";
   llvm::StringMap<size_t> producers;
   for (View message : messages) {
     nodes.push_back(proto::Node::parse(message));
     for (View name : nodes.back().outputs)
-      if (!name.empty() && !producers.try_emplace(name, nodes.size() - 1).second)
-        return emitError(fileLoc) << "value '" << name << "' is produced by two nodes, the second is '" << nodes.back().name << "' ("
-                                  << nodes.back().opType << ")";
+      if (!name.empty() &&
+          !producers.try_emplace(name, nodes.size() - 1).second)
+        return emitError(fileLoc)
+               << "value '" << name
+               << "' is produced by two nodes, the second is '"
+               << nodes.back().name << "' (" << nodes.back().opType << ")";
   }
-  // Kahn's algorithm that prefers the file's order, so that sorted files keep it.
+  // Kahn's algorithm that prefers the file's order, so that sorted files keep
+  // it.
   std::vector<unsigned> missing(nodes.size());
   std::vector<SmallVector<size_t, 2>> users(nodes.size());
   for (auto [i, node] : llvm::enumerate(nodes)) {
@@ -266,7 +310,8 @@ LogicalResult Importer::importNodes(ArrayRef<View> messages, Scope &scope) {
     for (View name : node.inputs)
       reads.insert(name);
     for (View attribute : node.attributes) {
-      // Only If, Loop, Scan and the like carry graphs; their bodies may read what this graph produces.
+      // Only If, Loop, Scan and the like carry graphs; their bodies may read
+      // what this graph produces.
       proto::Attribute a = proto::Attribute::parse(attribute);
       if (a.graph.data())
         collectReads(a.graph, scope.depth + 1, reads);
@@ -275,12 +320,18 @@ LogicalResult Importer::importNodes(ArrayRef<View> messages, Scope &scope) {
     }
     llvm::SmallSet<size_t, 4> seen;
     for (const auto &read : reads)
-      if (auto it = producers.find(read.getKey()); it != producers.end() && it->second != i && seen.insert(it->second).second) {
+      if (auto it = producers.find(read.getKey());
+          it != producers.end() && it->second != i &&
+          seen.insert(it->second).second) {
         users[it->second].push_back(i);
         ++missing[i];
-      } else if (it != producers.end() && it->second == i && llvm::is_contained(node.inputs, read.getKey()) && !scope.lookup(read.getKey())) {
-        return emitError(NameLoc::get(builder.getStringAttr(node.name))) << "node '" << node.name << "' (" << node.opType << ") reads its own output '"
-                                                                         << read.getKey() << "': the graph has a cycle";
+      } else if (it != producers.end() && it->second == i &&
+                 llvm::is_contained(node.inputs, read.getKey()) &&
+                 !scope.lookup(read.getKey())) {
+        return emitError(NameLoc::get(builder.getStringAttr(node.name)))
+               << "node '" << node.name << "' (" << node.opType
+               << ") reads its own output '" << read.getKey()
+               << "': the graph has a cycle";
       }
   }
   std::priority_queue<size_t, std::vector<size_t>, std::greater<size_t>> ready;
@@ -300,17 +351,21 @@ LogicalResult Importer::importNodes(ArrayRef<View> messages, Scope &scope) {
   }
   if (done == nodes.size())
     return success();
-  InFlightDiagnostic diagnostic = emitError(fileLoc) << "the graph has a cycle through";
+  InFlightDiagnostic diagnostic = emitError(fileLoc)
+                                  << "the graph has a cycle through";
   unsigned listed = 0;
   for (size_t i = 0; i < nodes.size() && listed < 5; ++i)
     if (missing[i]) {
-      diagnostic << (listed++ ? ", '" : " '") << nodes[i].name << "' (" << nodes[i].opType << ")";
+      diagnostic << (listed++ ? ", '" : " '") << nodes[i].name << "' ("
+                 << nodes[i].opType << ")";
     }
   return diagnostic;
 }
 
-LogicalResult Importer::importAttributes(const proto::Node &node, Location loc, Scope &scope, NamedAttrList &attributes,
-                                         SmallVectorImpl<std::pair<View, View>> &graphs) {
+LogicalResult
+Importer::importAttributes(const proto::Node &node, Location loc, Scope &scope,
+                           NamedAttrList &attributes,
+                           SmallVectorImpl<std::pair<View, View>> &graphs) {
   for (View message : node.attributes) {
     proto::Attribute a = proto::Attribute::parse(message);
     View name = a.name;
@@ -319,7 +374,8 @@ LogicalResult Importer::importAttributes(const proto::Node &node, Location loc, 
     // Inside a function body an attribute may stand for one of the call.
     if (!a.reference.empty()) {
       if (!scope.callAttributes)
-        return emitError(loc) << "attribute '" << name << "' refers to '" << a.reference << "' outside a function";
+        return emitError(loc) << "attribute '" << name << "' refers to '"
+                              << a.reference << "' outside a function";
       auto it = scope.callAttributes->find(a.reference);
       if (it == scope.callAttributes->end())
         continue; // absent in the call: absent here
@@ -328,11 +384,21 @@ LogicalResult Importer::importAttributes(const proto::Node &node, Location loc, 
     if (attributes.get(name))
       return emitError(loc) << "has attribute '" << name << "' twice";
     switch (a.type) {
-    case proto::Attribute::Float: attributes.set(name, builder.getF32FloatAttr(a.f)); break;
-    case proto::Attribute::Int: attributes.set(name, builder.getI64IntegerAttr(a.i)); break;
-    case proto::Attribute::String: attributes.set(name, builder.getStringAttr(a.s)); break;
-    case proto::Attribute::Floats: attributes.set(name, builder.getDenseF32ArrayAttr(a.floats)); break;
-    case proto::Attribute::Ints: attributes.set(name, builder.getDenseI64ArrayAttr(a.ints)); break;
+    case proto::Attribute::Float:
+      attributes.set(name, builder.getF32FloatAttr(a.f));
+      break;
+    case proto::Attribute::Int:
+      attributes.set(name, builder.getI64IntegerAttr(a.i));
+      break;
+    case proto::Attribute::String:
+      attributes.set(name, builder.getStringAttr(a.s));
+      break;
+    case proto::Attribute::Floats:
+      attributes.set(name, builder.getDenseF32ArrayAttr(a.floats));
+      break;
+    case proto::Attribute::Ints:
+      attributes.set(name, builder.getDenseI64ArrayAttr(a.ints));
+      break;
     case proto::Attribute::Strings: {
       SmallVector<StringRef> strings(a.strings.begin(), a.strings.end());
       attributes.set(name, builder.getStrArrayAttr(strings));
@@ -340,7 +406,9 @@ LogicalResult Importer::importAttributes(const proto::Node &node, Location loc, 
     }
     case proto::Attribute::TensorT:
     case proto::Attribute::Sparse: {
-      ElementsAttr value = a.type == proto::Attribute::Sparse ? tensors.importSparse(a.sparse, loc) : tensors.import(a.tensor, loc);
+      ElementsAttr value = a.type == proto::Attribute::Sparse
+                               ? tensors.importSparse(a.sparse, loc)
+                               : tensors.import(a.tensor, loc);
       if (!value)
         return failure();
       attributes.set(name, value);
@@ -356,32 +424,45 @@ LogicalResult Importer::importAttributes(const proto::Node &node, Location loc, 
       attributes.set(name, builder.getArrayAttr(values));
       break;
     }
-    case proto::Attribute::Graph: graphs.push_back({name, a.graph}); break;
+    case proto::Attribute::Graph:
+      graphs.push_back({name, a.graph});
+      break;
     case proto::Attribute::Graphs:
       for (View graph : a.graphs)
         graphs.push_back({name, graph});
       break;
     case proto::Attribute::TypeProto:
-    case proto::Attribute::TypeProtos: attributes.set(name, builder.getUnitAttr()); break; // Optional's element type: not needed
-    default: return emitError(loc) << "attribute '" << name << "' has type " << a.type << ", which is not supported";
+    case proto::Attribute::TypeProtos:
+      attributes.set(name, builder.getUnitAttr());
+      break; // Optional's element type: not needed
+    default:
+      return emitError(loc) << "attribute '" << name << "' has type " << a.type
+                            << ", which is not supported";
     }
   }
   return success();
 }
 
-LogicalResult Importer::importNode(const proto::Node &node, size_t index, Scope &scope) {
-  std::string name = node.name.empty() ? (node.opType + "_" + llvm::Twine(index)).str() : node.name.str();
+LogicalResult Importer::importNode(const proto::Node &node, size_t index,
+                                   Scope &scope) {
+  std::string name = node.name.empty()
+                         ? (node.opType + "_" + llvm::Twine(index)).str()
+                         : node.name.str();
   Location loc = NameLoc::get(builder.getStringAttr(name));
   if (node.opType.empty())
     return emitError(loc) << "node has no op_type";
-  if (auto it = functions.find(functionKey(node.domain, node.opType, node.overload)); it != functions.end())
+  if (auto it =
+          functions.find(functionKey(node.domain, node.opType, node.overload));
+      it != functions.end())
     return importCall(node, it->second, loc, scope);
 
   SmallVector<Value> inputs;
   for (View input : node.inputs) {
     Value value = input.empty() ? none(loc) : scope.lookup(input);
     if (!value)
-      return emitError(loc) << "node (" << node.opType << ") reads '" << input << "', which no input, initializer or node produces";
+      return emitError(loc)
+             << "node (" << node.opType << ") reads '" << input
+             << "', which no input, initializer or node produces";
     inputs.push_back(value);
   }
   auto version = scope.opsets->find(node.domain);
@@ -394,29 +475,44 @@ LogicalResult Importer::importNode(const proto::Node &node, size_t index, Scope 
     ElementsAttr value;
     if (attributes.getAttrs().size() == 1) {
       Attribute attr = attributes.begin()->getValue();
-      if (auto elements = dyn_cast<ElementsAttr>(attr); elements && !isa<DenseArrayAttr>(attr))
+      if (auto elements = dyn_cast<ElementsAttr>(attr);
+          elements && !isa<DenseArrayAttr>(attr))
         value = elements;
       else if (auto f = dyn_cast<FloatAttr>(attr))
-        value = DenseElementsAttr::get(RankedTensorType::get({}, f.getType()), ArrayRef<Attribute>{f});
+        value = DenseElementsAttr::get(RankedTensorType::get({}, f.getType()),
+                                       ArrayRef<Attribute>{f});
       else if (auto i = dyn_cast<IntegerAttr>(attr))
-        value = DenseElementsAttr::get(RankedTensorType::get({}, i.getType()), ArrayRef<Attribute>{i});
+        value = DenseElementsAttr::get(RankedTensorType::get({}, i.getType()),
+                                       ArrayRef<Attribute>{i});
       else if (auto fs = dyn_cast<DenseF32ArrayAttr>(attr))
-        value = DenseElementsAttr::get(RankedTensorType::get({fs.size()}, builder.getF32Type()), fs.asArrayRef());
+        value = DenseElementsAttr::get(
+            RankedTensorType::get({fs.size()}, builder.getF32Type()),
+            fs.asArrayRef());
       else if (auto is = dyn_cast<DenseI64ArrayAttr>(attr))
-        value = DenseElementsAttr::get(RankedTensorType::get({is.size()}, builder.getI64Type()), is.asArrayRef());
+        value = DenseElementsAttr::get(
+            RankedTensorType::get({is.size()}, builder.getI64Type()),
+            is.asArrayRef());
       else if (auto s = dyn_cast<StringAttr>(attr))
-        value = DenseStringElementsAttr::get(RankedTensorType::get({}, onnxir::StringType::get(context)), ArrayRef<StringRef>{s.getValue()});
+        value = DenseStringElementsAttr::get(
+            RankedTensorType::get({}, onnxir::StringType::get(context)),
+            ArrayRef<StringRef>{s.getValue()});
       else if (auto ss = dyn_cast<ArrayAttr>(attr)) {
         SmallVector<StringRef> strings;
         for (Attribute a : ss)
           if (auto string = dyn_cast<StringAttr>(a))
             strings.push_back(string.getValue());
-        value = DenseStringElementsAttr::get(RankedTensorType::get({(int64_t)strings.size()}, onnxir::StringType::get(context)), strings);
+        value = DenseStringElementsAttr::get(
+            RankedTensorType::get({(int64_t)strings.size()},
+                                  onnxir::StringType::get(context)),
+            strings);
       }
     }
     if (!value || node.outputs.size() != 1)
-      return emitError(loc) << "Constant expects one output and exactly one of value, sparse_value, value_int(s), value_float(s), value_string(s)";
-    scope.values[node.outputs[0]] = onnxir::ConstantOp::create(builder, loc, value.getType(), value);
+      return emitError(loc)
+             << "Constant expects one output and exactly one of value, "
+                "sparse_value, value_int(s), value_float(s), value_string(s)";
+    scope.values[node.outputs[0]] =
+        onnxir::ConstantOp::create(builder, loc, value.getType(), value);
     return success();
   }
 
@@ -424,12 +520,18 @@ LogicalResult Importer::importNode(const proto::Node &node, size_t index, Scope 
   SmallVector<StringRef> regionNames;
   for (auto &graph : graphs)
     regionNames.push_back(graph.first);
-  auto op = onnxir::NodeOp::create(builder, loc, types, builder.getStringAttr(node.domain), builder.getStringAttr(node.opType),
-                                   builder.getI64IntegerAttr(version == scope.opsets->end() ? 1 : version->second),
-                                   attributes.getDictionary(context), builder.getStrArrayAttr(regionNames), inputs, graphs.size());
+  auto op = onnxir::NodeOp::create(
+      builder, loc, types, builder.getStringAttr(node.domain),
+      builder.getStringAttr(node.opType),
+      builder.getI64IntegerAttr(
+          version == scope.opsets->end() ? 1 : version->second),
+      attributes.getDictionary(context), builder.getStrArrayAttr(regionNames),
+      inputs, graphs.size());
   for (auto [graph, region] : llvm::zip(graphs, op.getGraphs())) {
     if (scope.depth + 1 > kMaxDepth)
-      return emitError(loc) << "node (" << node.opType << ") nests graphs more than " << kMaxDepth << " deep";
+      return emitError(loc)
+             << "node (" << node.opType << ") nests graphs more than "
+             << kMaxDepth << " deep";
     proto::Graph body = proto::Graph::parse(graph.second);
     Scope inner;
     inner.parent = &scope;
@@ -440,7 +542,9 @@ LogicalResult Importer::importNode(const proto::Node &node, size_t index, Scope 
     Block &block = region.emplaceBlock();
     for (View message : body.inputs) {
       proto::ValueInfo info = proto::ValueInfo::parse(message);
-      inner.values[info.name] = block.addArgument(onnxir::ValueType::get(context), NameLoc::get(builder.getStringAttr(info.name)));
+      inner.values[info.name] =
+          block.addArgument(onnxir::ValueType::get(context),
+                            NameLoc::get(builder.getStringAttr(info.name)));
     }
     builder.setInsertionPointToStart(&block);
     if (failed(importGraph(body, inner, false)))
@@ -452,9 +556,13 @@ LogicalResult Importer::importNode(const proto::Node &node, size_t index, Scope 
   return success();
 }
 
-LogicalResult Importer::importCall(const proto::Node &node, const proto::Function &function, Location loc, Scope &scope) {
+LogicalResult Importer::importCall(const proto::Node &node,
+                                   const proto::Function &function,
+                                   Location loc, Scope &scope) {
   if (scope.depth + 1 > kMaxDepth)
-    return emitError(loc) << "function '" << function.name << "' calls functions more than " << kMaxDepth << " deep, or itself";
+    return emitError(loc) << "function '" << function.name
+                          << "' calls functions more than " << kMaxDepth
+                          << " deep, or itself";
   llvm::StringMap<View> attributes;
   for (View message : function.attributeDefaults)
     attributes[proto::Attribute::parse(message).name] = message;
@@ -463,7 +571,8 @@ LogicalResult Importer::importCall(const proto::Node &node, const proto::Functio
     if (a.reference.empty())
       attributes[a.name] = message;
     else if (scope.callAttributes)
-      if (auto it = scope.callAttributes->find(a.reference); it != scope.callAttributes->end())
+      if (auto it = scope.callAttributes->find(a.reference);
+          it != scope.callAttributes->end())
         attributes[a.name] = it->second;
   }
   llvm::StringMap<int64_t> opsets;
@@ -476,9 +585,13 @@ LogicalResult Importer::importCall(const proto::Node &node, const proto::Functio
   inner.opsets = &opsets;
   inner.depth = scope.depth + 1;
   for (auto [i, parameter] : llvm::enumerate(function.inputs)) {
-    Value value = i < node.inputs.size() && !node.inputs[i].empty() ? scope.lookup(node.inputs[i]) : none(loc);
+    Value value = i < node.inputs.size() && !node.inputs[i].empty()
+                      ? scope.lookup(node.inputs[i])
+                      : none(loc);
     if (!value)
-      return emitError(loc) << "node (" << node.opType << ") reads '" << node.inputs[i] << "', which no input, initializer or node produces";
+      return emitError(loc)
+             << "node (" << node.opType << ") reads '" << node.inputs[i]
+             << "', which no input, initializer or node produces";
     inner.values[parameter] = value;
   }
   if (failed(importNodes(function.nodes, inner)))
@@ -486,9 +599,13 @@ LogicalResult Importer::importCall(const proto::Node &node, const proto::Functio
   for (auto [i, output] : llvm::enumerate(node.outputs)) {
     if (output.empty())
       continue;
-    Value value = i < function.outputs.size() ? inner.lookup(function.outputs[i]) : Value();
+    Value value = i < function.outputs.size()
+                      ? inner.lookup(function.outputs[i])
+                      : Value();
     if (!value)
-      return emitError(loc) << "function '" << function.name << "' does not produce output " << i << " of the call";
+      return emitError(loc)
+             << "function '" << function.name << "' does not produce output "
+             << i << " of the call";
     scope.values[output] = value;
   }
   return success();
@@ -496,26 +613,32 @@ LogicalResult Importer::importCall(const proto::Node &node, const proto::Functio
 
 /// Runs `body`, turning malformed wire data into a diagnostic.
 template <typename Fn>
-static auto guarded(StringRef path, MLIRContext *context, Fn body) -> decltype(body()) {
+static auto guarded(StringRef path, MLIRContext *context, Fn body)
+    -> decltype(body()) {
   try {
     return body();
   } catch (const protozero::exception &error) {
-    emitError(NameLoc::get(StringAttr::get(context, path))) << "is truncated or no ONNX protobuf (" << error.what() << ")";
+    emitError(NameLoc::get(StringAttr::get(context, path)))
+        << "is truncated or no ONNX protobuf (" << error.what() << ")";
     return {};
   }
 }
 
-OwningOpRef<ModuleOp> mlir::ane::importONNX(llvm::StringRef path, MLIRContext *context, ArrayRef<std::string> outputs) {
+OwningOpRef<ModuleOp> mlir::ane::importONNX(llvm::StringRef path,
+                                            MLIRContext *context,
+                                            ArrayRef<std::string> outputs) {
   context->loadDialect<onnxir::ONNXDialect>();
   auto file = MappedFile::open(path);
   if (!file) {
     emitError(UnknownLoc::get(context)) << llvm::toString(file.takeError());
     return {};
   }
-  return guarded(path, context, [&] { return Importer(context, *file, outputs).import(); });
+  return guarded(path, context,
+                 [&] { return Importer(context, *file, outputs).import(); });
 }
 
-FailureOr<NamedTensor> mlir::ane::importTensorProto(llvm::StringRef path, MLIRContext *context) {
+FailureOr<NamedTensor> mlir::ane::importTensorProto(llvm::StringRef path,
+                                                    MLIRContext *context) {
   context->loadDialect<onnxir::ONNXDialect>();
   auto file = MappedFile::open(path);
   Location loc = NameLoc::get(StringAttr::get(context, path));

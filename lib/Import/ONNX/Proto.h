@@ -1,9 +1,10 @@
-//===- Proto.h - ONNX messages as views of the mapped file -----------------===//
+//===- Proto.h - ONNX messages as views of the mapped file ----------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// Plain structs over string views: parsing copies names and nothing else. Field numbers are those of
-// onnx-ml.proto. Malformed wire data throws protozero::exception.
+// Plain structs over string views: parsing copies names and nothing else. Field
+// numbers are those of onnx-ml.proto. Malformed wire data throws
+// protozero::exception.
 //
 //===----------------------------------------------------------------------===//
 
@@ -17,20 +18,29 @@
 namespace mlir::ane::proto {
 /// A field has another wire type than its number promises.
 struct WrongWireType : protozero::exception {
-  const char *what() const noexcept override { return "field of a wrong wire type"; }
+  const char *what() const noexcept override {
+    return "field of a wrong wire type";
+  }
 };
 } // namespace mlir::ane::proto
 
-// protozero asserts that a field is read by its wire type; here the file decides, so the assertion is an error.
-#define protozero_assert(condition) (static_cast<bool>(condition) ? void() : throw ::mlir::ane::proto::WrongWireType())
+// protozero asserts that a field is read by its wire type; here the file
+// decides, so the assertion is an error.
+#define protozero_assert(condition)                                            \
+  (static_cast<bool>(condition) ? void()                                       \
+                                : throw ::mlir::ane::proto::WrongWireType())
 #include <protozero/pbf_reader.hpp>
 
 namespace mlir::ane::proto {
 
 using View = llvm::StringRef;
 
-inline View toView(protozero::data_view view) { return View(view.data(), view.size()); }
-inline protozero::pbf_reader reader(View view) { return protozero::pbf_reader(protozero::data_view(view.data(), view.size())); }
+inline View toView(protozero::data_view view) {
+  return View(view.data(), view.size());
+}
+inline protozero::pbf_reader reader(View view) {
+  return protozero::pbf_reader(protozero::data_view(view.data(), view.size()));
+}
 
 struct Tensor {
   View name;
@@ -57,7 +67,23 @@ struct SparseTensor {
 };
 
 struct Attribute {
-  enum Type { Undefined, Float, Int, String, TensorT, Graph, Floats, Ints, Strings, Tensors, Graphs, Sparse, Sparses, TypeProto, TypeProtos };
+  enum Type {
+    Undefined,
+    Float,
+    Int,
+    String,
+    TensorT,
+    Graph,
+    Floats,
+    Ints,
+    Strings,
+    Tensors,
+    Graphs,
+    Sparse,
+    Sparses,
+    TypeProto,
+    TypeProtos
+  };
   View name, reference;
   int32_t type = Undefined;
   float f = 0;

@@ -1,4 +1,4 @@
-//===- TensorImport.cpp - TensorProto to ElementsAttr ----------------------===//
+//===- TensorImport.cpp - TensorProto to ElementsAttr ---------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -8,8 +8,8 @@
 #include "ane-mlir/Support/DType.h"
 #include "dialects/ONNX/IR/ONNX.h"
 #include "mlir/IR/BuiltinTypes.h"
-#include "mlir/IR/DialectResourceBlobManager.h"
 #include "mlir/IR/Diagnostics.h"
+#include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MathExtras.h"
 #include "llvm/Support/Path.h"
@@ -17,23 +17,31 @@
 using namespace mlir;
 using namespace mlir::ane;
 
-/// Tensors up to this many bytes become dense attributes, which print readably and fold; larger ones stay views.
+/// Tensors up to this many bytes become dense attributes, which print readably
+/// and fold; larger ones stay views.
 static constexpr size_t kDenseBytes = 256;
 
-static FailureOr<int64_t> countElements(ArrayRef<int64_t> dims, StringRef name, Location loc) {
+static FailureOr<int64_t> countElements(ArrayRef<int64_t> dims, StringRef name,
+                                        Location loc) {
   int64_t count = 1;
   bool empty = false;
   for (int64_t dim : dims) {
     if (dim < 0)
-      return emitError(loc) << "tensor '" << name << "' expects non-negative dimensions, but got " << dim;
+      return emitError(loc)
+             << "tensor '" << name
+             << "' expects non-negative dimensions, but got " << dim;
     empty |= dim == 0;
     if (dim && llvm::MulOverflow(count, dim, count))
-      return emitError(loc) << "tensor '" << name << "' has more than 2^63 elements: [" << dims << "]";
+      return emitError(loc)
+             << "tensor '" << name << "' has more than 2^63 elements: [" << dims
+             << "]";
   }
   return empty ? 0 : count;
 }
 
-static ElementsAttr makeConstant(RankedTensorType type, StringRef name, ArrayRef<char> bytes, std::shared_ptr<const void> owner) {
+static ElementsAttr makeConstant(RankedTensorType type, StringRef name,
+                                 ArrayRef<char> bytes,
+                                 std::shared_ptr<const void> owner) {
   DType dtype = *toDType(type.getElementType());
   if (bytes.size() <= kDenseBytes && getInfo(dtype).bits >= 8) {
     if (dtype != DType::Bool)
@@ -46,23 +54,36 @@ static ElementsAttr makeConstant(RankedTensorType type, StringRef name, ArrayRef
   return makeResourceConstant(type, name, bytes, std::move(owner));
 }
 
-FailureOr<llvm::ArrayRef<char>> TensorImporter::openExternal(const proto::Tensor &tensor, uint64_t size, Location loc,
-                                                             std::shared_ptr<const MappedFile> &owner) {
-  auto fail = [&] { return emitError(loc) << "tensor '" << tensor.name << "': external data "; };
+FailureOr<llvm::ArrayRef<char>>
+TensorImporter::openExternal(const proto::Tensor &tensor, uint64_t size,
+                             Location loc,
+                             std::shared_ptr<const MappedFile> &owner) {
+  auto fail = [&] {
+    return emitError(loc) << "tensor '" << tensor.name << "': external data ";
+  };
   StringRef location = tensor.location;
   if (location.empty())
     return fail() << "has no location";
-  if (llvm::sys::path::is_absolute(location) || location.contains('\0') || location.contains('\\') ||
-      llvm::is_contained(llvm::make_range(llvm::sys::path::begin(location), llvm::sys::path::end(location)), ".."))
-    return fail() << "location '" << location << "' leaves the model's folder; put the file beside the model";
+  if (llvm::sys::path::is_absolute(location) || location.contains('\0') ||
+      location.contains('\\') ||
+      llvm::is_contained(llvm::make_range(llvm::sys::path::begin(location),
+                                          llvm::sys::path::end(location)),
+                         ".."))
+    return fail()
+           << "location '" << location
+           << "' leaves the model's folder; put the file beside the model";
   uint64_t offset = 0, length = size;
-  if ((!tensor.offset.empty() && tensor.offset.getAsInteger(10, offset)) || (!tensor.length.empty() && tensor.length.getAsInteger(10, length)))
-    return fail() << "expects decimal offset and length, but got '" << tensor.offset << "' and '" << tensor.length << "'";
+  if ((!tensor.offset.empty() && tensor.offset.getAsInteger(10, offset)) ||
+      (!tensor.length.empty() && tensor.length.getAsInteger(10, length)))
+    return fail() << "expects decimal offset and length, but got '"
+                  << tensor.offset << "' and '" << tensor.length << "'";
   if (length != size)
-    return fail() << "length " << length << " does not match the " << size << " bytes of its type";
+    return fail() << "length " << length << " does not match the " << size
+                  << " bytes of its type";
   std::shared_ptr<const MappedFile> &mapped = externalFiles[location];
   if (!mapped) {
-    SmallString<128> path(llvm::sys::path::parent_path(file->path())), real, folder;
+    SmallString<128> path(llvm::sys::path::parent_path(file->path())), real,
+        folder;
     if (path.empty())
       path = ".";
     // A symbolic link may not lead out of the folder either.
@@ -70,14 +91,17 @@ FailureOr<llvm::ArrayRef<char>> TensorImporter::openExternal(const proto::Tensor
     llvm::sys::path::append(path, location);
     if (resolved && !llvm::sys::fs::real_path(path, real)) {
       auto inside = [&] {
-        auto a = llvm::sys::path::begin(folder), ae = llvm::sys::path::end(folder), b = llvm::sys::path::begin(real), be = llvm::sys::path::end(real);
+        auto a = llvm::sys::path::begin(folder),
+             ae = llvm::sys::path::end(folder),
+             b = llvm::sys::path::begin(real), be = llvm::sys::path::end(real);
         for (; a != ae; ++a, ++b)
           if (b == be || *a != *b)
             return false;
         return true;
       };
       if (!inside())
-        return fail() << "location '" << location << "' is a link that leaves the model's folder";
+        return fail() << "location '" << location
+                      << "' is a link that leaves the model's folder";
     }
     auto opened = MappedFile::open(path);
     if (!opened)
@@ -85,23 +109,34 @@ FailureOr<llvm::ArrayRef<char>> TensorImporter::openExternal(const proto::Tensor
     mapped = *opened;
   }
   if (offset > mapped->data().size() || size > mapped->data().size() - offset)
-    return fail() << "[" << offset << ", " << offset + size << ") lies outside '" << location << "' of " << mapped->data().size() << " bytes";
+    return fail() << "[" << offset << ", " << offset + size
+                  << ") lies outside '" << location << "' of "
+                  << mapped->data().size() << " bytes";
   owner = mapped;
   return mapped->data().slice(offset, size);
 }
 
-ElementsAttr TensorImporter::import(llvm::StringRef message, Location loc) { return import(proto::Tensor::parse(message), loc); }
+ElementsAttr TensorImporter::import(llvm::StringRef message, Location loc) {
+  return import(proto::Tensor::parse(message), loc);
+}
 
 ElementsAttr TensorImporter::import(const proto::Tensor &tensor, Location loc) {
   FailureOr<int64_t> count = countElements(tensor.dims, tensor.name, loc);
   if (failed(count))
     return {};
-  auto fail = [&] { return emitError(loc) << "tensor '" << tensor.name << "' "; };
+  auto fail = [&] {
+    return emitError(loc) << "tensor '" << tensor.name << "' ";
+  };
   if (tensor.dataType == 8) { // STRING
     if ((int64_t)tensor.strings.size() != *count)
-      return fail() << "expects " << *count << " strings, but got " << tensor.strings.size(), ElementsAttr();
-    SmallVector<StringRef> strings(tensor.strings.begin(), tensor.strings.end());
-    return DenseStringElementsAttr::get(RankedTensorType::get(tensor.dims, onnxir::StringType::get(context)), strings);
+      return fail() << "expects " << *count << " strings, but got "
+                    << tensor.strings.size(),
+             ElementsAttr();
+    SmallVector<StringRef> strings(tensor.strings.begin(),
+                                   tensor.strings.end());
+    return DenseStringElementsAttr::get(
+        RankedTensorType::get(tensor.dims, onnxir::StringType::get(context)),
+        strings);
   }
   std::optional<DType> dtype = lookupDTypeByOnnxCode(tensor.dataType);
   if (!dtype) {
@@ -123,17 +158,21 @@ ElementsAttr TensorImporter::import(const proto::Tensor &tensor, Location loc) {
   }
   if (tensor.hasRaw) {
     if (tensor.raw.size() != size) {
-      fail() << "expects " << size << " bytes of raw data for shape [" << tensor.dims << "], but got " << tensor.raw.size();
+      fail() << "expects " << size << " bytes of raw data for shape ["
+             << tensor.dims << "], but got " << tensor.raw.size();
       return {};
     }
-    return makeConstant(type, tensor.name, {tensor.raw.data(), tensor.raw.size()}, file);
+    return makeConstant(type, tensor.name,
+                        {tensor.raw.data(), tensor.raw.size()}, file);
   }
-  // Typed fields. Types narrower than the field travel as its integers; sub-byte types two or more to an element.
+  // Typed fields. Types narrower than the field travel as its integers;
+  // sub-byte types two or more to an element.
   std::vector<char> bytes(size);
   auto expect = [&](uint64_t have, uint64_t want) -> bool {
     if (have == want)
       return true;
-    fail() << "expects " << want << " values for shape [" << tensor.dims << "], but got " << have;
+    fail() << "expects " << want << " values for shape [" << tensor.dims
+           << "], but got " << have;
     return false;
   };
   unsigned bits = getInfo(*dtype).bits;
@@ -144,7 +183,8 @@ ElementsAttr TensorImporter::import(const proto::Tensor &tensor, Location loc) {
   } else if (*dtype == DType::Float64) {
     if (!expect(tensor.doubles.size(), *count))
       return {};
-    std::copy_n(reinterpret_cast<const char *>(tensor.doubles.data()), size, bytes.data());
+    std::copy_n(reinterpret_cast<const char *>(tensor.doubles.data()), size,
+                bytes.data());
   } else if (*dtype == DType::UInt32 || *dtype == DType::UInt64) {
     if (!expect(tensor.uints.size(), *count))
       return {};
@@ -160,20 +200,28 @@ ElementsAttr TensorImporter::import(const proto::Tensor &tensor, Location loc) {
     if (!expect(tensor.ints.size(), *count))
       return {};
     // fp16 and bf16 travel as bit patterns.
-    DType carrier = *dtype == DType::Bool ? DType::Bool : bits == 8 ? DType::UInt8 : bits == 16 ? DType::UInt16 : bits == 32 ? DType::Int32 : DType::Int64;
+    DType carrier = *dtype == DType::Bool ? DType::Bool
+                    : bits == 8           ? DType::UInt8
+                    : bits == 16          ? DType::UInt16
+                    : bits == 32          ? DType::Int32
+                                          : DType::Int64;
     encode(carrier, tensor.ints, bytes);
   }
   auto owner = std::make_shared<std::vector<char>>(std::move(bytes));
   return makeConstant(type, tensor.name, *owner, owner);
 }
 
-ElementsAttr TensorImporter::importSparse(llvm::StringRef message, Location loc) {
+ElementsAttr TensorImporter::importSparse(llvm::StringRef message,
+                                          Location loc) {
   proto::SparseTensor sparse = proto::SparseTensor::parse(message);
-  proto::Tensor values = proto::Tensor::parse(sparse.values), indices = proto::Tensor::parse(sparse.indices);
+  proto::Tensor values = proto::Tensor::parse(sparse.values),
+                indices = proto::Tensor::parse(sparse.indices);
   FailureOr<int64_t> count = countElements(sparse.dims, values.name, loc);
   if (failed(count))
     return {};
-  auto fail = [&] { return emitError(loc) << "sparse tensor '" << values.name << "' "; };
+  auto fail = [&] {
+    return emitError(loc) << "sparse tensor '" << values.name << "' ";
+  };
   std::optional<DType> dtype = lookupDTypeByOnnxCode(values.dataType);
   if (!dtype || getInfo(*dtype).bits < 8) {
     fail() << "has data type " << values.dataType << ", which is not supported";
@@ -182,15 +230,18 @@ ElementsAttr TensorImporter::importSparse(llvm::StringRef message, Location loc)
   ElementsAttr data = import(values, loc), where = import(indices, loc);
   if (!data || !where)
     return {};
-  // The dense form must fit; a sparse tensor that would not is refused instead of exhausting memory.
+  // The dense form must fit; a sparse tensor that would not is refused instead
+  // of exhausting memory.
   if (*count > (int64_t(1) << 31)) {
     fail() << "has " << *count << " elements when dense, the limit is 2^31";
     return {};
   }
-  int64_t nonzero = cast<ShapedType>(data.getType()).getNumElements(), rank = sparse.dims.size();
+  int64_t nonzero = cast<ShapedType>(data.getType()).getNumElements(),
+          rank = sparse.dims.size();
   auto whereType = cast<ShapedType>(where.getType());
   bool linear = whereType.getRank() == 1;
-  if (!whereType.getElementType().isInteger(64) || whereType.getNumElements() != nonzero * (linear ? 1 : rank)) {
+  if (!whereType.getElementType().isInteger(64) ||
+      whereType.getNumElements() != nonzero * (linear ? 1 : rank)) {
     fail() << "expects " << nonzero << " int64 indices, but got " << whereType;
     return {};
   }
@@ -206,7 +257,8 @@ ElementsAttr TensorImporter::importSparse(llvm::StringRef message, Location loc)
         bytes.push_back(bit);
       return bytes;
     }
-    std::vector<char> bytes(dense.getRawData().begin(), dense.getRawData().end());
+    std::vector<char> bytes(dense.getRawData().begin(),
+                            dense.getRawData().end());
     if (dense.isSplat())
       for (int64_t i = 1, unit = bytes.size(); i < dense.getNumElements(); ++i)
         bytes.insert(bytes.end(), bytes.begin(), bytes.begin() + unit);
@@ -219,7 +271,8 @@ ElementsAttr TensorImporter::importSparse(llvm::StringRef message, Location loc)
     int64_t at = 0;
     for (int64_t d = 0; d < (linear ? 1 : rank); ++d) {
       int64_t index;
-      std::memcpy(&index, positions.data() + (i * (linear ? 1 : rank) + d) * 8, 8);
+      std::memcpy(&index, positions.data() + (i * (linear ? 1 : rank) + d) * 8,
+                  8);
       int64_t extent = linear ? *count : sparse.dims[d];
       if (index < 0 || index >= extent) {
         fail() << "has index " << index << " outside [0, " << extent << ")";
@@ -229,5 +282,7 @@ ElementsAttr TensorImporter::importSparse(llvm::StringRef message, Location loc)
     }
     std::memcpy(owner->data() + at * unit, source.data() + i * unit, unit);
   }
-  return makeConstant(RankedTensorType::get(sparse.dims, toMLIRType(*dtype, context)), values.name, *owner, owner);
+  return makeConstant(
+      RankedTensorType::get(sparse.dims, toMLIRType(*dtype, context)),
+      values.name, *owner, owner);
 }

@@ -1,4 +1,4 @@
-//===- TensorImport.h - TensorProto to ElementsAttr ------------------------===//
+//===- TensorImport.h - TensorProto to ElementsAttr -----------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -15,10 +15,12 @@
 
 namespace mlir::ane {
 
-/// Turns tensor messages into constants over the file that `file` maps; opens external data files once each.
+/// Turns tensor messages into constants over the file that `file` maps; opens
+/// external data files once each.
 class TensorImporter {
 public:
-  TensorImporter(MLIRContext *context, std::shared_ptr<const MappedFile> file) : context(context), file(std::move(file)) {}
+  TensorImporter(MLIRContext *context, std::shared_ptr<const MappedFile> file)
+      : context(context), file(std::move(file)) {}
   /// Null after a diagnostic at `loc`.
   ElementsAttr import(llvm::StringRef message, Location loc);
   ElementsAttr importSparse(llvm::StringRef message, Location loc);
@@ -26,7 +28,9 @@ public:
 private:
   ElementsAttr import(const proto::Tensor &tensor, Location loc);
   /// The bytes of an external tensor, checked against the file; sets `owner`.
-  FailureOr<llvm::ArrayRef<char>> openExternal(const proto::Tensor &tensor, uint64_t size, Location loc, std::shared_ptr<const MappedFile> &owner);
+  FailureOr<llvm::ArrayRef<char>>
+  openExternal(const proto::Tensor &tensor, uint64_t size, Location loc,
+               std::shared_ptr<const MappedFile> &owner);
 
   MLIRContext *context;
   std::shared_ptr<const MappedFile> file;

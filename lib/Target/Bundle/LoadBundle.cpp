@@ -1,15 +1,15 @@
-//===- LoadBundle.cpp - artifacts into the interpreter ---------------------===//
+//===- LoadBundle.cpp - artifacts into the interpreter --------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
 //===----------------------------------------------------------------------===//
 
-#include "lib/Target/Bundle/Manifest_generated.h"
 #include "Surface.h"
 #include "ane-mlir/Conversion/MILToANE.h"
 #include "ane-mlir/Import/MIL.h"
 #include "ane-mlir/Support/MappedFile.h"
 #include "ane-mlir/Target/Bundle.h"
+#include "lib/Target/Bundle/Manifest_generated.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
@@ -23,18 +23,24 @@ struct LoadedProgram {
   ProgramOp program;
   std::unique_ptr<BlockInterpreter> interpreters[2];
 
-  LogicalResult run(ArrayRef<Tensor> arguments, SmallVectorImpl<Tensor> &results, Numerics numerics, const BlockInterpreter::Observer &observer) {
+  LogicalResult run(ArrayRef<Tensor> arguments,
+                    SmallVectorImpl<Tensor> &results, Numerics numerics,
+                    const BlockInterpreter::Observer &observer) {
     auto &interpreter = interpreters[unsigned(numerics)];
     if (!interpreter)
-      interpreter = std::make_unique<BlockInterpreter>(program.getBody().front(), numerics);
+      interpreter = std::make_unique<BlockInterpreter>(
+          program.getBody().front(), numerics);
     return interpreter->run(arguments, results, observer);
   }
 };
 
-static FailureOr<LoadedProgram> loadProgram(StringRef path, const WeightOpener &weights, MLIRContext *context) {
+static FailureOr<LoadedProgram>
+loadProgram(StringRef path, const WeightOpener &weights, MLIRContext *context) {
   auto file = MappedFile::open(path);
   if (!file)
-    return emitError(UnknownLoc::get(context)) << llvm::toString(file.takeError()), failure();
+    return emitError(UnknownLoc::get(context))
+               << llvm::toString(file.takeError()),
+           failure();
   StringRef text((*file)->data().data(), (*file)->data().size());
   LoadedProgram loaded;
   loaded.module = importMILText(text, path, context);
@@ -49,7 +55,8 @@ static FailureOr<LoadedProgram> loadProgram(StringRef path, const WeightOpener &
     if (func.getSymName() == "main")
       entry = func;
   OpBuilder builder = OpBuilder::atBlockEnd(loaded.module->getBody());
-  FailureOr<ProgramOp> raised = convertMILToANE(builder, entry, "raised", weights);
+  FailureOr<ProgramOp> raised =
+      convertMILToANE(builder, entry, "raised", weights);
   if (failed(raised))
     return failure();
   loaded.program = *raised;
@@ -75,7 +82,9 @@ public:
 
   ArrayRef<Port> inputs() const override { return inputPorts; }
   ArrayRef<Port> outputs() const override { return outputPorts; }
-  LogicalResult run(ArrayRef<Tensor> arguments, SmallVectorImpl<Tensor> &results, Numerics numerics, const BlockInterpreter::Observer &observer) override;
+  LogicalResult run(ArrayRef<Tensor> arguments,
+                    SmallVectorImpl<Tensor> &results, Numerics numerics,
+                    const BlockInterpreter::Observer &observer) override;
 
   std::vector<LoadedProgram> programs;
   std::vector<Step> steps;
@@ -88,7 +97,9 @@ class MILExecutable : public Executable {
 public:
   ArrayRef<Port> inputs() const override { return inputPorts; }
   ArrayRef<Port> outputs() const override { return outputPorts; }
-  LogicalResult run(ArrayRef<Tensor> arguments, SmallVectorImpl<Tensor> &results, Numerics numerics, const BlockInterpreter::Observer &observer) override {
+  LogicalResult run(ArrayRef<Tensor> arguments,
+                    SmallVectorImpl<Tensor> &results, Numerics numerics,
+                    const BlockInterpreter::Observer &observer) override {
     return program.run(arguments, results, numerics, observer);
   }
   LoadedProgram program;
@@ -96,7 +107,10 @@ public:
 };
 } // namespace
 
-LogicalResult BundleExecutable::run(ArrayRef<Tensor> arguments, SmallVectorImpl<Tensor> &results, Numerics numerics, const BlockInterpreter::Observer &observer) {
+LogicalResult
+BundleExecutable::run(ArrayRef<Tensor> arguments,
+                      SmallVectorImpl<Tensor> &results, Numerics numerics,
+                      const BlockInterpreter::Observer &observer) {
   std::vector<Tensor> values(tensors.size());
   for (auto [tensor, argument] : llvm::zip(inputTensors, arguments))
     values[tensor] = argument;
@@ -104,14 +118,21 @@ LogicalResult BundleExecutable::run(ArrayRef<Tensor> arguments, SmallVectorImpl<
     SmallVector<Tensor> in, out;
     for (const Binding &binding : step.inputs) {
       const Tensor &value = values[binding.tensor];
-      // Through the bytes of the surface, so that a wrong stride is a wrong answer.
-      in.push_back(binding.surface ? binding.surface->readAll(binding.surface->pack(value)) : value);
+      // Through the bytes of the surface, so that a wrong stride is a wrong
+      // answer.
+      in.push_back(binding.surface
+                       ? binding.surface->readAll(binding.surface->pack(value))
+                       : value);
     }
     if (failed(programs[step.program].run(in, out, numerics, observer)))
       return failure();
     for (auto [binding, value] : llvm::zip(step.outputs, out)) {
       const TensorInfo &info = tensors[binding.tensor];
-      values[binding.tensor] = binding.surface ? binding.surface->unpack(binding.surface->writeAll(value), info.dtype, info.shape) : value;
+      values[binding.tensor] =
+          binding.surface
+              ? binding.surface->unpack(binding.surface->writeAll(value),
+                                        info.dtype, info.shape)
+              : value;
     }
   }
   for (unsigned tensor : outputTensors)
@@ -122,12 +143,17 @@ LogicalResult BundleExecutable::run(ArrayRef<Tensor> arguments, SmallVectorImpl<
 /// A file of a bundle: relative, inside it.
 static bool isInside(StringRef name) {
   return !name.empty() && !llvm::sys::path::is_absolute(name) &&
-         !llvm::is_contained(llvm::make_range(llvm::sys::path::begin(name), llvm::sys::path::end(name)), "..");
+         !llvm::is_contained(llvm::make_range(llvm::sys::path::begin(name),
+                                              llvm::sys::path::end(name)),
+                             "..");
 }
 
-FailureOr<std::unique_ptr<Executable>> mlir::ane::loadBundle(StringRef path, MLIRContext *context) {
+FailureOr<std::unique_ptr<Executable>>
+mlir::ane::loadBundle(StringRef path, MLIRContext *context) {
   Location loc = NameLoc::get(StringAttr::get(context, path));
-  auto fail = [&](const Twine &what) { return emitError(loc) << what.str(), failure(); };
+  auto fail = [&](const Twine &what) {
+    return emitError(loc) << what.str(), failure();
+  };
   auto child = [&](StringRef name) {
     SmallString<128> full(path);
     llvm::sys::path::append(full, name);
@@ -137,113 +163,154 @@ FailureOr<std::unique_ptr<Executable>> mlir::ane::loadBundle(StringRef path, MLI
   if (!file)
     return fail(llvm::toString(file.takeError()));
   ArrayRef<char> data = (*file)->data();
-  flatbuffers::Verifier verifier(reinterpret_cast<const uint8_t *>(data.data()), data.size());
+  flatbuffers::Verifier verifier(reinterpret_cast<const uint8_t *>(data.data()),
+                                 data.size());
   if (!fb::VerifyManifestBuffer(verifier))
     return fail("manifest.fb is truncated or no manifest");
   std::unique_ptr<fb::ManifestT> manifest = fb::UnPackManifest(data.data());
   if (manifest->version != 1)
-    return fail("manifest.fb has version " + Twine(manifest->version) + ", this program knows version 1");
+    return fail("manifest.fb has version " + Twine(manifest->version) +
+                ", this program knows version 1");
 
   auto bundle = std::make_unique<BundleExecutable>();
   auto checkShape = [](ArrayRef<int64_t> shape) {
     int64_t count = 1;
     for (int64_t dim : shape)
-      if (dim < 0 || dim > INT32_MAX || llvm::MulOverflow(count, std::max<int64_t>(dim, 1), count) || count > (int64_t(1) << 40))
+      if (dim < 0 || dim > INT32_MAX ||
+          llvm::MulOverflow(count, std::max<int64_t>(dim, 1), count) ||
+          count > (int64_t(1) << 40))
         return false;
     return true;
   };
   for (auto &tensor : manifest->tensors) {
     std::optional<DType> dtype = lookupDType(tensor->dtype);
     if (!dtype || !checkShape(tensor->shape))
-      return fail("tensor '" + tensor->name + "' has no sensible dtype and shape");
-    bundle->tensors.push_back({*dtype, SmallVector<int64_t>(tensor->shape.begin(), tensor->shape.end())});
+      return fail("tensor '" + tensor->name +
+                  "' has no sensible dtype and shape");
+    bundle->tensors.push_back(
+        {*dtype,
+         SmallVector<int64_t>(tensor->shape.begin(), tensor->shape.end())});
   }
   for (auto [index, program] : llvm::enumerate(manifest->programs)) {
     if (!isInside(program->text))
-      return fail("program " + Twine(index) + " has text '" + program->text + "', which leaves the bundle");
-    WeightOpener opener = [&, &program = program](StringRef wanted) -> llvm::Expected<std::shared_ptr<const MappedFile>> {
+      return fail("program " + Twine(index) + " has text '" + program->text +
+                  "', which leaves the bundle");
+    WeightOpener opener = [&, &program = program](StringRef wanted)
+        -> llvm::Expected<std::shared_ptr<const MappedFile>> {
       for (auto &weights : program->weights)
         if (weights->path == wanted) {
           if (!isInside(weights->file))
-            return llvm::createStringError("file '" + weights->file + "' leaves the bundle");
+            return llvm::createStringError("file '" + weights->file +
+                                           "' leaves the bundle");
           return MappedFile::open(child(weights->file));
         }
-      return llvm::createStringError("the manifest has no file for '" + wanted + "'");
+      return llvm::createStringError("the manifest has no file for '" + wanted +
+                                     "'");
     };
-    FailureOr<LoadedProgram> loaded = loadProgram(child(program->text), opener, context);
+    FailureOr<LoadedProgram> loaded =
+        loadProgram(child(program->text), opener, context);
     if (failed(loaded))
       return failure();
     bundle->programs.push_back(std::move(*loaded));
   }
   for (auto &entry : manifest->schedule) {
-    if (entry->program >= manifest->programs.size() || entry->procedure >= manifest->programs[entry->program]->procedures.size())
-      return fail("schedule names program " + Twine(entry->program) + ", which does not exist");
-    auto &procedure = manifest->programs[entry->program]->procedures[entry->procedure];
+    if (entry->program >= manifest->programs.size() ||
+        entry->procedure >=
+            manifest->programs[entry->program]->procedures.size())
+      return fail("schedule names program " + Twine(entry->program) +
+                  ", which does not exist");
+    auto &procedure =
+        manifest->programs[entry->program]->procedures[entry->procedure];
     ProgramOp program = bundle->programs[entry->program].program;
     BundleExecutable::Step step;
     step.program = entry->program;
-    auto bind = [&](auto &list, SmallVector<BundleExecutable::Binding> &out, StringRef role, ArrayRef<Type> types) -> LogicalResult {
+    auto bind = [&](auto &list, SmallVector<BundleExecutable::Binding> &out,
+                    StringRef role, ArrayRef<Type> types) -> LogicalResult {
       if (list.size() != types.size())
-        return fail("program " + Twine(entry->program) + " binds " + Twine(list.size()) + " " + role + "s, its text has " + Twine(types.size()));
+        return fail("program " + Twine(entry->program) + " binds " +
+                    Twine(list.size()) + " " + role + "s, its text has " +
+                    Twine(types.size()));
       for (auto [binding, type] : llvm::zip(list, types)) {
         if (binding->tensor >= manifest->tensors.size())
-          return fail("binding '" + binding->symbol + "' names tensor " + Twine(binding->tensor) + ", which does not exist");
+          return fail("binding '" + binding->symbol + "' names tensor " +
+                      Twine(binding->tensor) + ", which does not exist");
         BundleExecutable::Binding result{binding->tensor, std::nullopt};
         auto &info = bundle->tensors[binding->tensor];
         ArrayRef<int64_t> expected = info.shape;
         DType expectedType = info.dtype;
         for (auto &surface : manifest->tensors[binding->tensor]->surfaces)
-          if (surface->program == entry->program && surface->symbol == binding->symbol && surface->role == role) {
-            if (surface->shape.size() != 4 || surface->view.size() != 4 || !checkShape(surface->shape) || !checkShape(surface->view))
+          if (surface->program == entry->program &&
+              surface->symbol == binding->symbol && surface->role == role) {
+            if (surface->shape.size() != 4 || surface->view.size() != 4 ||
+                !checkShape(surface->shape) || !checkShape(surface->view))
               return fail("surface '" + surface->symbol + "' expects rank 4");
             int64_t viewCount = 1, count = 1;
             for (int64_t i = 0; i < 4; ++i) {
               viewCount *= surface->view[i];
               if (surface->view[i] > surface->shape[i])
-                return fail("surface '" + surface->symbol + "' is smaller than its view");
+                return fail("surface '" + surface->symbol +
+                            "' is smaller than its view");
             }
             for (int64_t dim : info.shape)
               count *= dim;
             if (viewCount != count)
-              return fail("surface '" + surface->symbol + "' has a view that does not hold its tensor");
-            result.surface = SurfaceLayout::compute(surface->shape, surface->view);
-            // The strides of the file are what a loader uses; they must be what the layout says.
-            if (result.surface->rowStride != surface->row_stride || result.surface->planeStride != surface->plane_stride ||
-                result.surface->batchStride != surface->batch_stride || result.surface->allocation != surface->allocation)
-              return fail("surface '" + surface->symbol + "' has strides that break the layout rule");
+              return fail("surface '" + surface->symbol +
+                          "' has a view that does not hold its tensor");
+            result.surface =
+                SurfaceLayout::compute(surface->shape, surface->view);
+            // The strides of the file are what a loader uses; they must be what
+            // the layout says.
+            if (result.surface->rowStride != surface->row_stride ||
+                result.surface->planeStride != surface->plane_stride ||
+                result.surface->batchStride != surface->batch_stride ||
+                result.surface->allocation != surface->allocation)
+              return fail("surface '" + surface->symbol +
+                          "' has strides that break the layout rule");
             expected = result.surface->shape;
             expectedType = DType::Float16;
             auto tensor = cast<RankedTensorType>(type);
-            if (tensor.getShape() != expected || toDType(tensor.getElementType()) != expectedType)
-              return fail("surface '" + surface->symbol + "' does not have the type of its program's parameter");
+            if (tensor.getShape() != expected ||
+                toDType(tensor.getElementType()) != expectedType)
+              return fail(
+                  "surface '" + surface->symbol +
+                  "' does not have the type of its program's parameter");
           }
         if (!result.surface) {
           auto tensor = cast<RankedTensorType>(type);
-          if (toDType(tensor.getElementType()) != expectedType || (tensor.hasStaticShape() && tensor.getShape() != expected))
-            return fail("binding '" + binding->symbol + "' does not have the type of its program's parameter");
+          if (toDType(tensor.getElementType()) != expectedType ||
+              (tensor.hasStaticShape() && tensor.getShape() != expected))
+            return fail("binding '" + binding->symbol +
+                        "' does not have the type of its program's parameter");
         }
         out.push_back(std::move(result));
       }
       return success();
     };
-    if (failed(bind(procedure->inputs, step.inputs, "input", program.getArgumentTypes())) ||
-        failed(bind(procedure->outputs, step.outputs, "output", program.getResultTypes())))
+    if (failed(bind(procedure->inputs, step.inputs, "input",
+                    program.getArgumentTypes())) ||
+        failed(bind(procedure->outputs, step.outputs, "output",
+                    program.getResultTypes())))
       return failure();
     bundle->steps.push_back(std::move(step));
   }
   std::vector<bool> defined(manifest->tensors.size());
-  auto addPorts = [&](auto &list, SmallVector<Port> &ports, SmallVector<unsigned> &ids) -> LogicalResult {
+  auto addPorts = [&](auto &list, SmallVector<Port> &ports,
+                      SmallVector<unsigned> &ids) -> LogicalResult {
     for (auto &port : list) {
       std::optional<DType> dtype = lookupDType(port->dtype);
       if (!dtype || port->tensor >= manifest->tensors.size())
-        return fail("port '" + port->name + "' has no sensible dtype and tensor");
+        return fail("port '" + port->name +
+                    "' has no sensible dtype and tensor");
       auto &tensor = bundle->tensors[port->tensor];
       ports.push_back({port->name, *dtype, tensor.dtype, tensor.shape});
       ids.push_back(port->tensor);
     }
     return success();
   };
-  if (failed(addPorts(manifest->inputs, bundle->inputPorts, bundle->inputTensors)) || failed(addPorts(manifest->outputs, bundle->outputPorts, bundle->outputTensors)))
+  if (failed(addPorts(manifest->inputs, bundle->inputPorts,
+                      bundle->inputTensors)) ||
+      failed(addPorts(manifest->outputs, bundle->outputPorts,
+                      bundle->outputTensors)))
     return failure();
   // Every tensor is written before it is read.
   for (unsigned id : bundle->inputTensors)
@@ -251,23 +318,28 @@ FailureOr<std::unique_ptr<Executable>> mlir::ane::loadBundle(StringRef path, MLI
   for (auto &step : bundle->steps) {
     for (auto &binding : step.inputs)
       if (!defined[binding.tensor])
-        return fail("tensor '" + manifest->tensors[binding.tensor]->name + "' is read before a program writes it");
+        return fail("tensor '" + manifest->tensors[binding.tensor]->name +
+                    "' is read before a program writes it");
     for (auto &binding : step.outputs)
       defined[binding.tensor] = true;
   }
   for (unsigned id : bundle->outputTensors)
     if (!defined[id])
-      return fail("output '" + manifest->tensors[id]->name + "' is written by no program");
+      return fail("output '" + manifest->tensors[id]->name +
+                  "' is written by no program");
   return std::unique_ptr<Executable>(std::move(bundle));
 }
 
-FailureOr<std::unique_ptr<Executable>> mlir::ane::loadMILFile(StringRef path, MLIRContext *context) {
+FailureOr<std::unique_ptr<Executable>>
+mlir::ane::loadMILFile(StringRef path, MLIRContext *context) {
   // @model_path is the folder of the text.
-  WeightOpener opener = [&](StringRef wanted) -> llvm::Expected<std::shared_ptr<const MappedFile>> {
+  WeightOpener opener = [&](StringRef wanted)
+      -> llvm::Expected<std::shared_ptr<const MappedFile>> {
     StringRef relative = wanted;
     relative.consume_front("@model_path/");
     if (!isInside(relative))
-      return llvm::createStringError("path '" + wanted + "' leaves the model's folder");
+      return llvm::createStringError("path '" + wanted +
+                                     "' leaves the model's folder");
     SmallString<128> full(llvm::sys::path::parent_path(path));
     llvm::sys::path::append(full, relative);
     return MappedFile::open(full);
@@ -278,20 +350,26 @@ FailureOr<std::unique_ptr<Executable>> mlir::ane::loadMILFile(StringRef path, ML
   auto executable = std::make_unique<MILExecutable>();
   auto port = [&](Type type, StringAttr name) -> FailureOr<Port> {
     auto tensor = dyn_cast<RankedTensorType>(type);
-    std::optional<DType> dtype = tensor ? toDType(tensor.getElementType()) : std::nullopt;
+    std::optional<DType> dtype =
+        tensor ? toDType(tensor.getElementType()) : std::nullopt;
     if (!dtype)
-      return emitError(loaded->program.getLoc()) << "type " << type << " cannot cross the boundary", failure();
-    return Port{name ? name.getValue().str() : "", *dtype, *dtype, SmallVector<int64_t>(tensor.getShape())};
+      return emitError(loaded->program.getLoc())
+                 << "type " << type << " cannot cross the boundary",
+             failure();
+    return Port{name ? name.getValue().str() : "", *dtype, *dtype,
+                SmallVector<int64_t>(tensor.getShape())};
   };
   ProgramOp program = loaded->program;
   for (auto [i, type] : llvm::enumerate(program.getArgumentTypes())) {
-    FailureOr<Port> p = port(type, program.getArgAttrOfType<StringAttr>(i, "ane.name"));
+    FailureOr<Port> p =
+        port(type, program.getArgAttrOfType<StringAttr>(i, "ane.name"));
     if (failed(p))
       return failure();
     executable->inputPorts.push_back(*p);
   }
   for (auto [i, type] : llvm::enumerate(program.getResultTypes())) {
-    FailureOr<Port> p = port(type, program.getResultAttrOfType<StringAttr>(i, "ane.name"));
+    FailureOr<Port> p =
+        port(type, program.getResultAttrOfType<StringAttr>(i, "ane.name"));
     if (failed(p))
       return failure();
     executable->outputPorts.push_back(*p);
@@ -300,10 +378,13 @@ FailureOr<std::unique_ptr<Executable>> mlir::ane::loadMILFile(StringRef path, ML
   return std::unique_ptr<Executable>(std::move(executable));
 }
 
-FailureOr<std::unique_ptr<Executable>> mlir::ane::loadArtifact(StringRef path, MLIRContext *context) {
+FailureOr<std::unique_ptr<Executable>>
+mlir::ane::loadArtifact(StringRef path, MLIRContext *context) {
   if (llvm::sys::fs::is_directory(path))
     return loadBundle(path, context);
   if (path.ends_with(".mil"))
     return loadMILFile(path, context);
-  return emitError(NameLoc::get(StringAttr::get(context, path))) << "is neither a bundle folder nor a .mil file", failure();
+  return emitError(NameLoc::get(StringAttr::get(context, path)))
+             << "is neither a bundle folder nor a .mil file",
+         failure();
 }

@@ -1,4 +1,4 @@
-//===- Surface.cpp - layout of engine surfaces -----------------------------===//
+//===- Surface.cpp - layout of engine surfaces ----------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -9,7 +9,8 @@
 using namespace mlir;
 using namespace mlir::ane;
 
-/// Calls row(offset in the surface, offset in a packed tensor of `box`) for each row of `box`.
+/// Calls row(offset in the surface, offset in a packed tensor of `box`) for
+/// each row of `box`.
 template <typename Fn>
 static void forEachRow(const SurfaceLayout &s, ArrayRef<int64_t> box, Fn row) {
   int64_t element = 0;
@@ -19,7 +20,8 @@ static void forEachRow(const SurfaceLayout &s, ArrayRef<int64_t> box, Fn row) {
         row(n * s.batchStride + c * s.planeStride + h * s.rowStride, element);
 }
 
-static std::vector<char> write(const SurfaceLayout &s, const Tensor &tensor, ArrayRef<int64_t> box) {
+static std::vector<char> write(const SurfaceLayout &s, const Tensor &tensor,
+                               ArrayRef<int64_t> box) {
   std::vector<char> bytes(s.allocation);
   std::vector<float> converted;
   ArrayRef<float> values = tensor.floats();
@@ -28,25 +30,35 @@ static std::vector<char> write(const SurfaceLayout &s, const Tensor &tensor, Arr
     values = converted;
   }
   forEachRow(s, box, [&](uint64_t offset, int64_t element) {
-    encode(DType::Float16, values.slice(element, box[3]), MutableArrayRef<char>(bytes).slice(offset, box[3] * 2));
+    encode(DType::Float16, values.slice(element, box[3]),
+           MutableArrayRef<char>(bytes).slice(offset, box[3] * 2));
   });
   return bytes;
 }
 
-std::vector<char> SurfaceLayout::pack(const Tensor &tensor) const { return write(*this, tensor, view); }
-std::vector<char> SurfaceLayout::writeAll(const Tensor &tensor) const { return write(*this, tensor, shape); }
+std::vector<char> SurfaceLayout::pack(const Tensor &tensor) const {
+  return write(*this, tensor, view);
+}
+std::vector<char> SurfaceLayout::writeAll(const Tensor &tensor) const {
+  return write(*this, tensor, shape);
+}
 
-static Tensor read(const SurfaceLayout &s, ArrayRef<char> bytes, ArrayRef<int64_t> box) {
+static Tensor read(const SurfaceLayout &s, ArrayRef<char> bytes,
+                   ArrayRef<int64_t> box) {
   Tensor tensor(DType::Float16, box);
   forEachRow(s, box, [&](uint64_t offset, int64_t element) {
-    decode(DType::Float16, bytes.slice(offset, box[3] * 2), tensor.mutableFloats().slice(element, box[3]));
+    decode(DType::Float16, bytes.slice(offset, box[3] * 2),
+           tensor.mutableFloats().slice(element, box[3]));
   });
   return tensor;
 }
 
-Tensor SurfaceLayout::readAll(ArrayRef<char> bytes) const { return read(*this, bytes, shape); }
+Tensor SurfaceLayout::readAll(ArrayRef<char> bytes) const {
+  return read(*this, bytes, shape);
+}
 
-Tensor SurfaceLayout::unpack(ArrayRef<char> bytes, DType dtype, ArrayRef<int64_t> logical) const {
+Tensor SurfaceLayout::unpack(ArrayRef<char> bytes, DType dtype,
+                             ArrayRef<int64_t> logical) const {
   Tensor tensor = read(*this, bytes, view).reshaped(logical);
   if (dtype == DType::Float16)
     return tensor;

@@ -1,9 +1,10 @@
-//===- Surface.h - layout of engine surfaces -------------------------------===//
+//===- Surface.h - layout of engine surfaces ------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// ane-target.md §3.5: rows are aligned to 64 bytes, planes and batches follow, the allocation is at least 16 KiB and
-// rounded to 64 KiB. This formula explains the published measurements; it was not run on a device here.
+// ane-target.md §3.5: rows are aligned to 64 bytes, planes and batches follow,
+// the allocation is at least 16 KiB and rounded to 64 KiB. This formula
+// explains the published measurements; it was not run on a device here.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,14 +21,16 @@ struct SurfaceLayout {
   SmallVector<int64_t, 4> shape, view;
   uint64_t rowStride, planeStride, batchStride, allocation;
 
-  static SurfaceLayout compute(ArrayRef<int64_t> shape, ArrayRef<int64_t> view) {
+  static SurfaceLayout compute(ArrayRef<int64_t> shape,
+                               ArrayRef<int64_t> view) {
     SurfaceLayout s;
     s.shape.assign(shape.begin(), shape.end());
     s.view.assign(view.begin(), view.end());
     s.rowStride = llvm::alignTo(shape[3] * 2, 64);
     s.planeStride = shape[2] * s.rowStride;
     s.batchStride = shape[1] * s.planeStride;
-    s.allocation = llvm::alignTo(std::max<uint64_t>(shape[0] * s.batchStride, 16384), 65536);
+    s.allocation = llvm::alignTo(
+        std::max<uint64_t>(shape[0] * s.batchStride, 16384), 65536);
     return s;
   }
 
@@ -38,7 +41,8 @@ struct SurfaceLayout {
   /// Writes a program's output tensor of `shape` into surface bytes.
   std::vector<char> writeAll(const Tensor &tensor) const;
   /// The logical tensor in surface bytes.
-  Tensor unpack(ArrayRef<char> bytes, DType dtype, ArrayRef<int64_t> logical) const;
+  Tensor unpack(ArrayRef<char> bytes, DType dtype,
+                ArrayRef<int64_t> logical) const;
 };
 
 } // namespace mlir::ane

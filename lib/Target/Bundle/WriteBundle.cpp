@@ -1,16 +1,16 @@
-//===- WriteBundle.cpp - placed modules to bundles -------------------------===//
+//===- WriteBundle.cpp - placed modules to bundles ------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
 //===----------------------------------------------------------------------===//
 
-#include "lib/Target/Bundle/Manifest_generated.h"
 #include "Surface.h"
 #include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Conversion/ANEToMIL.h"
 #include "ane-mlir/Support/AtomicPath.h"
 #include "ane-mlir/Target/Bundle.h"
 #include "ane-mlir/Target/MILText.h"
+#include "lib/Target/Bundle/Manifest_generated.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
@@ -26,7 +26,8 @@ namespace fb = anemlir::manifest;
 /// The path in every MIL text (ane-target.md §2.2).
 static constexpr StringLiteral kWeightPath = "@model_path/weights/weight.bin";
 
-/// Equal-length names in order, so that byte-wise symbol order is the order of the arguments (L42).
+/// Equal-length names in order, so that byte-wise symbol order is the order of
+/// the arguments (L42).
 static std::vector<std::string> symbolNames(char prefix, size_t count) {
   size_t width = std::max<size_t>(3, std::to_string(count).size());
   std::vector<std::string> names;
@@ -41,7 +42,9 @@ namespace {
 /// Passes bytes on to a file and a hash.
 class HashingStream : public llvm::raw_ostream {
 public:
-  explicit HashingStream(llvm::raw_ostream &out) : out(out) { SetBufferSize(1 << 20); }
+  explicit HashingStream(llvm::raw_ostream &out) : out(out) {
+    SetBufferSize(1 << 20);
+  }
   ~HashingStream() override { flush(); }
   std::string finish() {
     flush();
@@ -50,7 +53,8 @@ public:
 
 private:
   void write_impl(const char *data, size_t size) override {
-    hash.update(ArrayRef<uint8_t>(reinterpret_cast<const uint8_t *>(data), size));
+    hash.update(
+        ArrayRef<uint8_t>(reinterpret_cast<const uint8_t *>(data), size));
     out.write(data, size);
     written += size;
   }
@@ -61,12 +65,16 @@ private:
 };
 } // namespace
 
-/// Streams the weights of a program to `path`, a tree at a time; returns the file's hash.
-static FailureOr<std::string> writeWeights(Location loc, const ConvertedProgram &converted, StringRef path) {
+/// Streams the weights of a program to `path`, a tree at a time; returns the
+/// file's hash.
+static FailureOr<std::string>
+writeWeights(Location loc, const ConvertedProgram &converted, StringRef path) {
   std::error_code error;
   llvm::raw_fd_ostream file(path, error);
   if (error)
-    return emitError(loc) << "cannot write '" << path << "': " << error.message(), failure();
+    return emitError(loc) << "cannot write '" << path
+                          << "': " << error.message(),
+           failure();
   std::string hash;
   {
     HashingStream stream(file);
@@ -74,7 +82,8 @@ static FailureOr<std::string> writeWeights(Location loc, const ConvertedProgram 
     for (Value root : converted.weights) {
       FailureOr<std::vector<char>> bytes = evaluateWeight(root);
       if (failed(bytes))
-        return emitError(root.getLoc()) << "weight cannot be evaluated", failure();
+        return emitError(root.getLoc()) << "weight cannot be evaluated",
+               failure();
       writer.write(*bytes);
     }
     hash = stream.finish();
@@ -83,7 +92,9 @@ static FailureOr<std::string> writeWeights(Location loc, const ConvertedProgram 
   if (file.has_error()) {
     error = file.error();
     file.clear_error();
-    return emitError(loc) << "cannot write '" << path << "': " << error.message(), failure();
+    return emitError(loc) << "cannot write '" << path
+                          << "': " << error.message(),
+           failure();
   }
   return hash;
 }
@@ -105,7 +116,8 @@ static std::string toJSON(const fb::ManifestT &m) {
         j.value(v);
     });
   };
-  auto ports = [&](StringRef key, const std::vector<std::unique_ptr<fb::PortT>> &list) {
+  auto ports = [&](StringRef key,
+                   const std::vector<std::unique_ptr<fb::PortT>> &list) {
     j.attributeArray(key, [&] {
       for (auto &port : list)
         j.object([&] {
@@ -161,8 +173,11 @@ static std::string toJSON(const fb::ManifestT &m) {
             for (auto &procedure : program->procedures)
               j.object([&] {
                 j.attribute("name", procedure->name);
-                for (auto [key, list] : {std::pair<StringRef, const std::vector<std::unique_ptr<fb::BindingT>> *>{"inputs", &procedure->inputs},
-                                         {"outputs", &procedure->outputs}})
+                for (auto [key, list] :
+                     {std::pair<StringRef,
+                                const std::vector<std::unique_ptr<fb::BindingT>>
+                                    *>{"inputs", &procedure->inputs},
+                      {"outputs", &procedure->outputs}})
                   j.attributeArray(key, [&, list = list] {
                     for (auto &binding : *list)
                       j.object([&] {
@@ -202,13 +217,17 @@ static std::string toJSON(const fb::ManifestT &m) {
   return text;
 }
 
-LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path, const BundleOptions &options) {
+LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path,
+                                     const BundleOptions &options) {
   const Target &target = getTarget(module);
   bool verbose = options.verbose.value_or(target.verboseDialect);
   auto main = module.lookupSymbol<func::FuncOp>("main");
   if (!main)
-    return module.emitError() << "expects a function @main of calls; run ane-form-programs first";
-  auto fail = [&](llvm::Error error) { return emitError(module.getLoc()) << llvm::toString(std::move(error)); };
+    return module.emitError()
+           << "expects a function @main of calls; run ane-form-programs first";
+  auto fail = [&](llvm::Error error) {
+    return emitError(module.getLoc()) << llvm::toString(std::move(error));
+  };
   auto directory = AtomicDirectory::create(path);
   if (!directory)
     return fail(directory.takeError());
@@ -219,7 +238,8 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path, const Bund
   };
   for (StringRef folder : {"programs", "weights"})
     if (std::error_code error = llvm::sys::fs::create_directory(child(folder)))
-      return fail(llvm::createStringError(error, "cannot create folder '" + folder + "'"));
+      return fail(llvm::createStringError(error, "cannot create folder '" +
+                                                     folder + "'"));
 
   fb::ManifestT manifest;
   manifest.producer = "ane-mlir " ANEMLIR_VERSION;
@@ -238,21 +258,27 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path, const Bund
     }
     return it->second;
   };
-  auto addPort = [&](std::vector<std::unique_ptr<fb::PortT>> &list, DictionaryAttr attrs, Value value, std::string fallback, std::optional<std::string> tensorName) {
+  auto addPort = [&](std::vector<std::unique_ptr<fb::PortT>> &list,
+                     DictionaryAttr attrs, Value value, std::string fallback,
+                     std::optional<std::string> tensorName) {
     auto port = std::make_unique<fb::PortT>();
     auto text = [&](StringRef key, std::string otherwise) {
-      auto attr = attrs ? dyn_cast_or_null<StringAttr>(attrs.get(key)) : StringAttr();
+      auto attr =
+          attrs ? dyn_cast_or_null<StringAttr>(attrs.get(key)) : StringAttr();
       return attr ? attr.getValue().str() : otherwise;
     };
     auto type = cast<RankedTensorType>(value.getType());
     port->name = text("ane.name", fallback);
-    port->dtype = text("ane.dtype", getInfo(*toDType(type.getElementType())).name.str());
+    port->dtype =
+        text("ane.dtype", getInfo(*toDType(type.getElementType())).name.str());
     port->shape.assign(type.getShape().begin(), type.getShape().end());
     port->tensor = addTensor(value, tensorName.value_or(port->name));
     list.push_back(std::move(port));
   };
   for (BlockArgument argument : main.getArguments())
-    addPort(manifest.inputs, main.getArgAttrDict(argument.getArgNumber()), argument, "input" + std::to_string(argument.getArgNumber()), std::nullopt);
+    addPort(manifest.inputs, main.getArgAttrDict(argument.getArgNumber()),
+            argument, "input" + std::to_string(argument.getArgNumber()),
+            std::nullopt);
 
   auto calls = llvm::to_vector(main.getBody().front().getOps<CallOp>());
   // The mil programs are built in a module of their own and dropped one by one.
@@ -269,15 +295,22 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path, const Bund
     if (options.progress)
       options.progress(index, calls.size(), call.getCallee());
     engines += program.isEngine();
-    std::vector<std::string> inputNames = symbolNames('a', call.getInputs().size()), outputNames = symbolNames('z', call.getOutputs().size());
+    std::vector<std::string> inputNames =
+                                 symbolNames('a', call.getInputs().size()),
+                             outputNames =
+                                 symbolNames('z', call.getOutputs().size());
     OpBuilder builder = OpBuilder::atBlockEnd(scratch->getBody());
-    FailureOr<ConvertedProgram> converted = convertANEToMIL(builder, program, ("p" + Twine(index)).str(), verbose, kWeightPath, inputNames, outputNames);
+    FailureOr<ConvertedProgram> converted =
+        convertANEToMIL(builder, program, ("p" + Twine(index)).str(), verbose,
+                        kWeightPath, inputNames, outputNames);
     if (failed(converted))
       return failure();
     auto entry = std::make_unique<fb::ProgramT>();
     entry->kind = program.getKind().str();
     std::string number = std::to_string(index);
-    entry->text = "programs/" + std::string(number.size() < 3 ? 3 - number.size() : 0, '0') + number + ".mil";
+    entry->text = "programs/" +
+                  std::string(number.size() < 3 ? 3 - number.size() : 0, '0') +
+                  number + ".mil";
     entry->predicted_us = predictMicros(program, target);
     std::string text;
     llvm::raw_string_ostream os(text);
@@ -287,7 +320,8 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path, const Bund
       return fail(std::move(error));
     if (!converted->weights.empty()) {
       SmallString<128> temporary = child("weights/weight.tmp");
-      FailureOr<std::string> hash = writeWeights(program.getLoc(), *converted, temporary);
+      FailureOr<std::string> hash =
+          writeWeights(program.getLoc(), *converted, temporary);
       if (failed(hash))
         return failure();
       auto weights = std::make_unique<fb::WeightsT>();
@@ -295,22 +329,30 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path, const Bund
       weights->file = "weights/" + *hash + ".bin";
       weights->offset = 0;
       weights->size = converted->layout.fileSize();
-      if (std::error_code error = llvm::sys::fs::rename(temporary, child(weights->file)))
-        return fail(llvm::createStringError(error, "cannot write '" + weights->file + "'"));
+      if (std::error_code error =
+              llvm::sys::fs::rename(temporary, child(weights->file)))
+        return fail(llvm::createStringError(error, "cannot write '" +
+                                                       weights->file + "'"));
       files[weights->file] = weights->size;
       if (weights->size >= (uint64_t(1) << 32))
-        return program.emitError() << "weights of " << weights->size << " bytes exceed the 4 GiB of one file (L73)";
+        return program.emitError()
+               << "weights of " << weights->size
+               << " bytes exceed the 4 GiB of one file (L73)";
       entry->weights.push_back(std::move(weights));
     }
     auto procedure = std::make_unique<fb::ProcedureT>();
     procedure->name = "main";
-    auto bind = [&](std::vector<std::unique_ptr<fb::BindingT>> &list, ArrayRef<std::string> names, ValueRange values, StringRef role, auto surfaceOf) {
+    auto bind = [&](std::vector<std::unique_ptr<fb::BindingT>> &list,
+                    ArrayRef<std::string> names, ValueRange values,
+                    StringRef role, auto surfaceOf) {
       for (auto [i, value] : llvm::enumerate(values)) {
         auto binding = std::make_unique<fb::BindingT>();
         binding->symbol = names[i];
-        binding->tensor = addTensor(value, "t" + std::to_string(manifest.tensors.size()));
+        binding->tensor =
+            addTensor(value, "t" + std::to_string(manifest.tensors.size()));
         if (SurfaceAttr attr = surfaceOf(i)) {
-          SurfaceLayout layout = SurfaceLayout::compute(attr.getShape(), attr.getView());
+          SurfaceLayout layout =
+              SurfaceLayout::compute(attr.getShape(), attr.getView());
           auto surface = std::make_unique<fb::SurfaceT>();
           surface->program = index;
           surface->symbol = names[i];
@@ -322,13 +364,20 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path, const Bund
           surface->plane_stride = layout.planeStride;
           surface->batch_stride = layout.batchStride;
           surface->allocation = layout.allocation;
-          manifest.tensors[binding->tensor]->surfaces.push_back(std::move(surface));
+          manifest.tensors[binding->tensor]->surfaces.push_back(
+              std::move(surface));
         }
         list.push_back(std::move(binding));
       }
     };
-    bind(procedure->inputs, inputNames, call.getInputs(), "input", [&](unsigned i) { return program.getArgAttrOfType<SurfaceAttr>(i, "ane.surface"); });
-    bind(procedure->outputs, outputNames, call.getOutputs(), "output", [&](unsigned i) { return program.getResultAttrOfType<SurfaceAttr>(i, "ane.surface"); });
+    bind(procedure->inputs, inputNames, call.getInputs(), "input",
+         [&](unsigned i) {
+           return program.getArgAttrOfType<SurfaceAttr>(i, "ane.surface");
+         });
+    bind(procedure->outputs, outputNames, call.getOutputs(), "output",
+         [&](unsigned i) {
+           return program.getResultAttrOfType<SurfaceAttr>(i, "ane.surface");
+         });
     entry->procedures.push_back(std::move(procedure));
     manifest.programs.push_back(std::move(entry));
     auto step = std::make_unique<fb::StepT>();
@@ -339,14 +388,18 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path, const Bund
         return;
       auto origin = std::make_unique<fb::OriginT>();
       origin->program = index;
-      origin->op = op.getNames().empty() ? "" : cast<StringAttr>(op.getNames()[0]).getValue().str();
+      origin->op = op.getNames().empty()
+                       ? ""
+                       : cast<StringAttr>(op.getNames()[0]).getValue().str();
       origin->node = textOf(op.getLoc());
       manifest.provenance.push_back(std::move(origin));
     });
     converted->program.erase();
   }
-  for (auto [i, value] : llvm::enumerate(main.getBody().front().getTerminator()->getOperands()))
-    addPort(manifest.outputs, main.getResultAttrDict(i), value, "output" + std::to_string(i), std::nullopt);
+  for (auto [i, value] :
+       llvm::enumerate(main.getBody().front().getTerminator()->getOperands()))
+    addPort(manifest.outputs, main.getResultAttrDict(i), value,
+            "output" + std::to_string(i), std::nullopt);
   manifest.budgets = std::make_unique<fb::BudgetsT>();
   manifest.budgets->compiles = engines;
   manifest.budgets->resident_programs = engines;
@@ -354,33 +407,45 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path, const Bund
 
   flatbuffers::FlatBufferBuilder fbb;
   fb::FinishManifestBuffer(fbb, fb::Manifest::Pack(fbb, &manifest));
-  StringRef binary(reinterpret_cast<const char *>(fbb.GetBufferPointer()), fbb.GetSize());
+  StringRef binary(reinterpret_cast<const char *>(fbb.GetBufferPointer()),
+                   fbb.GetSize());
   if (llvm::Error error = writeFileAtomically(child("manifest.fb"), binary))
     return fail(std::move(error));
-  if (llvm::Error error = writeFileAtomically(child("manifest.json"), toJSON(manifest)))
+  if (llvm::Error error =
+          writeFileAtomically(child("manifest.json"), toJSON(manifest)))
     return fail(std::move(error));
   if (llvm::Error error = directory->commit())
     return fail(std::move(error));
   return success();
 }
 
-LogicalResult mlir::ane::writeMILFile(ModuleOp module, StringRef path, const BundleOptions &options) {
+LogicalResult mlir::ane::writeMILFile(ModuleOp module, StringRef path,
+                                      const BundleOptions &options) {
   auto main = module.lookupSymbol<func::FuncOp>("main");
   if (!main)
     return module.emitError() << "expects a function @main";
   std::vector<std::string> inputs, outputs;
-  auto name = [](StringAttr attr, StringRef prefix, unsigned i) { return mil::makeIdentifier(attr ? attr.getValue() : (prefix + Twine(i)).str()); };
+  auto name = [](StringAttr attr, StringRef prefix, unsigned i) {
+    return mil::makeIdentifier(attr ? attr.getValue()
+                                    : (prefix + Twine(i)).str());
+  };
   for (unsigned i = 0; i < main.getNumArguments(); ++i)
-    inputs.push_back(name(main.getArgAttrOfType<StringAttr>(i, "ane.name"), "input", i));
+    inputs.push_back(
+        name(main.getArgAttrOfType<StringAttr>(i, "ane.name"), "input", i));
   for (unsigned i = 0; i < main.getNumResults(); ++i) {
-    outputs.push_back(name(main.getResultAttrOfType<StringAttr>(i, "ane.name"), "output", i));
-    while (llvm::is_contained(inputs, outputs.back()) || llvm::is_contained(ArrayRef<std::string>(outputs).drop_back(), outputs.back()))
+    outputs.push_back(
+        name(main.getResultAttrOfType<StringAttr>(i, "ane.name"), "output", i));
+    while (llvm::is_contained(inputs, outputs.back()) ||
+           llvm::is_contained(ArrayRef<std::string>(outputs).drop_back(),
+                              outputs.back()))
       outputs.back() += "_";
   }
   OwningOpRef<ModuleOp> scratch = ModuleOp::create(module.getLoc());
   OpBuilder builder = OpBuilder::atBlockEnd(scratch->getBody());
-  FailureOr<ConvertedProgram> converted =
-      convertANEToMIL(builder, main, "program", options.verbose.value_or(getTarget(module).verboseDialect), kWeightPath, inputs, outputs);
+  FailureOr<ConvertedProgram> converted = convertANEToMIL(
+      builder, main, "program",
+      options.verbose.value_or(getTarget(module).verboseDialect), kWeightPath,
+      inputs, outputs);
   if (failed(converted))
     return failure();
   std::string text;
@@ -391,14 +456,16 @@ LogicalResult mlir::ane::writeMILFile(ModuleOp module, StringRef path, const Bun
     SmallString<128> weights(llvm::sys::path::parent_path(path));
     llvm::sys::path::append(weights, "weights");
     if (std::error_code error = llvm::sys::fs::create_directories(weights))
-      return emitError(module.getLoc()) << "cannot create '" << weights << "': " << error.message();
+      return emitError(module.getLoc())
+             << "cannot create '" << weights << "': " << error.message();
     SmallString<128> temporary(weights);
     llvm::sys::path::append(temporary, "weight.bin.tmp");
     llvm::sys::path::append(weights, "weight.bin");
     if (failed(writeWeights(module.getLoc(), *converted, temporary)))
       return llvm::sys::fs::remove(temporary), failure();
     if (std::error_code error = llvm::sys::fs::rename(temporary, weights))
-      return emitError(module.getLoc()) << "cannot write '" << weights << "': " << error.message();
+      return emitError(module.getLoc())
+             << "cannot write '" << weights << "': " << error.message();
   }
   if (llvm::Error error = writeFileAtomically(path, text))
     return emitError(module.getLoc()) << llvm::toString(std::move(error));

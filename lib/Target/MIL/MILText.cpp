@@ -1,9 +1,10 @@
-//===- MILText.cpp - mil dialect to MIL text -------------------------------===//
+//===- MILText.cpp - mil dialect to MIL text ------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// The grammar is that of ane-target.md §1.3, the layout coremlc's. Names, constants and offsets are fixed in the IR;
-// the only choice here is the spelling of scalars, which is the program's `verbose`.
+// The grammar is that of ane-target.md §1.3, the layout coremlc's. Names,
+// constants and offsets are fixed in the IR; the only choice here is the
+// spelling of scalars, which is the program's `verbose`.
 //
 //===----------------------------------------------------------------------===//
 
@@ -21,7 +22,8 @@ using namespace mlir::mil;
 namespace {
 class Printer {
 public:
-  Printer(ProgramOp program, llvm::raw_ostream &os) : program(program), os(os), verbose(program.getVerbose()) {}
+  Printer(ProgramOp program, llvm::raw_ostream &os)
+      : program(program), os(os), verbose(program.getVerbose()) {}
   LogicalResult print();
 
 private:
@@ -134,23 +136,30 @@ LogicalResult Printer::printValue(Type type, Attribute value) {
   if (auto blob = dyn_cast<BlobFileAttr>(value)) {
     os << "BLOBFILE(path = " << (verbose ? "tensor<string, []>(" : "string(");
     printString(blob.getPath());
-    os << "), offset = " << (verbose ? "tensor<uint64, []>(" : "uint64(") << blob.getOffset() << "))";
+    os << "), offset = " << (verbose ? "tensor<uint64, []>(" : "uint64(")
+       << blob.getOffset() << "))";
     return success();
   }
   if (auto strings = dyn_cast<DenseStringElementsAttr>(value))
-    return emitElements(strings.getType(), strings.getRawStringData(), [&](StringRef s) { printString(s); });
+    return emitElements(strings.getType(), strings.getRawStringData(),
+                        [&](StringRef s) { printString(s); });
   if (auto dense = dyn_cast<DenseElementsAttr>(value)) {
     Type element = dense.getElementType();
     if (element.isInteger(1))
-      return emitElements(dense.getType(), dense.getValues<bool>(), [&](bool b) { os << (b ? "true" : "false"); });
+      return emitElements(dense.getType(), dense.getValues<bool>(),
+                          [&](bool b) { os << (b ? "true" : "false"); });
     if (isa<FloatType>(element))
-      return emitElements(dense.getType(), dense.getValues<APFloat>(), [&](APFloat v) {
-        bool loses;
-        v.convert(APFloat::IEEEdouble(), APFloat::rmNearestTiesToEven, &loses);
-        printFloat(v.convertToDouble());
-      });
+      return emitElements(dense.getType(), dense.getValues<APFloat>(),
+                          [&](APFloat v) {
+                            bool loses;
+                            v.convert(APFloat::IEEEdouble(),
+                                      APFloat::rmNearestTiesToEven, &loses);
+                            printFloat(v.convertToDouble());
+                          });
     bool isUnsigned = element.isUnsignedInteger();
-    return emitElements(dense.getType(), dense.getValues<APInt>(), [&](const APInt &v) { os << toString(v, 10, !isUnsigned); });
+    return emitElements(
+        dense.getType(), dense.getValues<APInt>(),
+        [&](const APInt &v) { os << toString(v, 10, !isUnsigned); });
   }
   if (auto array = dyn_cast<ArrayAttr>(value)) {
     bool failedInside = false;
@@ -171,18 +180,25 @@ LogicalResult Printer::printValue(Type type, Attribute value) {
       os << '}';
     } else if (auto tuple = dyn_cast<mil::TupleType>(type)) {
       os << '(';
-      llvm::interleaveComma(llvm::zip(tuple.getTypes(), array), os,
-                            [&](auto pair) { failedInside |= failed(printValue(std::get<0>(pair), std::get<1>(pair))); });
+      llvm::interleaveComma(
+          llvm::zip(tuple.getTypes(), array), os, [&](auto pair) {
+            failedInside |=
+                failed(printValue(std::get<0>(pair), std::get<1>(pair)));
+          });
       os << ')';
     } else {
       auto list = dyn_cast<ListType>(type);
       os << '[';
-      llvm::interleaveComma(array, os, [&](Attribute item) { failedInside |= failed(printValue(list ? list.getElement() : type, item)); });
+      llvm::interleaveComma(array, os, [&](Attribute item) {
+        failedInside |=
+            failed(printValue(list ? list.getElement() : type, item));
+      });
       os << ']';
     }
     return success(!failedInside);
   }
-  return emitError(program.getLoc()) << "value " << value << " of type " << type << " has no spelling in MIL text";
+  return emitError(program.getLoc()) << "value " << value << " of type " << type
+                                     << " has no spelling in MIL text";
 }
 
 LogicalResult Printer::printLiteral(LiteralAttr literal) {
@@ -203,7 +219,8 @@ LogicalResult Printer::printArgument(Attribute value, OpOp op) {
     return printLiteral(literal);
   auto tuple = dyn_cast<ArrayAttr>(value);
   if (!tuple)
-    return op.emitOpError() << "has an argument value without a spelling: " << value;
+    return op.emitOpError()
+           << "has an argument value without a spelling: " << value;
   os << '(';
   for (auto [i, item] : llvm::enumerate(tuple)) {
     if (i)
@@ -219,9 +236,12 @@ LogicalResult Printer::printAttributes(ArrayAttr attributes, Operation *at) {
   os << '[';
   for (auto [i, attribute] : llvm::enumerate(attributes)) {
     auto named = dyn_cast<NamedAttr>(attribute);
-    auto literal = named ? dyn_cast<LiteralAttr>(named.getValue()) : LiteralAttr();
+    auto literal =
+        named ? dyn_cast<LiteralAttr>(named.getValue()) : LiteralAttr();
     if (!literal)
-      return at->emitOpError() << "expects attributes to be named literals, but got " << attribute;
+      return at->emitOpError()
+             << "expects attributes to be named literals, but got "
+             << attribute;
     os << (i ? ", " : "") << named.getName().getValue() << " = ";
     if (failed(printLiteral(literal)))
       return failure();
@@ -249,7 +269,8 @@ LogicalResult Printer::printOp(OpOp op) {
       return failure();
   }
   os << ')';
-  if (!op.getMilAttributes().empty() && failed(printAttributes(op.getMilAttributes(), op)))
+  if (!op.getMilAttributes().empty() &&
+      failed(printAttributes(op.getMilAttributes(), op)))
     return failure();
   os << ";\n";
   return success();
@@ -275,12 +296,14 @@ LogicalResult Printer::printFunc(FuncOp func) {
   for (Operation &op : body.without_terminator()) {
     auto milOp = dyn_cast<OpOp>(op);
     if (!milOp)
-      return op.emitOpError() << "expected to have been converted to mil by convert-ane-to-mil";
+      return op.emitOpError()
+             << "expected to have been converted to mil by convert-ane-to-mil";
     if (failed(printOp(milOp)))
       return failure();
   }
   os << "        } -> (";
-  llvm::interleaveComma(body.getTerminator()->getOperands(), os, [&](Value value) { os << names.lookup(value); });
+  llvm::interleaveComma(body.getTerminator()->getOperands(), os,
+                        [&](Value value) { os << names.lookup(value); });
   os << ");\n";
   return success();
 }
@@ -300,15 +323,23 @@ LogicalResult Printer::print() {
   return success();
 }
 
-LogicalResult mlir::mil::printMILText(ProgramOp program, llvm::raw_ostream &os) { return Printer(program, os).print(); }
+LogicalResult mlir::mil::printMILText(ProgramOp program,
+                                      llvm::raw_ostream &os) {
+  return Printer(program, os).print();
+}
 
 bool mlir::mil::isLegalIdentifier(StringRef name) {
-  static const llvm::StringSet<> reserved = {"any",   "bool",  "program", "func",   "tensor", "list",   "dict",  "tuple",    "true",  "false", "string",
-                                             "bf16",  "fp16",  "fp32",    "fp64",   "int4",   "int8",   "int16", "int32",    "int64", "uint1", "uint2",
-                                             "uint3", "uint4", "uint6",   "uint8",  "uint16", "uint32", "uint64", "state", "BLOBFILE"};
-  if (name.empty() || !(llvm::isAlpha(name[0]) || name[0] == '_') || reserved.contains(name))
+  static const llvm::StringSet<> reserved = {
+      "any",    "bool",  "program", "func",   "tensor", "list",   "dict",
+      "tuple",  "true",  "false",   "string", "bf16",   "fp16",   "fp32",
+      "fp64",   "int4",  "int8",    "int16",  "int32",  "int64",  "uint1",
+      "uint2",  "uint3", "uint4",   "uint6",  "uint8",  "uint16", "uint32",
+      "uint64", "state", "BLOBFILE"};
+  if (name.empty() || !(llvm::isAlpha(name[0]) || name[0] == '_') ||
+      reserved.contains(name))
     return false;
-  return llvm::all_of(name, [](char c) { return llvm::isAlnum(c) || c == '_'; });
+  return llvm::all_of(name,
+                      [](char c) { return llvm::isAlnum(c) || c == '_'; });
 }
 
 std::string mlir::mil::makeIdentifier(StringRef name) {

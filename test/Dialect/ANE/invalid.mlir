@@ -92,3 +92,19 @@ func.func @einsum_shape(%x: tensor<2x3x4xf32>, %y: tensor<5x3x1xf32>) {
   %0 = ane.einsum %x, %y {equation = "chw,whr->chr"} : (tensor<2x3x4xf32>, tensor<5x3x1xf32>) -> tensor<2x3x1xf32>
   return
 }
+
+// -----
+
+func.func @reverse_axis(%x: tensor<2x3xf32>) {
+  // expected-error @below {{'ane.reverse' op expects an axis in [-2, 2), but got 7}}
+  %0 = ane.reverse %x {axes = array<i64: 7>} : (tensor<2x3xf32>) -> tensor<2x3xf32>
+  return
+}
+
+// -----
+
+func.func @reverse_sequence_lengths(%x: tensor<2x3xf32>, %lengths: tensor<3xi32>) {
+  // expected-error @below {{expects one length for each of the batch axis's 2 rows, but got 'tensor<3xi32>'}}
+  %0 = ane.reverse_sequence %x, %lengths {seq_axis = 1 : i64, batch_axis = 0 : i64} : (tensor<2x3xf32>, tensor<3xi32>) -> tensor<2x3xf32>
+  return
+}
