@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Reshape.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -23,15 +24,6 @@ static ConvOp foldableConv(Value value) {
       (conv.getBias() && !isConstantTree(conv.getBias())))
     return {};
   return conv;
-}
-
-static Value reshapeTo(OpBuilder &b, Location loc, Value x,
-                       ArrayRef<int64_t> shape) {
-  auto type = cast<RankedTensorType>(x.getType());
-  return type.getShape() == shape
-             ? x
-             : ReshapeOp::create(b, loc, type.clone(shape), x, shape)
-                   .getResult();
 }
 
 /// weight * scale and bias * scale + shift, where scale and shift are [C] or

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Reshape.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -24,14 +25,6 @@ static Value scalar(OpBuilder &b, Location loc, double value, Value like) {
       b, loc, type,
       DenseElementsAttr::get(
           type, ArrayRef<Attribute>{FloatAttr::get(element, value)}));
-}
-static Value reshapeTo(OpBuilder &b, Location loc, Value x,
-                       ArrayRef<int64_t> shape) {
-  auto type = cast<RankedTensorType>(x.getType());
-  return type.getShape() == shape
-             ? x
-             : ReshapeOp::create(b, loc, type.clone(shape), x, shape)
-                   .getResult();
 }
 static Value add(OpBuilder &b, Location loc, Value x, Value y) {
   return AddOp::create(b, loc, x.getType(), x, y);

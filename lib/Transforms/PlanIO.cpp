@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Reshape.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/Support/MathExtras.h"
@@ -45,15 +46,6 @@ static SmallVector<int64_t, 4> chooseView(ArrayRef<int64_t> shape,
     if (count % width == 0 && count / width <= limit)
       return {1, 1, count / width, width};
   return view;
-}
-
-static Value reshapeTo(OpBuilder &b, Location loc, Value x,
-                       ArrayRef<int64_t> shape) {
-  auto type = cast<RankedTensorType>(x.getType());
-  return type.getShape() == shape
-             ? x
-             : ReshapeOp::create(b, loc, type.clone(shape), x, shape)
-                   .getResult();
 }
 
 static bool isArithmetic(Operation *op) {
