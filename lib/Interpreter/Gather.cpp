@@ -323,4 +323,78 @@ LogicalResult evaluateOp(NonZeroOp op, EvalContext &context,
   out.push_back(std::move(y));
   return success();
 }
+
+/// Intersection over union of boxes `a` and `b` of a [4,B] block of centres and
+/// sizes.
+static float overlap(const float *boxes, int64_t stride, int64_t a, int64_t b) {
+  float shared = 1, areaA = 1, areaB = 1;
+  for (int axis = 0; axis < 2; ++axis) {
+    const float *centre = boxes + axis * stride,
+                *size = boxes + (axis + 2) * stride;
+    float low = std::max(centre[a] - size[a] / 2, centre[b] - size[b] / 2),
+          high = std::min(centre[a] + size[a] / 2, centre[b] + size[b] / 2);
+    shared *= std::max(high - low, 0.0f);
+    areaA *= size[a];
+    areaB *= size[b];
+  }
+  float joined = areaA + areaB - shared;
+  return joined > 0 ? shared / joined : 0;
+}
+
+LogicalResult evaluateOp(NonMaximumSuppressionOp op, EvalContext &context,
+                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+  int64_t items = in[0].shape()[0], count = in[0].shape()[2],
+          classes = in[1].shape()[1], most = op.getMaxBoxes();
+  float threshold = op.getIouThreshold().convertToFloat();
+  Tensor boxes = context.makeResult(op->getResult(0), {items, 4, most}),
+         scores = context.makeResult(op->getResult(1), {items, classes, most}),
+         indices = context.makeResult(op->getResult(2), {items, most});
+  llvm::fill(indices.mutableInts(), -1);
+  for (int64_t n = 0; n < items; ++n) {
+    const float *box = in[0].floats().data() + n * 4 * count,
+                *score = in[1].floats().data() + n * classes * count;
+    // (class, box) by falling score; the class only where classes are apart.
+    struct Candidate {
+      float score;
+      int64_t kind, box;
+    };
+    std::vector<Candidate> order;
+    bool apart = op.getPerClassSuppression();
+    for (int64_t b = 0; b < count; ++b) {
+      int64_t best = 0;
+      for (int64_t k = 0; k < classes; ++k) {
+        if (apart)
+          order.push_back({score[k * count + b], k, b});
+        else if (score[k * count + b] > score[best * count + b])
+          best = k;
+      }
+      if (!apart && classes)
+        order.push_back({score[best * count + b], 0, b});
+    }
+    llvm::stable_sort(order, [](const Candidate &a, const Candidate &b) {
+      return a.score > b.score;
+    });
+    SmallVector<Candidate> kept;
+    for (const Candidate &candidate : order) {
+      if ((int64_t)kept.size() == most)
+        break;
+      if (llvm::none_of(kept, [&](const Candidate &other) {
+            return other.kind == candidate.kind &&
+                   overlap(box, count, other.box, candidate.box) > threshold;
+          }))
+        kept.push_back(candidate);
+    }
+    for (auto [i, candidate] : llvm::enumerate(kept)) {
+      indices.mutableInts()[n * most + i] = candidate.box;
+      for (int64_t k = 0; k < 4; ++k)
+        boxes.mutableFloats()[(n * 4 + k) * most + i] =
+            box[k * count + candidate.box];
+      for (int64_t k = 0; k < classes; ++k)
+        scores.mutableFloats()[(n * classes + k) * most + i] =
+            score[k * count + candidate.box];
+    }
+  }
+  out.append({std::move(boxes), std::move(scores), std::move(indices)});
+  return success();
+}
 } // namespace mlir::ane

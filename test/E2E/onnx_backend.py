@@ -71,14 +71,14 @@ def materialize(case, folder: str) -> tuple[str, list[tuple[str, list]]] | None:
     return model, sets
 
 
-def parameters(case, data: str) -> list[tuple[str, str]]:
-    """Inputs that decide shapes: all but the first, when they are integers or small."""
+def parameters(case, data: str, everything: bool = False) -> list[tuple[str, str]]:
+    """Inputs that decide shapes: all but the first (or with it), when they are integers or small."""
     graph = case.model.graph if case.model else onnx.load(os.path.join(case.model_dir, "model.onnx")).graph
     initialized = {tensor.name for tensor in graph.initializer}
     found = []
     for index, value in enumerate(v for v in graph.input if v.name not in initialized):
         file = f"{data}/input_{index}.pb"
-        if (index == 0 and len(graph.input) > 1 and graph.node[0].op_type not in ("Range", "ConstantOfShape", "Loop")) or not os.path.exists(file):
+        if (index == 0 and len(graph.input) > 1 and not everything) or not os.path.exists(file):
             continue
         tensor = onnx.TensorProto()
         tensor.ParseFromString(pathlib.Path(file).read_bytes())
@@ -94,10 +94,11 @@ def run_one(case, precision: str) -> tuple[str, str]:
         model, sets = materialize(case, folder)
         command = [BIN / "onnx-to-ane", model, "-o", bundle, f"--precision={precision}", "--quiet"]
         convert = subprocess.run(command, capture_output=True, text=True, timeout=120)
-        if convert.returncode == 1 and "known at compile time" in convert.stderr and len(sets) == 1:
-            # Axes, sizes and the like are inputs of these tests; a user binds them with --input-value.
-            command += [f"--input-value={name}={file}" for name, file in parameters(case, sets[0][0])]
-            convert = subprocess.run(command, capture_output=True, text=True, timeout=120)
+        for everything in (False, True):
+            if convert.returncode == 1 and "known at compile time" in convert.stderr and len(sets) == 1:
+                # Axes, sizes and the like are inputs of these tests; a user binds them with --input-value.
+                bound = [f"--input-value={name}={file}" for name, file in parameters(case, sets[0][0], everything)]
+                convert = subprocess.run(command + bound, capture_output=True, text=True, timeout=120)
         if convert.returncode != 0:
             message = [line for line in convert.stderr.strip().splitlines() if "error: " in line]
             if convert.returncode == 1 and message:

@@ -256,8 +256,8 @@ int main(int argc, char **argv) {
     arguments[it - ports.begin()] = *tensor;
   }
   if (!testData.empty()) {
-    unsigned positions = 0;
-    for (unsigned i = 0;; ++i, ++positions) {
+    std::vector<std::pair<StringAttr, Tensor>> files;
+    for (unsigned i = 0;; ++i) {
       SmallString<128> path(testData.getValue());
       llvm::sys::path::append(path, "input_" + Twine(i) + ".pb");
       if (!llvm::sys::fs::exists(path))
@@ -268,14 +268,28 @@ int main(int argc, char **argv) {
                                      : Tensor::fromElements(named->value);
       if (failed(tensor))
         return fail("cannot read '" + path + "'");
-      auto it = llvm::find_if(
-          ports, [&](const Port &port) { return port.name == named->name; });
-      unsigned slot = it != ports.end() ? it - ports.begin() : i;
-      if (slot < ports.size() && !arguments[slot])
-        arguments[slot] = *tensor;
+      files.push_back({StringAttr::get(&context, named->name), *tensor});
     }
-    if (!positions && !ports.empty())
+    if (files.empty() && !ports.empty())
       return fail("'" + testData + "' has no input_0.pb");
+    auto slotOf = [&](StringAttr name) -> size_t {
+      return llvm::find_if(ports,
+                           [&](const Port &port) {
+                             return port.name == name.getValue();
+                           }) -
+             ports.begin();
+    };
+    // Where names tell, a file of another name belongs to an input that was
+    // given its value when the model was converted; else positions tell.
+    bool named = llvm::any_of(
+        files, [&](auto &file) { return slotOf(file.first) < ports.size(); });
+    for (auto [i, file] : llvm::enumerate(files)) {
+      size_t slot = slotOf(file.first);
+      if (slot == ports.size() && (!named || file.first.empty()))
+        slot = i;
+      if (slot < ports.size() && !arguments[slot])
+        arguments[slot] = file.second;
+    }
   }
   std::mt19937_64 engine(randomSeed);
   for (auto [port, argument] : llvm::zip(ports, arguments)) {

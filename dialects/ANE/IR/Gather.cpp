@@ -209,3 +209,28 @@ INFER(NonZeroOp) {
                                         IntegerType::get(context, 32)));
   return success();
 }
+
+INFER(NonMaximumSuppressionOp) {
+  auto boxes = tensorType(adaptor.getBoxes()),
+       scores = tensorType(adaptor.getScores());
+  int64_t most = adaptor.getMaxBoxes();
+  if (boxes.getRank() != 3 || scores.getRank() != 3 ||
+      boxes.getDimSize(1) != 4 || boxes.getDimSize(0) != scores.getDimSize(0) ||
+      boxes.getDimSize(2) != scores.getDimSize(2) ||
+      boxes.getElementType() != scores.getElementType())
+    return emitOptionalError(loc,
+                             "'ane.non_maximum_suppression' op expects boxes "
+                             "[n,4,B] and scores [n,K,B], but got ",
+                             boxes, " and ", scores);
+  if (most < 0 || most > (1 << 24))
+    return emitOptionalError(loc,
+                             "'ane.non_maximum_suppression' op expects "
+                             "'max_boxes' in [0, 2^24], but got ",
+                             most);
+  int64_t count = boxes.getDimSize(0);
+  types.push_back(boxes.clone({count, 4, most}));
+  types.push_back(boxes.clone({count, scores.getDimSize(1), most}));
+  types.push_back(
+      RankedTensorType::get({count, most}, IntegerType::get(context, 32)));
+  return success();
+}

@@ -30,3 +30,14 @@ def ANE_TopkOp : ANE_TensorOp<"topk"> {
   let evidence = ANE_HostOnly<"L29", "topk over the width axis does not compile on h16g, and not at all on h13">;
 }
 def ANE_NonZeroOp : ANE_Indexing<"non_zero", (ins ANE_Any:$x), ANE_Int> { let summary = "Row-major indices of the non-zero elements"; }
+def ANE_NonMaximumSuppressionOp : ANE_TensorOp<"non_maximum_suppression"> {
+  let summary = "Greedy choice of boxes by score, without those that overlap a better one";
+  let description = [{
+    boxes [n,4,B] as centre x, centre y, width, height; scores [n,K,B]. A box is ranked by its best class, unless
+    `per_class_suppression` keeps classes apart. Rows of unused results are 0, their index -1.
+  }];
+  let arguments = (ins ANE_Float:$boxes, ANE_Float:$scores, F32Attr:$iou_threshold, I64Attr:$max_boxes,
+      ANE_False:$per_class_suppression);
+  let results = (outs ANE_Float:$coordinates, ANE_Float:$best_scores, ANE_Int:$indices);
+  let evidence = ANE_HostOnly<"L05", "no evidence that non_maximum_suppression compiles">;
+}

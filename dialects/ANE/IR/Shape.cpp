@@ -285,7 +285,11 @@ INFER(SliceBySizeOp) {
   for (int64_t i = 0; i < x.getRank(); ++i) {
     int64_t dim = x.getDimSize(i), begin = adaptor.getBegin()[i],
             size = adaptor.getSize()[i];
-    if (size == -1 && !ShapedType::isDynamic(dim))
+    if (size == -1 && ShapedType::isDynamic(dim) && begin >= 0) {
+      shape.push_back(ShapedType::kDynamic);
+      continue;
+    }
+    if (size == -1)
       size = dim - begin;
     if (begin < 0 || size < 0 ||
         (!ShapedType::isDynamic(dim) && begin + size > dim))

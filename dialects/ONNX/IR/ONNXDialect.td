@@ -80,6 +80,14 @@ def ONNX_NoneOp : ONNX_Op<"none", [Pure]> {
   let assemblyFormat = "attr-dict";
 }
 
+def ONNX_SequenceOp : ONNX_Op<"sequence", [Pure]> {
+  let summary = "Tensors held together by a sequence whose length is known";
+  let description = [{ Lives only while ONNXToANE runs: a sequence of static length is its elements. }];
+  let arguments = (ins Variadic<AnyType>:$elements);
+  let results = (outs ONNX_ValueType:$result);
+  let assemblyFormat = "($elements^ `:` type($elements))? attr-dict";
+}
+
 def ONNX_YieldOp : ONNX_Op<"yield", [Pure, Terminator]> {
   let summary = "Outputs of a graph or subgraph";
   let arguments = (ins Variadic<AnyType>:$values);

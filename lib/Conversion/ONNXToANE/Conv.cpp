@@ -238,6 +238,67 @@ static SmallVector<int64_t> poolOutputs(ArrayRef<int64_t> input,
   return outputs;
 }
 
+/// The flat position of each window's first maximum, as the Indices output
+/// counts: over the whole tensor, row-major or (storage_order 1) column-major
+/// within a channel.
+static Value maxPoolIndices(C &c, Value x, const ONNXWindow &window,
+                            ArrayRef<int64_t> outputs) {
+  ArrayRef<int64_t> shape = c.shape(x);
+  int64_t spatial = outputs.size(), planes = shape[0] * shape[1], points = 1,
+          taps = 1, extent = 1;
+  for (int64_t i = 0; i < spatial; ++i) {
+    points *= outputs[i];
+    taps *= window.kernel[i];
+    extent *= shape[i + 2];
+  }
+  if (points * taps > (1 << 24) || planes * extent > INT32_MAX)
+    return c.error() << "with the Indices output is too large: " << points
+                     << " windows of " << taps,
+           Value();
+  auto outStrides = rowMajorStrides(outputs);
+  auto tapStrides = rowMajorStrides(window.kernel);
+  bool columnMajor = c.getInt("storage_order", 0);
+  SmallVector<int64_t> source(points * taps), reported(points * taps);
+  for (int64_t p = 0; p < points; ++p)
+    for (int64_t k = 0; k < taps; ++k) {
+      int64_t row = 0, column = 0, step = 1;
+      bool inside = true;
+      for (int64_t i = 0; i < spatial; ++i) {
+        int64_t at = p / outStrides[i] % outputs[i] * window.strides[i] -
+                     window.pads[2 * i] +
+                     k / tapStrides[i] % window.kernel[i] * window.dilations[i];
+        inside &= at >= 0 && at < shape[i + 2];
+        row = row * shape[i + 2] + at;
+        column += at * step;
+        step *= shape[i + 2];
+      }
+      source[p * taps + k] = inside ? row : extent; // one past: -inf
+      reported[p * taps + k] = inside ? (columnMajor ? column : row) : 0;
+    }
+  Value flat = c.create<PadOp>({c.reshape(x, {planes, extent})},
+                               {c.graph.attr("pad", ArrayRef<int64_t>{0, 1}),
+                                c.graph.real("constant_val", -INFINITY)});
+  Value windows = c.gather(flat, c.ints({points * taps}, source), 1);
+  if (!windows)
+    return {};
+  Value best =
+      c.create<ReduceArgmaxOp>({c.reshape(windows, {planes, points, taps})},
+                               {c.graph.attr("axis", int64_t(2))});
+  SmallVector<int64_t> first(points), base(planes);
+  for (int64_t p = 0; p < points; ++p)
+    first[p] = p * taps;
+  for (int64_t n = 0; n < planes; ++n)
+    base[n] = n * extent;
+  Value index = c.gather(c.ints({points * taps}, reported),
+                         c.add(best, c.ints({1, points}, first)), 0);
+  index = c.add(index, c.ints({planes, 1}, base));
+  SmallVector<int64_t> result{shape[0], shape[1]};
+  llvm::append_range(result, outputs);
+  return index
+             ? c.castTo(c.reshape(index, result), c.graph.builder.getI64Type())
+             : index;
+}
+
 static LogicalResult lowerPool(C &c) {
   Value x = c.input(0);
   if (!x || c.rank(x) < 3 || c.rank(x) > 5)
@@ -249,10 +310,6 @@ static LogicalResult lowerPool(C &c) {
   bool ceilMode = c.getInt("ceil_mode", 0), max = c.opType() == "MaxPool",
        average = c.opType() == "AveragePool";
   Type original = c.element(x);
-  if (max && c.isUsed(1))
-    return c.error() << "with the Indices output is not supported";
-  if (c.getInt("storage_order", 0) && max && c.isUsed(1))
-    return c.error() << "expects 'storage_order' to be 0, but got 1";
   if (!isa<FloatType>(original))
     x = c.castTo(x, c.graph.builder.getF32Type());
   SmallVector<int64_t> outputs =
@@ -284,6 +341,8 @@ static LogicalResult lowerPool(C &c) {
       c.graph.attr("pad", floorWindow.pads)};
   Value y;
   if (max) {
+    if (c.isUsed(1))
+      c.put(1, maxPoolIndices(c, x, *window, outputs));
     y = dilated ? dilatedMaxPool(c, x, *window, outputs)
                 : c.create<MaxPoolOp>({x}, attributes);
   } else {
@@ -392,15 +451,67 @@ static LogicalResult lowerGemm(C &c) {
   return c.set(0, y);
 }
 
+/// Gives the axes that "..." stands for letters of their own; operands align at
+/// the end, and one with fewer axes (or an extent of 1) has to be broadcast,
+/// which is refused where it matters: all must agree.
+static LogicalResult expandEllipsis(C &c, std::string &equation) {
+  if (!StringRef(equation).contains("..."))
+    return success();
+  auto [left, right] = StringRef(equation).split("->");
+  SmallVector<StringRef> terms;
+  left.split(terms, ',');
+  if (terms.size() != c.numInputs())
+    return c.error() << "expects one term per input in '" << equation << "'";
+  std::string fresh,
+      spare = "zyxwvutsrqponmlkjihgfedcbaZYXWVUTSRQPONMLKJIHGFEDCBA";
+  llvm::erase_if(
+      spare, [&](char letter) { return StringRef(equation).contains(letter); });
+  size_t most = 0;
+  SmallVector<size_t> hidden;
+  for (auto [i, term] : llvm::enumerate(terms)) {
+    bool has = term.contains("...");
+    int64_t named = int64_t(term.size()) - (has ? 3 : 0);
+    if (named > c.rank(c.input(i)) || (!has && named != c.rank(c.input(i))))
+      return c.error() << "expects term '" << term << "' to name "
+                       << c.rank(c.input(i)) << " axes";
+    hidden.push_back(has ? c.rank(c.input(i)) - named : 0);
+    most = std::max(most, hidden.back());
+  }
+  if (most > spare.size())
+    return c.error() << "names too many axes: '" << equation << "'";
+  fresh = spare.substr(0, most);
+  std::string expanded;
+  for (auto [term, count] : llvm::zip(terms, hidden)) {
+    auto [before, after] = term.split("...");
+    expanded += (expanded.empty() ? "" : ",") + before.str() +
+                fresh.substr(most - count) + after.str();
+  }
+  if (StringRef(equation).contains("->")) {
+    auto [before, after] = right.split("...");
+    expanded += "->" + before.str() +
+                (right.contains("...") ? fresh : std::string()) + after.str();
+  } else { // the hidden axes, then letters that occur once, in order
+    std::map<char, int> count;
+    for (char letter : left)
+      if (letter != ',' && letter != '.')
+        ++count[letter];
+    expanded += "->" + fresh;
+    for (auto [letter, n] : count)
+      if (n == 1)
+        expanded += letter;
+  }
+  equation = expanded;
+  return success();
+}
+
 /// Any einsum of one or two operands (more are folded in pairs) as transpose,
 /// reshape, matmul and reduce.
 static LogicalResult lowerEinsum(C &c) {
   std::string equation = c.getString("equation", "");
   equation.erase(std::remove(equation.begin(), equation.end(), ' '),
                  equation.end());
-  if (StringRef(equation).contains("..."))
-    return c.error() << "with an ellipsis is not supported: '" << equation
-                     << "'";
+  if (failed(expandEllipsis(c, equation)))
+    return failure();
   auto [left, right] = StringRef(equation).split("->");
   SmallVector<StringRef> terms;
   left.split(terms, ',');

@@ -100,7 +100,11 @@ SmallVector<Value> GraphBuilder::create(StringRef opName, Location loc,
     auto tensor = cast<RankedTensorType>(type);
     return tensor.hasStaticShape() && tensor.getNumElements() <= kFoldElements;
   };
-  bool foldable = !state.operands.empty() && llvm::all_of(types, small);
+  // A length that depends on constant data is known once it is folded.
+  bool foldable =
+      !state.operands.empty() && llvm::all_of(types, [&](Type type) {
+        return !cast<RankedTensorType>(type).hasStaticShape() || small(type);
+      });
   int64_t elements = 0;
   for (Value operand : state.operands) {
     foldable = foldable && operand.getDefiningOp<ConstantOp>() &&

@@ -39,6 +39,9 @@ static LogicalResult lowerGather(C &c) {
   if (failed(axis))
     return failure();
   int64_t extent = c.shape(x)[*axis];
+  if (ShapedType::isDynamic(extent))
+    return c.error() << "expects axis " << *axis
+                     << " to have a known length, but got " << c.type(x);
   // Constant indices of one element, or a contiguous run, are slices, which the
   // engine can do.
   if (std::optional<Tensor> known = c.tryConstant(indices);
@@ -218,16 +221,12 @@ static LogicalResult lowerTopK(C &c) {
 }
 
 static LogicalResult lowerNonZero(C &c) {
-  auto known = c.constantTensor(c.input(0), "X");
-  if (failed(known))
-    return failure();
-  Value rows = c.create<NonZeroOp>({c.input(0)});
-  auto list = c.constantTensor(rows, "X");
-  if (failed(list))
-    return failure();
-  Value value = c.graph.constant(c.loc, *list);
-  return c.set(
-      0, c.castTo(c.transpose(value, {1, 0}), c.graph.builder.getI64Type()));
+  Value x = c.input(0);
+  // A scalar counts as one element without an index.
+  Value rows = c.create<NonZeroOp>({x});
+  return c.set(0, rows ? c.castTo(c.transpose(rows, {1, 0}),
+                                  c.graph.builder.getI64Type())
+                       : rows);
 }
 
 void mlir::ane::addIndexHandlers(HandlerTable &t) {

@@ -14,6 +14,7 @@
 
 #include "ane-mlir/Conversion/GraphBuilder.h"
 #include "dialects/ONNX/IR/ONNX.h"
+#include "llvm/ADT/StringSet.h"
 
 namespace mlir::ane {
 
@@ -61,6 +62,7 @@ public:
   }
   int64_t getInt(StringRef name, int64_t fallback) const;
   double getFloat(StringRef name, double fallback) const;
+  std::optional<SmallVector<float>> getFloats(StringRef name) const;
   std::string getString(StringRef name, StringRef fallback) const;
   std::optional<SmallVector<int64_t>> getInts(StringRef name) const;
   /// Attribute `name`, or the constant input `index` (how newer opsets pass
@@ -106,6 +108,28 @@ public:
   Value concat(ArrayRef<Value> values, int64_t axis);
   Value broadcastTo(Value value, ArrayRef<int64_t> shape);
   Value slice(Value value, int64_t axis, int64_t begin, int64_t end);
+  Value gather(Value value, Value indices, int64_t axis) {
+    return create<GatherOp>({value, indices}, {graph.attr("axis", axis)});
+  }
+  Value matmul(Value a, Value b, bool transposeB = false) {
+    return create<MatmulOp>({a, b}, {graph.flag("transpose_y", transposeB)});
+  }
+  Value reduceSum(Value value, ArrayRef<int64_t> axes, bool keep = false) {
+    return create<ReduceSumOp>(
+        {value}, {graph.attr("axes", axes), graph.flag("keep_dims", keep)});
+  }
+  Value floats(ArrayRef<int64_t> shape, ArrayRef<float> values) {
+    Tensor tensor(DType::Float32, shape);
+    llvm::copy(values, tensor.mutableFloats().begin());
+    return graph.constant(loc, tensor);
+  }
+  Value ints(ArrayRef<int64_t> shape, ArrayRef<int64_t> values) {
+    Tensor tensor(DType::Int32, shape);
+    llvm::copy(values, tensor.mutableInts().begin());
+    return graph.constant(loc, tensor);
+  }
+  Type f32() { return graph.builder.getF32Type(); }
+  Type i32() { return graph.builder.getI32Type(); }
   Value add(Value a, Value b) { return create<AddOp>({a, b}); }
   Value sub(Value a, Value b) { return create<SubOp>({a, b}); }
   Value mul(Value a, Value b) { return create<MulOp>({a, b}); }
@@ -137,6 +161,15 @@ public:
   void add(StringRef op, int since, Handler handler, StringRef domain = "") {
     table[(domain + "\n" + op).str()].push_back({since, handler});
   }
+  /// The same for an op that sequences and optionals may reach; the others
+  /// never see one.
+  void addForSequences(StringRef op, int since, Handler handler) {
+    add(op, since, handler);
+    takesSequences.insert(op);
+  }
+  bool mayTakeSequence(StringRef domain, StringRef op) const {
+    return domain.empty() && takesSequences.contains(op);
+  }
   /// The newest handler not above `version` with its since-version, or (-1,
   /// null).
   std::pair<int, Handler> lookup(StringRef domain, StringRef op,
@@ -144,6 +177,7 @@ public:
 
 private:
   llvm::StringMap<SmallVector<std::pair<int, Handler>, 1>> table;
+  llvm::StringSet<> takesSequences;
 };
 
 // One function per family file.
@@ -160,6 +194,13 @@ void addAttentionHandlers(HandlerTable &table);
 void addLossHandlers(HandlerTable &table);
 void addSamplingHandlers(HandlerTable &table);
 void addSignalHandlers(HandlerTable &table);
+void addSequenceHandlers(HandlerTable &table);
+void addVisionHandlers(HandlerTable &table);
+void addAlgorithmHandlers(HandlerTable &table);
+void addTrainingHandlers(HandlerTable &table);
+void addLinearAttentionHandlers(HandlerTable &table);
+void addMicrosoftHandlers(HandlerTable &table);
+void addTraditionalHandlers(HandlerTable &table);
 
 /// The element type that carries an ONNX type through ane: fp64, bf16, fp8 and
 /// fp4 compute as fp32, integers below 8 bits as 8 (mil-spec.md §9 rule 2; MIL
@@ -169,6 +210,14 @@ Type carrierOf(Type element);
 /// fp32 values rounded as `type` (fp8, fp4) would hold them; null when it is no
 /// such type.
 Value roundToSmallFloat(NodeContext &c, Value x, Type type, bool saturate);
+
+/// A sequence of known length stands for its elements while the graph is
+/// walked; null when `value` is no sequence.
+inline onnxir::SequenceOp asSequence(Value value) {
+  return value ? value.getDefiningOp<onnxir::SequenceOp>()
+               : onnxir::SequenceOp();
+}
+Value makeSequence(NodeContext &c, ArrayRef<Value> elements);
 
 /// Translates a block of onnx ops in the scope of an outer one; used by If.
 /// Results are those of its yield.

@@ -166,6 +166,35 @@ Value mlir::ane::roundToSmallFloat(C &c, Value x, Type element, bool saturate) {
   return c.create<SelectOp>({beyond, special, rounded});
 }
 
+/// fp8e8m0: a power of two from 2^-127 to 2^127, chosen by round_mode.
+static Value roundToPowerOfTwo(C &c, Value x) {
+  std::string mode = c.getString("round_mode", "up");
+  if (mode != "up" && mode != "down" && mode != "nearest")
+    return c.error() << "expects round_mode up, down or nearest, but got '"
+                     << mode << "'",
+           Value();
+  Value magnitude = c.create<AbsOp>({x}),
+        y = c.scalarLike(std::ldexp(1.0, -127), x);
+  for (int exponent = -126; exponent <= 127; ++exponent) {
+    // Where the result steps from 2^(exponent-1) to 2^exponent.
+    double low = std::ldexp(1.0, exponent - 1);
+    double edge = mode == "down" ? 2 * low : mode == "up" ? low : 1.5 * low;
+    Value over =
+        mode == "up"
+            ? c.create<GreaterOp>({magnitude, c.scalarLike(edge, x)})
+            : c.create<GreaterEqualOp>({magnitude, c.scalarLike(edge, x)});
+    y = c.create<SelectOp>(
+        {over, c.scalarLike(std::ldexp(1.0, exponent), x), y});
+  }
+  if (c.getInt("saturate", 1)) {
+    Value unknown = c.create<NotEqualOp>({x, x});
+    return c.create<SelectOp>({unknown, x, y});
+  }
+  Value finite =
+      c.create<LessEqualOp>({magnitude, c.scalarLike(std::ldexp(1.0, 127), x)});
+  return c.create<SelectOp>({finite, y, c.scalarLike(NAN, x)});
+}
+
 /// Integers below 8 bits: the low bits, sign extended.
 static Value wrapToBits(C &c, Value x, unsigned bits, bool isUnsigned) {
   Type wide = c.graph.builder.getI32Type();
@@ -204,8 +233,7 @@ static LogicalResult lowerCast(C &c) {
     return c.set(0, roundToSmallFloat(c, c.castTo(x, f32), element,
                                       c.getInt("saturate", 1)));
   if (isa<Float8E8M0FNUType>(element))
-    return c.error() << "to " << getInfo(*toDType(element)).name
-                     << " is not supported: MIL has no such run-time type";
+    return c.set(0, roundToPowerOfTwo(c, c.castTo(x, f32)));
   if (auto integer = dyn_cast<IntegerType>(element);
       integer && integer.getWidth() > 1 && integer.getWidth() < 8)
     return c.set(
@@ -224,7 +252,6 @@ static LogicalResult unary(C &c) {
   return c.set(0, fn(c, c.input(0)));
 }
 static Value negate(C &c, Value x) { return c.mul(x, c.scalarLike(-1, x)); }
-static Value identity(C &, Value x) { return x; }
 static Value selu(C &c, Value x) {
   double alpha = c.getFloat("alpha", 1.67326319217681884765625),
          gamma = c.getFloat("gamma", 1.05070102214813232421875);
@@ -351,17 +378,77 @@ static LogicalResult lowerMean(C &c) {
 }
 
 static LogicalResult lowerDropout(C &c) {
-  if (std::optional<Tensor> training = c.tryConstant(c.input(2));
-      c.input(2) && (!training || training->ints()[0]))
-    if (std::optional<Tensor> ratio = c.tryConstant(c.input(1));
-        !ratio || ratio->size() != 1 || ratio->floats()[0] != 0)
-      return c.error() << "in training mode is not supported; export the model "
-                          "for inference";
+  if (c.input(2)) {
+    auto training = c.constantInts(c.input(2), "training_mode");
+    if (failed(training))
+      return failure();
+    if (training->size() == 1 && (*training)[0]) {
+      double ratio = 0.5;
+      if (c.input(1)) {
+        auto given = c.constantTensor(c.input(1), "ratio");
+        if (failed(given))
+          return failure();
+        ratio = given->size() == 1 ? given->floats()[0] : 1;
+      }
+      if (ratio != 0)
+        return c.error() << "in training mode drops at random, which is not "
+                            "supported; export the model for inference";
+    }
+  }
   if (c.isUsed(1))
     c.put(1,
           c.broadcastTo(c.scalar(1, IntegerType::get(c.node.getContext(), 1)),
                         c.shape(c.input(0))));
   return c.set(0, c.input(0));
+}
+
+/// Integers of one width differ by a wrap; MIL cannot look at the bits of a
+/// float, so that is folded for constants only.
+static LogicalResult lowerBitCast(C &c) {
+  Value x = c.input(0);
+  std::optional<DType> to = lookupDTypeByOnnxCode(c.getInt("to", 0));
+  if (!to)
+    return c.error() << "expects 'to' to be a number type, but got "
+                     << c.getInt("to", 0);
+  Type declared = c.element(x);
+  if (auto tensor = dyn_cast<TensorType>(c.node.getInputs()[0].getType()))
+    declared = tensor.getElementType();
+  Type target = toMLIRType(*to, c.node.getContext());
+  auto bits = [](Type type) { // a bool is a byte
+    return type.isInteger(1) ? 8 : type.getIntOrFloatBitWidth();
+  };
+  if (bits(declared) != bits(target))
+    return c.error() << "expects types of one width, but got " << declared
+                     << " and " << target;
+  if (declared == target)
+    return c.set(0, x);
+  if (std::optional<Tensor> known = c.tryConstant(x)) {
+    std::vector<char> bytes = known->retyped(*toDType(declared)).toBytes();
+    if (known->dtype() == *toDType(declared) && !target.isInteger(1))
+      return c.set(
+          0, c.castTo(c.graph.constant(
+                          c.loc, Tensor::fromBytes(*to, known->shape(), bytes)),
+                      carrierOf(target)));
+  }
+  auto integer = dyn_cast<IntegerType>(target);
+  if (!integer || !isa<IntegerType>(declared) || target.isInteger(1))
+    return c.error() << "of a run-time value from " << declared << " to "
+                     << target
+                     << " is not supported: no MIL operation sees the bits of "
+                        "a float";
+  if (integer.getWidth() == 64)
+    return c.error() << "of 64 bits is not supported: they are computed in 32";
+  if (declared.isInteger(1) || integer.getWidth() == 32)
+    return c.set(0, c.castTo(x, target)); // the same 32 bits
+  // The cast wraps in the interpreter; spelled out, it does so anywhere.
+  Type wide = c.graph.builder.getI64Type();
+  double span = std::ldexp(1.0, integer.getWidth());
+  Value v = c.castTo(x, wide);
+  Value out = integer.isUnsigned()
+                  ? c.create<LessOp>({v, c.scalar(0, wide)})
+                  : c.create<GreaterEqualOp>({v, c.scalar(span / 2, wide)});
+  Value moved = c.add(v, c.scalar(integer.isUnsigned() ? span : -span, wide));
+  return c.set(0, c.castTo(c.create<SelectOp>({out, moved, v}), target));
 }
 
 static LogicalResult lowerBitShift(C &c) {
@@ -515,7 +602,6 @@ void mlir::ane::addMathHandlers(HandlerTable &t) {
   t.add("CastLike", 15, lowerCast);
   t.add("Where", 9, lowerWhere);
   t.add("Neg", 1, unary<negate>);
-  t.add("Identity", 1, unary<identity>);
   t.add("Selu", 1, unary<selu>);
   t.add("Celu", 12, unary<celu>);
   t.add("Mish", 18, unary<mish>);
@@ -539,6 +625,7 @@ void mlir::ane::addMathHandlers(HandlerTable &t) {
   t.add("Min", 1, lowerMin);
   t.add("Mean", 1, lowerMean);
   t.add("Dropout", 1, lowerDropout);
+  t.add("BitCast", 26, lowerBitCast);
   t.add("BitShift", 11, lowerBitShift);
   t.add("BitwiseAnd", 18, lowerBitwise);
   t.add("BitwiseOr", 18, lowerBitwise);

@@ -11,11 +11,48 @@ using namespace mlir::ane;
 
 using C = NodeContext;
 
+/// Statistics of the batch itself, and the running ones that they move.
+static LogicalResult trainBatchNorm(C &c) {
+  Value x = c.input(0);
+  int64_t rank = c.rank(x);
+  if (rank < 2)
+    return c.error() << "expects an input of rank 2 or more";
+  SmallVector<int64_t> axes, channels(rank, 1), flat{c.shape(x)[1]};
+  channels[1] = c.shape(x)[1];
+  for (int64_t i = 0; i < rank; ++i)
+    if (i != 1)
+      axes.push_back(i);
+  Type f32 = c.f32(), element = c.element(x);
+  auto mean = [&](Value v) {
+    return c.create<ReduceMeanOp>(
+        {v}, {c.graph.attr("axes", axes), c.graph.flag("keep_dims", true)});
+  };
+  auto parameter = [&](unsigned i) {
+    return c.reshape(c.castTo(c.input(i), f32), channels);
+  };
+  Value data = c.castTo(x, f32), centre = mean(data);
+  Value centred = c.sub(data, centre), variance = mean(c.mul(centred, centred));
+  Value y = c.mul(
+      centred,
+      c.create<RsqrtOp>(
+          {variance}, {c.graph.real("epsilon", c.getFloat("epsilon", 1e-5))}));
+  y = c.add(c.mul(y, parameter(1)), parameter(2));
+  double momentum = c.getFloat("momentum", 0.9);
+  for (auto [output, current, running] :
+       {std::tuple(1u, centre, 3u), std::tuple(2u, variance, 4u)})
+    if (c.isUsed(output)) {
+      Value moved =
+          c.add(c.mul(c.castTo(c.input(running), f32), c.scalar(momentum, f32)),
+                c.mul(c.reshape(current, flat), c.scalar(1 - momentum, f32)));
+      c.put(output, c.castTo(moved, c.element(c.input(running))));
+    }
+  return c.set(0, c.castTo(y, element));
+}
+
 static LogicalResult lowerBatchNorm(C &c) {
   Value x = c.input(0);
   if (c.getInt("training_mode", 0))
-    return c.error() << "with training_mode=1 is not supported; export the "
-                        "model for inference";
+    return trainBatchNorm(c);
   for (unsigned i = 1; i < c.numOutputs(); ++i)
     if (c.isUsed(i))
       return c.error() << "output " << i << " exists in training only";

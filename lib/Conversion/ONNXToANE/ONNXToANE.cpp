@@ -41,6 +41,13 @@ static const HandlerTable &getHandlers() {
     addLossHandlers(t);
     addSamplingHandlers(t);
     addSignalHandlers(t);
+    addSequenceHandlers(t);
+    addVisionHandlers(t);
+    addAlgorithmHandlers(t);
+    addTrainingHandlers(t);
+    addLinearAttentionHandlers(t);
+    addMicrosoftHandlers(t);
+    addTraditionalHandlers(t);
     return t;
   }();
   return table;
@@ -55,6 +62,18 @@ static const ImportRow *lookupRow(StringRef domain, StringRef op,
         (!best || row.since > best->since))
       best = &row;
   return best;
+}
+
+/// Ops that may follow one whose result's length depends on data (NonZero,
+/// Unique, NonMaxSuppression, Compress): what boxes and indices pass through.
+static bool takesOpenLengths(StringRef domain, StringRef op) {
+  static const llvm::StringSet<> known = {
+      "Abs",       "Add",     "Cast",   "Clip",     "Concat",  "Div",
+      "Equal",     "Exp",     "Gather", "GatherND", "Greater", "Identity",
+      "Less",      "Log",     "Mul",    "Neg",      "Not",     "Relu",
+      "Sigmoid",   "Squeeze", "Sqrt",   "Sub",      "Tanh",    "Transpose",
+      "Unsqueeze", "And",     "Or",     "Floor",    "Ceil",    "Round"};
+  return domain.empty() && known.contains(op);
 }
 
 namespace mlir::ane {
@@ -100,6 +119,11 @@ int64_t NodeContext::getInt(StringRef name, int64_t fallback) const {
 double NodeContext::getFloat(StringRef name, double fallback) const {
   auto attr = dyn_cast_or_null<FloatAttr>(attribute(name));
   return attr ? attr.getValueAsDouble() : fallback;
+}
+std::optional<SmallVector<float>> NodeContext::getFloats(StringRef name) const {
+  if (auto attr = dyn_cast_or_null<DenseF32ArrayAttr>(attribute(name)))
+    return SmallVector<float>(attr.asArrayRef());
+  return std::nullopt;
 }
 std::string NodeContext::getString(StringRef name, StringRef fallback) const {
   auto attr = dyn_cast_or_null<StringAttr>(attribute(name));
@@ -155,6 +179,11 @@ Value NodeContext::castTo(Value value, Type wanted) {
 Value NodeContext::reshape(Value value, ArrayRef<int64_t> wanted) {
   if (!value || shape(value) == wanted)
     return value;
+  // One extent may be left to the data.
+  SmallVector<int64_t> open(wanted);
+  for (int64_t &dim : open)
+    dim = ShapedType::isDynamic(dim) ? -1 : dim;
+  wanted = open;
   return create<ReshapeOp>({value}, {graph.attr("shape", wanted)});
 }
 Value NodeContext::transpose(Value value, ArrayRef<int64_t> perm) {
@@ -188,6 +217,8 @@ Value NodeContext::slice(Value value, int64_t axis, int64_t begin,
   if (!value)
     return {};
   SmallVector<int64_t> begins(rank(value)), sizes(shape(value));
+  for (int64_t &size : sizes)
+    size = ShapedType::isDynamic(size) ? -1 : size;
   begins[axis] = begin;
   sizes[axis] = end - begin;
   if (begin == 0 && end == shape(value)[axis])
@@ -303,6 +334,9 @@ LogicalResult Lowering::lowerNode(onnxir::NodeOp node) {
     }
     Value value = values.lookup(input);
     poisoned |= !value;
+    // An optional that holds nothing is an absent input.
+    if (value && value.getDefiningOp<onnxir::NoneOp>())
+      value = {};
     inputs.push_back(value);
   }
   // The newest definition not above the model's opset, be it a handler or a row
@@ -326,6 +360,21 @@ LogicalResult Lowering::lowerNode(onnxir::NodeOp node) {
   }
   if (poisoned)
     return success();
+  if (!getHandlers().mayTakeSequence(node.getDomain(), node.getOpType()))
+    for (auto [i, input] : llvm::enumerate(inputs))
+      if (asSequence(input))
+        return emitError(node.getLoc())
+               << node.getOpType() << ": expects input " << i
+               << " to be a tensor, but it is a sequence";
+  for (auto [i, input] : llvm::enumerate(inputs))
+    if (auto type = dyn_cast_or_null<RankedTensorType>(input ? input.getType()
+                                                             : Type());
+        type && !type.hasStaticShape() &&
+        !takesOpenLengths(node.getDomain(), node.getOpType()))
+      return emitError(node.getLoc())
+             << node.getOpType() << ": expects input " << i
+             << " to have a static shape, but the length of " << type
+             << " depends on data; cut the model before it with --outputs";
   NodeContext c(*this, graph, node, std::move(inputs));
   if (handler) {
     if (failed(handler(c))) {
@@ -526,7 +575,11 @@ LogicalResult Lowering::run() {
     auto &[name, value] = output;
     if (!value || !isa<RankedTensorType>(value.getType()))
       return emitError(module.getLoc())
-             << "output '" << name << "' is no tensor of numbers";
+             << "output '" << name << "' is "
+             << (asSequence(value) ? "a sequence; only tensors of numbers can "
+                                     "be outputs, so cut the model before it "
+                                     "with --outputs"
+                                   : "no tensor of numbers");
     returned.push_back(value);
     resultTypes.push_back(value.getType());
     Type element = cast<RankedTensorType>(value.getType()).getElementType();
@@ -544,6 +597,10 @@ LogicalResult Lowering::run() {
   function.setType(attrs.getFunctionType(types, resultTypes));
   function.setAllArgAttrs(argAttrs);
   function.setAllResultAttrs(resultAttrs);
+  // Sequences were only a way to hold values together.
+  for (Operation &op : llvm::make_early_inc_range(llvm::reverse(*entry)))
+    if (isa<onnxir::SequenceOp, onnxir::NoneOp>(op) && op.use_empty())
+      op.erase();
   graphOp.erase();
   return success();
 }

@@ -273,12 +273,10 @@ static LogicalResult lowerCausalConv(C &c) {
   return c.set(0, y);
 }
 
-/// Rows where a compile-time condition holds.
+/// Rows where the condition holds.
 static LogicalResult lowerCompress(C &c) {
   Value x = c.input(0);
-  auto condition = c.constantTensor(c.input(1), "condition");
-  if (failed(condition))
-    return failure();
+  Value condition = c.input(1);
   int64_t along = 0;
   if (c.attribute("axis")) {
     FailureOr<int64_t> axis = c.axis(c.getInt("axis", 0), c.rank(x));
@@ -288,12 +286,17 @@ static LogicalResult lowerCompress(C &c) {
   } else {
     x = c.reshape(x, {c.type(x).getNumElements()});
   }
-  SmallVector<int64_t> kept;
-  for (auto [i, keep] : llvm::enumerate(condition->ints()))
-    if (keep && x && (int64_t)i < c.shape(x)[along])
-      kept.push_back(i);
-  return c.set(0, c.create<GatherOp>({x, c.graph.ints(c.loc, kept)},
-                                     {c.graph.attr("axis", along)}));
+  if (!x || c.rank(condition) != 1)
+    return c.error() << "expects a condition of rank 1";
+  // A longer condition says nothing about what is not there.
+  condition = c.slice(condition, 0, 0,
+                      std::min(c.shape(condition)[0], c.shape(x)[along]));
+  Value rows = c.create<NonZeroOp>({condition});
+  if (!rows)
+    return failure();
+  rows =
+      c.create<SqueezeOp>({rows}, {c.graph.attr("axes", ArrayRef<int64_t>{1})});
+  return c.set(0, c.gather(x, rows, along));
 }
 
 /// Base grid times theta.

@@ -176,7 +176,7 @@ mlir::ane::loadBundle(StringRef path, MLIRContext *context) {
   auto checkShape = [](ArrayRef<int64_t> shape) {
     int64_t count = 1;
     for (int64_t dim : shape)
-      if (dim < 0 || dim > INT32_MAX ||
+      if (dim < -1 || dim > INT32_MAX ||
           llvm::MulOverflow(count, std::max<int64_t>(dim, 1), count) ||
           count > (int64_t(1) << 40))
         return false;
@@ -187,9 +187,10 @@ mlir::ane::loadBundle(StringRef path, MLIRContext *context) {
     if (!dtype || !checkShape(tensor->shape))
       return fail("tensor '" + tensor->name +
                   "' has no sensible dtype and shape");
-    bundle->tensors.push_back(
-        {*dtype,
-         SmallVector<int64_t>(tensor->shape.begin(), tensor->shape.end())});
+    SmallVector<int64_t> shape;
+    for (int64_t dim : tensor->shape)
+      shape.push_back(dim == -1 ? ShapedType::kDynamic : dim);
+    bundle->tensors.push_back({*dtype, shape});
   }
   for (auto [index, program] : llvm::enumerate(manifest->programs)) {
     if (!isInside(program->text))
@@ -312,6 +313,9 @@ mlir::ane::loadBundle(StringRef path, MLIRContext *context) {
       failed(addPorts(manifest->outputs, bundle->outputPorts,
                       bundle->outputTensors)))
     return failure();
+  for (const Port &port : bundle->inputPorts)
+    if (ShapedType::isDynamicShape(port.shape))
+      return fail("input '" + port.name + "' has an unknown dimension");
   // Every tensor is written before it is read.
   for (unsigned id : bundle->inputTensors)
     defined[id] = true;

@@ -246,6 +246,11 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path,
   manifest.target = target.name.str();
   manifest.dialect = verbose ? "verbose" : "modern";
   llvm::DenseMap<Value, unsigned> tensorIds;
+  // -1 where only the data tells the extent.
+  auto setShape = [](std::vector<int64_t> &out, RankedTensorType type) {
+    for (int64_t dim : type.getShape())
+      out.push_back(ShapedType::isDynamic(dim) ? -1 : dim);
+  };
   auto addTensor = [&](Value value, std::string name) -> unsigned {
     auto [it, fresh] = tensorIds.try_emplace(value, manifest.tensors.size());
     if (fresh) {
@@ -253,7 +258,7 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path,
       auto tensor = std::make_unique<fb::TensorT>();
       tensor->name = std::move(name);
       tensor->dtype = getInfo(*toDType(type.getElementType())).name.str();
-      tensor->shape.assign(type.getShape().begin(), type.getShape().end());
+      setShape(tensor->shape, type);
       manifest.tensors.push_back(std::move(tensor));
     }
     return it->second;
@@ -271,7 +276,7 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path,
     port->name = text("ane.name", fallback);
     port->dtype =
         text("ane.dtype", getInfo(*toDType(type.getElementType())).name.str());
-    port->shape.assign(type.getShape().begin(), type.getShape().end());
+    setShape(port->shape, type);
     port->tensor = addTensor(value, tensorName.value_or(port->name));
     list.push_back(std::move(port));
   };

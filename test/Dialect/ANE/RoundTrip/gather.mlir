@@ -105,3 +105,10 @@ func.func @non_zero(%arg0: tensor<2x3xf16>) -> tensor<?x2xi32> {
   %0 = ane.non_zero %arg0 : (tensor<2x3xf16>) -> tensor<?x2xi32>
   return %0 : tensor<?x2xi32>
 }
+
+// CHECK-LABEL: func @non_maximum_suppression(
+// CHECK: ane.non_maximum_suppression %arg0, %arg1 {iou_threshold = 5.000000e-01 : f32, max_boxes = 3 : i64} : (tensor<2x4x5xf16>, tensor<2x1x5xf16>) -> (tensor<2x4x3xf16>, tensor<2x1x3xf16>, tensor<2x3xi32>)
+func.func @non_maximum_suppression(%arg0: tensor<2x4x5xf16>, %arg1: tensor<2x1x5xf16>) -> tensor<2x3xi32> {
+  %0:3 = ane.non_maximum_suppression %arg0, %arg1 {iou_threshold = 0.5 : f32, max_boxes = 3 : i64} : (tensor<2x4x5xf16>, tensor<2x1x5xf16>) -> (tensor<2x4x3xf16>, tensor<2x1x3xf16>, tensor<2x3xi32>)
+  return %0#2 : tensor<2x3xi32>
+}
