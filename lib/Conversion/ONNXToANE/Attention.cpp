@@ -18,7 +18,7 @@ using namespace mlir::ane;
 using C = NodeContext;
 
 /// [B,S,H*E] as [B,H,S,E].
-static Value splitHeads(C &c, Value x, int64_t heads) {
+Value mlir::ane::splitHeads(C &c, Value x, int64_t heads) {
   if (!x)
     return {};
   ArrayRef<int64_t> shape = c.shape(x);
@@ -191,6 +191,37 @@ static LogicalResult lowerAttention(C &c) {
   return c.set(0, y);
 }
 
+Value mlir::ane::rotatePairs(C &c, Value x, Value cs, Value sn,
+                             bool interleaved) {
+  if (!x || !cs || !sn)
+    return {};
+  int64_t batch = c.shape(x)[0], heads = c.shape(x)[1], length = c.shape(x)[2],
+          size = c.shape(x)[3], rotated = 2 * c.shape(cs)[3];
+  Value turning = c.slice(x, 3, 0, rotated), a, b;
+  if (interleaved) {
+    Value pairs = c.reshape(turning, {batch, heads, length, rotated / 2, 2});
+    a = c.reshape(c.slice(pairs, 4, 0, 1), {batch, heads, length, rotated / 2});
+    b = c.reshape(c.slice(pairs, 4, 1, 2), {batch, heads, length, rotated / 2});
+  } else {
+    a = c.slice(turning, 3, 0, rotated / 2);
+    b = c.slice(turning, 3, rotated / 2, rotated);
+  }
+  Value real = c.sub(c.mul(a, cs), c.mul(b, sn)),
+        imaginary = c.add(c.mul(a, sn), c.mul(b, cs));
+  Value y;
+  if (interleaved) {
+    SmallVector<int64_t> column{batch, heads, length, rotated / 2, 1};
+    y = c.reshape(
+        c.concat({c.reshape(real, column), c.reshape(imaginary, column)}, 4),
+        {batch, heads, length, rotated});
+  } else {
+    y = c.concat({real, imaginary}, 3);
+  }
+  if (rotated < size)
+    y = c.concat({y, c.slice(x, 3, rotated, size)}, 3);
+  return y;
+}
+
 /// Rotates pairs of features by position.
 static LogicalResult lowerRotary(C &c) {
   Value x = c.input(0), cosine = c.input(1), sine = c.input(2);
@@ -226,29 +257,7 @@ static LogicalResult lowerRotary(C &c) {
                : LogicalResult(
                      c.error()
                      << "expects caches that position_ids index, or of rank 3");
-  Value turning = c.slice(x, 3, 0, rotated), a, b;
-  bool interleaved = c.getInt("interleaved", 0);
-  if (interleaved) {
-    Value pairs = c.reshape(turning, {batch, heads, length, rotated / 2, 2});
-    a = c.reshape(c.slice(pairs, 4, 0, 1), {batch, heads, length, rotated / 2});
-    b = c.reshape(c.slice(pairs, 4, 1, 2), {batch, heads, length, rotated / 2});
-  } else {
-    a = c.slice(turning, 3, 0, rotated / 2);
-    b = c.slice(turning, 3, rotated / 2, rotated);
-  }
-  Value real = c.sub(c.mul(a, cs), c.mul(b, sn)),
-        imaginary = c.add(c.mul(a, sn), c.mul(b, cs));
-  Value y;
-  if (interleaved) {
-    SmallVector<int64_t> column{batch, heads, length, rotated / 2, 1};
-    y = c.reshape(
-        c.concat({c.reshape(real, column), c.reshape(imaginary, column)}, 4),
-        {batch, heads, length, rotated});
-  } else {
-    y = c.concat({real, imaginary}, 3);
-  }
-  if (rotated < size)
-    y = c.concat({y, c.slice(x, 3, rotated, size)}, 3);
+  Value y = rotatePairs(c, x, cs, sn, c.getInt("interleaved", 0));
   if (flat && y)
     y = c.reshape(c.transpose(y, {0, 2, 1, 3}), {batch, length, heads * size});
   return c.set(0, y);

@@ -200,6 +200,7 @@ void addAlgorithmHandlers(HandlerTable &table);
 void addTrainingHandlers(HandlerTable &table);
 void addLinearAttentionHandlers(HandlerTable &table);
 void addMicrosoftHandlers(HandlerTable &table);
+void addQLinearHandlers(HandlerTable &table);
 void addTraditionalHandlers(HandlerTable &table);
 
 /// The element type that carries an ONNX type through ane: fp64, bf16, fp8 and
@@ -218,6 +219,20 @@ inline onnxir::SequenceOp asSequence(Value value) {
                : onnxir::SequenceOp();
 }
 Value makeSequence(NodeContext &c, ArrayRef<Value> elements);
+
+/// [B,S,H*E] as [B,H,S,E].
+Value splitHeads(NodeContext &c, Value x, int64_t heads);
+/// Rotary embedding of the leading features of x [B,H,S,E]; cosines and sines
+/// [B or 1,1,S,pairs]. Pairs are neighbours or halves of the rotated part.
+Value rotatePairs(NodeContext &c, Value x, Value cosine, Value sine,
+                  bool interleaved);
+
+/// A scale or zero point shaped to broadcast against `x`: scalar, per axis, or
+/// blocked along the axis.
+Value shapeParameter(NodeContext &c, Value parameter, Value x, int64_t axis,
+                     int64_t block);
+/// round(value) + zero, clipped to the integer type, in its carrier.
+Value toInteger(NodeContext &c, Value value, Value zero, IntegerType type);
 
 /// Translates a block of onnx ops in the scope of an outer one; used by If.
 /// Results are those of its yield.

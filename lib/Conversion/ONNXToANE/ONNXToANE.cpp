@@ -47,6 +47,7 @@ static const HandlerTable &getHandlers() {
     addTrainingHandlers(t);
     addLinearAttentionHandlers(t);
     addMicrosoftHandlers(t);
+    addQLinearHandlers(t);
     addTraditionalHandlers(t);
     return t;
   }();

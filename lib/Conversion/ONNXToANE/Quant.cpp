@@ -14,8 +14,8 @@ using C = NodeContext;
 
 /// A scale or zero point shaped to broadcast against `x`: scalar, per axis, or
 /// blocked along the axis.
-static Value shaped(C &c, Value parameter, Value x, int64_t axis,
-                    int64_t block) {
+Value mlir::ane::shapeParameter(C &c, Value parameter, Value x, int64_t axis,
+                                int64_t block) {
   if (!parameter || !x)
     return {};
   int64_t rank = c.rank(x);
@@ -55,8 +55,8 @@ static LogicalResult lowerDequantize(C &c) {
   Type element = c.element(scale);
   if (!isa<FloatType>(element))
     return c.error() << "expects a float scale";
-  Value s = shaped(c, scale, x, axis, block),
-        z = shaped(c, zero, x, axis, block);
+  Value s = shapeParameter(c, scale, x, axis, block),
+        z = shapeParameter(c, zero, x, axis, block);
   // Integers are exact in fp32, so the subtraction may come after the cast;
   // int32 keeps its own subtraction.
   Value value = c.element(x).isInteger(32) && z ? c.castTo(c.sub(x, z), element)
@@ -67,7 +67,7 @@ static LogicalResult lowerDequantize(C &c) {
 }
 
 /// round(value) + zero, clipped to the integer type, in its carrier.
-static Value toInteger(C &c, Value value, Value zero, IntegerType type) {
+Value mlir::ane::toInteger(C &c, Value value, Value zero, IntegerType type) {
   value = c.create<RoundOp>({value});
   if (zero && value)
     value = c.add(value, c.castTo(zero, c.element(value)));
@@ -95,8 +95,8 @@ static LogicalResult lowerQuantize(C &c) {
     type = toMLIRType(*dtype, c.node.getContext());
   int64_t axis = c.getInt("axis", 1), block = c.getInt("block_size", 0);
   Type element = c.element(scale);
-  Value s = shaped(c, scale, x, axis, block),
-        z = shaped(c, zero, x, axis, block);
+  Value s = shapeParameter(c, scale, x, axis, block),
+        z = shapeParameter(c, zero, x, axis, block);
   Value value = c.div(c.castTo(x, element), s);
   if (auto integer = dyn_cast<IntegerType>(type);
       integer && integer.getWidth() > 1 && integer.getWidth() <= 16)
