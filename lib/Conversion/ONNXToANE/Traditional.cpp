@@ -374,8 +374,9 @@ static FailureOr<int64_t> depthOf(C &c, const Forest &f) {
   }
 }
 
-/// Scores [N, targets].
-static Value walkForest(C &c, const Forest &f) {
+/// Scores [N, targets]; `spoken`, where wanted, is true for targets that some
+/// leaf of the row speaks of.
+static Value walkForest(C &c, const Forest &f, Value *spoken = nullptr) {
   Value x = matrix(c, c.input(0));
   FailureOr<int64_t> depth = depthOf(c, f);
   if (!x || failed(depth))
@@ -465,6 +466,17 @@ static Value walkForest(C &c, const Forest &f) {
     }
     at = c.create<SelectOp>(
         {taken, c.gather(onTrue, at, 0), c.gather(onFalse, at, 0)});
+  }
+  if (spoken) {
+    SmallVector<float> flags(nodes * f.targets);
+    for (auto &[leaf, entries] : f.leaves)
+      for (auto &[target, weight] : entries)
+        flags[leaf * f.targets + target] = 1;
+    Value any = c.create<ReduceMaxOp>(
+        {c.gather(c.floats({nodes, f.targets}, flags), at, 0)},
+        {c.graph.attr("axes", ArrayRef<int64_t>{1}),
+         c.graph.flag("keep_dims", false)});
+    *spoken = c.create<NotEqualOp>({any, c.scalar(0, c.f32())});
   }
   bool extreme = f.aggregate == "MIN" || f.aggregate == "MAX";
   float absent = !extreme ? 0 : f.aggregate == "MIN" ? INFINITY : -INFINITY;
@@ -665,11 +677,35 @@ static LogicalResult lowerTreeClassifier(C &c) {
       spoken.insert(target);
       positive &= weight >= 0;
     }
-  if (labels.size() != 2 || spoken.size() != 1) {
-    Value scores = addBase(c, walkForest(c, *f), labels.size());
-    if (!scores)
-      return failure();
-    c.put(0, labelOf(c, scores, labels));
+  SmallVector<float> base = floatList(c, "base_values");
+  if (labels.size() == 2 && base.size() == 2)
+    return c.error() << "of two classes with two base_values is not supported";
+  bool shorthand =
+      labels.size() == 2 && spoken.size() == 1 && spoken.contains(0);
+  if (!shorthand) {
+    Value said, scores = walkForest(c, *f, &said);
+    if (labels.size() == 2) { // the second class decides by its sign
+      auto column = [&](Value v, int64_t i) { return c.slice(v, 1, i, i + 1); };
+      Value weight = c.create<SelectOp>(
+          {column(said, 1), column(scores, 1), column(scores, 0)});
+      double edge = spoken.size() == 1 && positive ? 0.5 : 0;
+      Value picked = c.create<SelectOp>(
+          {c.create<GreaterOp>({weight, c.scalar(edge, c.f32())}),
+           c.scalar(labels[1], c.i32()), c.scalar(labels[0], c.i32())});
+      c.put(0, picked ? c.castTo(c.reshape(picked, {c.shape(picked)[0]}),
+                                 c.graph.builder.getI64Type())
+                      : picked);
+    } else {
+      scores = addBase(c, scores, labels.size());
+      if (!scores)
+        return failure();
+      // Only classes that a leaf speaks of are candidates.
+      Value candidates =
+          base.empty()
+              ? c.create<SelectOp>({said, scores, c.scalar(-INFINITY, c.f32())})
+              : scores;
+      c.put(0, labelOf(c, candidates, labels));
+    }
     return c.set(1, postTransform(c, scores, transform));
   }
   // Two classes of which the leaves speak of one: its score says both.
@@ -677,7 +713,6 @@ static LogicalResult lowerTreeClassifier(C &c) {
     for (auto &[target, weight] : entries)
       target = 0;
   f->targets = 1;
-  SmallVector<float> base = floatList(c, "base_values");
   Value score = walkForest(c, *f);
   if (!base.empty() && score)
     score = c.add(score, c.scalar(base.back(), c.f32()));
