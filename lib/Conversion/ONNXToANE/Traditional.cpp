@@ -695,6 +695,11 @@ static LogicalResult lowerTreeClassifier(C &c) {
       c.put(0, picked ? c.castTo(c.reshape(picked, {c.shape(picked)[0]}),
                                  c.graph.builder.getI64Type())
                       : picked);
+      // Where only the first class has a score, it says both.
+      Value first = column(scores, 0);
+      scores = c.create<SelectOp>(
+          {column(said, 1), scores,
+           c.concat({c.mul(first, c.scalar(-1, c.f32())), first}, 1)});
     } else {
       scores = addBase(c, scores, labels.size());
       if (!scores)
