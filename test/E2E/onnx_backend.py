@@ -1,9 +1,11 @@
 """ONNX's own backend tests through the real command lines.
 
-Every test ends as one of: passed, refused (the converter said why), inexact (listed in expected.toml with the reason:
-its values are beyond the precision), wrong (a different answer, or a crash). Nothing may be wrong. `expected.toml` also
-holds the least number of passes of each kind, so that a loss fails the run.
-Usage: onnx_backend.py [--sample N/M] [--precision fp32|fp16] [--verbose] [--only SUBSTRING]
+Every test ends as one of: passed, refused (the converter said why), inexact (its values are beyond the precision), wrong
+(a different answer, or a crash). Nothing may be wrong. The ledger names each test that does not pass, with the reason
+(expected.toml), and for each that does not run wholly on the engine the rules that keep it on the host (placement.toml);
+a test that ends otherwise than the ledger says fails the run. --update writes the placement ledger and lists what
+expected.toml lacks.
+Usage: onnx_backend.py [--sample K/M] [--precision fp32|fp16] [--verbose] [--only SUBSTRING] [--json FILE] [--update]
 """
 
 from __future__ import annotations
@@ -11,6 +13,8 @@ from __future__ import annotations
 import argparse
 import collections
 import concurrent.futures
+import dataclasses
+import json
 import os
 import pathlib
 import re
@@ -87,12 +91,46 @@ def parameters(case, data: str, everything: bool = False) -> list[tuple[str, str
     return found
 
 
-def run_one(case, precision: str) -> tuple[str, str]:
+@dataclasses.dataclass
+class Result:
+    """How one test ended: where its ops run by default for h16, and the operators it holds at their since-version."""
+
+    outcome: str
+    why: str = ""
+    engine: int = 0
+    host: int = 0
+    rules: list[str] = dataclasses.field(default_factory=list)
+    operators: list[tuple[str, int]] = dataclasses.field(default_factory=list)
+
+
+def operators(case) -> list[tuple[str, int]]:
+    """(domain.Op, since-version) of the main graph's nodes."""
+    model = case.model or onnx.load(os.path.join(case.model_dir, "model.onnx"))
+    opsets = {o.domain or "ai.onnx": o.version for o in model.opset_import}
+    found = set()
+    for node in model.graph.node:
+        domain = node.domain or "ai.onnx"
+        try:
+            since = onnx.defs.get_schema(node.op_type, opsets.get(domain, 1), "" if domain == "ai.onnx" else domain).since_version
+        except onnx.defs.SchemaError:
+            since = opsets.get(domain, 1)
+        found.add((f"{domain}.{node.op_type}", since))
+    return sorted(found)
+
+
+def run_one(case, precision: str) -> Result:
+    result = Result(*judge(case, precision, placed := {}))
+    result.operators = operators(case)
+    result.engine, result.host, result.rules = placed.get("engine", 0), placed.get("host", 0), placed.get("rules", [])
+    return result
+
+
+def judge(case, precision: str, placed: dict) -> tuple[str, str]:
     rtol, atol = (max(case.rtol or 0, 1e-3), max(case.atol or 0, 1e-5)) if precision == "fp32" else (1e-2, 1e-2)
     with tempfile.TemporaryDirectory() as folder:
         bundle = f"{folder}/model.anepkg"
         model, sets = materialize(case, folder)
-        command = [BIN / "onnx-to-ane", model, "-o", bundle, f"--precision={precision}", "--quiet"]
+        command = [BIN / "onnx-to-ane", model, "-o", bundle, f"--precision={precision}", f"--report={folder}/report.json", "--quiet"]
         convert = subprocess.run(command, capture_output=True, text=True, timeout=120)
         for everything in (False, True):
             if convert.returncode == 1 and "known at compile time" in convert.stderr and len(sets) == 1:
@@ -104,6 +142,10 @@ def run_one(case, precision: str) -> tuple[str, str]:
             if convert.returncode == 1 and message:
                 return "refused", message[0].split("error: ", 1)[1]
             return "wrong", f"onnx-to-ane exited with {convert.returncode}: {convert.stderr[:200]}"
+        ops = json.loads(pathlib.Path(folder, "report.json").read_text())["ops"]
+        placed["engine"] = sum(op["placement"] == "ane" for op in ops)
+        placed["host"] = len(ops) - placed["engine"]
+        placed["rules"] = sorted({op.get("rule", "") for op in ops if op["placement"] != "ane"})
         for number, (data, references) in enumerate(sets):
             out = f"{folder}/out_{number}"
             run = subprocess.run(
@@ -124,12 +166,37 @@ def run_one(case, precision: str) -> tuple[str, str]:
         return "passed", ""
 
 
+def check_placement(results: dict[str, Result], complete: bool, update: bool) -> list[str]:
+    """The rules that keep a node test's ops on the host, against placement.toml."""
+    path = pathlib.Path(__file__).parent / "placement.toml"
+    ledger = {}
+    for rules, tests in tomllib.loads(path.read_text())["host"].items() if path.exists() else ():
+        ledger |= dict.fromkeys(tests, rules)
+    actual = {name: " ".join(r.rules) for name, r in results.items() if r.outcome in ("passed", "inexact") and r.host}
+    problems = [f"{name}: on the host without the id of a rule" for name, r in results.items() if r.host and "" in r.rules]
+    if update:
+        groups = collections.defaultdict(list)
+        for name, rules in sorted(actual.items()):
+            groups[rules].append(name)
+        lines = ["# Node tests that do not run wholly on the engine for h16, by the rules (dialects/ANE/Targets/Rules.td) that keep", "# some or all of their ops on the host. Written by `onnx_backend.py --precision=fp16 --update`.", "[host]"]
+        for rules in sorted(groups):
+            lines += [f'"{rules}" = ['] + [f'  "{name}",' for name in groups[rules]] + ["]"]
+        path.write_text("\n".join(lines) + "\n")
+        return problems
+    for name in sorted(actual.keys() | (ledger.keys() if complete else ledger.keys() & results.keys())):
+        if actual.get(name) != ledger.get(name):
+            problems.append(f"{name}: on the host by {actual.get(name, 'no rule')}, placement.toml says {ledger.get(name, 'no rule')}")
+    return problems
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sample", default="0/1", help="K/M: every M-th test, starting at the K-th")
     parser.add_argument("--precision", default="fp32", choices=("fp32", "fp16"))
     parser.add_argument("--only", default="")
     parser.add_argument("--verbose", action="store_true")
+    parser.add_argument("--json", help="write how each test ended")
+    parser.add_argument("--update", action="store_true", help="write placement.toml")
     options = parser.parse_args()
     first, step = map(int, options.sample.split("/"))
     cases = []
@@ -138,40 +205,54 @@ def main() -> int:
             if options.only in case.name and not RANDOM.search(case.name):
                 cases.append((kind, case))
     cases = cases[first::step]
-    counts: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
+    complete = step == 1 and not options.only
     ledger = tomllib.loads((pathlib.Path(__file__).parent / "expected.toml").read_text())
-    inexact = ledger["inexact"][options.precision]
-    wrong, refusals = [], collections.Counter()
+    inexact = {name: reason for reason, names in ledger["inexact"][options.precision].items() for name in names}
+    refused = {name: reason for reason, names in ledger["refused"].items() for name in names}
+    counts: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
+    per_op: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
+    problems, results = [], {}
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        for (kind, case), (outcome, why) in zip(cases, pool.map(lambda kc: run_one(kc[1], options.precision), cases)):
-            if case.name in inexact:
-                # Known to be beyond the precision, with the reason in the ledger; one that passes must leave it.
-                if outcome == "passed":
-                    wrong.append(f"{case.name}: passes now, remove it from expected.toml")
-                outcome = "inexact" if outcome == "wrong" else outcome
-            counts[kind][outcome] += 1
-            if outcome == "wrong":
-                wrong.append(f"{case.name}: {why}")
-            elif outcome == "refused":
-                refusals[re.sub(r"loc\(.*?\): ", "", why)[:110]] += 1
-                if options.verbose:
-                    print(f"refused {case.name}: {why}")
-    for kind in counts:
-        print(f"{options.precision} {kind}: " + ", ".join(f"{counts[kind][o]} {o}" for o in ("passed", "refused", "inexact", "wrong")))
+        for (kind, case), result in zip(cases, pool.map(lambda kc: run_one(kc[1], options.precision), cases)):
+            name = case.name
+            if result.outcome == "wrong" and name in inexact:
+                result.outcome = "inexact"
+            elif result.outcome == "passed" and (name in inexact or name in refused):
+                problems.append(f"{name}: passes now, remove it from expected.toml")
+            elif result.outcome == "refused" and name not in refused:
+                problems.append(f"{name}: refused, and expected.toml does not say why: {result.why}")
+            elif result.outcome == "wrong":
+                problems.append(f"{name}: {result.why}")
+            wholly = result.outcome == "passed" and result.engine > 0 and result.host == 0
+            counts[kind][result.outcome] += 1
+            counts[kind]["wholly on the engine"] += wholly
+            if kind == "node":
+                results[name] = result
+                for operator, _ in result.operators[:1] if len(result.operators) == 1 else ():
+                    per_op[operator][result.outcome] += 1
+                    per_op[operator]["wholly on the engine"] += wholly
+            if options.verbose and result.outcome == "refused":
+                print(f"refused {name}: {result.why}")
+    columns = ("passed", "wholly on the engine", "refused", "inexact", "wrong")
     if options.verbose:
-        for why, count in refusals.most_common(60):
-            print(f"  {count:4} {why}")
-    for line in wrong:
+        print("| operator | " + " | ".join(columns) + " |")
+        for operator in sorted(per_op):
+            print(f"| {operator} | " + " | ".join(str(per_op[operator][c]) for c in columns) + " |")
+    # With fp32 nothing is for the engine, so placement is judged where it is the default.
+    if options.precision == "fp16":
+        problems += check_placement(results, complete, options.update)
+    if complete:
+        missing = (refused.keys() | inexact.keys()) - {case.name for _, case in cases}
+        problems += [f"{name}: in expected.toml, but ONNX has no such test" for name in sorted(missing)]
+    if options.json:
+        pathlib.Path(options.json).write_text(json.dumps({name: dataclasses.asdict(r) for name, r in results.items()}, indent=1))
+    for kind in counts:
+        print(f"{options.precision} {kind}: " + ", ".join(f"{counts[kind][c]} {c}" for c in columns))
+    for line in problems:
         print(f"wrong {line}")
-    failed = len(wrong)
-    if step == 1 and not options.only:
-        for kind, least in ledger["passed"][options.precision].items():
-            if counts[kind]["passed"] < least:
-                print(f"{kind}: {counts[kind]['passed']} passed, at least {least} did before")
-                failed += 1
     passed = sum(c["passed"] for c in counts.values())
-    print(f"{passed} passed, {failed} failed, {sum(c['refused'] + c['inexact'] for c in counts.values())} skipped")
-    return 1 if failed else 0
+    print(f"{passed} passed, {len(problems)} failed, {sum(c['refused'] + c['inexact'] for c in counts.values())} skipped")
+    return 1 if problems else 0
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Small random graphs against ONNX Runtime. The seed that fails is printed; --seed N --keep shows one again.
+"""Small random graphs against ONNX Runtime. A seed that fails is printed, with the model shrunk to what still fails.
 
 Usage: random_graphs.py [--count 200] [--first 0] [--seed N --keep DIR]
 """
@@ -23,6 +23,8 @@ import ane_mlir  # noqa: E402
 FLOAT, INT, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 UNARY = ["Abs", "Neg", "Relu", "Sigmoid", "Tanh", "Erf", "Floor", "Ceil", "Round", "Softplus", "Softsign", "HardSwish", "Elu", "LeakyRelu", "Selu", "Sin", "Cos", "Atan", "Gelu", "Mish", "Sign", "Identity", "HardSigmoid", "Exp"]
 BINARY = ["Add", "Sub", "Mul", "Max", "Min"]
+# What ONNX defines for a tensor without elements.
+EMPTY = {"unary", "binary", "concat", "transpose", "squeeze", "cast", "clip", "where", "div", "pow"}
 DIMS = [1, 1, 2, 3, 4, 5, 7, 8, 13, 32]
 
 
@@ -65,6 +67,8 @@ class Generator:
                           "reshape", "pad", "gather", "where", "norm", "clip", "expand", "argmax", "cast", "topk", "resize", "div", "squeeze", "tile", "pow", "cumsum"])
         axis = int(self.rng.integers(-rank, rank)) if rank else 0
         positive = axis % rank if rank else 0
+        if 0 in shape and kind not in EMPTY:
+            return
         if kind == "unary":
             op = self.pick(UNARY)
             self.node(op, [self.node("Clip", [x, self.constant(np.float32(-5)), self.constant(np.float32(5))], None)[0]] if op in ("Exp", "Softplus", "Mish") else [x], shape)
@@ -183,6 +187,8 @@ class Generator:
         infos = []
         for i in range(int(self.rng.integers(1, 4))):
             shape = tuple(self.pick(DIMS) for _ in range(int(self.rng.integers(1, 5))))
+            if self.rng.integers(25) == 0:  # an empty one
+                shape = (0, *shape[1:])
             self.inputs[f"x{i}"] = self.random(*shape)
             self.values.append((f"x{i}", shape))
             infos.append(helper.make_tensor_value_info(f"x{i}", FLOAT, shape))
@@ -196,32 +202,80 @@ class Generator:
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=9)
 
 
+def compare(model: onnx.ModelProto, feeds: dict[str, np.ndarray], path: str) -> str:
+    """"" when both agree, else what differs. The model is left at `path`."""
+    onnx.save(model, path)
+    try:
+        expected = run_reference(model, feeds)
+    except Exception as error:  # the generator's mistake, not ours
+        return f"generator: {str(error)[:200]}"
+    try:
+        actual = ane_mlir.compile(path, precision="fp32").run(feeds, numerics="fp32")
+    except (ane_mlir.CompileError, ane_mlir.RunError) as error:
+        return str(error)[:300]
+    for (name, a), e in zip(actual.items(), expected):
+        if a.shape != e.shape:
+            return f"{name}: shape {a.shape}, expected {e.shape}"
+        scale = max(float(np.abs(e[np.isfinite(e)]).max(initial=0)), 1)
+        if not np.allclose(a, e, rtol=1e-4, atol=1e-4 * scale, equal_nan=True):
+            return f"{name}: {float(np.nanmax(np.abs(a - e))):.3g} of {scale:.3g}"
+    return ""
+
+
+def run_reference(model: onnx.ModelProto, feeds: dict[str, np.ndarray]) -> list[np.ndarray]:
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    options.intra_op_num_threads = 1
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"]).run(None, feeds)
+
+
+def cut(model: onnx.ModelProto, feeds: dict[str, np.ndarray], first: int, last: int) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
+    """Nodes first..last alone: what they read from earlier ones becomes an input with ONNX Runtime's value."""
+    nodes = model.graph.node[first : last + 1]
+    weights = {w.name: w for w in model.graph.initializer}
+    made = {name for node in nodes for name in node.output}
+    read = [name for name in dict.fromkeys(n for node in nodes for n in node.input) if name and name not in made and name not in weights]
+    whole = onnx.ModelProto()
+    whole.CopyFrom(model)
+    del whole.graph.output[:]
+    whole.graph.output.extend(helper.make_empty_tensor_value_info(name) for name in read if name not in feeds)
+    values = dict(zip([o.name for o in whole.graph.output], run_reference(whole, feeds))) if whole.graph.output else {}
+    values = {name: values.get(name, feeds.get(name)) for name in read}
+    inputs = [helper.make_tensor_value_info(n, helper.np_dtype_to_tensor_dtype(v.dtype), v.shape) for n, v in values.items()]
+    used = {name for node in nodes for name in node.input}
+    graph = helper.make_graph(nodes, "shrunk", inputs, [helper.make_empty_tensor_value_info(n) for n in nodes[-1].output], [w for w in weights.values() if w.name in used])
+    return helper.make_model(graph, opset_imports=model.opset_import, ir_version=model.ir_version), values
+
+
+def shrink(model: onnx.ModelProto, feeds: dict[str, np.ndarray], path: str) -> onnx.ModelProto | None:
+    """The shortest run of nodes up to the first wrong one that still fails."""
+    count = len(model.graph.node)
+    for last in range(count):
+        for first in range(last, -1, -1):
+            try:
+                smaller, values = cut(model, feeds, first, last)
+                if compare(smaller, values, path):
+                    return smaller
+            except Exception:  # a cut that ONNX Runtime does not take
+                continue
+            if last - first >= 3 and last < count - 1:
+                break  # longer runs are tried from the end only
+    return None
+
+
 def check(seed: int, keep: str | None = None) -> str:
-    """"" when both agree, else what differs."""
+    """"" when both agree, else what differs, with the nodes that suffice."""
     generator = Generator(seed)
     model = generator.build()
     with tempfile.TemporaryDirectory() as folder:
-        path = os.path.join(keep or folder, f"random_{seed}.onnx")
-        onnx.save(model, path)
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        options.intra_op_num_threads = 1
-        try:
-            expected = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"]).run(None, generator.inputs)
-        except Exception as error:  # the generator's mistake, not ours
-            return f"generator: {str(error)[:200]}"
-        try:
-            actual = ane_mlir.compile(path, precision="fp32").run(generator.inputs, numerics="fp32")
-        except (ane_mlir.CompileError, ane_mlir.RunError) as error:
-            return str(error)[:300]
-        for (name, a), e in zip(actual.items(), expected):
-            if a.shape != e.shape:
-                return f"{name}: shape {a.shape}, expected {e.shape}"
-            scale = max(float(np.abs(e[np.isfinite(e)]).max(initial=0)), 1)
-            if not np.allclose(a, e, rtol=1e-4, atol=1e-4 * scale, equal_nan=True):
-                return f"{name}: {float(np.nanmax(np.abs(a - e))):.3g} of {scale:.3g}"
-    return ""
+        why = compare(model, generator.inputs, os.path.join(keep or folder, f"random_{seed}.onnx"))
+        if not why or why.startswith("generator"):
+            return why
+        smaller = shrink(model, generator.inputs, os.path.join(keep or folder, f"random_{seed}_shrunk.onnx"))
+        if smaller is not None:
+            why += "\n  shrunk to:\n    " + helper.printable_graph(smaller.graph).replace("\n", "\n    ")
+        return why
 
 
 def main() -> int:
