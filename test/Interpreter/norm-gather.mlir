@@ -57,3 +57,13 @@ func.func @gathers() -> (tensor<2xi32>, tensor<3xi32>) {
   %s = ane.scatter_nd %x, %at, %u {mode = "add"} : (tensor<3xi32>, tensor<2x1xi32>, tensor<2xi32>) -> tensor<3xi32>
   return %g, %s : tensor<2xi32>, tensor<3xi32>
 }
+
+// The second box overlaps the best one too much; the third is apart. Unused places have index -1.
+// CHECK-LABEL: func @non_maximum_suppression
+// CHECK{LITERAL}: dense<[[0, 2, -1]]>
+func.func @non_maximum_suppression() -> tensor<1x3xi32> {
+  %boxes = ane.constant dense<[[[1.0, 1.2, 5.0], [1.0, 1.0, 5.0], [2.0, 2.0, 2.0], [2.0, 2.0, 2.0]]]> : tensor<1x4x3xf32>
+  %scores = ane.constant dense<[[[0.9, 0.8, 0.7]]]> : tensor<1x1x3xf32>
+  %c, %s, %i = ane.non_maximum_suppression %boxes, %scores {iou_threshold = 0.5 : f32, max_boxes = 3 : i64} : (tensor<1x4x3xf32>, tensor<1x1x3xf32>) -> (tensor<1x4x3xf32>, tensor<1x1x3xf32>, tensor<1x3xi32>)
+  return %i : tensor<1x3xi32>
+}
