@@ -15,7 +15,8 @@ using namespace mlir::ane;
 /// Passes that the user may leave out; the others are needed for a legal
 /// result.
 static constexpr StringLiteral kOptional[] = {
-    "ane-fold-into-conv", "ane-legalize", "canonicalize", "cse"};
+    "ane-fold-into-conv", "ane-legalize", "ane-matmul-to-conv",
+    "ane-assign-layout",  "canonicalize", "cse"};
 
 bool mlir::ane::isKnownPass(llvm::StringRef flag) {
   return llvm::is_contained(kOptional, flag);
@@ -41,11 +42,19 @@ void mlir::ane::buildOptimizePipeline(OpPassManager &pm,
   pm.addPass(createNarrowIntegersPass());
   if (enabled("ane-fold-into-conv"))
     pm.addPass(createFoldIntoConvPass());
-  if (options.precision == "fp16") {
+  if (options.precision == "fp16")
     pm.addPass(createAssignPrecisionPass());
-    if (enabled("ane-legalize"))
-      pm.addPass(createLegalizePass());
-  }
+  // All the others run in fp32 too, which is how their meaning is tested.
+  if (enabled("ane-legalize"))
+    pm.addPass(createLegalizePass());
+  addCleanup(pm, enabled);
+  if (enabled("ane-matmul-to-conv"))
+    pm.addPass(createMatmulToConvPass());
+  if (enabled("ane-assign-layout"))
+    pm.addPass(createAssignLayoutPass());
+  // Normalisation over channels needs its definition.
+  if (enabled("ane-legalize"))
+    pm.addPass(createLegalizePass());
   addCleanup(pm, enabled);
 }
 

@@ -136,6 +136,41 @@ struct DecomposeInstanceNorm : LiveOpPattern<InstanceNormOp> {
   }
 };
 
+/// Normalisation over other axes than the last (ane-target.md §1.11.4, §6.5).
+struct DecomposeLayerNorm : LiveOpPattern<LayerNormOp> {
+  using LiveOpPattern::LiveOpPattern;
+  LogicalResult rewrite(LayerNormOp op, PatternRewriter &b) const override {
+    RankedTensorType type = op.getX().getType();
+    SmallVector<int64_t> axes, reduced(type.getShape()),
+        wide(type.getRank(), 1);
+    for (int64_t axis : op.getAxes()) {
+      axis = axis < 0 ? axis + type.getRank() : axis;
+      axes.push_back(axis);
+      reduced[axis] = 1;
+      wide[axis] = type.getDimSize(axis);
+    }
+    if (axes.size() == 1 && axes[0] == type.getRank() - 1)
+      return b.notifyMatchFailure(op, "is over the last axis");
+    Location loc = op.getLoc();
+    auto mean = [&](Value x) {
+      return ReduceMeanOp::create(b, loc, type.clone(reduced), x,
+                                  b.getDenseI64ArrayAttr(axes),
+                                  b.getBoolAttr(true));
+    };
+    Value centred = SubOp::create(b, loc, type, op.getX(), mean(op.getX()));
+    Value scale = RsqrtOp::create(b, loc, type.clone(reduced),
+                                  mean(mul(b, loc, centred, centred)),
+                                  op.getEpsilonAttr());
+    Value y = mul(b, loc, centred, scale);
+    if (op.getGamma())
+      y = mul(b, loc, y, reshapeTo(b, loc, op.getGamma(), wide));
+    if (op.getBeta())
+      y = add(b, loc, y, reshapeTo(b, loc, op.getBeta(), wide));
+    b.replaceOp(op, y);
+    return success();
+  }
+};
+
 /// linear falls off RAW; matmul does not.
 struct DecomposeLinear : LiveOpPattern<LinearOp> {
   using LiveOpPattern::LiveOpPattern;
@@ -300,12 +335,13 @@ struct DecomposeTile : LiveOpPattern<TileOp> {
 struct Legalize : ane::impl::LegalizePassBase<Legalize> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns
-        .add<DecomposeGelu, DecomposeBatchNorm, DecomposeInstanceNorm,
-             DecomposeLinear, DecomposeTile, SeparateBias<ConvOp>,
-             SeparateBias<ConvTransposeOp>, WidenPool<MaxPoolOp>,
-             WidenPool<AvgPoolOp>, WidenPool<L2PoolOp>, ToReshape<SqueezeOp>,
-             ToReshape<ExpandDimsOp>, ToReshape<Flatten2dOp>>(&getContext());
+    patterns.add<DecomposeGelu, DecomposeBatchNorm, DecomposeInstanceNorm,
+                 DecomposeLayerNorm, DecomposeLinear, DecomposeTile,
+                 SeparateBias<ConvOp>, SeparateBias<ConvTransposeOp>,
+                 WidenPool<MaxPoolOp>, WidenPool<AvgPoolOp>,
+                 WidenPool<L2PoolOp>, ToReshape<SqueezeOp>,
+                 ToReshape<ExpandDimsOp>, ToReshape<Flatten2dOp>>(
+        &getContext());
     // Before the bias is taken out, so that it is added in the wide form.
     patterns.add<WidenConv<ConvOp>, WidenConv<ConvTransposeOp>>(&getContext(),
                                                                 /*benefit=*/2);

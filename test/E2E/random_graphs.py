@@ -64,7 +64,7 @@ class Generator:
         x, shape = self.values[-1] if self.rng.random() < 0.6 else self.pick(self.values)
         rank = len(shape)
         kind = self.pick(["unary", "unary", "binary", "binary", "constant", "matmul", "conv", "pool", "reduce", "softmax", "concat", "split", "slice", "transpose",
-                          "reshape", "pad", "gather", "where", "norm", "clip", "expand", "argmax", "cast", "topk", "resize", "div", "squeeze", "tile", "pow", "cumsum"])
+                          "reshape", "pad", "gather", "where", "norm", "clip", "expand", "argmax", "cast", "topk", "resize", "div", "squeeze", "tile", "pow", "cumsum", "gram", "heads", "matmul"])
         axis = int(self.rng.integers(-rank, rank)) if rank else 0
         positive = axis % rank if rank else 0
         if 0 in shape and kind not in EMPTY:
@@ -88,6 +88,14 @@ class Generator:
         elif kind == "matmul" and rank >= 2:
             n = self.pick(DIMS)
             self.node("MatMul", [x, self.constant(self.random(shape[-1], n) / np.float32(np.sqrt(shape[-1])))], shape[:-1] + (n,))
+        elif kind == "gram" and 2 <= rank <= 4 and shape[-2] ** 2 * int(np.prod(shape[:-2])) < 20000:
+            perm = [*range(rank - 2), rank - 1, rank - 2]
+            small = self.node("Mul", [x, self.constant(np.float32(1 / shape[-1]))], None)[0]
+            self.node("MatMul", [small, self.node("Transpose", [x], None, perm=perm)[0]], shape[:-1] + (shape[-2],))
+        elif kind == "heads" and rank == 3:
+            count = self.pick([d for d in range(1, shape[2] + 1) if shape[2] % d == 0])
+            split = self.node("Reshape", [x, self.ints(shape[0], shape[1], count, -1)], None)[0]
+            self.node("Transpose", [split], (shape[0], count, shape[1], shape[2] // count), perm=[0, 2, 1, 3])
         elif kind == "conv" and rank == 4:
             group = self.pick([1, shape[1]])
             out = group * self.pick([1, 2, 3])
@@ -161,7 +169,8 @@ class Generator:
         elif kind == "tile" and rank and int(np.prod(shape)) < 2000:
             self.node("Tile", [x, self.ints(*([1] * (rank - 1)), 2)], shape[:-1] + (2 * shape[-1],))
         elif kind == "argmax" and rank:
-            index = self.node(self.pick(["ArgMax", "ArgMin"]), [x], None, axis=axis, keepdims=1)[0]
+            apart = self.node("Add", [x, self.constant(self.random(*shape))], None)[0]  # symmetric values tie
+            index = self.node(self.pick(["ArgMax", "ArgMin"]), [apart], None, axis=axis, keepdims=1)[0]
             self.node("Cast", [index], tuple(1 if i == positive else d for i, d in enumerate(shape)), to=FLOAT)
         elif kind == "cast":
             self.node("Cast", [self.node("Cast", [x], None, to=TensorProto.INT32)[0]], shape, to=FLOAT)

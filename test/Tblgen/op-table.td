@@ -7,7 +7,7 @@
 include "dialects/ANE/IR/ANEBase.td"
 
 // TABLE: kScaleOpArgs[] = {{[{][{]}}"x", ArgKind::Operand, false, false}, {"alpha", ArgKind::Float, false, false}, {"mode", ArgKind::String, true, false}, };
-// TABLE: {"ane.scale", "scale", 15, Evidence::Raw, "", "evaluated on RAW with a numeric check", kScaleOpArgs}
+// TABLE: {"ane.scale", "scale", 15, Evidence::Raw, "", "evaluated on RAW with a numeric check", true, kScaleOpArgs}
 // IMPORT: kRenames0[] = {"alpha=gain", };
 // IMPORT: {"", "Scale", 7, "ane.scale", kRenames0},
 // EVAL: const float alpha = context.roundParameter(op.getAlpha(), inputs[0].dtype());

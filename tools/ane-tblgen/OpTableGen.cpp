@@ -90,8 +90,12 @@ static bool emitOpTable(const RecordKeeper &records, raw_ostream &os) {
               .Case("decomposed", "Decomposed")
               .Default("Host")
        << ", " << quote(evidence->getValueAsString("rule")) << ", "
-       << quote(evidence->getValueAsString("why")) << ", k"
-       << op.getCppClassName() << "Args},\n";
+       << quote(evidence->getValueAsString("why")) << ", "
+       << (def->getValueAsString("scalar").empty() &&
+                   def->getValueAsString("scalarInt").empty()
+               ? "false"
+               : "true")
+       << ", k" << op.getCppClassName() << "Args},\n";
   }
   os << "};\n";
   return false;

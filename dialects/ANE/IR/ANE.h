@@ -44,6 +44,9 @@ struct Cost {
   double weightBytes = 0;
   /// Bytes of run-time operands and results.
   double activationBytes = 0;
+  /// Of convolutions and products: output channels and positions of the result
+  /// (rows or pixels); small ones leave the engine idle (ane-target.md §5.7).
+  double channels = 0, positions = 0;
 };
 
 /// True when each inferred type is `declared` up to unknown dimensions.

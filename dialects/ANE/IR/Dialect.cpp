@@ -165,7 +165,7 @@ static double byteSize(Type type) {
 
 void mlir::ane::addTraffic(Operation *op, Cost &cost) {
   for (Value operand : op->getOperands())
-    (operand.getDefiningOp<ConstantOp>() ? cost.weightBytes
+    (isConstantTree(operand) ? cost.weightBytes
                                          : cost.activationBytes) +=
         byteSize(operand.getType());
   for (Value result : op->getResults())

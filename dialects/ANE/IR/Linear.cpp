@@ -242,10 +242,19 @@ void ConvTransposeOp::findViolations(const Target &target,
   findConvViolations(*this, true, target, violations);
 }
 
+/// The result is [N, channels, spatial...] for convolutions, [.., positions,
+/// channels] for products.
 static Cost macCost(Operation *op, Cost::Kind kind, double macs) {
   Cost cost;
   cost.kind = kind;
   cost.flops = 2 * macs;
+  auto result = cast<RankedTensorType>(op->getResult(0).getType());
+  if (result.getRank() >= 2 && result.hasStaticShape() &&
+      result.getNumElements()) {
+    cost.channels = kind == Cost::Kind::Conv ? result.getDimSize(1)
+                                             : result.getShape().back();
+    cost.positions = result.getNumElements() / cost.channels;
+  }
   addTraffic(op, cost);
   return cost;
 }

@@ -55,6 +55,8 @@ struct OpInfo {
   /// Rule that forbids the op on the engine; empty when placeable.
   llvm::StringLiteral rule;
   llvm::StringLiteral why;
+  /// One function of the broadcast operands' elements (`scalar` in the record).
+  bool elementwise;
   llvm::ArrayRef<ArgInfo> args;
 };
 

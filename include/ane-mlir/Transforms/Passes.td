@@ -48,6 +48,29 @@ def LegalizePass : Pass<"ane-legalize", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::ane::ANEDialect"];
 }
 
+def MatmulToConvPass : Pass<"ane-matmul-to-conv", "::mlir::ModuleOp"> {
+  let summary = "Products with a constant matrix become 1x1 convolutions";
+  let description = [{
+    C[M,N] = A[M,K] B[K,N] becomes data (1,K,1,M), weight (N,K,1,1), result (1,N,1,M), where the cost model says that the
+    convolution itself is no slower. More output channels than S14 allows are several convolutions. A constant on the
+    left needs no transposes. `ane.note` on the convolution quotes both costs. Test: test/Transforms/matmul-to-conv.mlir.
+  }];
+  let dependentDialects = ["::mlir::ane::ANEDialect"];
+  let statistics = [Statistic<"numConverted", "num-converted", "Products that became convolutions">];
+}
+
+def AssignLayoutPass : Pass<"ane-assign-layout", "::mlir::ModuleOp"> {
+  let summary = "Chooses for each value whether its token axis is last; the fewest transposes over the graph";
+  let description = [{
+    The width of one-row convolutions is the token axis; it is followed through element-wise ops, reductions, reshapes
+    and transposes. Which results are stored with tokens last is a minimum cut over the predicted traffic of
+    transposes, exact for the whole function. Test: test/Transforms/assign-layout.mlir.
+  }];
+  let dependentDialects = ["::mlir::ane::ANEDialect"];
+  let statistics = [Statistic<"numRemoved", "num-removed", "Transposes fewer than before">,
+                    Statistic<"numLeft", "num-left", "Transposes left">];
+}
+
 def PlacePass : Pass<"ane-place", "::mlir::ModuleOp"> {
   let summary = "Decides for each op whether the engine or the host runs it";
   let description = [{
