@@ -50,6 +50,7 @@ void mlir::ane::buildOptimizePipeline(OpPassManager &pm,
   addCleanup(pm, enabled);
   if (enabled("ane-matmul-to-conv"))
     pm.addPass(createMatmulToConvPass());
+  addCleanup(pm, enabled);
   if (enabled("ane-assign-layout"))
     pm.addPass(createAssignLayoutPass());
   // Normalisation over channels needs its definition.

@@ -2,12 +2,12 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// Convolutions want tokens last ((B,C,1,S)), exporters write them in the middle
-// ([B,S,C]). Each op that does not care gets one of two labels: its results are
-// stored as written, or with the token axis last. The labels with the least
-// traffic in transposes over the whole graph are a minimum cut; no pattern is
-// applied greedily. Products of two run-time operands take either form by their
-// transpose flags.
+// Convolutions want tokens last ((B,C,1,S), (B,C,H,W)), exporters write them in
+// the middle ([B,S,C], [B,H,W,C]). Each op that does not care gets one of two
+// labels: its results are stored as written, or with the token axes last. The
+// labels with the least traffic in transposes over the whole graph are a
+// minimum cut; no pattern is applied greedily. Products of two run-time
+// operands take either form by their transpose flags.
 //
 //===----------------------------------------------------------------------===//
 
@@ -37,42 +37,57 @@ static int64_t product(ArrayRef<int64_t> dims) {
 }
 
 namespace {
-/// A tensor with its token axis moved to the end, in at least four axes:
-/// [S,C] -> [1,C,1,S], [A,S,C] -> [A,C,1,S], longer ones keep their rank.
+/// Neighbouring axes that a 1x1 convolution does not mix: the sequence, or
+/// height and width.
+struct Tokens {
+  int64_t begin, count;
+  bool operator==(const Tokens &o) const {
+    return begin == o.begin && count == o.count;
+  }
+  bool operator<(const Tokens &o) const {
+    return std::pair(begin, count) < std::pair(o.begin, o.count);
+  }
+  int64_t end() const { return begin + count; }
+  bool contains(int64_t axis) const { return axis >= begin && axis < end(); }
+};
+
+/// A tensor with its token axes moved to the end, in at least four axes:
+/// [S,C] -> [1,C,1,S], [A,S,C] -> [A,C,1,S], [A,H,W,C] -> [A,C,H,W]; longer
+/// ones keep their rank.
 struct TokensLast {
   SmallVector<int64_t> shape;
   /// Where each axis of the tensor went.
   SmallVector<int64_t> axis;
   /// The permutation, before axes of length 1 are put in.
   SmallVector<int64_t> perm;
+  /// False where the permutation passes over axes of length 1 only: a reshape.
+  bool moves = false;
 
-  TokensLast(ArrayRef<int64_t> dims, int64_t token) {
+  TokensLast(ArrayRef<int64_t> dims, Tokens tokens) {
     int64_t rank = dims.size();
     for (int64_t i = 0; i < rank; ++i)
-      if (i != token)
+      if (!tokens.contains(i))
         perm.push_back(i);
-    perm.push_back(token);
-    // Places of the axes in `perm` order.
-    SmallVector<int64_t> places;
-    if (rank == 2)
-      places = {1, 3};
-    else if (rank == 3)
-      places = {0, 1, 3};
-    else
-      for (int64_t i = 0; i < rank; ++i)
-        places.push_back(i);
+    int64_t others = perm.size();
+    for (int64_t i = tokens.begin; i < tokens.end(); ++i)
+      perm.push_back(i);
+    // Tokens are at the end, what was put in is before them; a single other
+    // axis is the channels.
+    int64_t wide = std::max<int64_t>(rank, 4);
     axis.resize(rank);
-    shape.assign(std::max<int64_t>(rank, 4), 1);
-    for (auto [from, to] : llvm::zip(perm, places)) {
-      axis[from] = to;
-      shape[to] = dims[from];
+    shape.assign(wide, 1);
+    int64_t previous = -1;
+    for (auto [i, from] : llvm::enumerate(perm)) {
+      int64_t place = (int64_t)i < others
+                          ? (others == 1 && wide - tokens.count > 1 ? 1 : i)
+                          : wide - rank + i;
+      axis[from] = place;
+      shape[place] = dims[from];
+      if (dims[from] != 1) {
+        moves |= from < previous;
+        previous = from;
+      }
     }
-  }
-  bool isPermuted() const {
-    for (auto [i, p] : llvm::enumerate(perm))
-      if (p != (int64_t)i)
-        return true;
-    return false;
   }
 };
 
@@ -90,11 +105,11 @@ bool isElementwise(Operation *op) {
 struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
   using AssignLayoutPassBase::AssignLayoutPassBase;
 
-  /// Token axis of each run-time value that has one.
-  llvm::DenseMap<Value, int64_t> tokens;
+  /// Token axes of each run-time value that has them.
+  llvm::DenseMap<Value, Tokens> tokens;
   llvm::DenseSet<Value> trees;
 
-  std::optional<int64_t> tokenOf(Value v) const {
+  std::optional<Tokens> tokensOf(Value v) const {
     auto it = tokens.find(v);
     return it == tokens.end() ? std::nullopt : std::optional(it->second);
   }
@@ -102,8 +117,8 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
 
   /// The axis of result 0 that an axis of operand `index` becomes, or the other
   /// way round; nullopt where it is merged, split or reduced.
-  static std::optional<int64_t> follow(Operation *op, unsigned index,
-                                       int64_t axis, bool forward) {
+  static std::optional<int64_t> followAxis(Operation *op, unsigned index,
+                                           int64_t axis, bool forward) {
     auto x = typeOf(op->getOperand(index)), y = typeOf(op->getResult(0));
     if (isElementwise(op)) {
       if (x.getRank() != y.getRank() ||
@@ -126,15 +141,6 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
           return i;
       return std::nullopt;
     }
-    if (isa<ReshapeOp>(op)) {
-      ArrayRef<int64_t> from = forward ? x.getShape() : y.getShape(),
-                        to = forward ? y.getShape() : x.getShape();
-      int64_t before = product(from.take_front(axis));
-      for (int64_t i = 0, seen = 1; i < (int64_t)to.size(); seen *= to[i], ++i)
-        if (seen == before && to[i] == from[axis])
-          return i;
-      return std::nullopt;
-    }
     if (auto reduced = reducedAxes(op)) {
       bool keep = x.getRank() == y.getRank();
       if (llvm::is_contained(*reduced, axis) && (forward || keep))
@@ -151,6 +157,42 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
       }
     }
     return std::nullopt;
+  }
+
+  /// The same for token axes, which stay neighbours in their order; a reshape
+  /// may merge or split them.
+  static std::optional<Tokens> follow(Operation *op, unsigned index, Tokens t,
+                                      bool forward) {
+    if (isa<ReshapeOp>(op)) {
+      auto x = typeOf(op->getOperand(0)), y = typeOf(op->getResult(0));
+      ArrayRef<int64_t> from = forward ? x.getShape() : y.getShape(),
+                        to = forward ? y.getShape() : x.getShape();
+      int64_t before = product(from.take_front(t.begin)),
+              size = product(from.slice(t.begin, t.count)), seen = 1;
+      // The last place that fits: ones in front of the tokens belong to the
+      // other axes.
+      std::optional<Tokens> found;
+      for (int64_t i = 0; i < (int64_t)to.size(); seen *= to[i], ++i) {
+        if (seen != before || (to[i] == 1 && size != 1))
+          continue;
+        int64_t inside = 1, end = i;
+        while (end < (int64_t)to.size() && inside * to[end] <= size &&
+               (inside < size || end == i))
+          inside *= to[end++];
+        if (inside == size && end - i <= 2)
+          found = Tokens{i, end - i};
+      }
+      return found;
+    }
+    std::optional<Tokens> result;
+    for (int64_t axis = t.begin; axis < t.end(); ++axis) {
+      auto to = followAxis(op, index, axis, forward);
+      if (!to || (result && *to != result->end()))
+        return std::nullopt;
+      result =
+          result ? Tokens{result->begin, result->count + 1} : Tokens{*to, 1};
+    }
+    return result;
   }
 
   static std::optional<SmallVector<int64_t>> reducedAxes(Operation *op) {
@@ -188,6 +230,10 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
            isa<SoftmaxOp, LayerNormOp, SplitOp, SliceBySizeOp, TransposeOp,
                ReshapeOp>(op);
   }
+  /// One of the last two axes.
+  static bool isProductAxis(Tokens t, RankedTensorType type) {
+    return t.count == 1 && t.begin >= type.getRank() - 2;
+  }
   /// A product of two run-time operands; its result may be stored either way.
   bool isFlexibleProduct(Operation *op) const {
     auto matmul = dyn_cast<MatmulOp>(op);
@@ -199,26 +245,28 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
            matmul.getY().getType().getRank() == rank;
   }
 
-  /// Seeds: the width of convolutions over one row. Then along agnostic ops in
+  /// Seeds: the spatial axes of convolutions. Then along agnostic ops in
   /// both directions until nothing is new.
   void findTokens(Block &block) {
     SmallVector<Value> work;
-    auto give = [&](Value v, std::optional<int64_t> axis) {
+    auto give = [&](Value v, std::optional<Tokens> axes) {
       auto type = dyn_cast<RankedTensorType>(v.getType());
-      if (axis && type && type.hasStaticShape() && type.getRank() >= 2 &&
-          !isTree(v) && tokens.try_emplace(v, *axis).second)
+      if (axes && type && type.hasStaticShape() && type.getRank() >= 2 &&
+          !isTree(v) && tokens.try_emplace(v, *axes).second)
         work.push_back(v);
     };
-    for (auto conv : block.getOps<ConvOp>())
-      if (conv.getType().getRank() == 4 &&
-          conv.getX().getType().getDimSize(2) == 1 &&
-          conv.getType().getDimSize(2) == 1) {
-        give(conv.getX(), 3);
-        give(conv.getY(), 3);
-      }
+    for (auto conv : block.getOps<ConvOp>()) {
+      if (conv.getType().getRank() != 4)
+        continue;
+      bool row = conv.getX().getType().getDimSize(2) == 1 &&
+                 conv.getType().getDimSize(2) == 1;
+      Tokens spatial = row ? Tokens{3, 1} : Tokens{2, 2};
+      give(conv.getX(), spatial);
+      give(conv.getY(), spatial);
+    }
     while (!work.empty()) {
       Value v = work.pop_back_val();
-      int64_t axis = tokens.lookup(v);
+      Tokens axis = tokens.find(v)->second;
       for (OpOperand &use : v.getUses())
         if (Operation *op = use.getOwner(); isAgnostic(op))
           if (auto to = follow(op, use.getOperandNumber(), axis, true))
@@ -238,11 +286,11 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
 
   /// Whether `op` can work on values whose tokens are last.
   bool mayHaveTokensLast(Operation *op) const {
-    auto token = tokenOf(op->getResult(0));
+    auto token = tokensOf(op->getResult(0));
     if (!token)
       return false;
     if (auto matmul = dyn_cast<MatmulOp>(op))
-      return isFlexibleProduct(op) && *token >= matmul.getType().getRank() - 2;
+      return isFlexibleProduct(op) && isProductAxis(*token, matmul.getType());
     if (!isAgnostic(op))
       return false;
     auto y = typeOf(op->getResult(0));
@@ -269,15 +317,15 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
     }
     if (auto norm = dyn_cast<LayerNormOp>(op))
       for (int64_t axis : norm.getAxes())
-        if ((axis < 0 ? axis + y.getRank() : axis) == *token)
+        if (token->contains(axis < 0 ? axis + y.getRank() : axis))
           return false;
     return true;
   }
 
   /// The tokens-last form a user of `v` with label 1 asks for.
-  std::optional<int64_t> askedToken(Operation *user, OpOperand &operand) const {
+  std::optional<Tokens> askedToken(Operation *user, OpOperand &operand) const {
     Value v = operand.get();
-    auto own = tokenOf(user->getResult(0));
+    auto own = tokensOf(user->getResult(0));
     if (!own)
       return std::nullopt;
     if (isElementwise(user)) {
@@ -297,20 +345,16 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
     return 0.5 + bytes / (target.cost("activation_gbs") * 1e3);
   }
   /// Predicted microseconds of storing `v` the other way.
-  double conversionCost(Value v, int64_t token, const Target &target) const {
+  double conversionCost(Value v, Tokens token, const Target &target) const {
     if (isTree(v))
       return 0;
-    auto type = typeOf(v);
-    TokensLast form(type.getShape(), token);
-    // Axes that pass over ones only are a reshape.
-    if (type.getDimSize(token) == 1 ||
-        product(type.getShape().drop_front(token + 1)) == 1)
+    if (!TokensLast(typeOf(v).getShape(), token).moves)
       return 0;
     return trafficCost(v, target);
   }
 
   /// Of a transpose as written, and with tokens last on both sides.
-  std::pair<double, double> transposeCosts(TransposeOp op, int64_t token,
+  std::pair<double, double> transposeCosts(TransposeOp op, Tokens token,
                                            const Target &target) const {
     auto x = op.getX().getType();
     auto normal = [&](int64_t p) { return p < 0 ? p + x.getRank() : p; };
@@ -330,7 +374,7 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
     SmallVector<int64_t> order, rest;
     for (auto [i, p] : llvm::enumerate(op.getPerm())) {
       order.push_back(normal(p));
-      if ((int64_t)i != token)
+      if (!token.contains(i))
         rest.push_back(normal(p));
     }
     return {moves(order) ? full : 0, moves(rest) ? full : 0};
@@ -344,7 +388,7 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
   /// Values as written, where label 1 made them otherwise, and tokens-last
   /// forms by token axis.
   llvm::DenseMap<Value, Value> written;
-  std::map<std::pair<void *, int64_t>, Value> moved;
+  std::map<std::pair<void *, Tokens>, Value> moved;
 
   bool storedTokensLast(Value v) const {
     Operation *op = v.getDefiningOp();
@@ -356,32 +400,27 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
     else
       b.setInsertionPointToStart(cast<BlockArgument>(v).getOwner());
   }
-  static Value toTokensLast(OpBuilder &b, Location loc, Value v,
-                            int64_t token) {
+  static Value toTokensLast(OpBuilder &b, Location loc, Value v, Tokens token) {
     auto type = typeOf(v);
     TokensLast form(type.getShape(), token);
-    if (form.isPermuted()) {
+    if (form.moves) {
       SmallVector<int64_t> shape;
       for (int64_t p : form.perm)
         shape.push_back(type.getDimSize(p));
-      // Past ones only it is a reshape.
-      if (type.getDimSize(token) != 1 &&
-          product(type.getShape().drop_front(token + 1)) != 1)
-        v = TransposeOp::create(b, loc, type.clone(shape), v, form.perm);
+      v = TransposeOp::create(b, loc, type.clone(shape), v, form.perm);
     }
     return reshapeTo(b, loc, v, form.shape);
   }
   static Value fromTokensLast(OpBuilder &b, Location loc, Value v,
-                              RankedTensorType type, int64_t token) {
+                              RankedTensorType type, Tokens token) {
     TokensLast form(type.getShape(), token);
+    if (!form.moves)
+      return reshapeTo(b, loc, v, type.getShape());
     SmallVector<int64_t> shape, back(form.perm.size());
     for (auto [i, p] : llvm::enumerate(form.perm)) {
       shape.push_back(type.getDimSize(p));
       back[p] = i;
     }
-    if (!form.isPermuted() || type.getDimSize(token) == 1 ||
-        product(type.getShape().drop_front(token + 1)) == 1)
-      return reshapeTo(b, loc, v, type.getShape());
     v = reshapeTo(b, loc, v, shape);
     return TransposeOp::create(b, loc, type, v, back);
   }
@@ -392,7 +431,7 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
       return v;
     Value &known = written[v];
     if (!known) {
-      int64_t token = *tokenOf(v);
+      Tokens token = *tokensOf(v);
       Value stored = moved[{v.getAsOpaquePointer(), token}];
       OpBuilder::InsertionGuard guard(b);
       after(b, stored);
@@ -400,7 +439,7 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
     }
     return known;
   }
-  Value withTokensLast(Value v, int64_t token, OpBuilder &b) {
+  Value withTokensLast(Value v, Tokens token, OpBuilder &b) {
     Value &known = moved[{v.getAsOpaquePointer(), token}];
     if (known)
       return known;
@@ -416,7 +455,7 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
   }
 
   /// A constant of lower rank, stretched to `rank` before its axes move.
-  Value constantOperand(Value v, int64_t rank, int64_t token, OpBuilder &b) {
+  Value constantOperand(Value v, int64_t rank, Tokens token, OpBuilder &b) {
     auto type = typeOf(v);
     if (type.getRank() == 0)
       return v;
@@ -429,19 +468,19 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
   /// `op` over tokens-last operands. Returns its results in that form.
   SmallVector<Value> moveOp(Operation *op, OpBuilder &b) {
     Location loc = op->getLoc();
-    int64_t token = *tokenOf(op->getResult(0));
+    Tokens token = *tokensOf(op->getResult(0));
     auto y = typeOf(op->getResult(0));
     TokensLast form(y.getShape(), token);
     if (isa<MatmulOp>(op))
       return {moveProduct(cast<MatmulOp>(op), token, b)};
     if (auto reshape = dyn_cast<ReshapeOp>(op)) {
-      int64_t from = *follow(op, 0, token, false);
+      Tokens from = *follow(op, 0, token, false);
       return {reshapeTo(b, loc, withTokensLast(reshape.getX(), from, b),
                         form.shape)};
     }
     if (auto transpose = dyn_cast<TransposeOp>(op)) {
       auto x = transpose.getX().getType();
-      int64_t from = *follow(op, 0, token, false);
+      Tokens from = *follow(op, 0, token, false);
       TokensLast source(x.getShape(), from);
       Value v = withTokensLast(transpose.getX(), from, b);
       SmallVector<int64_t> perm(form.shape.size());
@@ -552,10 +591,10 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
   std::pair<Value, bool> productOperand(Value v, OpBuilder &b) {
     auto type = typeOf(v);
     int64_t rank = type.getRank();
-    auto token = tokenOf(v);
-    if (!storedTokensLast(v) || !token || *token < rank - 2)
+    auto token = tokensOf(v);
+    if (!storedTokensLast(v) || !token || !isProductAxis(*token, type))
       return {asWritten(v, b), false};
-    bool swapped = *token == rank - 2;
+    bool swapped = token->begin == rank - 2;
     SmallVector<int64_t> shape(type.getShape());
     if (swapped)
       std::swap(shape[rank - 1], shape[rank - 2]);
@@ -577,8 +616,8 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
     return MatmulOp::create(b, op.getLoc(), op.getType().clone(shape), x, y,
                             b.getBoolAttr(tx), b.getBoolAttr(ty));
   }
-  Value moveProduct(MatmulOp op, int64_t token, OpBuilder &b) {
-    Value z = emitProduct(op, token == op.getType().getRank() - 2, b);
+  Value moveProduct(MatmulOp op, Tokens token, OpBuilder &b) {
+    Value z = emitProduct(op, token.begin == op.getType().getRank() - 2, b);
     return reshapeTo(b, op.getLoc(), z,
                      TokensLast(op.getType().getShape(), token).shape);
   }
@@ -622,18 +661,18 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
       std::optional<unsigned> producer = nodeOf(v);
       // One conversion serves all users that want the other form.
       std::optional<unsigned> toPlain;
-      std::map<int64_t, unsigned> toMoved;
+      std::map<Tokens, unsigned> toMoved;
       for (OpOperand &use : v.getUses()) {
         Operation *user = use.getOwner();
         if (isFlexibleProduct(user)) {
           // Takes either form of its last two axes, else wants it as written.
-          auto token = tokenOf(v);
-          if (!producer || (token && *token >= typeOf(v).getRank() - 2))
+          auto token = tokensOf(v);
+          if (!producer || (token && isProductAxis(*token, typeOf(v))))
             continue;
         }
         auto node = nodes.find(user);
         bool variable = node != nodes.end() && !isFlexibleProduct(user);
-        std::optional<int64_t> asked;
+        std::optional<Tokens> asked;
         if (variable) {
           asked = askedToken(user, use);
           if (!asked)
@@ -641,12 +680,12 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
         }
         if (producer) {
           // Stored tokens last, read as written.
-          double cost = conversionCost(v, *tokenOf(v), target);
+          double cost = conversionCost(v, *tokensOf(v), target);
           if (!toPlain) {
             toPlain = cut.addNode();
             cut.addCost(*producer, *toPlain, cost);
           }
-          if (variable && asked == tokenOf(v))
+          if (variable && asked == tokensOf(v))
             cut.addCost(*toPlain, node->second, MinCut::kForbidden);
           else // also users that want tokens of another axis last
             cut.addLabelCost(*toPlain, true, MinCut::kForbidden);
@@ -657,7 +696,7 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
           auto [it, fresh] = toMoved.try_emplace(*asked, 0);
           if (fresh) {
             it->second = cut.addNode();
-            if (producer && asked == tokenOf(v))
+            if (producer && asked == tokensOf(v))
               cut.addCost(it->second, *producer, cost);
             else
               cut.addLabelCost(it->second, true, cost);
@@ -674,7 +713,7 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
     // A transpose costs what it moves; with tokens last it may be nothing.
     for (auto [op, node] : nodes)
       if (auto transpose = dyn_cast<TransposeOp>(op)) {
-        int64_t token = *tokenOf(transpose.getY());
+        Tokens token = *tokensOf(transpose.getY());
         auto [stays, moves] = transposeCosts(transpose, token, target);
         cut.addLabelCost(node, false, stays);
         cut.addLabelCost(node, true, moves);
@@ -697,7 +736,7 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
       b.setInsertionPoint(op);
       if (labels.lookup(op)) {
         for (auto [result, value] : llvm::zip(op->getResults(), moveOp(op, b)))
-          moved[{result.getAsOpaquePointer(), *tokenOf(result)}] = value;
+          moved[{result.getAsOpaquePointer(), *tokensOf(result)}] = value;
       } else if (isFlexibleProduct(op)) {
         auto matmul = cast<MatmulOp>(op);
         if (storedTokensLast(matmul.getX()) ||
@@ -705,8 +744,8 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
           Value z = emitProduct(matmul, false, b);
           matmul.getZ().replaceAllUsesWith(z);
           // The copy stands for the op from here on.
-          if (auto token = tokenOf(matmul.getZ()))
-            tokens[z] = *token;
+          if (auto token = tokensOf(matmul.getZ()))
+            tokens.try_emplace(z, *token);
         }
       } else {
         for (OpOperand &operand : op->getOpOperands())

@@ -117,23 +117,16 @@ struct MatmulToConv : ane::impl::MatmulToConvPassBase<MatmulToConv> {
     return llvm::divideCeil(uint64_t(p.n), uint64_t(chunks));
   }
 
-  static Value rewrite(MatmulOp op, Product p, int64_t chunk, OpBuilder &b) {
-    Location loc = op.getLoc();
-    Type element = typeOf(p.data).getElementType();
-    auto tensor = [&](ArrayRef<int64_t> shape) {
-      return RankedTensorType::get(shape, element);
+  /// 1x1 convolutions of [B,K,H,W] with the product's weight.
+  static Value convolve(Location loc, Product p, Value x, int64_t chunk,
+                        OpBuilder &b) {
+    auto type = typeOf(x);
+    auto tensor = [&](ArrayRef<int64_t> shape) { return type.clone(shape); };
+    auto result = [&](int64_t channels) {
+      SmallVector<int64_t> shape(type.getShape());
+      shape[1] = channels;
+      return type.clone(shape);
     };
-    // One row per batch item is width of one batch.
-    bool rows = p.m == 1 && p.batch > 1 && !p.dataIsChannelFirst &&
-                !p.resultIsChannelFirst;
-    int64_t batch = rows ? 1 : p.batch, m = rows ? p.batch : p.m;
-    Value x =
-        reshapeTo(b, loc, p.data,
-                  p.dataIsChannelFirst ? ArrayRef<int64_t>{batch, p.k, m}
-                                       : ArrayRef<int64_t>{batch, m, p.k});
-    if (!p.dataIsChannelFirst)
-      x = swapLastTwo(b, loc, x);
-    x = reshapeTo(b, loc, x, {batch, p.k, 1, m});
     Value w = reshapeTo(b, loc, p.weight,
                         p.weightIsTransposed ? ArrayRef<int64_t>{p.k, p.n}
                                              : ArrayRef<int64_t>{p.n, p.k});
@@ -149,15 +142,53 @@ struct MatmulToConv : ane::impl::MatmulToConvPassBase<MatmulToConv> {
                                      b.getDenseI64ArrayAttr({size, p.k}));
       part = reshapeTo(b, loc, part, {size, p.k, 1, 1});
       parts.push_back(ConvOp::create(
-          b, loc, tensor({batch, size, 1, m}), x, part, Value(),
+          b, loc, result(size), x, part, Value(),
           b.getDenseI64ArrayAttr({1, 1}), b.getStringAttr("valid"),
           b.getDenseI64ArrayAttr({0, 0, 0, 0}), b.getDenseI64ArrayAttr({1, 1}),
           b.getI64IntegerAttr(1)));
     }
     Value y = parts[0];
     if (parts.size() > 1)
-      y = ConcatOp::create(b, loc, tensor({batch, p.n, 1, m}), parts,
-                           b.getI64IntegerAttr(1), b.getBoolAttr(false));
+      y = ConcatOp::create(b, loc, result(p.n), parts, b.getI64IntegerAttr(1),
+                           b.getBoolAttr(false));
+    return y;
+  }
+
+  /// [A,H,W,K] by way of (A,K,H,W).
+  static Value rewriteImage(MatmulOp op, Product p, int64_t chunk,
+                            OpBuilder &b) {
+    Location loc = op.getLoc();
+    auto x = typeOf(p.data), z = op.getType();
+    auto order = [](ArrayRef<int64_t> s, ArrayRef<int64_t> perm) {
+      return SmallVector<int64_t>{s[perm[0]], s[perm[1]], s[perm[2]],
+                                  s[perm[3]]};
+    };
+    SmallVector<int64_t> toFront{0, 3, 1, 2}, toBack{0, 2, 3, 1};
+    Value data = TransposeOp::create(
+        b, loc, x.clone(order(x.getShape(), toFront)), p.data, toFront);
+    return TransposeOp::create(b, loc, z, convolve(loc, p, data, chunk, b),
+                               toBack);
+  }
+
+  static Value rewrite(MatmulOp op, Product p, int64_t chunk, OpBuilder &b) {
+    Location loc = op.getLoc();
+    // One row per batch item is width of one batch.
+    // Channels-last images keep their two spatial axes.
+    auto type = typeOf(p.data);
+    if (type.getRank() == 4 && p.m > 1 && type.getDimSize(1) > 1 &&
+        !p.dataIsChannelFirst && !p.resultIsChannelFirst)
+      return rewriteImage(op, p, chunk, b);
+    bool rows = p.m == 1 && p.batch > 1 && !p.dataIsChannelFirst &&
+                !p.resultIsChannelFirst;
+    int64_t batch = rows ? 1 : p.batch, m = rows ? p.batch : p.m;
+    Value x =
+        reshapeTo(b, loc, p.data,
+                  p.dataIsChannelFirst ? ArrayRef<int64_t>{batch, p.k, m}
+                                       : ArrayRef<int64_t>{batch, m, p.k});
+    if (!p.dataIsChannelFirst)
+      x = swapLastTwo(b, loc, x);
+    x = reshapeTo(b, loc, x, {batch, p.k, 1, m});
+    Value y = convolve(loc, p, x, chunk, b);
     y = reshapeTo(b, loc, y, {batch, p.n, m});
     if (!p.resultIsChannelFirst)
       y = swapLastTwo(b, loc, y);

@@ -12,6 +12,8 @@
 // OPT-NEXT: canonicalize
 // OPT-NEXT: cse,
 // OPT-NEXT: ane-matmul-to-conv,
+// OPT-NEXT: canonicalize
+// OPT-NEXT: cse,
 // OPT-NEXT: ane-assign-layout,
 // OPT-NEXT: ane-legalize,
 // OPT-NEXT: canonicalize
@@ -22,6 +24,7 @@
 // FP32-NEXT: ane-legalize,
 // FP32-NEXT: canonicalize
 // FP32-NEXT: ane-matmul-to-conv,
+// FP32-NEXT: canonicalize
 // FP32-NEXT: ane-assign-layout,
 // FP32-NEXT: ane-legalize,
 // FP32-NEXT: canonicalize

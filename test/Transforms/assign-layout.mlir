@@ -83,3 +83,23 @@ func.func @image(%x: tensor<1x3x8x8xf16>) -> tensor<1x4x8x8xf16> {
   %r = ane.relu %y : (tensor<1x4x8x8xf16>) -> tensor<1x4x8x8xf16>
   return %r : tensor<1x4x8x8xf16>
 }
+
+// -----
+// Channels-last images: two token axes. What the exporter wrote around the block cancels.
+// CHECK-LABEL: func @image_block(
+// CHECK-NOT: perm = array<i64: 0, 2, 3, 1>
+// CHECK: ane.conv {{.*}} : (tensor<1x4x6x8xf16>, tensor<10x4x1x1xf16>) -> tensor<1x10x6x8xf16>
+// CHECK: ane.relu {{.*}} : (tensor<1x10x6x8xf16>)
+// CHECK-NOT: perm = array<i64: 0, 3, 1, 2>
+// CHECK: return
+func.func @image_block(%x: tensor<1x4x6x8xf16>) -> tensor<1x4x6x8xf16> {
+  %up = ane.constant dense<1.0> : tensor<4x10xf16>
+  %down = ane.constant dense<1.0> : tensor<10x4xf16>
+  %t = ane.transpose %x {perm = array<i64: 0, 2, 3, 1>} : (tensor<1x4x6x8xf16>) -> tensor<1x6x8x4xf16>
+  %h = ane.matmul %t, %up : (tensor<1x6x8x4xf16>, tensor<4x10xf16>) -> tensor<1x6x8x10xf16>
+  %r = ane.relu %h : (tensor<1x6x8x10xf16>) -> tensor<1x6x8x10xf16>
+  %d = ane.matmul %r, %down : (tensor<1x6x8x10xf16>, tensor<10x4xf16>) -> tensor<1x6x8x4xf16>
+  %b = ane.transpose %d {perm = array<i64: 0, 3, 1, 2>} : (tensor<1x6x8x4xf16>) -> tensor<1x4x6x8xf16>
+  %y = ane.add %b, %x : (tensor<1x4x6x8xf16>, tensor<1x4x6x8xf16>) -> tensor<1x4x6x8xf16>
+  return %y : tensor<1x4x6x8xf16>
+}

@@ -534,6 +534,28 @@ struct MergeTransposes : OpRewritePattern<TransposeOp> {
     return success();
   }
 };
+/// Axes of length 1 move for nothing: the order of elements stays.
+struct TransposeToReshape : OpRewritePattern<TransposeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(TransposeOp op,
+                                PatternRewriter &rewriter) const override {
+    RankedTensorType x = op.getX().getType();
+    if (!x.hasStaticShape())
+      return rewriter.notifyMatchFailure(op, "shape is not static");
+    int64_t previous = -1;
+    for (int64_t axis : op.getPerm()) {
+      axis = axis < 0 ? axis + x.getRank() : axis;
+      if (x.getDimSize(axis) == 1)
+        continue;
+      if (axis < previous)
+        return rewriter.notifyMatchFailure(op, "moves elements");
+      previous = axis;
+    }
+    rewriter.replaceOpWithNewOp<ReshapeOp>(op, op.getType(), op.getX(),
+                                           op.getType().getShape());
+    return success();
+  }
+};
 } // namespace
 
 void ReshapeOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
@@ -542,7 +564,7 @@ void ReshapeOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
 }
 void TransposeOp::getCanonicalizationPatterns(RewritePatternSet &patterns,
                                               MLIRContext *context) {
-  patterns.add<MergeTransposes>(context);
+  patterns.add<MergeTransposes, TransposeToReshape>(context);
 }
 
 LogicalResult ReverseOp::verify() {
