@@ -142,11 +142,10 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
       return std::nullopt;
     }
     if (auto reduced = reducedAxes(op)) {
-      bool keep = x.getRank() == y.getRank();
-      if (llvm::is_contained(*reduced, axis) && (forward || keep))
-        return std::nullopt;
-      if (keep)
+      if (x.getRank() == y.getRank()) // also a reduced one, of length 1 then
         return axis;
+      if (forward && llvm::is_contained(*reduced, axis))
+        return std::nullopt;
       int64_t at = 0;
       for (int64_t i = 0; i < x.getRank(); ++i) {
         if (llvm::is_contained(*reduced, i))

@@ -22,6 +22,43 @@ namespace mlir::ane {
 
 namespace {
 struct FormPrograms : ane::impl::FormProgramsPassBase<FormPrograms> {
+  using FormProgramsPassBase::FormProgramsPassBase;
+
+  /// Where to cut a list of ops so that no part is longer than `most`: each
+  /// time at the place in the second half of the longest possible part where
+  /// the fewest bytes cross.
+  static SmallVector<size_t> findCuts(ArrayRef<Operation *> ops, size_t most) {
+    llvm::DenseMap<Operation *, size_t> position;
+    for (auto [i, op] : llvm::enumerate(ops))
+      position[op] = i;
+    // Bytes that are alive between op i-1 and op i.
+    std::vector<double> change(ops.size() + 2);
+    for (auto [i, op] : llvm::enumerate(ops))
+      for (Value result : op->getResults()) {
+        size_t last = i;
+        for (Operation *user : result.getUsers())
+          if (auto it = position.find(user); it != position.end())
+            last = std::max(last, it->second);
+        auto type = cast<RankedTensorType>(result.getType());
+        double bytes = type.hasStaticShape() ? type.getNumElements() : 1;
+        change[i + 1] += bytes;
+        change[last + 1] -= bytes;
+      }
+    std::vector<double> alive(ops.size() + 1);
+    for (size_t i = 1; i <= ops.size(); ++i)
+      alive[i] = alive[i - 1] + change[i];
+    SmallVector<size_t> cuts;
+    for (size_t begin = 0; ops.size() - begin > most;) {
+      size_t best = begin + most;
+      for (size_t at = begin + most; at > begin + most / 2; --at)
+        if (alive[at] < alive[best])
+          best = at;
+      cuts.push_back(best);
+      begin = best;
+    }
+    return cuts;
+  }
+
   /// Copies the weight tree behind `value` in front of the builder, sharing
   /// parts that are there already.
   static void cloneTree(Value value, OpBuilder &builder, IRMapping &mapping) {
@@ -65,10 +102,27 @@ struct FormPrograms : ane::impl::FormProgramsPassBase<FormPrograms> {
       // A call stands for many nodes; values keep the name of the node that
       // made them.
       llvm::DenseMap<Value, Location> origins;
-      std::map<unsigned, SmallVector<Operation *>> segments;
+      std::map<unsigned, SmallVector<Operation *>> whole;
       for (Operation &op : block.without_terminator())
         if (auto it = stages.find(&op); it != stages.end())
-          segments[it->second].push_back(&op);
+          whole[it->second].push_back(&op);
+      const Limit *limit = getTarget(module).limit("S18");
+      size_t most = maxOps ? maxOps : limit ? limit->value : ~size_t(0);
+      SmallVector<std::pair<unsigned, SmallVector<Operation *>>> segments;
+      for (auto &[stage, ops] : whole) {
+        SmallVector<size_t> cuts;
+        if (stage % 2 == 0)
+          cuts = findCuts(ops, most);
+        numCuts += cuts.size();
+        cuts.push_back(ops.size());
+        size_t begin = 0;
+        for (size_t end : cuts) {
+          segments.push_back(
+              {stage, SmallVector<Operation *>(
+                          ArrayRef(ops).slice(begin, end - begin))});
+          begin = end;
+        }
+      }
       for (auto &[stage, ops] : segments) {
         llvm::SmallPtrSet<Operation *, 32> members(ops.begin(), ops.end());
         llvm::SetVector<Value> inputs, outputs;

@@ -21,6 +21,7 @@ class ANE_Common<int s1, string s1src, int kw, int kh, int smallW, int smallH, i
     ANE_Limit<"S10", 8, "B", "MS, measured on h16g">, // max_pool window
     ANE_Limit<"S11", pool, "D", "BR, MS">,      // avg_pool window
     ANE_Limit<"S12", matmulK, "B", kSrc>,       // matmul K
+    ANE_Limit<"S18", 383, "B", "MS; measured on h16g, 386 on H18">, // ops in one program's chain
     ANE_Limit<"S13", 16384, "B", "AF, MX">,     // convolution input channels
     ANE_Limit<"S14", 32000, "B", "MX, M5X, FG"> // convolution output channels
   ];

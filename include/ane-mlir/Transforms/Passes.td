@@ -85,9 +85,12 @@ def FormProgramsPass : Pass<"ane-form-programs", "::mlir::ModuleOp"> {
   let summary = "Groups placed ops into ane.program ops and leaves calls in @main";
   let description = [{
     Engine and host segments alternate; each op goes to the earliest segment of its kind after its operands.
-    Constants are copied into the programs that use them. Test: test/Transforms/form-programs.mlir.
+    Constants are copied into the programs that use them. An engine segment longer than the target's S18 (or `max-ops`)
+    is cut where the fewest bytes are alive. Test: test/Transforms/form-programs.mlir.
   }];
   let dependentDialects = ["::mlir::ane::ANEDialect"];
+  let options = [Option<"maxOps", "max-ops", "unsigned", "0", "Ops in one engine program; 0 is what the target takes (S18)">];
+  let statistics = [Statistic<"numCuts", "num-cuts", "Engine segments cut for length">];
 }
 
 def PlanIOPass : Pass<"ane-plan-io", "::mlir::ModuleOp"> {
