@@ -24,7 +24,8 @@ Report mlir::ane::makeReport(ModuleOp module, llvm::StringRef model) {
     Report::Program entry;
     entry.name = program.getSymName().str();
     entry.kind = program.getKind().str();
-    entry.predictedMicros = predictMicros(program, target);
+    entry.prediction = predict(program, target);
+    entry.predictedMicros = entry.prediction.total();
     for (Operation &op : program.getBody().front().without_terminator()) {
       auto costed = dyn_cast<CostOpInterface>(op);
       if (!costed || isConstantTree(op.getResult(0)))
@@ -47,7 +48,7 @@ Report mlir::ane::makeReport(ModuleOp module, llvm::StringRef model) {
       row.weightBytes = cost.weightBytes;
       row.activationBytes = cost.activationBytes;
       row.predictedMicros =
-          program.isEngine() ? predictMicros(cost, target) : 0;
+          program.isEngine() ? predict(&op, target).total() : 0;
       ++entry.ops;
       ++(program.isEngine() ? report.engineOps : report.hostOps);
       report.rows.push_back(std::move(row));
@@ -76,6 +77,15 @@ void Report::writeJSON(llvm::raw_ostream &os) const {
           j.attribute("kind", program.kind);
           j.attribute("ops", int64_t(program.ops));
           j.attribute("predicted_us", program.predictedMicros);
+          j.attributeObject("predicted", [&] {
+            const Prediction &p = program.prediction;
+            j.attribute("dispatch_us", p.dispatch);
+            j.attribute("compute_us", p.compute);
+            j.attribute("weights_us", p.weights);
+            j.attribute("vector_us", p.vector);
+            j.attribute("move_us", p.move);
+            j.attribute("surfaces_us", p.surfaces);
+          });
         });
     });
     j.attributeArray("ops", [&] {

@@ -30,7 +30,7 @@
 // FP32-NEXT: canonicalize
 // FP32-NEXT: )
 // PLACE: ane-place{mode=host},
-// PLACE-NEXT: ane-form-programs,
+// PLACE-NEXT: ane-form-programs{max-ops=0},
 // PLACE-NEXT: ane-plan-io,
 // PLACE-NEXT: ane-verify-target
 module {}

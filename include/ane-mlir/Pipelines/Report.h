@@ -7,6 +7,7 @@
 #ifndef ANEMLIR_PIPELINES_REPORT_H
 #define ANEMLIR_PIPELINES_REPORT_H
 
+#include "ane-mlir/Analysis/CostModel.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/Support/raw_ostream.h"
 #include <string>
@@ -28,6 +29,7 @@ struct Report {
     std::string name, kind;
     unsigned ops = 0;
     double predictedMicros = 0;
+    Prediction prediction;
   };
   std::vector<Program> programs;
   unsigned engineOps = 0, hostOps = 0;

@@ -112,6 +112,11 @@ def EvaluateConstantsPass : Pass<"ane-evaluate-constants", "::mlir::ModuleOp"> {
   let options = [Option<"numerics", "numerics", "std::string", "\"fp16\"", "fp16 (round to the declared dtype) or fp32">];
 }
 
+def PrintCostPass : Pass<"ane-print-cost", "::mlir::ModuleOp"> {
+  let summary = "Prints the predicted time of each engine program and what it is made of";
+  let description = [{ Reads only; JSON, one line per program. Test: test/Analysis. }];
+}
+
 def VerifyTargetPass : Pass<"ane-verify-target", "::mlir::ModuleOp"> {
   let summary = "Gate: lists every op of an engine program that breaks a rule of the target";
   let description = [{ Reads only. Test: test/Transforms/verify-target.mlir. }];

@@ -316,7 +316,7 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path,
     entry->text = "programs/" +
                   std::string(number.size() < 3 ? 3 - number.size() : 0, '0') +
                   number + ".mil";
-    entry->predicted_us = predictMicros(program, target);
+    entry->predicted_us = predict(program, target).total();
     std::string text;
     llvm::raw_string_ostream os(text);
     if (failed(mil::printMILText(converted->program, os)))
