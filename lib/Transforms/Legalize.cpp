@@ -205,6 +205,47 @@ struct SeparateBias : LiveOpPattern<Op> {
   }
 };
 
+/// A convolution over patches (kernel = stride, as vision transformers begin)
+/// with a kernel beyond S9 is space_to_depth and a 1x1 convolution.
+struct PatchesToDepth : LiveOpPattern<ConvOp> {
+  using LiveOpPattern::LiveOpPattern;
+  LogicalResult rewrite(ConvOp op, PatternRewriter &b) const override {
+    auto x = op.getX().getType();
+    auto w = cast<RankedTensorType>(op.getWeight().getType());
+    if (x.getRank() != 4 || op.getGroups() != 1 ||
+        !isConstantTree(op.getWeight()))
+      return b.notifyMatchFailure(op, "is no plain convolution");
+    int64_t size = w.getDimSize(2);
+    const Limit *width = getTarget(op).limit("S9W");
+    if (!width || size <= width->value || w.getDimSize(3) != size ||
+        llvm::any_of(op.getStrides(), [&](int64_t s) { return s != size; }) ||
+        llvm::any_of(op.getDilations(), [](int64_t d) { return d != 1; }) ||
+        (op.getPadType() != "valid" &&
+         llvm::any_of(op.getPad(), [](int64_t p) { return p != 0; })) ||
+        x.getDimSize(2) % size || x.getDimSize(3) % size)
+      return b.notifyMatchFailure(op, "has no large patches");
+    Location loc = op.getLoc();
+    int64_t outputs = w.getDimSize(0), channels = w.getDimSize(1),
+            depth = size * size * channels;
+    // The engine's order is DCR: a pixel's place, then its channel.
+    Value data = SpaceToDepthOp::create(
+        b, loc,
+        x.clone({x.getDimSize(0), depth, x.getDimSize(2) / size,
+                 x.getDimSize(3) / size}),
+        op.getX(), b.getI64IntegerAttr(size));
+    Value kernel =
+        TransposeOp::create(b, loc, w.clone({outputs, size, size, channels}),
+                            op.getWeight(), ArrayRef<int64_t>{0, 2, 3, 1});
+    b.replaceOpWithNewOp<ConvOp>(
+        op, op.getType(), data,
+        reshapeTo(b, loc, kernel, {outputs, depth, 1, 1}), op.getBias(),
+        b.getDenseI64ArrayAttr({1, 1}), b.getStringAttr("valid"),
+        b.getDenseI64ArrayAttr({0, 0, 0, 0}), b.getDenseI64ArrayAttr({1, 1}),
+        b.getI64IntegerAttr(1));
+    return success();
+  }
+};
+
 /// Rank-3 windows get a height of 1.
 template <typename Op>
 struct WidenConv : LiveOpPattern<Op> {
@@ -335,13 +376,13 @@ struct DecomposeTile : LiveOpPattern<TileOp> {
 struct Legalize : ane::impl::LegalizePassBase<Legalize> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<DecomposeGelu, DecomposeBatchNorm, DecomposeInstanceNorm,
-                 DecomposeLayerNorm, DecomposeLinear, DecomposeTile,
-                 SeparateBias<ConvOp>, SeparateBias<ConvTransposeOp>,
-                 WidenPool<MaxPoolOp>, WidenPool<AvgPoolOp>,
-                 WidenPool<L2PoolOp>, ToReshape<SqueezeOp>,
-                 ToReshape<ExpandDimsOp>, ToReshape<Flatten2dOp>>(
-        &getContext());
+    patterns
+        .add<DecomposeGelu, DecomposeBatchNorm, DecomposeInstanceNorm,
+             PatchesToDepth, DecomposeLayerNorm, DecomposeLinear, DecomposeTile,
+             SeparateBias<ConvOp>, SeparateBias<ConvTransposeOp>,
+             WidenPool<MaxPoolOp>, WidenPool<AvgPoolOp>, WidenPool<L2PoolOp>,
+             ToReshape<SqueezeOp>, ToReshape<ExpandDimsOp>,
+             ToReshape<Flatten2dOp>>(&getContext());
     // Before the bias is taken out, so that it is added in the wide form.
     patterns.add<WidenConv<ConvOp>, WidenConv<ConvTransposeOp>>(&getContext(),
                                                                 /*benefit=*/2);

@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["build_gpt2", "build_minilm", "minilm_folder"]
+__all__ = ["BUILDERS", "build_gpt2", "build_llama", "build_minilm", "build_mobilenet_v2", "build_resnet50", "build_unet", "build_vit", "build_whisper_encoder", "minilm_folder"]
 
 
 class _Graph:
@@ -160,3 +160,231 @@ def build_gpt2(path: str | os.PathLike[str], layers: int = 12, width: int = 768,
     else:
         onnx.save(model, os.fspath(path))
     return parameters
+
+
+class _Random(_Graph):
+    """A graph whose weights are drawn from one seed, scaled so that activations stay near 1."""
+
+    def __init__(self, seed: int) -> None:
+        super().__init__()
+        self.rng = np.random.default_rng(seed)
+        self.count = 0
+
+    def name(self, kind: str) -> str:
+        self.count += 1
+        return f"{kind}_{self.count}"
+
+    def random(self, *shape: int, fan: int | None = None) -> str:
+        value = self.rng.standard_normal(shape, np.float32) / np.float32(np.sqrt(fan or shape[0]))
+        return self.weight(self.name("w"), value)
+
+    def ones(self, count: int) -> str:
+        return self.weight(self.name("gamma"), 1 + 0.1 * self.rng.standard_normal(count).astype(np.float32))
+
+    def small(self, *shape: int) -> str:
+        return self.weight(self.name("b"), 0.1 * self.rng.standard_normal(shape).astype(np.float32))
+
+    def scalar(self, value: float) -> str:
+        return self.weight(self.name("c"), np.array(value, np.float32))
+
+    def node(self, kind: str, *inputs: str, **attributes) -> str:
+        return self.op(kind, list(inputs), self.name(kind), **attributes)
+
+    def reshape(self, x: str, *shape: int) -> str:
+        return self.node("Reshape", x, self.ints(self.name("shape"), *shape))
+
+    def dense(self, x: str, inputs: int, outputs: int, bias: bool = True) -> str:
+        y = self.node("MatMul", x, self.random(inputs, outputs))
+        return self.node("Add", y, self.small(outputs)) if bias else y
+
+    def norm(self, x: str, width: int) -> str:
+        return self.node("LayerNormalization", x, self.ones(width), self.small(width), axis=-1, epsilon=1e-5)
+
+    def rms_norm(self, x: str, width: int) -> str:
+        """As exporters write it."""
+        square = self.node("ReduceMean", self.node("Mul", x, x), self.ints(self.name("axes"), -1), keepdims=1)
+        root = self.node("Sqrt", self.node("Add", square, self.scalar(1e-6)))
+        return self.node("Mul", self.node("Div", x, root), self.ones(width))
+
+    def gelu(self, x: str) -> str:
+        gate = self.node("Add", self.node("Erf", self.node("Div", x, self.scalar(np.sqrt(2)))), self.scalar(1))
+        return self.node("Mul", self.node("Mul", x, gate), self.scalar(0.5))
+
+    def conv(self, x: str, inputs: int, outputs: int, kernel: int, stride: int = 1, group: int = 1, bias: bool = False) -> str:
+        w = self.random(outputs, inputs // group, kernel, kernel, fan=inputs // group * kernel * kernel)
+        return self.node("Conv", x, w, *([self.small(outputs)] if bias else []), kernel_shape=[kernel] * 2, strides=[stride] * 2, pads=[kernel // 2] * 4, group=group)
+
+    def batch_norm(self, x: str, width: int) -> str:
+        variance = self.weight(self.name("var"), 1 + 0.2 * self.rng.random(width, np.float32))
+        return self.node("BatchNormalization", x, self.ones(width), self.small(width), self.small(width), variance)
+
+    def self_attention(self, x: str, tokens: int, width: int, heads: int) -> str:
+        q, k, v = (self.dense(x, width, width) for _ in range(3))
+        mask = self.weight(self.name("mask"), np.zeros((1, 1, tokens, tokens), np.float32))
+        return self.dense(self.attention(q, k, v, mask, 1, tokens, heads, width // heads, self.name("attention")), width, width)
+
+    def finish(self, inputs: dict[str, tuple[int, ...]], outputs: dict[str, str], opset: int = 18) -> onnx.ModelProto:
+        """`outputs` names results; their shapes are inferred."""
+        for name, value in outputs.items():
+            self.nodes.append(helper.make_node("Identity", [value], [name], f"/{name}"))
+        infos = [helper.make_tensor_value_info(n, TensorProto.FLOAT, s) for n, s in inputs.items()]
+        return self.model(infos, [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in outputs], opset)
+
+
+def build_llama(layers: int = 2, tokens: int = 32, past: int = 0, width: int = 128, heads: int = 4, kv_heads: int = 2, hidden: int = 256, seed: int = 0) -> onnx.ModelProto:
+    """Llama-style blocks over embeddings: RMSNorm, rotary positions, grouped queries, SwiGLU. With `past`, keys and values of
+    earlier tokens are inputs and the grown ones outputs, as in one step of decoding."""
+    g, size = _Random(seed), width // heads
+    inputs: dict[str, tuple[int, ...]] = {"x": (1, tokens, width), "cos": (1, 1, tokens, size), "sin": (1, 1, tokens, size)}
+    outputs: dict[str, str] = {}
+    total = past + tokens
+    mask = g.weight("mask", np.triu(np.full((1, 1, tokens, total), -10000, np.float32), past + 1))
+    x = "x"
+
+    def rotate(v: str) -> str:
+        first, second = g.op("Split", [v, g.ints(g.name("halves"), size // 2, size // 2)], g.name("Split"), outputs=2, axis=-1)
+        turned = g.node("Concat", g.node("Neg", second), first, axis=-1)
+        return g.node("Add", g.node("Mul", v, "cos"), g.node("Mul", turned, "sin"))
+
+    def heads_of(v: str, count: int) -> str:
+        return g.node("Transpose", g.reshape(v, 1, tokens, count, size), perm=[0, 2, 1, 3])
+
+    def repeat(v: str) -> str:
+        wide = g.node("Expand", g.reshape(v, 1, kv_heads, 1, total, size), g.ints(g.name("group"), 1, kv_heads, heads // kv_heads, total, size))
+        return g.reshape(wide, 1, heads, total, size)
+
+    for i in range(layers):
+        h = g.rms_norm(x, width)
+        q = rotate(heads_of(g.dense(h, width, width, False), heads))
+        k = rotate(heads_of(g.dense(h, width, kv_heads * size, False), kv_heads))
+        v = heads_of(g.dense(h, width, kv_heads * size, False), kv_heads)
+        if past:
+            inputs |= {f"past_k{i}": (1, kv_heads, past, size), f"past_v{i}": (1, kv_heads, past, size)}
+            k, v = g.node("Concat", f"past_k{i}", k, axis=2), g.node("Concat", f"past_v{i}", v, axis=2)
+            outputs |= {f"k{i}": k, f"v{i}": v}
+        scores = g.node("MatMul", q, g.node("Transpose", repeat(k), perm=[0, 1, 3, 2]))
+        scores = g.node("Add", g.node("Mul", scores, g.scalar(size**-0.5)), mask)
+        context = g.node("MatMul", g.node("Softmax", scores, axis=-1), repeat(v))
+        merged = g.reshape(g.node("Transpose", context, perm=[0, 2, 1, 3]), 1, tokens, width)
+        x = g.node("Add", x, g.dense(merged, width, width, False))
+        h = g.rms_norm(x, width)
+        gate = g.dense(h, width, hidden, False)
+        gate = g.node("Mul", gate, g.node("Sigmoid", gate))
+        x = g.node("Add", x, g.dense(g.node("Mul", gate, g.dense(h, width, hidden, False)), hidden, width, False))
+    return g.finish(inputs, {"y": x} | outputs)
+
+
+def build_vit(layers: int = 2, image: int = 64, patch: int = 16, width: int = 128, heads: int = 4, seed: int = 0) -> onnx.ModelProto:
+    """ViT: patch convolution, class token, encoder blocks, head. ViT-B/16 is image=224, width=768, heads=12, layers=12."""
+    g, side = _Random(seed), image // patch
+    w = g.random(width, 3, patch, patch, fan=3 * patch * patch)
+    x = g.node("Conv", "image", w, g.small(width), kernel_shape=[patch] * 2, strides=[patch] * 2)
+    tokens = side * side + 1
+    x = g.node("Transpose", g.reshape(x, 1, width, side * side), perm=[0, 2, 1])
+    x = g.node("Add", g.node("Concat", g.small(1, 1, width), x, axis=1), g.small(1, tokens, width))
+    for _ in range(layers):
+        x = g.node("Add", x, g.self_attention(g.norm(x, width), tokens, width, heads))
+        x = g.node("Add", x, g.dense(g.gelu(g.dense(g.norm(x, width), width, 4 * width)), 4 * width, width))
+    first = g.node("Gather", g.norm(x, width), g.weight("first", np.array(0, np.int64)), axis=1)
+    return g.finish({"image": (1, 3, image, image)}, {"logits": g.dense(first, width, 1000)})
+
+
+def build_resnet50(image: int = 64, width: int = 64, blocks: tuple[int, ...] = (3, 4, 6, 3), seed: int = 0) -> onnx.ModelProto:
+    """ResNet-50 (image=224) with batch norm left in the graph."""
+    g = _Random(seed)
+
+    def unit(x: str, inputs: int, outputs: int, kernel: int, stride: int = 1, relu: bool = True) -> str:
+        y = g.batch_norm(g.conv(x, inputs, outputs, kernel, stride), outputs)
+        return g.node("Relu", y) if relu else y
+
+    x = unit("image", 3, width, 7, 2)
+    x, channels = g.node("MaxPool", x, kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1]), width
+    for stage, count in enumerate(blocks):
+        inner = width << stage
+        for block in range(count):
+            stride = 2 if block == 0 and stage else 1
+            y = unit(unit(unit(x, channels, inner, 1), inner, inner, 3, stride), inner, 4 * inner, 1, relu=False)
+            shortcut = unit(x, channels, 4 * inner, 1, stride, relu=False) if block == 0 else x
+            x, channels = g.node("Relu", g.node("Add", y, shortcut)), 4 * inner
+    pooled = g.node("Flatten", g.node("GlobalAveragePool", x))
+    return g.finish({"image": (1, 3, image, image)}, {"logits": g.node("Gemm", pooled, g.random(1000, channels, fan=channels), g.small(1000), transB=1)})
+
+
+def build_mobilenet_v2(image: int = 64, seed: int = 0) -> onnx.ModelProto:
+    """MobileNetV2 (image=224): inverted residuals with depthwise convolutions and ReLU6."""
+    g = _Random(seed)
+
+    def unit(x: str, inputs: int, outputs: int, kernel: int, stride: int = 1, group: int = 1, act: bool = True) -> str:
+        y = g.batch_norm(g.conv(x, inputs, outputs, kernel, stride, group), outputs)
+        return g.node("Clip", y, g.scalar(0), g.scalar(6)) if act else y
+
+    x, channels = unit("image", 3, 32, 3, 2), 32
+    for expand, outputs, count, first in ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1)):
+        for block in range(count):
+            stride, hidden = first if block == 0 else 1, channels * expand
+            y = unit(x, channels, hidden, 1) if expand > 1 else x
+            y = unit(unit(y, hidden, hidden, 3, stride, hidden), hidden, outputs, 1, act=False)
+            x, channels = (g.node("Add", x, y) if stride == 1 and channels == outputs else y), outputs
+    x = unit(x, channels, 1280, 1)
+    pooled = g.node("Flatten", g.node("ReduceMean", x, g.ints("spatial", 2, 3), keepdims=1))
+    return g.finish({"image": (1, 3, image, image)}, {"logits": g.node("Gemm", pooled, g.random(1000, 1280, fan=1280), g.small(1000), transB=1)})
+
+
+def build_unet(image: int = 32, width: int = 32, groups: int = 8, heads: int = 4, seed: int = 0) -> onnx.ModelProto:
+    """A diffusion U-Net in small: GroupNorm written through InstanceNormalization, SiLU, attention over space, skips."""
+    g = _Random(seed)
+
+    def group_norm(x: str, channels: int, side: int) -> str:
+        flat = g.reshape(x, 1, groups, -1)
+        y = g.node("InstanceNormalization", flat, g.weight(g.name("one"), np.ones(groups, np.float32)), g.weight(g.name("zero"), np.zeros(groups, np.float32)), epsilon=1e-5)
+        y = g.reshape(y, 1, channels, side, side)
+        return g.node("Add", g.node("Mul", y, g.reshape(g.ones(channels), channels, 1, 1)), g.reshape(g.small(channels), channels, 1, 1))
+
+    def silu(x: str) -> str:
+        return g.node("Mul", x, g.node("Sigmoid", x))
+
+    def block(x: str, inputs: int, outputs: int, side: int) -> str:
+        h = g.conv(silu(group_norm(x, inputs, side)), inputs, outputs, 3, bias=True)
+        h = g.conv(silu(group_norm(h, outputs, side)), outputs, outputs, 3, bias=True)
+        return g.node("Add", h, x if inputs == outputs else g.conv(x, inputs, outputs, 1, bias=True))
+
+    def attend(x: str, channels: int, side: int) -> str:
+        flat = g.node("Transpose", g.reshape(group_norm(x, channels, side), 1, channels, side * side), perm=[0, 2, 1])
+        y = g.node("Transpose", g.self_attention(flat, side * side, channels, heads), perm=[0, 2, 1])
+        return g.node("Add", x, g.reshape(y, 1, channels, side, side))
+
+    top = block(g.conv("image", 4, width, 3, bias=True), width, width, image)
+    low = attend(block(g.conv(top, width, width, 3, 2, bias=True), width, 2 * width, image // 2), 2 * width, image // 2)
+    middle = block(low, 2 * width, 2 * width, image // 2)
+    scales = g.weight("scales", np.array([1, 1, 2, 2], np.float32))
+    up = g.op("Resize", [middle, "", scales], "up", mode="nearest", coordinate_transformation_mode="asymmetric", nearest_mode="floor")
+    y = block(g.node("Concat", up, top, axis=1), 3 * width, width, image)
+    return g.finish({"image": (1, 4, image, image)}, {"noise": g.conv(silu(group_norm(y, width, image)), width, 4, 3, bias=True)})
+
+
+def build_whisper_encoder(layers: int = 2, mels: int = 80, frames: int = 200, width: int = 128, heads: int = 4, seed: int = 0) -> onnx.ModelProto:
+    """Two convolutions over time, positions, encoder blocks."""
+    g = _Random(seed)
+
+    def conv(x: str, inputs: int, stride: int) -> str:
+        return g.gelu(g.node("Conv", x, g.random(width, inputs, 3, fan=3 * inputs), g.small(width), kernel_shape=[3], strides=[stride], pads=[1, 1]))
+
+    x = g.node("Transpose", conv(conv("mel", mels, 1), width, 2), perm=[0, 2, 1])
+    tokens = (frames + 1) // 2
+    x = g.node("Add", x, g.small(tokens, width))
+    for _ in range(layers):
+        x = g.node("Add", x, g.self_attention(g.norm(x, width), tokens, width, heads))
+        x = g.node("Add", x, g.dense(g.gelu(g.dense(g.norm(x, width), width, 4 * width)), 4 * width, width))
+    return g.finish({"mel": (1, mels, frames)}, {"hidden": g.norm(x, width)})
+
+
+BUILDERS = {
+    "llama_prefill": build_llama,
+    "llama_decode": lambda: build_llama(tokens=1, past=48),
+    "vit": build_vit,
+    "resnet50": build_resnet50,
+    "mobilenet_v2": build_mobilenet_v2,
+    "unet": build_unet,
+    "whisper_encoder": build_whisper_encoder,
+}
+"""Small instances of what people run; each call builds the same model."""

@@ -43,3 +43,16 @@ func.func @instance_norm(%x: tensor<1x4x2x2xf16>) -> tensor<1x4x2x2xf16> {
   %y = ane.instance_norm %x {operandSegmentSizes = array<i32: 1, 0, 0>} : (tensor<1x4x2x2xf16>) -> tensor<1x4x2x2xf16>
   return %y : tensor<1x4x2x2xf16>
 }
+
+// -----
+// A convolution over patches beyond the strided kernel limit is space_to_depth and a 1x1 convolution.
+// CHECK-LABEL: func @patches(
+// CHECK: %[[X:.*]] = ane.space_to_depth %arg0 {block_size = 16 : i64} : (tensor<1x3x32x32xf16>) -> tensor<1x768x2x2xf16>
+// CHECK: %[[T:.*]] = ane.transpose %{{.*}} {perm = array<i64: 0, 2, 3, 1>} : (tensor<8x3x16x16xf16>) -> tensor<8x16x16x3xf16>
+// CHECK: %[[W:.*]] = ane.reshape %[[T]] {shape = array<i64: 8, 768, 1, 1>}
+// CHECK: ane.conv %[[X]], %[[W]] {{.*}} -> tensor<1x8x2x2xf16>
+func.func @patches(%x: tensor<1x3x32x32xf16>) -> tensor<1x8x2x2xf16> {
+  %w = ane.constant dense<1.0> : tensor<8x3x16x16xf16>
+  %y = ane.conv %x, %w {dilations = array<i64: 1, 1>, pad = array<i64: 0, 0, 0, 0>, pad_type = "valid", strides = array<i64: 16, 16>} : (tensor<1x3x32x32xf16>, tensor<8x3x16x16xf16>) -> tensor<1x8x2x2xf16>
+  return %y : tensor<1x8x2x2xf16>
+}
