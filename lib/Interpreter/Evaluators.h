@@ -127,9 +127,10 @@ struct WindowGeometry {
   llvm::SmallVector<std::pair<int64_t, int64_t>> pads;
 };
 /// Failure carries oneDNN's message.
-std::string convolution(const Tensor &x, const Tensor &weight,
-                        const Tensor *bias, const WindowGeometry &window,
-                        int64_t groups, Tensor &y);
+std::string convolution(const EvalContext &context, const Tensor &x,
+                        const Tensor &weight, const Tensor *bias,
+                        const WindowGeometry &window, int64_t groups,
+                        Tensor &y);
 enum class PoolKind { Max, AverageInclude, AverageExclude };
 std::string pool(const Tensor &x, PoolKind kind, const WindowGeometry &window,
                  Tensor &y);

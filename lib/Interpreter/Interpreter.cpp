@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Interpreter/Interpreter.h"
+#include "EngineNumerics.h"
 #include "mlir/IR/Threading.h"
 #include <chrono>
 #include <cmath>
@@ -17,6 +18,8 @@ std::optional<Numerics> mlir::ane::lookupNumerics(llvm::StringRef name) {
     return Numerics::Float32;
   if (name == "fp16")
     return Numerics::Float16;
+  if (name == "engine")
+    return Numerics::Engine;
   return std::nullopt;
 }
 
@@ -34,14 +37,17 @@ void EvalContext::finish(Tensor &tensor) const {
     return;
   llvm::MutableArrayRef<float> values = tensor.mutableFloats();
   parallelFor(values.size(), 1 << 15, [&](int64_t begin, int64_t end) {
-    roundTo(dtype, values.slice(begin, end - begin));
+    if (engine && engine->tiesAway && dtype == DType::Float16)
+      roundTiesAway(values.slice(begin, end - begin));
+    else
+      roundTo(dtype, values.slice(begin, end - begin));
   });
 }
 
 float EvalContext::roundParameter(const llvm::APFloat &value,
                                   DType dtype) const {
   float single = value.convertToFloat();
-  return dtype == DType::Float16 && numerics == Numerics::Float16
+  return dtype == DType::Float16 && numerics != Numerics::Float32
              ? roundTo(DType::Float16, single)
              : single;
 }
@@ -66,8 +72,16 @@ static LogicalResult evaluateOne(Operation *op, EvalContext &context,
   auto evaluable = dyn_cast<EvaluateOpInterface>(op);
   if (!evaluable)
     return op->emitOpError() << "cannot be evaluated by the interpreter";
+  SmallVector<Tensor> replaced;
+  if (context.getEngine()) {
+    replaced.assign(inputs.begin(), inputs.end());
+    replaceNaNOperands(*context.getEngine(), replaced);
+    inputs = replaced;
+  }
   if (failed(evaluable.evaluate(context, inputs, outputs)))
     return failure();
+  if (context.getEngine())
+    applyEngineValues(op, context, inputs, outputs);
   if (outputs.size() != op->getNumResults())
     return op->emitOpError()
            << "evaluator returned " << outputs.size() << " results";
@@ -124,8 +138,10 @@ FailureOr<Tensor> ConstantEvaluator::evaluate(Value value) {
   return cache.lookup(value);
 }
 
-BlockInterpreter::BlockInterpreter(Block &block, Numerics numerics)
-    : block(block), context(block.getParentOp()->getContext(), numerics) {
+BlockInterpreter::BlockInterpreter(Block &block, Numerics numerics,
+                                   const NumericContract *engine)
+    : block(block),
+      context(block.getParentOp()->getContext(), numerics, engine) {
   // The last op that reads a value frees it.
   llvm::DenseSet<Value> seen;
   for (Operation &op : llvm::reverse(block))
@@ -161,12 +177,16 @@ LogicalResult BlockInterpreter::run(ArrayRef<Tensor> arguments,
       constant &= constants.count(operand);
     }
     auto start = std::chrono::steady_clock::now();
+    // Weights are computed by us when they are written, not by the engine.
+    bool tree = constant && op.getNumOperands() > 0;
+    EvalContext plain(context.getContext(), context.getNumerics());
     if (auto literal = dyn_cast<ConstantOp>(op)) {
       FailureOr<Tensor> tensor = trees.evaluate(literal);
       if (failed(tensor))
         return failure();
       outputs.push_back(*tensor);
-    } else if (failed(evaluateOne(&op, context, inputs, outputs))) {
+    } else if (failed(
+                   evaluateOne(&op, tree ? plain : context, inputs, outputs))) {
       return failure();
     }
     // Ops over constants alone are weight trees: kept for the next run.

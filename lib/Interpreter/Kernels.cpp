@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "EngineNumerics.h"
 #include "Evaluators.h"
 #include <dnnl.hpp>
 
@@ -55,6 +56,14 @@ void mlir::ane::batchedMatmul(const EvalContext &context, const float *a,
   for (int64_t i = 0; i < batch; ++i) {
     const float *pa = a + batchA[i] * m * k, *pb = b + batchB[i] * k * n;
     float *pc = c + i * m * n;
+    if (context.getEngine()) {
+      engineProduct(
+          context, pa,
+          transposeA ? std::pair(int64_t(1), m) : std::pair(k, int64_t(1)), pb,
+          transposeB ? std::pair(int64_t(1), k) : std::pair(n, int64_t(1)), pc,
+          m, k, n);
+      continue;
+    }
     // Small products (shape arithmetic, heads of tiny models) are not worth a
     // primitive.
     if (m * n * k <= 4096) {
@@ -73,10 +82,65 @@ void mlir::ane::batchedMatmul(const EvalContext &context, const float *a,
   }
 }
 
-std::string mlir::ane::convolution(const Tensor &x, const Tensor &weight,
-                                   const Tensor *bias,
+/// The windows as columns, then the engine's own product per item and group.
+static void engineConvolution(const EvalContext &context, const Tensor &x,
+                              const Tensor &weight, const Tensor *bias,
+                              const WindowGeometry &window, int64_t groups,
+                              Tensor &y) {
+  int64_t spatial = x.rank() - 2, taps = 1, points = 1, extent = 1;
+  for (int64_t i = 0; i < spatial; ++i) {
+    taps *= window.kernel[i];
+    points *= y.shape()[i + 2];
+    extent *= x.shape()[i + 2];
+  }
+  int64_t inputs = x.shape()[1] / groups, outputs = y.shape()[1] / groups;
+  auto tapStrides = rowMajorStrides(window.kernel);
+  auto pointStrides = rowMajorStrides(y.shape().drop_front(2));
+  auto inStrides = rowMajorStrides(x.shape().drop_front(2));
+  std::vector<float> columns(inputs * taps * points);
+  for (int64_t n = 0; n < x.shape()[0]; ++n)
+    for (int64_t g = 0; g < groups; ++g) {
+      context.parallelFor(inputs * taps, 1, [&](int64_t begin, int64_t end) {
+        for (int64_t row = begin; row < end; ++row)
+          for (int64_t p = 0; p < points; ++p) {
+            int64_t at = 0;
+            bool inside = true;
+            for (int64_t i = 0; i < spatial; ++i) {
+              int64_t place =
+                  p / pointStrides[i] % y.shape()[i + 2] * window.strides[i] -
+                  window.pads[i].first +
+                  row % taps / tapStrides[i] % window.kernel[i] *
+                      window.dilations[i];
+              inside &= place >= 0 && place < x.shape()[i + 2];
+              at += place * inStrides[i];
+            }
+            int64_t channel = g * inputs + row / taps;
+            columns[row * points + p] =
+                inside ? x.floats()[(n * x.shape()[1] + channel) * extent + at]
+                       : 0;
+          }
+      });
+      float *result =
+          y.mutableFloats().data() + (n * y.shape()[1] + g * outputs) * points;
+      engineProduct(context,
+                    weight.floats().data() + g * outputs * inputs * taps,
+                    {inputs * taps, 1}, columns.data(), {points, 1}, result,
+                    outputs, inputs * taps, points);
+      if (bias)
+        for (int64_t o = 0; o < outputs; ++o)
+          for (int64_t p = 0; p < points; ++p)
+            result[o * points + p] += bias->floats()[g * outputs + o];
+    }
+}
+
+std::string mlir::ane::convolution(const EvalContext &context, const Tensor &x,
+                                   const Tensor &weight, const Tensor *bias,
                                    const WindowGeometry &window, int64_t groups,
                                    Tensor &y) {
+  if (context.getEngine()) {
+    engineConvolution(context, x, weight, bias, window, groups, y);
+    return {};
+  }
   try {
     dnnl::stream stream(engine());
     SmallVector<int64_t, 6> weightShape(weight.shape());

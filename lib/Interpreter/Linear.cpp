@@ -34,7 +34,7 @@ LogicalResult evaluateOp(ConvOp op, EvalContext &context, ArrayRef<Tensor> in,
   Tensor y = context.makeResult(op.getY(), resultShape(op.getY()));
   if (y.size() && in[0].size() && in[1].size()) {
     std::string error =
-        convolution(in[0], in[1], in.size() > 2 ? &in[2] : nullptr,
+        convolution(context, in[0], in[1], in.size() > 2 ? &in[2] : nullptr,
                     convWindow(op, in[0], in[1]), op.getGroups(), y);
     if (!error.empty())
       return op.emitOpError() << "failed in oneDNN: " << error;

@@ -8,7 +8,7 @@ import subprocess
 import numpy as np
 import onnx
 import pytest
-from conftest import check, reference
+from conftest import check, cosine, reference
 
 import ane_mlir
 from ane_mlir import models
@@ -84,3 +84,12 @@ def test_gpt2(tmp_path):
     assert not [op for op in engine if op["op"] == "ane.matmul" and op["weight_bytes"] > 0]
     print(f"gpt2 124M: {seconds[12]:.2f} s; 6 layers {seconds[6]:.2f} s")
     assert seconds[12] <= 12 and seconds[12] <= 2.2 * seconds[6] + 0.5  # 3 s where the machine is quiet
+
+
+@pytest.mark.parametrize("target", ("h13", "h15", "h16", "h17"))
+@pytest.mark.parametrize("name", BUILD)
+def test_engine_numerics(built, name, target):
+    """The generation's own accumulators and tables, with NaN in all surface padding."""
+    path, feeds, expected, _ = built[name]
+    for (output, actual), e in zip(ane_mlir.compile(path, target=target).run(feeds, numerics="engine").items(), expected):
+        assert cosine(actual, e) >= 0.999, output

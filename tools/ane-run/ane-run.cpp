@@ -45,7 +45,8 @@ static cl::opt<std::string> testData(
     cl::value_desc("DIR"), cl::cat(inputOptions));
 static cl::opt<std::string> numericsName(
     "numerics",
-    cl::desc("What each op rounds to: fp16 (declared dtype, default) or fp32"),
+    cl::desc("What each op rounds to: fp16 (declared dtype, default), fp32, or "
+             "engine (fp16 with the target's accumulators and tables)"),
     cl::init("fp16"), cl::cat(runOptions));
 static cl::opt<bool> profile("profile",
                              cl::desc("Time per op in the interpreter"),
@@ -218,7 +219,7 @@ int main(int argc, char **argv) {
     return fail("expects an artifact; see --help", 2);
   std::optional<Numerics> numerics = lookupNumerics(numericsName);
   if (!numerics)
-    return fail("expects --numerics to be fp32 or fp16, but got '" +
+    return fail("expects --numerics to be fp32, fp16 or engine, but got '" +
                     numericsName + "'",
                 2);
 

@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "mlir/TableGen/GenInfo.h"
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/TableGen/Error.h"
 #include "llvm/TableGen/Record.h"
 
@@ -59,7 +60,19 @@ static bool emitTargets(const RecordKeeper &records, raw_ostream &os) {
        << "\", k_" << name << "_chips, " << target->getValueAsInt("family")
        << ", "
        << (target->getValueAsString("dialect") == "verbose" ? "true" : "false")
-       << ", k_" << name << "_limits, k_" << name << "_costs},\n";
+       << ", k_" << name << "_limits, k_" << name << "_costs, {";
+    const Record *numerics = target->getValueAsDef("numerics");
+    checkSources(numerics, "numeric contract");
+    os << "NumericContract::Accumulator::"
+       << StringSwitch<StringRef>(numerics->getValueAsString("accumulator"))
+              .Case("fp32", "Float32")
+              .Case("q15.16", "Fixed")
+              .Default("ZeroOnOverflow")
+       << ", " << numerics->getValueAsBit("productRounds") << ", "
+       << numerics->getValueAsBit("tiesAway") << ", "
+       << numerics->getValueAsBit("nanIsInf") << ", '"
+       << numerics->getValueAsString("grade") << "', \""
+       << numerics->getValueAsString("source") << "\"}},\n";
   }
   os << "};\nstatic constexpr Rule kRules[] = {\n";
   for (const Record *rule : records.getAllDerivedDefinitions("ANE_Rule")) {
@@ -86,6 +99,12 @@ static bool emitTargetDoc(const RecordKeeper &records, raw_ostream &os) {
          << limit->getValueAsInt("value") << " | | "
          << limit->getValueAsString("grade") << " | "
          << limit->getValueAsString("source") << " |\n";
+    const Record *numerics = target->getValueAsDef("numerics");
+    os << "| accumulator | " << numerics->getValueAsString("accumulator")
+       << (numerics->getValueAsBit("productRounds") ? ", products in fp16" : "")
+       << (numerics->getValueAsBit("tiesAway") ? ", ties away from zero" : "")
+       << " | | " << numerics->getValueAsString("grade") << " | "
+       << numerics->getValueAsString("source") << " |\n";
     for (const Record *cost : target->getValueAsListOfDefs("costs"))
       os << "| " << cost->getValueAsString("parameter") << " | "
          << cost->getValueAsString("value") << " | "

@@ -41,6 +41,14 @@ struct CostParameter {
   llvm::StringLiteral source;
 };
 
+/// How the engine computes where that differs from IEEE.
+struct NumericContract {
+  enum class Accumulator { Float32, Fixed, ZeroOnOverflow } accumulator;
+  bool productRounds, tiesAway, nanIsInf;
+  char grade;
+  llvm::StringLiteral source;
+};
+
 struct Target {
   /// "h13" … "h18".
   llvm::StringLiteral name;
@@ -53,6 +61,7 @@ struct Target {
   bool verboseDialect;
   llvm::ArrayRef<Limit> limits;
   llvm::ArrayRef<CostParameter> costs;
+  NumericContract numerics;
 
   /// The limit with this identifier, or null when nothing is known.
   const Limit *limit(llvm::StringRef id) const;

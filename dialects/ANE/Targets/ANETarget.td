@@ -35,6 +35,21 @@ class ANE_CostParameter<string name_, string value_, string unit_, string source
   string source = source_;
 }
 
+/// How the engine computes where that differs from IEEE (ane-target.md §4.3).
+class ANE_NumericContract<string accumulator_, bit productRounds_, bit tiesAway_, bit nanIsInf_, string grade_, string source_> {
+  /// fp32: partial sums from 2^15 on are infinite. q15.16: fixed point of 2^-16, the same limit, smaller products are
+  /// dropped. zero: an exact sum, but 0 from 2^15 on.
+  string accumulator = accumulator_;
+  /// Each product is rounded to fp16 first.
+  bit productRounds = productRounds_;
+  /// Results half way between two fp16 go away from zero instead of to even.
+  bit tiesAway = tiesAway_;
+  /// A NaN operand acts as +inf; else as the largest finite value.
+  bit nanIsInf = nanIsInf_;
+  string grade = grade_;
+  string source = source_;
+}
+
 class ANE_Target<string name_, string summary_, list<string> chips_, int family_> {
   string target = name_;
   string summary = summary_;
@@ -46,6 +61,7 @@ class ANE_Target<string name_, string summary_, list<string> chips_, int family_
   string dialect = "modern";
   list<ANE_Limit> limits = [];
   list<ANE_CostParameter> costs = [];
+  ANE_NumericContract numerics = ?;
 }
 
 #endif // ANE_TARGET_TD

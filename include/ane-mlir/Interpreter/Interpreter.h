@@ -25,14 +25,21 @@ enum class Numerics {
   Float32,
   /// The declared dtype.
   Float16,
+  /// The declared dtype, and in engine programs what the target's engine is
+  /// known to do: accumulators, tables, special values (ane-target.md §4.3).
+  Engine,
 };
 std::optional<Numerics> lookupNumerics(llvm::StringRef name);
 
 /// Passed to every evaluator.
 class EvalContext {
 public:
-  EvalContext(MLIRContext *context, Numerics numerics)
-      : context(context), numerics(numerics) {}
+  /// `engine` is the contract that Numerics::Engine follows; without one it is
+  /// Float16.
+  EvalContext(MLIRContext *context, Numerics numerics,
+              const NumericContract *engine = nullptr)
+      : context(context), numerics(numerics),
+        engine(numerics == Numerics::Engine ? engine : nullptr) {}
 
   /// A result tensor of `op`: its declared element type with the shape found at
   /// run time.
@@ -44,6 +51,8 @@ public:
 
   MLIRContext *getContext() const { return context; }
   Numerics getNumerics() const { return numerics; }
+  /// Null unless the engine's own numerics are asked for.
+  const NumericContract *getEngine() const { return engine; }
   /// Runs body(begin, end) over [0, count) on all cores when there is enough
   /// work; `grain` is the least per task.
   void parallelFor(int64_t count, int64_t grain,
@@ -52,6 +61,7 @@ public:
 private:
   MLIRContext *context;
   Numerics numerics;
+  const NumericContract *engine;
 };
 
 /// Attaches EvaluateOpInterface to every op that has an evaluator.
@@ -81,7 +91,8 @@ public:
   using Observer =
       std::function<void(Operation *, llvm::ArrayRef<Tensor>, double)>;
 
-  BlockInterpreter(Block &block, Numerics numerics);
+  BlockInterpreter(Block &block, Numerics numerics,
+                   const NumericContract *engine = nullptr);
   LogicalResult run(llvm::ArrayRef<Tensor> arguments,
                     llvm::SmallVectorImpl<Tensor> &results,
                     const Observer &observer = {});

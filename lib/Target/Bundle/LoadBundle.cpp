@@ -21,7 +21,10 @@ namespace fb = anemlir::manifest;
 struct LoadedProgram {
   OwningOpRef<ModuleOp> module;
   ProgramOp program;
-  std::unique_ptr<BlockInterpreter> interpreters[2];
+  /// One per Numerics.
+  std::unique_ptr<BlockInterpreter> interpreters[3];
+  /// Of the engine that runs it; null for host programs.
+  const NumericContract *engine = nullptr;
 
   LogicalResult run(ArrayRef<Tensor> arguments,
                     SmallVectorImpl<Tensor> &results, Numerics numerics,
@@ -29,7 +32,7 @@ struct LoadedProgram {
     auto &interpreter = interpreters[unsigned(numerics)];
     if (!interpreter)
       interpreter = std::make_unique<BlockInterpreter>(
-          program.getBody().front(), numerics);
+          program.getBody().front(), numerics, engine);
     return interpreter->run(arguments, results, observer);
   }
 };
@@ -121,7 +124,8 @@ BundleExecutable::run(ArrayRef<Tensor> arguments,
       // Through the bytes of the surface, so that a wrong stride is a wrong
       // answer.
       in.push_back(binding.surface
-                       ? binding.surface->readAll(binding.surface->pack(value))
+                       ? binding.surface->readAll(binding.surface->pack(
+                             value, numerics == Numerics::Engine))
                        : value);
     }
     if (failed(programs[step.program].run(in, out, numerics, observer)))
@@ -192,6 +196,10 @@ mlir::ane::loadBundle(StringRef path, MLIRContext *context) {
       shape.push_back(dim == -1 ? ShapedType::kDynamic : dim);
     bundle->tensors.push_back({*dtype, shape});
   }
+  const Target *target = lookupTarget(manifest->target);
+  if (!target)
+    return fail("manifest.fb names the target '" + manifest->target +
+                "', which is not known");
   for (auto [index, program] : llvm::enumerate(manifest->programs)) {
     if (!isInside(program->text))
       return fail("program " + Twine(index) + " has text '" + program->text +
@@ -212,6 +220,8 @@ mlir::ane::loadBundle(StringRef path, MLIRContext *context) {
         loadProgram(child(program->text), opener, context);
     if (failed(loaded))
       return failure();
+    if (program->kind == "ane")
+      loaded->engine = &target->numerics;
     bundle->programs.push_back(std::move(*loaded));
   }
   for (auto &entry : manifest->schedule) {
@@ -378,6 +388,7 @@ mlir::ane::loadMILFile(StringRef path, MLIRContext *context) {
       return failure();
     executable->outputPorts.push_back(*p);
   }
+  loaded->engine = &getDefaultTarget().numerics; // text names no chip
   executable->program = std::move(*loaded);
   return std::unique_ptr<Executable>(std::move(executable));
 }

@@ -21,8 +21,10 @@ static void forEachRow(const SurfaceLayout &s, ArrayRef<int64_t> box, Fn row) {
 }
 
 static std::vector<char> write(const SurfaceLayout &s, const Tensor &tensor,
-                               ArrayRef<int64_t> box) {
+                               ArrayRef<int64_t> box, bool poisoned = false) {
   std::vector<char> bytes(s.allocation);
+  if (poisoned) // 0x7e7e is a NaN
+    std::fill(bytes.begin(), bytes.end(), 0x7e);
   std::vector<float> converted;
   ArrayRef<float> values = tensor.floats();
   if (!tensor.isFloat()) {
@@ -36,8 +38,9 @@ static std::vector<char> write(const SurfaceLayout &s, const Tensor &tensor,
   return bytes;
 }
 
-std::vector<char> SurfaceLayout::pack(const Tensor &tensor) const {
-  return write(*this, tensor, view);
+std::vector<char> SurfaceLayout::pack(const Tensor &tensor,
+                                      bool poisoned) const {
+  return write(*this, tensor, view, poisoned);
 }
 std::vector<char> SurfaceLayout::writeAll(const Tensor &tensor) const {
   return write(*this, tensor, shape);

@@ -35,7 +35,9 @@ struct SurfaceLayout {
   }
 
   /// Copies a logical tensor into surface bytes: fp16, zeros in the padding.
-  std::vector<char> pack(const Tensor &tensor) const;
+  /// `poisoned` fills the padding with NaN instead of zero: no result may
+  /// depend on it.
+  std::vector<char> pack(const Tensor &tensor, bool poisoned = false) const;
   /// Reads the whole surface, padding included, as a tensor of `shape`.
   Tensor readAll(ArrayRef<char> bytes) const;
   /// Writes a program's output tensor of `shape` into surface bytes.
