@@ -26,11 +26,12 @@ struct EvaluateConstants
     std::optional<Numerics> mode = lookupNumerics(numerics);
     if (!mode) {
       getOperation().emitError()
-          << "ane-evaluate-constants expects numerics fp16 or fp32, but got '"
+          << "ane-evaluate-constants expects numerics fp16, fp32 or engine, but got '"
           << numerics << "'";
       return signalPassFailure();
     }
-    EvalContext context(&getContext(), *mode);
+    EvalContext context(&getContext(), *mode,
+                        &getTarget(getOperation()).numerics);
     for (auto function : getOperation().getOps<FunctionOpInterface>()) {
       if (function.isExternal())
         continue;

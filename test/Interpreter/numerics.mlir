@@ -3,7 +3,7 @@
 // RUN: ane-opt %s --ane-evaluate-constants="numerics=fp32" | FileCheck %s --check-prefix=FP32
 // RUN: not ane-opt %s --ane-evaluate-constants="numerics=fp8" 2>&1 | FileCheck %s --check-prefix=BAD
 
-// BAD: error: ane-evaluate-constants expects numerics fp16 or fp32, but got 'fp8'
+// BAD: error: ane-evaluate-constants expects numerics fp16, fp32 or engine, but got 'fp8'
 
 // FP16: dense<2.048000e+03> : tensor<f16>
 // FP32: dense<2.050000e+03> : tensor<f16>

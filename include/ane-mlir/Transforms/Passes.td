@@ -109,7 +109,7 @@ def EvaluateConstantsPass : Pass<"ane-evaluate-constants", "::mlir::ModuleOp"> {
     weights. Results become dense constants, whatever their size. Tests: test/Interpreter.
   }];
   let dependentDialects = ["::mlir::ane::ANEDialect"];
-  let options = [Option<"numerics", "numerics", "std::string", "\"fp16\"", "fp16 (round to the declared dtype) or fp32">];
+  let options = [Option<"numerics", "numerics", "std::string", "\"fp16\"", "fp16 (round to the declared dtype), fp32 or engine (the target's own)">];
 }
 
 def PrintCostPass : Pass<"ane-print-cost", "::mlir::ModuleOp"> {
