@@ -50,15 +50,17 @@ AtomicDirectory::~AtomicDirectory() {
 
 llvm::Error AtomicDirectory::commit() {
   if (fs::exists(path)) {
-    llvm::SmallString<128> manifest(path);
+    llvm::SmallString<128> manifest(path), package(path);
     llvm::sys::path::append(manifest, "manifest.fb");
+    llvm::sys::path::append(package, "Manifest.json");
     std::error_code error;
     bool empty =
         fs::is_directory(path) &&
         fs::directory_iterator(path, error) == fs::directory_iterator();
-    if (!fs::exists(manifest) && !empty)
+    if (!fs::exists(manifest) && !fs::exists(package) && !empty)
       return llvm::createStringError(
-          "'" + path.str() + "' exists and is no bundle; remove it first");
+          "'" + path.str() +
+          "' exists and is no bundle or package; remove it first");
     fs::remove_directories(path);
   }
   if (std::error_code error = fs::rename(temp, path))

@@ -13,6 +13,7 @@
 #include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Target/Bundle.h"
 #include "ane-mlir/Target/MILText.h"
+#include "ane-mlir/Target/MLPackage.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/Timing.h"
 #include "llvm/Support/CommandLine.h"
@@ -69,7 +70,7 @@ static cl::list<std::string>
 
 static cl::opt<std::string>
     output("o", cl::desc("What to write; the extension chooses the form"),
-           cl::value_desc("OUT.anepkg|OUT.mil|OUT.mlir"),
+           cl::value_desc("OUT.anepkg|OUT.mlpackage|OUT.mil|OUT.mlir"),
            cl::cat(outputOptions));
 static cl::opt<std::string> compileTo(
     "compile-to",
@@ -157,9 +158,10 @@ int main(int argc, char **argv) {
   StringRef extension =
       llvm::sys::path::extension(StringRef(output).rtrim('/'));
   if (compileTo.empty() && extension != ".anepkg" && extension != ".mil" &&
-      extension != ".mlir")
+      extension != ".mlir" && extension != ".mlpackage")
     return usage(output.empty()
-                     ? "expects -o OUT.anepkg, OUT.mil or OUT.mlir"
+                     ? "expects -o OUT.anepkg, OUT.mlpackage, OUT.mil or "
+                       "OUT.mlir"
                      : "does not know how to write '" + output + "'");
   static constexpr StringLiteral phases[] = {"onnx", "ane", "optimized",
                                              "placed", "mil"};
@@ -248,6 +250,11 @@ int main(int argc, char **argv) {
     return failed(printModule(*module, output));
   if (compileTo.empty() && extension == ".mil")
     return failed(writeMILFile(*module, output, bundle));
+
+  if (compileTo.empty() && extension == ".mlpackage") {
+    progress.phase("writing");
+    return failed(writeMLPackage(*module, output));
+  }
 
   progress.phase("placing");
   if (failed(run(buildPlacePipeline)))

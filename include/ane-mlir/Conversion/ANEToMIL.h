@@ -32,6 +32,10 @@ convertANEToMIL(OpBuilder &builder, Operation *program, StringRef symbol,
                 ArrayRef<std::string> parameterNames,
                 ArrayRef<std::string> resultNames);
 
+/// Writes the weights of a program, one at a time, in file order.
+LogicalResult writeWeights(Location loc, const ConvertedProgram &converted,
+                           llvm::raw_ostream &os);
+
 /// Evaluates a weight tree to the bytes of its type. Finite values beyond fp16
 /// saturate.
 FailureOr<std::vector<char>> evaluateWeight(Value root);

@@ -59,6 +59,9 @@ FailureOr<std::unique_ptr<Executable>> loadBundle(StringRef path,
 /// Loads a .mil file with its weights in the folder beside it.
 FailureOr<std::unique_ptr<Executable>> loadMILFile(StringRef path,
                                                    MLIRContext *context);
+/// Loads the function "main" of a Core ML package.
+FailureOr<std::unique_ptr<Executable>> loadMLPackage(StringRef path,
+                                                     MLIRContext *context);
 /// By what is at `path`.
 FailureOr<std::unique_ptr<Executable>> loadArtifact(StringRef path,
                                                     MLIRContext *context);

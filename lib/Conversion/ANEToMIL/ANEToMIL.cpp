@@ -404,6 +404,19 @@ mlir::ane::convertANEToMIL(OpBuilder &builder, Operation *program,
       .run(symbol, parameterNames, resultNames);
 }
 
+LogicalResult mlir::ane::writeWeights(Location loc,
+                                      const ConvertedProgram &converted,
+                                      llvm::raw_ostream &os) {
+  WeightWriter writer(converted.layout, os);
+  for (Value root : converted.weights) {
+    FailureOr<std::vector<char>> bytes = evaluateWeight(root);
+    if (failed(bytes))
+      return emitError(root.getLoc()) << "weight cannot be evaluated";
+    writer.write(*bytes);
+  }
+  return success();
+}
+
 FailureOr<std::vector<char>> mlir::ane::evaluateWeight(Value root) {
   // In fp32, so that a tree rounds once, at the end; its own evaluator, so that
   // nothing outlives the tensor.

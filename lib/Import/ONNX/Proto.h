@@ -11,36 +11,10 @@
 #ifndef ANEMLIR_LIB_IMPORT_ONNX_PROTO_H
 #define ANEMLIR_LIB_IMPORT_ONNX_PROTO_H
 
-#include "llvm/ADT/StringRef.h"
-#include <protozero/exception.hpp>
+#include "ane-mlir/Support/ProtoReader.h"
 #include <vector>
 
 namespace mlir::ane::proto {
-/// A field has another wire type than its number promises.
-struct WrongWireType : protozero::exception {
-  const char *what() const noexcept override {
-    return "field of a wrong wire type";
-  }
-};
-} // namespace mlir::ane::proto
-
-// protozero asserts that a field is read by its wire type; here the file
-// decides, so the assertion is an error.
-#define protozero_assert(condition)                                            \
-  (static_cast<bool>(condition) ? void()                                       \
-                                : throw ::mlir::ane::proto::WrongWireType())
-#include <protozero/pbf_reader.hpp>
-
-namespace mlir::ane::proto {
-
-using View = llvm::StringRef;
-
-inline View toView(protozero::data_view view) {
-  return View(view.data(), view.size());
-}
-inline protozero::pbf_reader reader(View view) {
-  return protozero::pbf_reader(protozero::data_view(view.data(), view.size()));
-}
 
 struct Tensor {
   View name;

@@ -9,6 +9,7 @@
 #include "ane-mlir/Import/MIL.h"
 #include "ane-mlir/Support/MappedFile.h"
 #include "ane-mlir/Target/Bundle.h"
+#include "ane-mlir/Target/MLPackage.h"
 #include "lib/Target/Bundle/Manifest_generated.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -37,18 +38,11 @@ struct LoadedProgram {
   }
 };
 
-static FailureOr<LoadedProgram>
-loadProgram(StringRef path, const WeightOpener &weights, MLIRContext *context) {
-  auto file = MappedFile::open(path);
-  if (!file)
-    return emitError(UnknownLoc::get(context))
-               << llvm::toString(file.takeError()),
-           failure();
-  StringRef text((*file)->data().data(), (*file)->data().size());
+/// Raises the program of a module of mil; "main", or the first function.
+static FailureOr<LoadedProgram> raiseProgram(OwningOpRef<ModuleOp> module,
+                                             const WeightOpener &weights) {
   LoadedProgram loaded;
-  loaded.module = importMILText(text, path, context);
-  if (!loaded.module)
-    return failure();
+  loaded.module = std::move(module);
   auto program = *loaded.module->getOps<mil::ProgramOp>().begin();
   auto functions = llvm::to_vector(program.getBody().getOps<mil::FuncOp>());
   if (functions.empty())
@@ -65,6 +59,20 @@ loadProgram(StringRef path, const WeightOpener &weights, MLIRContext *context) {
   loaded.program = *raised;
   program.erase(); // the raised program is what runs
   return loaded;
+}
+
+static FailureOr<LoadedProgram>
+loadProgram(StringRef path, const WeightOpener &weights, MLIRContext *context) {
+  auto file = MappedFile::open(path);
+  if (!file)
+    return emitError(UnknownLoc::get(context))
+               << llvm::toString(file.takeError()),
+           failure();
+  StringRef text((*file)->data().data(), (*file)->data().size());
+  OwningOpRef<ModuleOp> module = importMILText(text, path, context);
+  if (!module)
+    return failure();
+  return raiseProgram(std::move(module), weights);
 }
 
 namespace {
@@ -344,21 +352,24 @@ mlir::ane::loadBundle(StringRef path, MLIRContext *context) {
   return std::unique_ptr<Executable>(std::move(bundle));
 }
 
-FailureOr<std::unique_ptr<Executable>>
-mlir::ane::loadMILFile(StringRef path, MLIRContext *context) {
-  // @model_path is the folder of the text.
-  WeightOpener opener = [&](StringRef wanted)
-      -> llvm::Expected<std::shared_ptr<const MappedFile>> {
+/// Weights below the folder that "@model_path" stands for.
+static WeightOpener weightsBelow(StringRef folder) {
+  return [folder = folder.str()](StringRef wanted)
+             -> llvm::Expected<std::shared_ptr<const MappedFile>> {
     StringRef relative = wanted;
     relative.consume_front("@model_path/");
     if (!isInside(relative))
       return llvm::createStringError("path '" + wanted +
                                      "' leaves the model's folder");
-    SmallString<128> full(llvm::sys::path::parent_path(path));
+    SmallString<128> full(folder);
     llvm::sys::path::append(full, relative);
     return MappedFile::open(full);
   };
-  FailureOr<LoadedProgram> loaded = loadProgram(path, opener, context);
+}
+
+/// One function with the user's own inputs and outputs.
+static FailureOr<std::unique_ptr<Executable>>
+makeMILExecutable(FailureOr<LoadedProgram> loaded) {
   if (failed(loaded))
     return failure();
   auto executable = std::make_unique<MILExecutable>();
@@ -394,12 +405,29 @@ mlir::ane::loadMILFile(StringRef path, MLIRContext *context) {
 }
 
 FailureOr<std::unique_ptr<Executable>>
+mlir::ane::loadMILFile(StringRef path, MLIRContext *context) {
+  return makeMILExecutable(loadProgram(
+      path, weightsBelow(llvm::sys::path::parent_path(path)), context));
+}
+
+FailureOr<std::unique_ptr<Executable>>
+mlir::ane::loadMLPackage(StringRef path, MLIRContext *context) {
+  OwningOpRef<ModuleOp> module = importMLPackage(path, context);
+  if (!module)
+    return failure();
+  return makeMILExecutable(
+      raiseProgram(std::move(module), weightsBelow(packageModelPath(path))));
+}
+
+FailureOr<std::unique_ptr<Executable>>
 mlir::ane::loadArtifact(StringRef path, MLIRContext *context) {
+  if (path.rtrim('/').ends_with(".mlpackage"))
+    return loadMLPackage(path, context);
   if (llvm::sys::fs::is_directory(path))
     return loadBundle(path, context);
   if (path.ends_with(".mil"))
     return loadMILFile(path, context);
   return emitError(NameLoc::get(StringAttr::get(context, path)))
-             << "is neither a bundle folder nor a .mil file",
+             << "is neither a bundle, a package nor a .mil file",
          failure();
 }

@@ -67,8 +67,9 @@ private:
 
 /// Streams the weights of a program to `path`, a tree at a time; returns the
 /// file's hash.
-static FailureOr<std::string>
-writeWeights(Location loc, const ConvertedProgram &converted, StringRef path) {
+static FailureOr<std::string> writeWeightFile(Location loc,
+                                              const ConvertedProgram &converted,
+                                              StringRef path) {
   std::error_code error;
   llvm::raw_fd_ostream file(path, error);
   if (error)
@@ -78,14 +79,8 @@ writeWeights(Location loc, const ConvertedProgram &converted, StringRef path) {
   std::string hash;
   {
     HashingStream stream(file);
-    WeightWriter writer(converted.layout, stream);
-    for (Value root : converted.weights) {
-      FailureOr<std::vector<char>> bytes = evaluateWeight(root);
-      if (failed(bytes))
-        return emitError(root.getLoc()) << "weight cannot be evaluated",
-               failure();
-      writer.write(*bytes);
-    }
+    if (failed(writeWeights(loc, converted, stream)))
+      return failure();
     hash = stream.finish();
   }
   file.close();
@@ -326,7 +321,7 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path,
     if (!converted->weights.empty()) {
       SmallString<128> temporary = child("weights/weight.tmp");
       FailureOr<std::string> hash =
-          writeWeights(program.getLoc(), *converted, temporary);
+          writeWeightFile(program.getLoc(), *converted, temporary);
       if (failed(hash))
         return failure();
       auto weights = std::make_unique<fb::WeightsT>();
@@ -466,7 +461,7 @@ LogicalResult mlir::ane::writeMILFile(ModuleOp module, StringRef path,
     SmallString<128> temporary(weights);
     llvm::sys::path::append(temporary, "weight.bin.tmp");
     llvm::sys::path::append(weights, "weight.bin");
-    if (failed(writeWeights(module.getLoc(), *converted, temporary)))
+    if (failed(writeWeightFile(module.getLoc(), *converted, temporary)))
       return llvm::sys::fs::remove(temporary), failure();
     if (std::error_code error = llvm::sys::fs::rename(temporary, weights))
       return emitError(module.getLoc())
