@@ -67,6 +67,11 @@ void mlir::ane::buildPlacePipeline(OpPassManager &pm,
   pm.addPass(createVerifyTargetPass());
 }
 
+void mlir::ane::buildPackagePipeline(OpPassManager &pm,
+                                     const PipelineOptions &options) {
+  pm.addPass(createPreparePackagePass());
+}
+
 void mlir::ane::registerPipelines() {
   PassPipelineRegistration<PipelineOptions>(
       "ane-optimize-pipeline", "ane to optimised ane, as onnx-to-ane runs it",

@@ -25,9 +25,9 @@ struct EvaluateConstants
   void runOnOperation() override {
     std::optional<Numerics> mode = lookupNumerics(numerics);
     if (!mode) {
-      getOperation().emitError()
-          << "ane-evaluate-constants expects numerics fp16, fp32 or engine, but got '"
-          << numerics << "'";
+      getOperation().emitError() << "ane-evaluate-constants expects numerics "
+                                    "fp16, fp32 or engine, but got '"
+                                 << numerics << "'";
       return signalPassFailure();
     }
     EvalContext context(&getContext(), *mode,

@@ -81,9 +81,6 @@ struct DecomposeBatchNorm : LiveOpPattern<BatchNormOp> {
   using LiveOpPattern::LiveOpPattern;
   LogicalResult rewrite(BatchNormOp op, PatternRewriter &b) const override {
     Location loc = op.getLoc();
-    for (Value parameter : op->getOperands().drop_front())
-      if (!isConstantTree(parameter))
-        return b.notifyMatchFailure(op, "statistics are not constant");
     Type vector = op.getMean().getType();
     Value scale =
         RsqrtOp::create(b, loc, vector, op.getVariance(), op.getEpsilonAttr());
@@ -149,7 +146,10 @@ struct DecomposeLayerNorm : LiveOpPattern<LayerNormOp> {
       reduced[axis] = 1;
       wide[axis] = type.getDimSize(axis);
     }
-    if (axes.size() == 1 && axes[0] == type.getRank() - 1)
+    // Parameters that are not constant are refused by both doors (L24).
+    bool constant = (!op.getGamma() || isConstantTree(op.getGamma())) &&
+                    (!op.getBeta() || isConstantTree(op.getBeta()));
+    if (axes.size() == 1 && axes[0] == type.getRank() - 1 && constant)
       return b.notifyMatchFailure(op, "is over the last axis");
     Location loc = op.getLoc();
     auto mean = [&](Value x) {
@@ -201,6 +201,32 @@ struct SeparateBias : LiveOpPattern<Op> {
     auto sum = AddOp::create(b, op.getLoc(), op.getType(), op.getY(), bias);
     b.replaceAllUsesExcept(op.getY(), sum.getResult(), sum);
     b.modifyOpInPlace(op, [&] { op.getBiasMutable().clear(); });
+    return success();
+  }
+};
+
+/// Vectors become matrices of one row or column (L43).
+struct VectorProduct : LiveOpPattern<MatmulOp> {
+  using LiveOpPattern::LiveOpPattern;
+  LogicalResult rewrite(MatmulOp op, PatternRewriter &b) const override {
+    auto x = op.getX().getType(), y = op.getY().getType();
+    if ((x.getRank() > 1 && y.getRank() > 1) || !op.getType().hasStaticShape())
+      return b.notifyMatchFailure(op, "has no vector");
+    Location loc = op.getLoc();
+    Value left = x.getRank() > 1
+                     ? op.getX()
+                     : reshapeTo(b, loc, op.getX(), {1, x.getDimSize(0)});
+    Value right = y.getRank() > 1
+                      ? op.getY()
+                      : reshapeTo(b, loc, op.getY(), {y.getDimSize(0), 1});
+    SmallVector<int64_t> shape(op.getType().getShape());
+    if (y.getRank() == 1)
+      shape.push_back(1);
+    if (x.getRank() == 1)
+      shape.insert(shape.end() - 1, 1);
+    Value z = MatmulOp::create(b, loc, op.getType().clone(shape), left, right,
+                               op.getTransposeXAttr(), op.getTransposeYAttr());
+    b.replaceOp(op, reshapeTo(b, loc, z, op.getType().getShape()));
     return success();
   }
 };
@@ -378,8 +404,8 @@ struct Legalize : ane::impl::LegalizePassBase<Legalize> {
     RewritePatternSet patterns(&getContext());
     patterns
         .add<DecomposeGelu, DecomposeBatchNorm, DecomposeInstanceNorm,
-             PatchesToDepth, DecomposeLayerNorm, DecomposeLinear, DecomposeTile,
-             SeparateBias<ConvOp>, SeparateBias<ConvTransposeOp>,
+             PatchesToDepth, VectorProduct, DecomposeLayerNorm, DecomposeLinear,
+             DecomposeTile, SeparateBias<ConvOp>, SeparateBias<ConvTransposeOp>,
              WidenPool<MaxPoolOp>, WidenPool<AvgPoolOp>, WidenPool<L2PoolOp>,
              ToReshape<SqueezeOp>, ToReshape<ExpandDimsOp>,
              ToReshape<Flatten2dOp>>(&getContext());

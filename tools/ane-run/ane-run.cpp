@@ -300,6 +300,9 @@ int main(int argc, char **argv) {
                     port.name + "=FILE.npy or --random-inputs=SEED");
       argument = randomTensor(port, engine);
     }
+    // A scalar is an array of one element in a package.
+    if (argument.rank() == 0 && port.shape == SmallVector<int64_t>{1})
+      argument = argument.reshaped(port.shape);
     if (argument.shape() != ArrayRef<int64_t>(port.shape))
       return fail("input '" + port.name + "' expects shape [" +
                   llvm::join(llvm::map_range(

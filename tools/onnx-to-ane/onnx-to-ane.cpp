@@ -252,6 +252,8 @@ int main(int argc, char **argv) {
     return failed(writeMILFile(*module, output, bundle));
 
   if (compileTo.empty() && extension == ".mlpackage") {
+    if (failed(run(buildPackagePipeline)))
+      return 1;
     progress.phase("writing");
     return failed(writeMLPackage(*module, output));
   }

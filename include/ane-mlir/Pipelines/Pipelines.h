@@ -29,6 +29,8 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
 /// ane to optimised ane: integers, folding, precision, clean-up.
 void buildOptimizePipeline(OpPassManager &pm, const PipelineOptions &options);
 /// Optimised ane to programs with surfaces, gate included.
+void buildPackagePipeline(mlir::OpPassManager &pm,
+                          const PipelineOptions &options);
 void buildPlacePipeline(OpPassManager &pm, const PipelineOptions &options);
 /// Registers both as ane-optimize-pipeline and ane-place-pipeline.
 void registerPipelines();

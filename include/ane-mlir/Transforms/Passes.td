@@ -112,6 +112,15 @@ def EvaluateConstantsPass : Pass<"ane-evaluate-constants", "::mlir::ModuleOp"> {
   let options = [Option<"numerics", "numerics", "std::string", "\"fp16\"", "fp16 (round to the declared dtype), fp32 or engine (the target's own)">];
 }
 
+def PreparePackagePass : Pass<"ane-prepare-package", "::mlir::ModuleOp"> {
+  let summary = "Types and shapes in which Core ML takes operations";
+  let description = [{
+    Element-wise integers become 32-bit, select gets values of its shape. Test: test/Transforms/prepare-package.mlir and
+    coremltools in test/E2E/package_sweep.py.
+  }];
+  let dependentDialects = ["::mlir::ane::ANEDialect"];
+}
+
 def PrintCostPass : Pass<"ane-print-cost", "::mlir::ModuleOp"> {
   let summary = "Prints the predicted time of each engine program and what it is made of";
   let description = [{ Reads only; JSON, one line per program. Test: test/Analysis. }];

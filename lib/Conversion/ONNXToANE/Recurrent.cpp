@@ -169,6 +169,10 @@ static FailureOr<Recurrent> readRecurrent(C &c, int64_t gates,
         (a.name != "sigmoid" && a.name != "tanh" && a.name != "relu") ||
         a.name != r.activations[i % defaults.size()];
   }
+  // MIL's ops take constant weights only.
+  for (unsigned i : {1u, 2u, 3u, 7u})
+    if (Value weight = c.input(i); weight && (i != 7 || gates == 4))
+      r.unrolled |= !isConstantTree(weight) && r.steps <= 1024 && r.steps > 0;
   // MIL clips the cell state, ONNX the gate inputs.
   r.clip = c.getFloat("clip", 0);
   r.unrolled |= r.clip != 0 || c.getInt("input_forget", 0);
