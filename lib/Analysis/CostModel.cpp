@@ -63,7 +63,7 @@ double mlir::ane::predictMicros(const Cost &cost, const Target &target) {
 
 static bool isElementwise(Operation *op) {
   const OpInfo *info = lookupOpInfo(op->getName().getStringRef());
-  return isa<SelectOp, CastOp>(op) || (info && info->elementwise);
+  return isa<SelectOp, CastOp, GeluOp>(op) || (info && info->elementwise);
 }
 static bool isMacs(Operation *op) {
   return isa<ConvOp, ConvTransposeOp, MatmulOp, LinearOp, EinsumOp>(op);

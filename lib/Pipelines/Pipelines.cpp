@@ -39,6 +39,8 @@ void mlir::ane::buildOptimizePipeline(OpPassManager &pm,
     return !llvm::is_contained(options.disable, flag);
   };
   addCleanup(pm, enabled);
+  if (enabled("ane-recover"))
+    pm.addPass(createRecoverPass());
   pm.addPass(createNarrowIntegersPass());
   if (enabled("ane-fold-into-conv"))
     pm.addPass(createFoldIntoConvPass());
@@ -46,16 +48,22 @@ void mlir::ane::buildOptimizePipeline(OpPassManager &pm,
     pm.addPass(createAssignPrecisionPass());
   // All the others run in fp32 too, which is how their meaning is tested.
   if (enabled("ane-legalize"))
-    pm.addPass(createLegalizePass());
+    pm.addPass(createLegalizePass(LegalizePassOptions{options.door}));
   addCleanup(pm, enabled);
   if (enabled("ane-matmul-to-conv"))
     pm.addPass(createMatmulToConvPass());
   addCleanup(pm, enabled);
   if (enabled("ane-assign-layout"))
     pm.addPass(createAssignLayoutPass());
+  // A bias behind a convolution is part of it, until the raw compiler asks for
+  // an addition.
+  if (enabled("ane-fold-into-conv") && options.door == "coreml") {
+    addCleanup(pm, enabled);
+    pm.addPass(createFoldIntoConvPass());
+  }
   // Normalisation over channels needs its definition.
   if (enabled("ane-legalize"))
-    pm.addPass(createLegalizePass());
+    pm.addPass(createLegalizePass(LegalizePassOptions{options.door}));
   addCleanup(pm, enabled);
 }
 

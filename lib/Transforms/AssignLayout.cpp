@@ -96,7 +96,7 @@ bool isElementwise(Operation *op) {
   if (isa<PreluOp, SoftplusParametricOp, SoftmaxOp, CumsumOp, ReverseOp,
           BandPartOp, ReverseSequenceOp>(op))
     return false;
-  if (isa<SelectOp, CastOp>(op))
+  if (isa<SelectOp, CastOp, GeluOp>(op))
     return true;
   const OpInfo *info = lookupOpInfo(op->getName().getStringRef());
   return info && info->elementwise;

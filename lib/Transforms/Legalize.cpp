@@ -399,16 +399,54 @@ struct DecomposeTile : LiveOpPattern<TileOp> {
   }
 };
 
+/// A norm with parameters of run time, which no door takes, loses them.
+struct SeparateParameters : LiveOpPattern<LayerNormOp> {
+  using LiveOpPattern::LiveOpPattern;
+  LogicalResult rewrite(LayerNormOp op, PatternRewriter &b) const override {
+    bool constant = (!op.getGamma() || isConstantTree(op.getGamma())) &&
+                    (!op.getBeta() || isConstantTree(op.getBeta()));
+    auto type = op.getX().getType();
+    SmallVector<int64_t> wide(type.getRank(), 1);
+    for (int64_t axis : op.getAxes()) {
+      axis = axis < 0 ? axis + type.getRank() : axis;
+      wide[axis] = type.getDimSize(axis);
+    }
+    if (constant)
+      return b.notifyMatchFailure(op, "parameters are constant");
+    Location loc = op.getLoc();
+    Value y =
+        LayerNormOp::create(b, loc, op.getType(), op.getX(), Value(), Value(),
+                            op.getAxesAttr(), op.getEpsilonAttr());
+    if (op.getGamma())
+      y = mul(b, loc, y, reshapeTo(b, loc, op.getGamma(), wide));
+    if (op.getBeta())
+      y = add(b, loc, y, reshapeTo(b, loc, op.getBeta(), wide));
+    b.replaceOp(op, y);
+    return success();
+  }
+};
+
 struct Legalize : ane::impl::LegalizePassBase<Legalize> {
+  using LegalizePassBase::LegalizePassBase;
   void runOnOperation() override {
+    if (door != "raw" && door != "coreml") {
+      getOperation().emitError()
+          << "ane-legalize expects door raw or coreml, but got '" << door
+          << "'";
+      return signalPassFailure();
+    }
     RewritePatternSet patterns(&getContext());
+    if (door == "raw")
+      patterns.add<DecomposeGelu, PatchesToDepth, DecomposeLayerNorm,
+                   SeparateBias<ConvOp>, SeparateBias<ConvTransposeOp>>(
+          &getContext());
+    else
+      patterns.add<SeparateParameters>(&getContext());
     patterns
-        .add<DecomposeGelu, DecomposeBatchNorm, DecomposeInstanceNorm,
-             PatchesToDepth, VectorProduct, DecomposeLayerNorm, DecomposeLinear,
-             DecomposeTile, SeparateBias<ConvOp>, SeparateBias<ConvTransposeOp>,
-             WidenPool<MaxPoolOp>, WidenPool<AvgPoolOp>, WidenPool<L2PoolOp>,
-             ToReshape<SqueezeOp>, ToReshape<ExpandDimsOp>,
-             ToReshape<Flatten2dOp>>(&getContext());
+        .add<VectorProduct, DecomposeBatchNorm, DecomposeInstanceNorm,
+             DecomposeLinear, DecomposeTile, WidenPool<MaxPoolOp>,
+             WidenPool<AvgPoolOp>, WidenPool<L2PoolOp>, ToReshape<SqueezeOp>,
+             ToReshape<ExpandDimsOp>, ToReshape<Flatten2dOp>>(&getContext());
     // Before the bias is taken out, so that it is added in the wide form.
     patterns.add<WidenConv<ConvOp>, WidenConv<ConvTransposeOp>>(&getContext(),
                                                                 /*benefit=*/2);

@@ -69,6 +69,21 @@ static void stretch(SelectOp op) {
   (v == op.getB() ? op.getBMutable() : op.getAMutable()).assign(wide);
 }
 
+/// Indexing takes no booleans.
+static void widenBooleans(Operation *op) {
+  OpBuilder b(op);
+  Type i1 = b.getI1Type(), i32 = b.getI32Type();
+  OpOperand &data = op->getOpOperand(0);
+  if (typeOf(data.get()).getElementType() != i1)
+    return;
+  data.set(castTo(b, op->getLoc(), data.get(), i32));
+  Value result = op->getResult(0);
+  result.setType(typeOf(result).clone(i32));
+  b.setInsertionPointAfter(op);
+  Value back = castTo(b, op->getLoc(), result, i1);
+  result.replaceAllUsesExcept(back, back.getDefiningOp());
+}
+
 namespace {
 struct PreparePackage : ane::impl::PreparePackagePassBase<PreparePackage> {
   void runOnOperation() override {
@@ -88,6 +103,8 @@ struct PreparePackage : ane::impl::PreparePackagePassBase<PreparePackage> {
         continue;
       if ((info->elementwise && !isa<CastOp>(op)) || isa<SelectOp>(op))
         widen(op);
+      if (isa<GatherOp, GatherNdOp, GatherAlongAxisOp>(op))
+        widenBooleans(op);
       if (auto select = dyn_cast<SelectOp>(op))
         stretch(select);
     }

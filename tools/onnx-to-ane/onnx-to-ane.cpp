@@ -226,6 +226,8 @@ int main(int argc, char **argv) {
   PipelineOptions pipeline;
   pipeline.precision = precision;
   pipeline.placement = requireANE ? std::string("ane") : placement;
+  if (compileTo.empty() && extension == ".mlpackage")
+    pipeline.door = "coreml";
   for (StringRef pass : disabled)
     pipeline.disable.push_back(pass.str());
   auto run = [&](auto build) {

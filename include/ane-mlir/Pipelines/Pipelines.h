@@ -22,15 +22,20 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
   Option<std::string> placement{*this, "placement",
                                 llvm::cl::desc("auto (default), ane or host"),
                                 llvm::cl::init("auto")};
+  Option<std::string> door{
+      *this, "door",
+      llvm::cl::desc("raw (default: the in-memory compiler) or coreml, which "
+                     "takes more operations whole"),
+      llvm::cl::init("raw")};
   ListOption<std::string> disable{
       *this, "disable-pass", llvm::cl::desc("passes to leave out, by flag")};
 };
 
 /// ane to optimised ane: integers, folding, precision, clean-up.
 void buildOptimizePipeline(OpPassManager &pm, const PipelineOptions &options);
+/// Optimised ane (door coreml) to what a package can hold.
+void buildPackagePipeline(OpPassManager &pm, const PipelineOptions &options);
 /// Optimised ane to programs with surfaces, gate included.
-void buildPackagePipeline(mlir::OpPassManager &pm,
-                          const PipelineOptions &options);
 void buildPlacePipeline(OpPassManager &pm, const PipelineOptions &options);
 /// Registers both as ane-optimize-pipeline and ane-place-pipeline.
 void registerPipelines();

@@ -19,6 +19,15 @@ def NarrowIntegersPass : Pass<"ane-narrow-integers", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::ane::ANEDialect"];
 }
 
+def RecoverPass : Pass<"ane-recover", "::mlir::ModuleOp"> {
+  let summary = "gelu, silu and layer_norm from the fragments that exporters write";
+  let description = [{
+    Only fragments that compute the same function. Divisions by a number become multiplications.
+    Test: test/Transforms/recover.mlir.
+  }];
+  let dependentDialects = ["::mlir::ane::ANEDialect"];
+}
+
 def FoldIntoConvPass : Pass<"ane-fold-into-conv", "::mlir::ModuleOp"> {
   let summary = "Batch norm, per-channel scale and shift, and zero padding disappear into the convolution before them";
   let description = [{
@@ -43,9 +52,11 @@ def LegalizePass : Pass<"ane-legalize", "::mlir::ModuleOp"> {
   let description = [{
     gelu, batch_norm, instance_norm, linear and tile are decomposed, one-dimensional convolutions and pools become
     two-dimensional, biases become additions, squeeze and expand_dims become reshapes (ane-target.md §1.11, §6).
-    Test: test/Transforms/legalize.mlir.
+    Behind Core ML's own front end (`door=coreml`) what only the raw compiler lacks is left whole: gelu, layer_norm,
+    biases. Test: test/Transforms/legalize.mlir.
   }];
   let dependentDialects = ["::mlir::ane::ANEDialect"];
+  let options = [Option<"door", "door", "std::string", "\"raw\"", "raw (the in-memory compiler) or coreml (packages)">];
 }
 
 def MatmulToConvPass : Pass<"ane-matmul-to-conv", "::mlir::ModuleOp"> {
