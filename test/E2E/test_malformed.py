@@ -218,3 +218,34 @@ def test_broken_bundle(tmp_path):
         assert result.returncode in (0, 1), (file.name, result.stderr[-3000:])
         if result.returncode:
             assert "error: " in result.stderr, result.stderr
+
+
+def test_damaged_packages(tmp_path):
+    """Flipped, dropped and doubled bytes in each file of a package: run, or a message that names the package."""
+    package = tmp_path / "m.mlpackage"
+    onnx.save(small_model(), tmp_path / "m.onnx")
+    assert convert(tmp_path / "m.onnx", package).returncode == 0
+    files = sorted(p for p in package.rglob("*") if p.is_file())
+    for seed in range(200):
+        rng = random.Random(seed)
+        file = rng.choice(files)
+        data = bytearray(file.read_bytes())
+        for _ in range(rng.randint(1, 4)):
+            at = rng.randrange(len(data))
+            kind = rng.randrange(4)
+            if kind == 0:
+                data[at] ^= 1 << rng.randrange(8)
+            elif kind == 1:
+                del data[at : at + rng.randint(1, 9)]
+            elif kind == 2:
+                data[at:at] = data[at : at + rng.randint(1, 9)]
+            else:
+                data[at] = rng.choice((0, 0xFF, 0x7F, 0x80))
+            if not data:
+                break
+        whole = file.read_bytes()
+        file.write_bytes(bytes(data))
+        run = subprocess.run([BIN / "ane-run", package, "--random-inputs=1", "--quiet"], capture_output=True, text=True, env=ENVIRONMENT, timeout=120, errors="replace")
+        assert run.returncode in (0, 1), f"seed {seed}, {file.name}: {run.stderr[-3000:]}"
+        assert run.returncode == 0 or "error" in run.stderr, f"seed {seed}: {run.stderr[-300:]}"
+        file.write_bytes(whole)

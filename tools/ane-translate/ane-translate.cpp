@@ -9,9 +9,11 @@
 #include "ane-mlir/Import/ONNX.h"
 #include "ane-mlir/InitAll.h"
 #include "ane-mlir/Target/MILText.h"
+#include "ane-mlir/Target/MLPackage.h"
 #include "mlir/Support/FileUtilities.h"
 #include "mlir/Tools/mlir-translate/MlirTranslateMain.h"
 #include "mlir/Tools/mlir-translate/Translation.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/SourceMgr.h"
 
 using namespace mlir;
@@ -39,6 +41,18 @@ int main(int argc, char **argv) {
             sources->getMemoryBuffer(sources->getMainFileID())->getBuffer();
         return OwningOpRef<Operation *>(
             ane::importMILText(text, bufferName(*sources), context).release());
+      });
+  // A package is a folder, named by its Manifest.json.
+  TranslateToMLIRRegistration importPackage(
+      "import-mlpackage", "X.mlpackage/Manifest.json to mil dialect",
+      [](const std::shared_ptr<llvm::SourceMgr> &sources,
+         MLIRContext *context) {
+        StringRef file = bufferName(*sources);
+        StringRef package = llvm::sys::path::filename(file) == "Manifest.json"
+                                ? llvm::sys::path::parent_path(file)
+                                : file;
+        return OwningOpRef<Operation *>(
+            ane::importMLPackage(package, context).release());
       });
   TranslateFromMLIRRegistration milToText(
       "mil-to-text", "mil dialect to MIL text",
