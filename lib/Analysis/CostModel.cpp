@@ -61,10 +61,6 @@ double mlir::ane::predictMicros(const Cost &cost, const Target &target) {
   return predict(cost, target).total();
 }
 
-static bool isElementwise(Operation *op) {
-  const OpInfo *info = lookupOpInfo(op->getName().getStringRef());
-  return isa<SelectOp, CastOp, GeluOp>(op) || (info && info->elementwise);
-}
 static bool isMacs(Operation *op) {
   return isa<ConvOp, ConvTransposeOp, MatmulOp, LinearOp, EinsumOp>(op);
 }

@@ -26,9 +26,6 @@ namespace mlir::ane {
 #include "include/ane-mlir/Transforms/Passes.h.inc"
 } // namespace mlir::ane
 
-static RankedTensorType typeOf(Value v) {
-  return cast<RankedTensorType>(v.getType());
-}
 static int64_t product(ArrayRef<int64_t> dims) {
   int64_t p = 1;
   for (int64_t d : dims)
@@ -90,17 +87,6 @@ struct TokensLast {
     }
   }
 };
-
-/// Element-wise: one result of the operands' broadcast shape.
-bool isElementwise(Operation *op) {
-  if (isa<PreluOp, SoftplusParametricOp, SoftmaxOp, CumsumOp, ReverseOp,
-          BandPartOp, ReverseSequenceOp>(op))
-    return false;
-  if (isa<SelectOp, CastOp, GeluOp>(op))
-    return true;
-  const OpInfo *info = lookupOpInfo(op->getName().getStringRef());
-  return info && info->elementwise;
-}
 
 struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
   using AssignLayoutPassBase::AssignLayoutPassBase;

@@ -76,6 +76,24 @@ struct DecomposeGelu : LiveOpPattern<GeluOp> {
   }
 };
 
+/// softplus is wrong above 10.4 (L25): relu(x) + log(1 + exp(-|x|)).
+struct DecomposeSoftplus : LiveOpPattern<SoftplusOp> {
+  using LiveOpPattern::LiveOpPattern;
+  LogicalResult rewrite(SoftplusOp op, PatternRewriter &b) const override {
+    Location loc = op.getLoc();
+    Value x = op.getX();
+    Type type = x.getType();
+    Value small = ExpOp::create(
+        b, loc, type,
+        mul(b, loc, AbsOp::create(b, loc, type, x), scalar(b, loc, -1, x)));
+    Value tail =
+        LogOp::create(b, loc, type, add(b, loc, small, scalar(b, loc, 1, x)),
+                      b.getF32FloatAttr(0));
+    b.replaceOp(op, add(b, loc, ReluOp::create(b, loc, type, x), tail));
+    return success();
+  }
+};
+
 /// batch_norm that no convolution took becomes x * scale + shift.
 struct DecomposeBatchNorm : LiveOpPattern<BatchNormOp> {
   using LiveOpPattern::LiveOpPattern;
@@ -101,72 +119,73 @@ struct DecomposeBatchNorm : LiveOpPattern<BatchNormOp> {
   }
 };
 
+/// (x - mean) * rsqrt(variance + epsilon) over `axes`, times gamma, plus beta,
+/// which are shaped by `wide`.
+static Value normalise(OpBuilder &b, Location loc, Value x,
+                       ArrayRef<int64_t> axes, FloatAttr epsilon, Value gamma,
+                       Value beta, ArrayRef<int64_t> wide) {
+  RankedTensorType type = typeOf(x);
+  SmallVector<int64_t> reduced(type.getShape());
+  for (int64_t axis : axes)
+    reduced[axis] = 1;
+  auto mean = [&](Value v) {
+    return ReduceMeanOp::create(b, loc, type.clone(reduced), v,
+                                b.getDenseI64ArrayAttr(axes),
+                                b.getBoolAttr(true));
+  };
+  Value centred = SubOp::create(b, loc, type, x, mean(x));
+  Value scale = RsqrtOp::create(b, loc, type.clone(reduced),
+                                mean(mul(b, loc, centred, centred)), epsilon);
+  Value y = mul(b, loc, centred, scale);
+  if (gamma)
+    y = mul(b, loc, y, reshapeTo(b, loc, gamma, wide));
+  return beta ? add(b, loc, y, reshapeTo(b, loc, beta, wide)) : y;
+}
+
 /// instance_norm from reductions (L24).
 struct DecomposeInstanceNorm : LiveOpPattern<InstanceNormOp> {
   using LiveOpPattern::LiveOpPattern;
   LogicalResult rewrite(InstanceNormOp op, PatternRewriter &b) const override {
-    Location loc = op.getLoc();
     RankedTensorType type = op.getX().getType();
-    SmallVector<int64_t> axes, reduced(type.getShape());
-    for (int64_t i = 2; i < type.getRank(); ++i) {
+    SmallVector<int64_t> axes, wide(type.getRank(), 1);
+    for (int64_t i = 2; i < type.getRank(); ++i)
       axes.push_back(i);
-      reduced[i] = 1;
-    }
-    auto mean = [&](Value x) {
-      return ReduceMeanOp::create(b, loc, type.clone(reduced), x,
-                                  b.getDenseI64ArrayAttr(axes),
-                                  b.getBoolAttr(true));
-    };
-    Value centred = SubOp::create(b, loc, type, op.getX(), mean(op.getX()));
-    Value scale = RsqrtOp::create(b, loc, type.clone(reduced),
-                                  mean(mul(b, loc, centred, centred)),
-                                  op.getEpsilonAttr());
-    Value y = mul(b, loc, centred, scale);
-    SmallVector<int64_t> wide(type.getRank(), 1);
     wide[1] = type.getDimSize(1);
-    if (op.getGamma())
-      y = mul(b, loc, y, reshapeTo(b, loc, op.getGamma(), wide));
-    if (op.getBeta())
-      y = add(b, loc, y, reshapeTo(b, loc, op.getBeta(), wide));
-    b.replaceOp(op, y);
+    b.replaceOp(op,
+                normalise(b, op.getLoc(), op.getX(), axes, op.getEpsilonAttr(),
+                          op.getGamma(), op.getBeta(), wide));
     return success();
   }
 };
 
-/// Normalisation over other axes than the last (ane-target.md §1.11.4, §6.5).
+/// Axes of a layer_norm from 0 on, and its parameters' shape among ones.
+static std::pair<SmallVector<int64_t>, SmallVector<int64_t>>
+normalisedAxes(LayerNormOp op) {
+  RankedTensorType type = op.getX().getType();
+  SmallVector<int64_t> axes, wide(type.getRank(), 1);
+  for (int64_t axis : op.getAxes()) {
+    axes.push_back(axis < 0 ? axis + type.getRank() : axis);
+    wide[axes.back()] = type.getDimSize(axes.back());
+  }
+  return {axes, wide};
+}
+static bool hasConstantParameters(LayerNormOp op) {
+  return (!op.getGamma() || isConstantTree(op.getGamma())) &&
+         (!op.getBeta() || isConstantTree(op.getBeta()));
+}
+
+/// Normalisation over other axes than the last (ane-target.md §1.11.4, §6.5),
+/// or with parameters of run time, which both doors refuse (L24).
 struct DecomposeLayerNorm : LiveOpPattern<LayerNormOp> {
   using LiveOpPattern::LiveOpPattern;
   LogicalResult rewrite(LayerNormOp op, PatternRewriter &b) const override {
-    RankedTensorType type = op.getX().getType();
-    SmallVector<int64_t> axes, reduced(type.getShape()),
-        wide(type.getRank(), 1);
-    for (int64_t axis : op.getAxes()) {
-      axis = axis < 0 ? axis + type.getRank() : axis;
-      axes.push_back(axis);
-      reduced[axis] = 1;
-      wide[axis] = type.getDimSize(axis);
-    }
-    // Parameters that are not constant are refused by both doors (L24).
-    bool constant = (!op.getGamma() || isConstantTree(op.getGamma())) &&
-                    (!op.getBeta() || isConstantTree(op.getBeta()));
-    if (axes.size() == 1 && axes[0] == type.getRank() - 1 && constant)
+    auto [axes, wide] = normalisedAxes(op);
+    if (axes.size() == 1 && axes[0] == op.getX().getType().getRank() - 1 &&
+        hasConstantParameters(op))
       return b.notifyMatchFailure(op, "is over the last axis");
-    Location loc = op.getLoc();
-    auto mean = [&](Value x) {
-      return ReduceMeanOp::create(b, loc, type.clone(reduced), x,
-                                  b.getDenseI64ArrayAttr(axes),
-                                  b.getBoolAttr(true));
-    };
-    Value centred = SubOp::create(b, loc, type, op.getX(), mean(op.getX()));
-    Value scale = RsqrtOp::create(b, loc, type.clone(reduced),
-                                  mean(mul(b, loc, centred, centred)),
-                                  op.getEpsilonAttr());
-    Value y = mul(b, loc, centred, scale);
-    if (op.getGamma())
-      y = mul(b, loc, y, reshapeTo(b, loc, op.getGamma(), wide));
-    if (op.getBeta())
-      y = add(b, loc, y, reshapeTo(b, loc, op.getBeta(), wide));
-    b.replaceOp(op, y);
+    b.replaceOp(op,
+                normalise(b, op.getLoc(), op.getX(), axes, op.getEpsilonAttr(),
+                          op.getGamma(), op.getBeta(), wide));
     return success();
   }
 };
@@ -403,16 +422,9 @@ struct DecomposeTile : LiveOpPattern<TileOp> {
 struct SeparateParameters : LiveOpPattern<LayerNormOp> {
   using LiveOpPattern::LiveOpPattern;
   LogicalResult rewrite(LayerNormOp op, PatternRewriter &b) const override {
-    bool constant = (!op.getGamma() || isConstantTree(op.getGamma())) &&
-                    (!op.getBeta() || isConstantTree(op.getBeta()));
-    auto type = op.getX().getType();
-    SmallVector<int64_t> wide(type.getRank(), 1);
-    for (int64_t axis : op.getAxes()) {
-      axis = axis < 0 ? axis + type.getRank() : axis;
-      wide[axis] = type.getDimSize(axis);
-    }
-    if (constant)
+    if (hasConstantParameters(op))
       return b.notifyMatchFailure(op, "parameters are constant");
+    auto [axes, wide] = normalisedAxes(op);
     Location loc = op.getLoc();
     Value y =
         LayerNormOp::create(b, loc, op.getType(), op.getX(), Value(), Value(),
@@ -437,9 +449,9 @@ struct Legalize : ane::impl::LegalizePassBase<Legalize> {
     }
     RewritePatternSet patterns(&getContext());
     if (door == "raw")
-      patterns.add<DecomposeGelu, PatchesToDepth, DecomposeLayerNorm,
-                   SeparateBias<ConvOp>, SeparateBias<ConvTransposeOp>>(
-          &getContext());
+      patterns.add<DecomposeGelu, DecomposeSoftplus, PatchesToDepth,
+                   DecomposeLayerNorm, SeparateBias<ConvOp>,
+                   SeparateBias<ConvTransposeOp>>(&getContext());
     else
       patterns.add<SeparateParameters>(&getContext());
     patterns

@@ -24,9 +24,6 @@ namespace mlir::ane {
 #include "include/ane-mlir/Transforms/Passes.h.inc"
 } // namespace mlir::ane
 
-static RankedTensorType typeOf(Value v) {
-  return cast<RankedTensorType>(v.getType());
-}
 static Value swapLastTwo(OpBuilder &b, Location loc, Value x) {
   auto type = typeOf(x);
   SmallVector<int64_t> perm, shape(type.getShape());

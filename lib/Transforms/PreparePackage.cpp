@@ -21,9 +21,6 @@ namespace mlir::ane {
 #include "include/ane-mlir/Transforms/Passes.h.inc"
 } // namespace mlir::ane
 
-static RankedTensorType typeOf(Value v) {
-  return cast<RankedTensorType>(v.getType());
-}
 static Value castTo(OpBuilder &b, Location loc, Value v, Type element) {
   return CastOp::create(b, loc, typeOf(v).clone(element), v,
                         TypeAttr::get(element));
@@ -101,7 +98,7 @@ struct PreparePackage : ane::impl::PreparePackagePassBase<PreparePackage> {
       const OpInfo *info = lookupOpInfo(op->getName().getStringRef());
       if (!info || isConstantTree(op->getResult(0)))
         continue;
-      if ((info->elementwise && !isa<CastOp>(op)) || isa<SelectOp>(op))
+      if (isElementwise(op) && !isa<CastOp>(op))
         widen(op);
       if (isa<GatherOp, GatherNdOp, GatherAlongAxisOp>(op))
         widenBooleans(op);

@@ -12,6 +12,10 @@
 
 namespace mlir::ane {
 
+inline RankedTensorType typeOf(Value v) {
+  return cast<RankedTensorType>(v.getType());
+}
+
 /// `x` in `shape`, which holds as many elements; `x` itself if it has it.
 inline Value reshapeTo(OpBuilder &b, Location loc, Value x,
                        ArrayRef<int64_t> shape) {

@@ -173,7 +173,8 @@ def check_placement(results: dict[str, Result], complete: bool, update: bool) ->
     for rules, tests in tomllib.loads(path.read_text())["host"].items() if path.exists() else ():
         ledger |= dict.fromkeys(tests, rules)
     actual = {name: " ".join(r.rules) for name, r in results.items() if r.outcome in ("passed", "inexact") and r.host}
-    problems = [f"{name}: on the host without the id of a rule" for name, r in results.items() if r.host and "" in r.rules]
+    known = set(re.findall(r'ANE_(?:Rule|Limit)<"([^"]+)"', "".join(p.read_text() for p in (ROOT / "dialects" / "ANE" / "Targets").glob("*.td"))))
+    problems = [f"{name}: on the host by a rule that no target record has: {sorted(set(r.rules) - known)}" for name, r in results.items() if r.host and set(r.rules) - known]
     if update:
         groups = collections.defaultdict(list)
         for name, rules in sorted(actual.items()):

@@ -111,12 +111,16 @@ static bool emitTargetDoc(const RecordKeeper &records, raw_ostream &os) {
          << cost->getValueAsString("unit") << " | | "
          << cost->getValueAsString("source") << " |\n";
   }
-  os << "\n## Rules\n\n| rule | says | grade | source |\n|---|---|---|---|\n";
+  os << "\n## Rules\n\nCE does not compile, EE fails when it runs, SW silently "
+        "wrong, SL slow; grade ? is a conflict between sources.\n\n| rule | "
+        "says | grade | source | seen | here |\n|---|---|---|---|---|---|\n";
   for (const Record *rule : records.getAllDerivedDefinitions("ANE_Rule"))
     os << "| " << rule->getValueAsString("id") << " | "
        << rule->getValueAsString("text") << " | "
        << rule->getValueAsString("grade") << " | "
-       << rule->getValueAsString("source") << " |\n";
+       << rule->getValueAsString("source") << " | "
+       << rule->getValueAsString("seen") << " | "
+       << rule->getValueAsString("here") << " |\n";
   return false;
 }
 

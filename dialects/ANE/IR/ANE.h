@@ -73,6 +73,9 @@ Cost estimateElementwiseCost(Operation *op);
 /// Fills the byte counts of `cost` from the operand and result types of `op`.
 void addTraffic(Operation *op, Cost &cost);
 
+/// One function of the broadcast operands' elements.
+bool isElementwise(Operation *op);
+
 /// True when `value` is computed from constants alone (a weight tree) within
 /// its block.
 bool isConstantTree(Value value);

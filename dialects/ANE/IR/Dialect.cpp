@@ -163,10 +163,14 @@ static double byteSize(Type type) {
   return bytes;
 }
 
+bool mlir::ane::isElementwise(Operation *op) {
+  const OpInfo *info = lookupOpInfo(op->getName().getStringRef());
+  return isa<SelectOp, CastOp, GeluOp>(op) || (info && info->elementwise);
+}
+
 void mlir::ane::addTraffic(Operation *op, Cost &cost) {
   for (Value operand : op->getOperands())
-    (isConstantTree(operand) ? cost.weightBytes
-                                         : cost.activationBytes) +=
+    (isConstantTree(operand) ? cost.weightBytes : cost.activationBytes) +=
         byteSize(operand.getType());
   for (Value result : op->getResults())
     cost.activationBytes += byteSize(result.getType());

@@ -19,12 +19,16 @@ class ANE_Limit<string id_, int value_, string grade_, string source_> {
   string source = source_;
 }
 
-/// A rule that is not a number; its text is what the user reads.
-class ANE_Rule<string id_, string text_, string grade_, string source_> {
+/// A rule that is not a number; its text is what the user reads. `seen` says where, with what symptom (CE does not compile,
+/// EE fails when it runs, SW silently wrong, SL slow); `here` what this compiler does about it. A grade of "?" is a conflict
+/// between sources.
+class ANE_Rule<string id_, string text_, string grade_, string source_, string seen_ = "", string here_ = ""> {
   string id = id_;
   string text = text_;
   string grade = grade_;
   string source = source_;
+  string seen = seen_;
+  string here = here_;
 }
 
 /// A parameter of the cost model, with its unit.

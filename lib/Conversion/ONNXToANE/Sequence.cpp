@@ -65,26 +65,29 @@ static LogicalResult lowerInsert(C &c) {
   list->insert(list->begin() + *at, c.input(1));
   return c.set(0, makeSequence(c, *list));
 }
-static LogicalResult lowerErase(C &c) {
+/// The sequence of input 0 and a position in it (input 1).
+static FailureOr<std::pair<SmallVector<Value>, int64_t>> listAndPlace(C &c) {
   auto list = elements(c, 0);
   if (failed(list))
     return failure();
+  if (list->empty())
+    return c.error() << "of an empty sequence";
   auto at = position(c, 1, list->size(), int64_t(list->size()) - 1);
-  if (failed(at) || list->empty())
-    return c.failed() ? failure()
-                      : LogicalResult(c.error() << "of an empty sequence");
-  list->erase(list->begin() + *at);
-  return c.set(0, makeSequence(c, *list));
+  if (failed(at))
+    return failure();
+  return std::pair(*list, *at);
+}
+static LogicalResult lowerErase(C &c) {
+  auto found = listAndPlace(c);
+  if (failed(found))
+    return failure();
+  auto &[list, at] = *found;
+  list.erase(list.begin() + at);
+  return c.set(0, makeSequence(c, list));
 }
 static LogicalResult lowerAt(C &c) {
-  auto list = elements(c, 0);
-  if (failed(list))
-    return failure();
-  auto at = position(c, 1, list->size(), int64_t(list->size()) - 1);
-  if (failed(at) || list->empty())
-    return c.failed() ? failure()
-                      : LogicalResult(c.error() << "of an empty sequence");
-  return c.set(0, (*list)[*at]);
+  auto found = listAndPlace(c);
+  return failed(found) ? failure() : c.set(0, found->first[found->second]);
 }
 static LogicalResult lowerLength(C &c) {
   auto list = elements(c, 0);
