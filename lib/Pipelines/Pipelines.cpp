@@ -14,9 +14,13 @@ using namespace mlir::ane;
 
 /// Passes that the user may leave out; the others are needed for a legal
 /// result.
-static constexpr StringLiteral kOptional[] = {
-    "ane-fold-into-conv", "ane-legalize", "ane-matmul-to-conv",
-    "ane-assign-layout",  "canonicalize", "cse"};
+static constexpr StringLiteral kOptional[] = {"ane-recover",
+                                              "ane-fold-into-conv",
+                                              "ane-legalize",
+                                              "ane-matmul-to-conv",
+                                              "ane-assign-layout",
+                                              "canonicalize",
+                                              "cse"};
 
 bool mlir::ane::isKnownPass(llvm::StringRef flag) {
   return llvm::is_contained(kOptional, flag);

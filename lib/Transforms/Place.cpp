@@ -72,7 +72,7 @@ struct Place : ane::impl::PlacePassBase<Place> {
           << "'";
       return signalPassFailure();
     }
-    SmallVector<Operation *> misplaced;
+    SmallVector<Operation *> misplaced, unwilling;
     for (auto function : getOperation().getOps<func::FuncOp>()) {
       Block &block = function.getBody().front();
       llvm::DenseSet<Operation *> trees = findWeightTrees(block);
@@ -86,7 +86,11 @@ struct Place : ane::impl::PlacePassBase<Place> {
           continue;
         }
         auto legality = dyn_cast<LegalityOpInterface>(op);
-        if (!legality) {
+        // What the user asked for, by node.
+        auto wanted = op.getAttrOfType<StringAttr>("ane.wanted");
+        if (wanted && wanted.getValue() == "host") {
+          toHost(&op, "", "the placement file says host");
+        } else if (!legality) {
           toHost(&op, "L05", "is no tensor operation");
         } else {
           legality.findViolations(target, violations);
@@ -95,6 +99,8 @@ struct Place : ane::impl::PlacePassBase<Place> {
           else
             toHost(&op, violations[0].rule, violations[0].reason);
         }
+        if (wanted && wanted.getValue() == "ane" && !isOnEngine(&op))
+          unwilling.push_back(&op);
       }
       // A program of nothing but data movement does not compile (L13) and is
       // not worth a dispatch.
@@ -116,8 +122,10 @@ struct Place : ane::impl::PlacePassBase<Place> {
         if (!trees.contains(&op) && !isOnEngine(&op))
           misplaced.push_back(&op);
     }
-    if (mode == "ane" && !misplaced.empty()) {
-      for (Operation *op : misplaced)
+    if (mode == "ane")
+      unwilling = misplaced;
+    if (!unwilling.empty()) {
+      for (Operation *op : unwilling)
         op->emitError()
             << "'" << op->getName() << "' op is not legal on " << target.name
             << ": " << op->getAttrOfType<StringAttr>("ane.reason").getValue()

@@ -18,6 +18,8 @@
 #include "mlir/Support/Timing.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 
 using namespace mlir;
@@ -55,9 +57,12 @@ static cl::opt<std::string> precision(
     "precision",
     cl::desc("fp16 (default); fp32 checks semantics and runs on the host"),
     cl::init("fp16"), cl::cat(targetOptions));
-static cl::opt<std::string> placement("placement",
-                                      cl::desc("auto (default), ane or host"),
-                                      cl::init("auto"), cl::cat(targetOptions));
+static cl::opt<std::string> placement(
+    "placement",
+    cl::desc("auto (default), ane, host, or a file that says so by node: "
+             "{\"/conv1/Conv\": \"host\", …}"),
+    cl::value_desc("auto|ane|host|FILE.json"), cl::init("auto"),
+    cl::cat(targetOptions));
 static cl::opt<bool> requireANE(
     "require-ane",
     cl::desc(
@@ -120,6 +125,47 @@ static LogicalResult printModule(Operation *op, StringRef path) {
   return success();
 }
 
+/// Marks the ops of the nodes that a file {"node": "ane" or "host", …} names.
+static llvm::Error readPlacement(ModuleOp module, StringRef path) {
+  auto buffer = llvm::MemoryBuffer::getFile(path);
+  if (!buffer)
+    return llvm::createStringError(buffer.getError(),
+                                   "cannot read '" + path + "'");
+  auto json = llvm::json::parse((*buffer)->getBuffer());
+  if (!json)
+    return llvm::createStringError("'" + path +
+                                   "': " + llvm::toString(json.takeError()));
+  const llvm::json::Object *object = json->getAsObject();
+  if (!object)
+    return llvm::createStringError(
+        "'" + path + "': expects an object {\"node\": \"ane\" or \"host\"}");
+  llvm::StringMap<bool> seen;
+  for (auto &[node, wanted] : *object) {
+    auto text = wanted.getAsString();
+    if (!text || (*text != "ane" && *text != "host"))
+      return llvm::createStringError("'" + path +
+                                     "': expects \"ane\" or "
+                                     "\"host\" for node '" +
+                                     StringRef(node) + "'");
+    seen[StringRef(node)] = false;
+  }
+  module.walk([&](Operation *op) {
+    auto name = dyn_cast<NameLoc>(op->getLoc());
+    if (!name || !isa<LegalityOpInterface>(op))
+      return;
+    StringRef node = name.getName().getValue();
+    if (auto wanted = object->getString(node)) {
+      op->setAttr("ane.wanted", StringAttr::get(op->getContext(), *wanted));
+      seen[node] = true;
+    }
+  });
+  for (auto &entry : seen)
+    if (!entry.second)
+      return llvm::createStringError("'" + path + "': no op comes from node '" +
+                                     entry.getKey() + "'");
+  return llvm::Error::success();
+}
+
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   registerPassManagerCLOptions();
@@ -149,8 +195,11 @@ int main(int argc, char **argv) {
   if (precision != "fp16" && precision != "fp32")
     return usage("expects --precision to be fp16 or fp32, but got '" +
                  precision + "'");
-  if (placement != "auto" && placement != "ane" && placement != "host")
-    return usage("expects --placement to be auto, ane or host, but got '" +
+  bool placementFile = StringRef(placement).ends_with(".json");
+  if (placement != "auto" && placement != "ane" && placement != "host" &&
+      !placementFile)
+    return usage("expects --placement to be auto, ane, host or FILE.json, but "
+                 "got '" +
                  placement + "'");
   if (!dialect.empty() && dialect != "modern" && dialect != "verbose")
     return usage("expects --dialect to be modern or verbose, but got '" +
@@ -225,7 +274,9 @@ int main(int argc, char **argv) {
 
   PipelineOptions pipeline;
   pipeline.precision = precision;
-  pipeline.placement = requireANE ? std::string("ane") : placement;
+  pipeline.placement = requireANE      ? std::string("ane")
+                       : placementFile ? std::string("auto")
+                                       : placement;
   if (compileTo.empty() && extension == ".mlpackage")
     pipeline.door = "coreml";
   for (StringRef pass : disabled)
@@ -261,6 +312,12 @@ int main(int argc, char **argv) {
   }
 
   progress.phase("placing");
+  if (placementFile)
+    if (llvm::Error error = readPlacement(*module, placement)) {
+      llvm::errs() << "onnx-to-ane: error: " << llvm::toString(std::move(error))
+                   << '\n';
+      return 1;
+    }
   if (failed(run(buildPlacePipeline)))
     return 1;
   Report report = makeReport(*module, llvm::sys::path::filename(input));

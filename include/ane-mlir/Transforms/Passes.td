@@ -86,7 +86,8 @@ def PlacePass : Pass<"ane-place", "::mlir::ModuleOp"> {
   let summary = "Decides for each op whether the engine or the host runs it";
   let description = [{
     Sets `ane.placement` to "ane" or "host" and, on host ops, `ane.rule` and `ane.reason`: the rules that the op
-    breaks. Ops over constants alone are weights and get nothing. Test: test/Transforms/place.mlir.
+    breaks. `ane.wanted` ("host", or "ane", which is an error where a rule forbids it) on an op decides for it. Ops over
+    constants alone are weights and get nothing. Test: test/Transforms/place.mlir.
   }];
   let dependentDialects = ["::mlir::ane::ANEDialect"];
   let options = [Option<"mode", "mode", "std::string", "\"auto\"", "auto, ane (an op that must go to the host is an error) or host">];
