@@ -458,3 +458,35 @@ def test_det(n):
     x = floats(rng, 3, n, n)
     x[0, 0, 0] = 0  # a pivot that has to be sought
     run("Det", {"x": x})
+
+
+def test_gradient(tmp_path):
+    """Through products, broadcasts and activations, against differences of fp64 NumPy."""
+    rng = RNG(29)
+    feeds = {"x": floats(rng, 3, 4), "w": floats(rng, 4, 5), "b": floats(rng, 5)}
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["m"], "matmul"),
+        helper.make_node("Add", ["m", "b"], ["s"], "add"),
+        helper.make_node("Tanh", ["s"], ["t"], "tanh"),
+        helper.make_node("Mul", ["t", "s"], ["y"], "mul"),
+        helper.make_node("Gradient", ["x", "w", "b"], ["dx", "dw", "db"], "gradient", domain="ai.onnx.preview.training", xs=["x", "w", "b"], y="y"),
+    ]
+    infos = [helper.make_tensor_value_info(n, TensorProto.FLOAT, v.shape) for n, v in feeds.items()]
+    outputs = [helper.make_empty_tensor_value_info(n) for n in ("y", "dx", "dw", "db")]
+    model = helper.make_model(helper.make_graph(nodes, "g", infos, outputs), opset_imports=[helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.preview.training", 1)], ir_version=9)
+    onnx.save(model, tmp_path / "m.onnx")
+    actual = ane_mlir.compile(tmp_path / "m.onnx", precision="fp32").run(feeds, numerics="fp32")
+
+    def total(values: dict[str, np.ndarray]) -> float:
+        s = values["x"] @ values["w"] + values["b"]
+        return float((np.tanh(s) * s).sum())
+
+    wide = {n: v.astype(np.float64) for n, v in feeds.items()}
+    for name, value in wide.items():
+        expected = np.zeros_like(value)
+        for index in np.ndindex(value.shape):
+            for sign in (1, -1):
+                moved = value.copy()
+                moved[index] += sign * 1e-5
+                expected[index] += sign * total(wide | {name: moved}) / 2e-5
+        np.testing.assert_allclose(actual["d" + name], expected, rtol=1e-3, atol=1e-3)

@@ -516,6 +516,16 @@ LogicalResult Importer::importNode(const proto::Node &node, size_t index,
     return success();
   }
 
+  // Gradient reads the tensor that attribute `y` names; here names are gone, so
+  // it is the last operand.
+  if (node.domain == "ai.onnx.preview.training" && node.opType == "Gradient")
+    if (auto y = dyn_cast_or_null<StringAttr>(attributes.get("y"))) {
+      Value value = scope.lookup(y.getValue());
+      if (!value)
+        return emitError(loc) << "node (Gradient) names '" << y.getValue()
+                              << "' as its y, which nothing produces";
+      inputs.push_back(value);
+    }
   SmallVector<Type> types(node.outputs.size(), onnxir::ValueType::get(context));
   SmallVector<StringRef> regionNames;
   for (auto &graph : graphs)
