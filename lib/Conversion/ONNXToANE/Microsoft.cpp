@@ -135,6 +135,27 @@ static Value withPast(C &c, Value past, Value x, int64_t output) {
   return y;
 }
 
+/// Attention and MultiHeadAttention from heads on: mask input `maskInput`, bias
+/// of the scores as input 5.
+static LogicalResult finishAttention(C &c, Value q, Value k, Value v,
+                                     unsigned maskInput) {
+  if (!q || !k || !v)
+    return failure();
+  int64_t length = c.shape(q)[2], keys = c.shape(k)[2];
+  FailureOr<Value> mask =
+      keyMask(c, c.input(maskInput), c.shape(q)[0], length, keys);
+  if (failed(mask))
+    return failure();
+  Attention a{q, k, v};
+  a.scale = c.getFloat("scale", 0);
+  a.bias = c.input(5);
+  a.filtered = *mask;
+  a.filter = c.getFloat("mask_filter_value", -10000);
+  if (c.getInt("unidirectional", 0))
+    a.allowed = causal(c, length, keys);
+  return c.set(0, joinHeads(c, attend(c, a)));
+}
+
 static LogicalResult lowerPackedAttention(C &c) {
   Value x = c.input(0), weight = c.input(1), bias = c.input(2),
         past = c.input(4);
@@ -181,18 +202,7 @@ static LogicalResult lowerPackedAttention(C &c) {
     shape.insert(shape.begin(), 1);
     c.put(1, c.concat({c.reshape(k, shape), c.reshape(v, shape)}, 0));
   }
-  int64_t batch = c.shape(x)[0], length = c.shape(x)[1], keys = c.shape(k)[2];
-  FailureOr<Value> mask = keyMask(c, c.input(3), batch, length, keys);
-  if (failed(mask))
-    return failure();
-  Attention a{parts[0], k, v};
-  a.scale = c.getFloat("scale", 0);
-  a.bias = c.input(5);
-  a.filtered = *mask;
-  a.filter = c.getFloat("mask_filter_value", -10000);
-  if (c.getInt("unidirectional", 0))
-    a.allowed = causal(c, length, keys);
-  return c.set(0, joinHeads(c, attend(c, a)));
+  return finishAttention(c, parts[0], k, v, 3);
 }
 
 static LogicalResult lowerMultiHeadAttention(C &c) {
@@ -244,20 +254,7 @@ static LogicalResult lowerMultiHeadAttention(C &c) {
       return c.error() << "with a shared or indirect cache is not supported";
   k = withPast(c, c.input(6), k, 1);
   v = withPast(c, c.input(7), v, 2);
-  if (!q || !k || !v)
-    return failure();
-  int64_t length = c.shape(q)[2], keys = c.shape(k)[2];
-  FailureOr<Value> mask = keyMask(c, c.input(4), c.shape(q)[0], length, keys);
-  if (failed(mask))
-    return failure();
-  Attention a{q, k, v};
-  a.scale = c.getFloat("scale", 0);
-  a.bias = c.input(5);
-  a.filtered = *mask;
-  a.filter = c.getFloat("mask_filter_value", -10000);
-  if (c.getInt("unidirectional", 0))
-    a.allowed = causal(c, length, keys);
-  return c.set(0, joinHeads(c, attend(c, a)));
+  return finishAttention(c, q, k, v, 4);
 }
 
 /// Rows of a cos or sin cache at `positions` [B or 1,S], as [B or 1,1,S,pairs].
