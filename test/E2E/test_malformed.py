@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import os
 import pathlib
 import random
+import re
+import shutil
 import subprocess
 
 import numpy as np
 import onnx
+import onnx.defs
 import pytest
 from conftest import ROOT, SHARED
 from onnx import TensorProto, helper, numpy_helper
+from onnx.backend.test.loader import load_model_tests
 
 BIN = pathlib.Path(os.environ.get("ANE_MLIR_BIN", ROOT / "build" / "bin"))
 # LLVM's archives are built without sanitizers, so its allocators may not poison memory; the context is freed at exit.
@@ -249,3 +254,103 @@ def test_damaged_packages(tmp_path):
         assert run.returncode in (0, 1), f"seed {seed}, {file.name}: {run.stderr[-3000:]}"
         assert run.returncode == 0 or "error" in run.stderr, f"seed {seed}: {run.stderr[-300:]}"
         file.write_bytes(whole)
+
+
+def required_inputs(domains: set[str]) -> tuple[dict[tuple[str, str], int], dict[tuple[str, str], int]]:
+    """What the schemas of onnx, in every version of an op, say of its inputs."""
+    option = onnx.defs.OpSchema.FormalParameterOption
+    masks: dict[tuple[str, str], int] = {}
+    variadic: dict[tuple[str, str], int] = {}
+    for schema in onnx.defs.get_all_schemas_with_history():
+        if schema.domain not in domains:
+            continue
+        key = (schema.domain, schema.name)
+        mask = 0
+        for i, parameter in enumerate(schema.inputs):
+            if parameter.option == option.Variadic:
+                variadic[key] = max(i, variadic.get(key, 0))
+            if parameter.option == option.Single or (parameter.option == option.Variadic and schema.min_input > i):
+                mask |= 1 << i
+        masks[key] = masks.get(key, mask) & mask
+    return masks, variadic
+
+
+def test_required_inputs_table():
+    """RequiredInputs.def says what onnx's schemas say."""
+    text = (ROOT / "lib/Conversion/ONNXToANE/RequiredInputs.def").read_text()
+    rows = {(domain, op): int(mask, 2) for domain, op, mask in re.findall(r'^REQUIRED_INPUTS\("(.*)", "(.*)", 0b(.*)\)', text, re.M)}
+    rest = {(domain, op): int(first) for domain, op, first in re.findall(r'^VARIADIC_INPUTS\("(.*)", "(.*)", (.*)\)', text, re.M)}
+    masks, variadic = required_inputs({"", "ai.onnx.ml", "ai.onnx.preview", "ai.onnx.preview.training"})
+    assert {k: v for k, v in rows.items() if k[0] != "com.microsoft"} == {k: v for k, v in masks.items() if v != 1}
+    assert rest == variadic
+
+
+def mutations(model: onnx.ModelProto):
+    """The model with an input emptied, cut off or of another rank, an attribute dropped or out of range."""
+    node = model.graph.node[0]
+
+    def copy() -> onnx.ModelProto:
+        other = onnx.ModelProto()
+        other.CopyFrom(model)
+        return other
+
+    for i, name in enumerate(node.input):
+        other = copy()
+        other.graph.node[0].input[i] = ""
+        yield f"input {i} emptied", other
+        other = copy()
+        del other.graph.node[0].input[i:]
+        yield f"inputs from {i} cut", other
+        for shape in ([], [1], [0], [2, 3]):
+            other = copy()
+            for value in other.graph.input:
+                if value.name == name and value.type.HasField("tensor_type"):
+                    del value.type.tensor_type.shape.dim[:]
+                    for size in shape:
+                        value.type.tensor_type.shape.dim.add().dim_value = size
+            yield f"input {i} of shape {shape}", other
+    for i, attribute in enumerate(node.attribute):
+        other = copy()
+        del other.graph.node[0].attribute[i]
+        yield f"without {attribute.name}", other
+        for value in (-1, 0, 7, 1 << 40):
+            other = copy()
+            changed = other.graph.node[0].attribute[i]
+            if changed.type == onnx.AttributeProto.INT:
+                changed.i = value
+            elif changed.type == onnx.AttributeProto.INTS and changed.ints:
+                changed.ints[0] = value
+            else:
+                continue
+            yield f"{attribute.name} = {value}", other
+
+
+def test_mutated_nodes(tmp_path):
+    """Every op of onnx's node tests with its inputs and attributes damaged one at a time."""
+    seen = set()
+    jobs = []
+    for case in sorted(load_model_tests(kind="node"), key=lambda case: case.name):
+        if case.model is None or len(case.model.graph.node) != 1:
+            continue
+        node = case.model.graph.node[0]
+        key = (node.domain, node.op_type, len(node.input))
+        if key not in seen:
+            seen.add(key)
+            jobs += [(f"{case.name}, {what}", model) for what, model in mutations(case.model)]
+    assert len(jobs) > 3000
+
+    def run(job: tuple[int, tuple[str, onnx.ModelProto]]) -> str | None:
+        i, (what, model) = job
+        folder = tmp_path / str(i)
+        folder.mkdir()
+        (folder / "m.onnx").write_bytes(model.SerializeToString())
+        try:
+            convert(folder / "m.onnx", folder / "m.anepkg")
+        except (AssertionError, subprocess.TimeoutExpired) as failure:
+            return f"{what}: {str(failure)[-300:]}"
+        shutil.rmtree(folder)
+        return None
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        broken = [message for message in pool.map(run, enumerate(jobs)) if message]
+    assert not broken, "\n".join(broken)

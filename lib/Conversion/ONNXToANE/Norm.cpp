@@ -189,6 +189,9 @@ static LogicalResult lowerGroupNorm(C &c) {
   if (shape.size() < 2 || groups < 1 || shape[1] % groups)
     return c.error() << "expects 'num_groups' to divide the channels, but got "
                      << groups;
+  if (c.rank(scale) != 1 || c.rank(bias) != 1)
+    return c.error() << "expects scale and bias of rank 1, but got "
+                     << c.type(scale) << " and " << c.type(bias);
   int64_t rest = 1;
   for (int64_t dim : ArrayRef<int64_t>(shape).drop_front(1))
     rest *= dim;

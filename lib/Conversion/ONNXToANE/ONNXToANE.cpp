@@ -77,6 +77,33 @@ static bool takesOpenLengths(StringRef domain, StringRef op) {
   return domain.empty() && known.contains(op);
 }
 
+/// The first of the op's required inputs that `inputs` lacks. Handlers rely on
+/// the others.
+static std::optional<unsigned> missingInput(StringRef domain, StringRef op,
+                                            ArrayRef<Value> inputs) {
+  static const llvm::StringMap<uint32_t> masks = {
+#define REQUIRED_INPUTS(domain, op, mask) {domain "\n" op, mask},
+#define VARIADIC_INPUTS(domain, op, first)
+#include "RequiredInputs.def"
+  };
+  static const llvm::StringMap<unsigned> variadic = {
+#define REQUIRED_INPUTS(domain, op, mask)
+#define VARIADIC_INPUTS(domain, op, first) {domain "\n" op, first},
+#include "RequiredInputs.def"
+  };
+  std::string key = (domain + "\n" + op).str();
+  auto row = masks.find(key);
+  for (uint32_t left = row == masks.end() ? 1 : row->second; left;
+       left &= left - 1)
+    if (unsigned i = llvm::countr_zero(left); i >= inputs.size() || !inputs[i])
+      return i;
+  if (auto rest = variadic.find(key); rest != variadic.end())
+    for (unsigned i = rest->second; i < inputs.size(); ++i)
+      if (!inputs[i])
+        return i;
+  return std::nullopt;
+}
+
 namespace mlir::ane {
 /// State of one conversion.
 class Lowering {
@@ -361,6 +388,11 @@ LogicalResult Lowering::lowerNode(onnxir::NodeOp node) {
   }
   if (poisoned)
     return success();
+  if (auto i = missingInput(node.getDomain(), node.getOpType(), inputs))
+    return emitError(node.getLoc())
+           << node.getOpType() << ": expects input " << *i
+           << ", which is required, but the node leaves it out; export the "
+              "model anew with it connected";
   if (!getHandlers().mayTakeSequence(node.getDomain(), node.getOpType()))
     for (auto [i, input] : llvm::enumerate(inputs))
       if (asSequence(input))

@@ -169,6 +169,14 @@ static FailureOr<Recurrent> readRecurrent(C &c, int64_t gates,
         (a.name != "sigmoid" && a.name != "tanh" && a.name != "relu") ||
         a.name != r.activations[i % defaults.size()];
   }
+  // B holds both biases of each gate, P the peepholes of i, o and f.
+  for (auto [i, width] : {std::pair{3u, 2 * gates * r.hidden},
+                          std::pair{7u, (gates == 4 ? 3 : 0) * r.hidden}}) {
+    Value value = width ? c.input(i) : Value();
+    if (value && c.shape(value) != ArrayRef<int64_t>{r.directions, width})
+      return c.error() << "expects input " << i << " of shape [" << r.directions
+                       << ", " << width << "], but got " << c.type(value);
+  }
   // MIL's ops take constant weights only.
   for (unsigned i : {1u, 2u, 3u, 7u})
     if (Value weight = c.input(i); weight && (i != 7 || gates == 4))

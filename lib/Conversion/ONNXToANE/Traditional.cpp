@@ -544,6 +544,9 @@ static LogicalResult lowerTreeEnsemble(C &c) {
     f.onTrue.push_back(trueLeaf[i] ? inner + trueIds[i] : trueIds[i]);
     f.onFalse.push_back(falseLeaf[i] ? inner + falseIds[i] : falseIds[i]);
     if (f.mode[i] == MEMBER) { // sets in order, each ended by a NaN
+      if (next >= members.size())
+        return c.error() << "expects 'membership_values' to hold a set for "
+                            "each BRANCH_MEMBER node";
       auto &set = f.members[i];
       for (; next < members.size() && !std::isnan(members[next]); ++next)
         set.push_back(members[next]);
