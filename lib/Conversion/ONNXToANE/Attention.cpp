@@ -58,8 +58,8 @@ static LogicalResult lowerAttention(C &c) {
   for (unsigned i : {4u, 5u})
     if (c.input(i) ? c.rank(c.input(i)) != 4 : c.input(9 - i) != Value())
       return c.error() << "expects past_key and past_value together, of rank 4";
-  if (c.input(3) && c.rank(c.input(3)) < 2)
-    return c.error() << "expects attn_mask of rank 2, 3 or 4, but got "
+  if (c.input(3) && c.rank(c.input(3)) < 1)
+    return c.error() << "expects attn_mask of at least rank 1, but got "
                      << c.type(c.input(3));
   int64_t past = 0;
   if (c.input(4)) {
