@@ -113,6 +113,20 @@ static const Table *lookupTable(Operation *op) {
   return isa<SiluOp>(op) ? &siluTable : nullptr;
 }
 
+static void clearInfiniteRows(SoftmaxOp op, const Tensor &x,
+                              llvm::MutableArrayRef<float> y) {
+  int64_t axis = op.getAxis() < 0 ? op.getAxis() + x.rank() : op.getAxis();
+  int64_t length = x.shape()[axis], inner = 1;
+  for (int64_t dim : x.shape().drop_front(axis + 1))
+    inner *= dim;
+  for (int64_t i = 0; i < x.size(); ++i)
+    if (std::isinf(x.floats()[i])) {
+      int64_t first = i / (length * inner) * length * inner + i % inner;
+      for (int64_t k = 0; k < length; ++k)
+        y[first + k * inner] = 0;
+    }
+}
+
 void mlir::ane::applyEngineValues(Operation *op, const EvalContext &context,
                                   llvm::ArrayRef<Tensor> inputs,
                                   llvm::MutableArrayRef<Tensor> outputs) {
@@ -142,6 +156,10 @@ void mlir::ane::applyEngineValues(Operation *op, const EvalContext &context,
         if (value == -INFINITY)
           value = INFINITY;
     }
+    // An infinite operand of softmax spoils its row (L64); what the row then is
+    // is not known, and zeros cannot be overlooked.
+    if (auto softmax = dyn_cast<SoftmaxOp>(op))
+      clearInfiniteRows(softmax, inputs[0], y);
     for (float &value : y)
       if (std::isnan(value))
         value = 0;
@@ -162,10 +180,10 @@ void mlir::ane::engineProduct(const EvalContext &context, const float *a,
   using Accumulator = NumericContract::Accumulator;
   context.parallelFor(m, 1, [&](int64_t begin, int64_t end) {
     std::vector<double> sum(n);
-    std::vector<char> over(n);
+    std::vector<double> most(n); // largest magnitude on the way
     for (int64_t r = begin; r < end; ++r) {
       std::fill(sum.begin(), sum.end(), 0);
-      std::fill(over.begin(), over.end(), 0);
+      std::fill(most.begin(), most.end(), 0);
       for (int64_t t = 0; t < k; ++t) {
         float x = a[r * strideA.first + t * strideA.second];
         const float *row = b + t * strideB.first;
@@ -187,12 +205,14 @@ void mlir::ane::engineProduct(const EvalContext &context, const float *a,
           else
             next = sum[s] + p;
           sum[s] = next;
-          over[s] |= !(std::fabs(next) < kLimit);
+          most[s] = std::max(most[s], std::fabs(next));
         }
       }
       for (int64_t s = 0; s < n; ++s) {
         double value = sum[s];
-        if (over[s])
+        context.recordPartial(most[s]);
+        if (!(std::max(most[s], std::fabs(value)) < kLimit) ||
+            std::isnan(value))
           value = engine.accumulator == Accumulator::ZeroOnOverflow
                       ? 0
                       : std::copysign(INFINITY, value);

@@ -194,7 +194,7 @@ LogicalResult BlockInterpreter::run(ArrayRef<Tensor> arguments,
     for (auto [result, tensor] : llvm::zip(op.getResults(), outputs))
       (constant ? constants : values)[result] = tensor;
     if (observer && !constant)
-      observer(&op, outputs,
+      observer(&op, inputs, outputs,
                std::chrono::duration<double>(std::chrono::steady_clock::now() -
                                              start)
                    .count());

@@ -19,6 +19,7 @@ static constexpr StringLiteral kOptional[] = {"ane-recover",
                                               "ane-legalize",
                                               "ane-matmul-to-conv",
                                               "ane-assign-layout",
+                                              "ane-repair-fp16",
                                               "canonicalize",
                                               "cse"};
 
@@ -68,7 +69,20 @@ void mlir::ane::buildOptimizePipeline(OpPassManager &pm,
   // Normalisation over channels needs its definition.
   if (enabled("ane-legalize"))
     pm.addPass(createLegalizePass(LegalizePassOptions{options.door}));
+  // Calibration wants to see finite masks.
+  if (options.precision == "fp16" && enabled("ane-repair-fp16"))
+    pm.addPass(createRepairMasksPass());
   addCleanup(pm, enabled);
+}
+
+void mlir::ane::buildRepairPipeline(OpPassManager &pm,
+                                    const PipelineOptions &options) {
+  if (options.precision != "fp16" ||
+      llvm::is_contained(options.disable, "ane-repair-fp16"))
+    return;
+  pm.addPass(createRepairFP16Pass());
+  if (!llvm::is_contained(options.disable, "cse"))
+    pm.addPass(createCSEPass());
 }
 
 void mlir::ane::buildPlacePipeline(OpPassManager &pm,
@@ -88,6 +102,9 @@ void mlir::ane::registerPipelines() {
   PassPipelineRegistration<PipelineOptions>(
       "ane-optimize-pipeline", "ane to optimised ane, as onnx-to-ane runs it",
       buildOptimizePipeline);
+  PassPipelineRegistration<PipelineOptions>(
+      "ane-repair-pipeline", "optimised ane to ane that fp16 can hold",
+      buildRepairPipeline);
   PassPipelineRegistration<PipelineOptions>(
       "ane-place-pipeline", "optimised ane to programs with surfaces",
       buildPlacePipeline);

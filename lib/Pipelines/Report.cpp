@@ -42,6 +42,8 @@ Report mlir::ane::makeReport(ModuleOp module, llvm::StringRef model) {
       };
       row.rule = text("ane.rule");
       row.reason = text("ane.reason");
+      row.repair = text("ane.repair");
+      row.note = text("ane.note");
       llvm::raw_string_ostream(row.type) << op.getResult(0).getType();
       Cost cost = costed.estimateCost(target);
       row.flops = cost.flops;
@@ -97,6 +99,10 @@ void Report::writeJSON(llvm::raw_ostream &os) const {
           j.attribute("placement", row.placement);
           j.attribute("rule", row.rule);
           j.attribute("reason", row.reason);
+          if (!row.repair.empty())
+            j.attribute("repair", row.repair);
+          if (!row.note.empty())
+            j.attribute("note", row.note);
           j.attribute("type", row.type);
           j.attribute("flops", row.flops);
           j.attribute("weight_bytes", row.weightBytes);

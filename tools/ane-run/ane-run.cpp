@@ -4,8 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "TensorFiles.h"
-#include "ane-mlir/Import/ONNX.h"
+#include "ane-mlir/Import/TestData.h"
+#include "ane-mlir/Interpreter/TensorFiles.h"
 #include "ane-mlir/Support/AtomicPath.h"
 #include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Target/Bundle.h"
@@ -41,7 +41,7 @@ static cl::opt<int64_t>
                cl::value_desc("SEED"), cl::cat(inputOptions));
 static cl::opt<std::string> testData(
     "test-data",
-    cl::desc("ONNX test data: input_0.pb …; output_0.pb … are compared with"),
+    cl::desc("Test data: input_0.pb or .npy …; output_0.pb … are compared with"),
     cl::value_desc("DIR"), cl::cat(inputOptions));
 static cl::opt<std::string> numericsName(
     "numerics",
@@ -76,68 +76,6 @@ static cl::opt<bool> quiet("quiet", cl::desc("Print nothing but errors"),
 static int fail(const llvm::Twine &message, int code = 1) {
   llvm::errs() << "ane-run: error: " << message << '\n';
   return code;
-}
-
-/// Converts between the user's dtype and the carrier; integers that do not fit
-/// are an error.
-static llvm::Expected<Tensor> convert(const Tensor &tensor, DType to,
-                                      llvm::StringRef name) {
-  if (tensor.dtype() == to)
-    return tensor;
-  Tensor result(to, tensor.shape());
-  if (result.isFloat() && tensor.isFloat()) {
-    llvm::copy(tensor.floats(), result.mutableFloats().begin());
-    roundTo(to, result.mutableFloats());
-  } else if (result.isFloat()) {
-    for (auto [a, b] : llvm::zip(result.mutableFloats(), tensor.ints()))
-      a = roundTo(to, float(b));
-  } else {
-    for (int64_t i = 0; i < tensor.size(); ++i) {
-      int64_t value =
-          tensor.isFloat() ? int64_t(tensor.floats()[i]) : tensor.ints()[i];
-      if (wrapTo(to, value) != value)
-        return llvm::createStringError(
-            "'" + name + "' holds " + llvm::Twine(value) +
-            ", which does not fit " + getInfo(to).name);
-      result.mutableInts()[i] = value;
-    }
-  }
-  return result;
-}
-
-static Tensor randomTensor(const Port &port, std::mt19937_64 &engine) {
-  Tensor tensor(port.dtype, port.shape);
-  // Own mapping from bits: std distributions differ between standard libraries.
-  for (int64_t i = 0; i < tensor.size(); ++i) {
-    double unit = double(engine() >> 11) / double(uint64_t(1) << 53);
-    if (tensor.isFloat())
-      tensor.mutableFloats()[i] = roundTo(port.dtype, float(2 * unit - 1));
-    else
-      tensor.mutableInts()[i] =
-          port.dtype == DType::Bool ? unit < 0.5 : int64_t(unit * 10);
-  }
-  return tensor;
-}
-
-/// output_i as .npy or .pb in `dir`; an empty tensor when there is neither.
-static llvm::Expected<Tensor> readExpected(StringRef dir, StringRef stem,
-                                           MLIRContext *context) {
-  for (StringRef extension : {".npy", ".pb"}) {
-    SmallString<128> path(dir);
-    llvm::sys::path::append(path, stem + extension);
-    if (!llvm::sys::fs::exists(path))
-      continue;
-    if (extension == ".npy")
-      return readNpy(path);
-    FailureOr<NamedTensor> named = importTensorProto(path, context);
-    FailureOr<Tensor> tensor = failed(named)
-                                   ? FailureOr<Tensor>(failure())
-                                   : Tensor::fromElements(named->value);
-    if (failed(tensor))
-      return llvm::createStringError("cannot read '" + path + "'");
-    return *tensor;
-  }
-  return Tensor();
 }
 
 /// One line per output, then the worst elements of those outside tolerance.
@@ -257,40 +195,12 @@ int main(int argc, char **argv) {
     arguments[it - ports.begin()] = *tensor;
   }
   if (!testData.empty()) {
-    std::vector<std::pair<StringAttr, Tensor>> files;
-    for (unsigned i = 0;; ++i) {
-      SmallString<128> path(testData.getValue());
-      llvm::sys::path::append(path, "input_" + Twine(i) + ".pb");
-      if (!llvm::sys::fs::exists(path))
-        break;
-      FailureOr<NamedTensor> named = importTensorProto(path, &context);
-      FailureOr<Tensor> tensor = failed(named)
-                                     ? FailureOr<Tensor>(failure())
-                                     : Tensor::fromElements(named->value);
-      if (failed(tensor))
-        return fail("cannot read '" + path + "'");
-      files.push_back({StringAttr::get(&context, named->name), *tensor});
-    }
-    if (files.empty() && !ports.empty())
-      return fail("'" + testData + "' has no input_0.pb");
-    auto slotOf = [&](StringAttr name) -> size_t {
-      return llvm::find_if(ports,
-                           [&](const Port &port) {
-                             return port.name == name.getValue();
-                           }) -
-             ports.begin();
-    };
-    // Where names tell, a file of another name belongs to an input that was
-    // given its value when the model was converted; else positions tell.
-    bool named = llvm::any_of(
-        files, [&](auto &file) { return slotOf(file.first) < ports.size(); });
-    for (auto [i, file] : llvm::enumerate(files)) {
-      size_t slot = slotOf(file.first);
-      if (slot == ports.size() && (!named || file.first.empty()))
-        slot = i;
-      if (slot < ports.size() && !arguments[slot])
-        arguments[slot] = file.second;
-    }
+    std::vector<std::string> names;
+    for (const Port &port : ports)
+      names.push_back(port.name);
+    if (llvm::Error error =
+            readTestInputs(testData, names, &context, arguments))
+      return fail(llvm::toString(std::move(error)));
   }
   std::mt19937_64 engine(randomSeed);
   for (auto [port, argument] : llvm::zip(ports, arguments)) {
@@ -298,7 +208,7 @@ int main(int argc, char **argv) {
       if (!randomSeed.getNumOccurrences())
         return fail("input '" + port.name + "' is not given; add --input " +
                     port.name + "=FILE.npy or --random-inputs=SEED");
-      argument = randomTensor(port, engine);
+      argument = randomTensor(port.dtype, port.shape, engine);
     }
     // A scalar is an array of one element in a package.
     if (argument.rank() == 0 && port.shape == SmallVector<int64_t>{1})
@@ -315,7 +225,7 @@ int main(int argc, char **argv) {
                                  [](int64_t d) { return std::to_string(d); }),
                              ", ") +
                   "]");
-    auto carried = convert(argument, port.carrier, port.name);
+    auto carried = convertTensor(argument, port.carrier, port.name);
     if (!carried)
       return fail("input " + llvm::toString(carried.takeError()));
     argument = *carried;
@@ -328,7 +238,8 @@ int main(int argc, char **argv) {
     llvm::sys::fs::create_directories(dumpDir);
   BlockInterpreter::Observer observer;
   if (profile || !dumpDir.empty())
-    observer = [&](Operation *op, ArrayRef<Tensor> results, double seconds) {
+    observer = [&](Operation *op, ArrayRef<Tensor>, ArrayRef<Tensor> results,
+                   double seconds) {
       auto &entry = times[op->getName().getStringRef().str()];
       entry.first += seconds;
       ++entry.second;
@@ -347,7 +258,7 @@ int main(int argc, char **argv) {
     return 1;
   ArrayRef<Port> outputs = (*executable)->outputs();
   for (auto [port, result] : llvm::zip(outputs, results)) {
-    auto converted = convert(result, port.dtype, port.name);
+    auto converted = convertTensor(result, port.dtype, port.name);
     if (!converted)
       return fail("output " + llvm::toString(converted.takeError()));
     result = *converted;
@@ -401,7 +312,7 @@ int main(int argc, char **argv) {
   if (!expectedDir.empty())
     for (auto [i, result] : llvm::enumerate(results)) {
       auto expected =
-          readExpected(expectedDir, ("output_" + Twine(i)).str(), &context);
+          readTestTensor(expectedDir, ("output_" + Twine(i)).str(), &context);
       if (!expected)
         return fail(llvm::toString(expected.takeError()));
       if (!*expected)

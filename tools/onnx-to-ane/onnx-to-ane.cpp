@@ -8,6 +8,7 @@
 #include "ane-mlir/Conversion/ONNXToANE.h"
 #include "ane-mlir/Import/ONNX.h"
 #include "ane-mlir/InitAll.h"
+#include "ane-mlir/Pipelines/Calibrate.h"
 #include "ane-mlir/Pipelines/Report.h"
 #include "ane-mlir/Support/AtomicPath.h"
 #include "ane-mlir/Support/Diagnostics.h"
@@ -68,6 +69,12 @@ static cl::opt<bool> requireANE(
     cl::desc(
         "Fail, listing every node that would not run on the engine, and why"),
     cl::cat(targetOptions));
+static cl::opt<std::string> calibration(
+    "calibration",
+    cl::desc("What ane-repair-fp16 knows about the size of values: auto "
+             "(default: one random input, small models only), none, or a "
+             "folder of samples (input_0.pb or .npy …, or one folder each)"),
+    cl::value_desc("auto|none|DIR"), cl::init("auto"), cl::cat(targetOptions));
 static cl::list<std::string>
     disabled("disable-pass", cl::desc("Leave out an optional pass, by flag"),
              cl::value_desc("NAME"), cl::CommaSeparated,
@@ -292,6 +299,18 @@ int main(int argc, char **argv) {
   };
   progress.phase("optimising");
   if (failed(run(buildOptimizePipeline)))
+    return 1;
+  if (precision == "fp16" &&
+      !llvm::is_contained(pipeline.disable, "ane-repair-fp16")) {
+    if (calibration == "auto") {
+      calibrateOnRandom(*module, pipeline.door == "raw");
+    } else if (calibration != "none") {
+      progress.phase("calibrating");
+      if (failed(calibrate(*module, calibration, pipeline.door == "raw")))
+        return 1;
+    }
+  }
+  if (failed(run(buildRepairPipeline)))
     return 1;
   BundleOptions bundle;
   if (!dialect.empty())

@@ -15,6 +15,7 @@
 #include "ane-mlir/Interpreter/Tensor.h"
 #include "dialects/ANE/IR/ANE.h"
 #include "llvm/ADT/DenseMap.h"
+#include <atomic>
 #include <functional>
 
 namespace mlir::ane {
@@ -53,6 +54,16 @@ public:
   Numerics getNumerics() const { return numerics; }
   /// Null unless the engine's own numerics are asked for.
   const NumericContract *getEngine() const { return engine; }
+  /// Where the engine's products note the largest magnitude that a partial sum
+  /// has on its way; null to stop.
+  void setPartialPeak(std::atomic<float> *peak) { partialPeak = peak; }
+  void recordPartial(double magnitude) const {
+    if (!partialPeak)
+      return;
+    float now = partialPeak->load(), value = float(magnitude);
+    while (value > now && !partialPeak->compare_exchange_weak(now, value))
+      ;
+  }
   /// Runs body(begin, end) over [0, count) on all cores when there is enough
   /// work; `grain` is the least per task.
   void parallelFor(int64_t count, int64_t grain,
@@ -62,6 +73,7 @@ private:
   MLIRContext *context;
   Numerics numerics;
   const NumericContract *engine;
+  std::atomic<float> *partialPeak = nullptr;
 };
 
 /// Attaches EvaluateOpInterface to every op that has an evaluator.
@@ -86,10 +98,10 @@ private:
 /// dropped after their last use.
 class BlockInterpreter {
 public:
-  /// Called with each op's results, for dumps and profiles; the second argument
-  /// is in seconds.
-  using Observer =
-      std::function<void(Operation *, llvm::ArrayRef<Tensor>, double)>;
+  /// Called with each op, its operands, its results and the seconds it took:
+  /// for dumps, profiles and calibration.
+  using Observer = std::function<void(Operation *, llvm::ArrayRef<Tensor>,
+                                      llvm::ArrayRef<Tensor>, double)>;
 
   BlockInterpreter(Block &block, Numerics numerics,
                    const NumericContract *engine = nullptr);

@@ -33,11 +33,15 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
 
 /// ane to optimised ane: integers, folding, precision, clean-up.
 void buildOptimizePipeline(OpPassManager &pm, const PipelineOptions &options);
+/// Optimised ane, with or without the attributes of calibrate(), to ane that
+/// fp16 and the engine's accumulator can hold.
+void buildRepairPipeline(OpPassManager &pm, const PipelineOptions &options);
 /// Optimised ane (door coreml) to what a package can hold.
 void buildPackagePipeline(OpPassManager &pm, const PipelineOptions &options);
 /// Optimised ane to programs with surfaces, gate included.
 void buildPlacePipeline(OpPassManager &pm, const PipelineOptions &options);
-/// Registers both as ane-optimize-pipeline and ane-place-pipeline.
+/// Registers them as ane-optimize-pipeline, ane-repair-pipeline and
+/// ane-place-pipeline.
 void registerPipelines();
 
 /// True when a pass of this flag exists in a pipeline and may be disabled.

@@ -17,6 +17,8 @@ namespace mlir::ane {
 
 struct ReportRow {
   std::string op, node, program, placement, rule, reason, type;
+  /// What ane-repair-fp16 did to the op, and what other passes noted.
+  std::string repair, note;
   double flops = 0, weightBytes = 0, activationBytes = 0;
   /// Predicted microseconds on the engine; 0 on the host.
   double predictedMicros = 0;

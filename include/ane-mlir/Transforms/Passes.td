@@ -82,6 +82,28 @@ def AssignLayoutPass : Pass<"ane-assign-layout", "::mlir::ModuleOp"> {
                     Statistic<"numLeft", "num-left", "Transposes left">];
 }
 
+def RepairMasksPass : Pass<"ane-repair-masks", "::mlir::ModuleOp"> {
+  let summary = "Masks of minus infinity become finite";
+  let description = [{
+    The part of ane-repair-fp16 that needs no calibration: masks that reach a softmax are clamped to -30000 (L64), and
+    log(softmax) is written without the softmax. Test: test/Transforms/repair-fp16.mlir.
+  }];
+  let dependentDialects = ["::mlir::ane::ANEDialect"];
+  let statistics = [Statistic<"numMasks", "num-masks", "Masks clamped">];
+}
+
+def RepairFP16Pass : Pass<"ane-repair-fp16", "::mlir::ModuleOp"> {
+  let summary = "Scales what fp16 or the engine's accumulator cannot hold";
+  let description = [{
+    Results beyond fp16, partial sums beyond 2^14 and products that vanish (L60 to L62) are computed times a power of two, which constant
+    weights take for nothing and normalisations forget; `ane.repair` says so on the op. How large results are is what
+    calibration has put on ops as `ane.peak` (one number per result), `ane.partial` and `ane.engine_error` (of
+    products), else what follows from bounded functions. Test: test/Transforms/repair-fp16.mlir.
+  }];
+  let dependentDialects = ["::mlir::ane::ANEDialect"];
+  let statistics = [Statistic<"numScaled", "num-scaled", "Run-time values multiplied by a power of two">];
+}
+
 def PlacePass : Pass<"ane-place", "::mlir::ModuleOp"> {
   let summary = "Decides for each op whether the engine or the host runs it";
   let description = [{

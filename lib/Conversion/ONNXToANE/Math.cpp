@@ -528,7 +528,9 @@ static LogicalResult lowerSoftmax(C &c) {
     return failure();
   SmallVector<int64_t> shape(c.shape(x));
   int64_t along = *axis;
-  if (old && *axis != c.rank(x) - 1) {
+  if (shape.empty()) {
+    x = c.reshape(x, {1});
+  } else if (old && *axis != c.rank(x) - 1) {
     int64_t rows = 1, columns = 1;
     for (auto [i, dim] : llvm::enumerate(shape))
       ((int64_t)i < *axis ? rows : columns) *= dim;

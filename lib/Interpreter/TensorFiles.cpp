@@ -1,10 +1,10 @@
-//===- TensorFiles.cpp - .npy tensors -------------------------------------===//
+//===- TensorFiles.cpp - tensors from files and from a seed ---------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
 //===----------------------------------------------------------------------===//
 
-#include "TensorFiles.h"
+#include "ane-mlir/Interpreter/TensorFiles.h"
 #include "llvm/Support/raw_ostream.h"
 #include <fstream>
 #include <xtensor/xnpy.hpp>
@@ -83,4 +83,43 @@ llvm::Error mlir::ane::writeNpy(llvm::StringRef path, const Tensor &tensor) {
   if (!stream)
     return llvm::createStringError("cannot write '" + path + "'");
   return llvm::Error::success();
+}
+
+llvm::Expected<Tensor> mlir::ane::convertTensor(const Tensor &tensor, DType to,
+                                      llvm::StringRef name) {
+  if (tensor.dtype() == to)
+    return tensor;
+  Tensor result(to, tensor.shape());
+  if (result.isFloat() && tensor.isFloat()) {
+    llvm::copy(tensor.floats(), result.mutableFloats().begin());
+    roundTo(to, result.mutableFloats());
+  } else if (result.isFloat()) {
+    for (auto [a, b] : llvm::zip(result.mutableFloats(), tensor.ints()))
+      a = roundTo(to, float(b));
+  } else {
+    for (int64_t i = 0; i < tensor.size(); ++i) {
+      int64_t value =
+          tensor.isFloat() ? int64_t(tensor.floats()[i]) : tensor.ints()[i];
+      if (wrapTo(to, value) != value)
+        return llvm::createStringError(
+            "'" + name + "' holds " + llvm::Twine(value) +
+            ", which does not fit " + getInfo(to).name);
+      result.mutableInts()[i] = value;
+    }
+  }
+  return result;
+}
+
+Tensor mlir::ane::randomTensor(DType dtype, llvm::ArrayRef<int64_t> shape, std::mt19937_64 &engine) {
+  Tensor tensor(dtype, shape);
+  // Own mapping from bits: std distributions differ between standard libraries.
+  for (int64_t i = 0; i < tensor.size(); ++i) {
+    double unit = double(engine() >> 11) / double(uint64_t(1) << 53);
+    if (tensor.isFloat())
+      tensor.mutableFloats()[i] = roundTo(dtype, float(2 * unit - 1));
+    else
+      tensor.mutableInts()[i] =
+          dtype == DType::Bool ? unit < 0.5 : int64_t(unit * 10);
+  }
+  return tensor;
 }
