@@ -112,28 +112,11 @@ static double elementsOf(TypeRange types) {
   return most;
 }
 
-static Prediction predictOp(Operation *op, const Target &target,
-                            double speedup) {
-  Prediction p;
-  auto costed = dyn_cast<CostOpInterface>(op);
-  if (!costed || op->getNumResults() == 0 || isConstantTree(op->getResult(0)) ||
-      isa<ReshapeOp, IdentityOp, SqueezeOp, ExpandDimsOp>(op) ||
-      isQuantisedInput(op))
-    return p;
-  Cost cost = costed.estimateCost(target);
-  if (isMacs(op))
-    return predict(cost, target, speedup);
-  double elements = std::max(elementsOf(op->getOperandTypes()),
-                             elementsOf(op->getResultTypes()));
-  double pass = elements / (target.cost("vector_geps") * 1e3);
-  if (isa<TransposeOp>(op))
-    p.move = cost.activationBytes / (target.cost("activation_gbs") * 1e3);
-  else if (isa<ConcatOp, SplitOp, SliceByIndexOp, SliceBySizeOp, PadOp, StackOp,
-               TileOp, ReverseOp>(op))
-    p.move = pass;
-  else if (!isAbsorbed(op)) // normalisations read their operand several times
-    p.vector = pass * (isa<SoftmaxOp, LayerNormOp, InstanceNormOp>(op) ? 3 : 1);
-  return p;
+/// No work at run time.
+static bool isFree(Operation *op) {
+  return !isa<CostOpInterface>(op) || op->getNumResults() == 0 ||
+         isConstantTree(op->getResult(0)) ||
+         isa<ReshapeOp, IdentityOp, SqueezeOp, ExpandDimsOp>(op);
 }
 
 static double w8a8Speedup(Block &block, const Target &target) {
@@ -144,9 +127,90 @@ static double w8a8Speedup(Block &block, const Target &target) {
                           : 1;
 }
 
+OpWork mlir::ane::findWork(Operation *op, const Target &target,
+                           double speedup) {
+  OpWork work;
+  if (isFree(op))
+    return work;
+  work.cost = cast<CostOpInterface>(op).estimateCost(target);
+  work.elements = std::max(elementsOf(op->getOperandTypes()),
+                           elementsOf(op->getResultTypes()));
+  work.speedup = isQuantised(op) ? speedup : 1;
+  if (isQuantisedInput(op))
+    work.kind = OpWork::Kind::Absorbed;
+  else if (isMacs(op))
+    work.kind = OpWork::Kind::Macs;
+  else if (isa<TransposeOp>(op))
+    work.kind = OpWork::Kind::Transpose;
+  else if (isa<ConcatOp, SplitOp, SliceByIndexOp, SliceBySizeOp, PadOp, StackOp,
+               TileOp, ReverseOp>(op))
+    work.kind = OpWork::Kind::Move;
+  else if (isAbsorbed(op))
+    work.kind = OpWork::Kind::Absorbed;
+  else
+    work.kind = OpWork::Kind::Vector;
+  // Normalisations read their operand several times.
+  work.passes = isa<SoftmaxOp, LayerNormOp, InstanceNormOp>(op) ? 3 : 1;
+  return work;
+}
+
+OpWork mlir::ane::findWork(Operation *op, const Target &target) {
+  return findWork(op, target,
+                  isQuantised(op) ? w8a8Speedup(*op->getBlock(), target) : 1);
+}
+
+Prediction mlir::ane::predict(const OpWork &work, const Target &target,
+                              double scale) {
+  Prediction p;
+  double pass = scale * work.elements / (target.cost("vector_geps") * 1e3);
+  Cost cost = work.cost;
+  cost.flops *= scale;
+  cost.positions *= scale;
+  switch (work.kind) {
+  case OpWork::Kind::Free:
+  case OpWork::Kind::Absorbed:
+    break;
+  case OpWork::Kind::Macs:
+    return predict(cost, target, work.speedup);
+  case OpWork::Kind::Transpose:
+    p.move = scale * cost.activationBytes /
+             (target.cost("activation_gbs") * 1e3);
+    break;
+  case OpWork::Kind::Move:
+    p.move = pass;
+    break;
+  case OpWork::Kind::Vector:
+    p.vector = pass * work.passes;
+    break;
+  }
+  return p;
+}
+
 Prediction mlir::ane::predict(Operation *op, const Target &target) {
-  return predictOp(op, target,
-                   isQuantised(op) ? w8a8Speedup(*op->getBlock(), target) : 1);
+  return predict(findWork(op, target), target);
+}
+
+double mlir::ane::predictHostMicros(const OpWork &work, const Target &target,
+                                    double scale) {
+  if (work.kind == OpWork::Kind::Free)
+    return 0;
+  double arithmetic =
+             scale * work.cost.flops / (target.cost("host_tflops") * 1e6),
+         memory = (work.cost.weightBytes + scale * work.cost.activationBytes) /
+                  (target.cost("host_gbs") * 1e3);
+  return target.cost("host_op_us") + std::max(arithmetic, memory);
+}
+
+double mlir::ane::predictHostMicros(Operation *op, const Target &target) {
+  return predictHostMicros(findWork(op, target, 1), target);
+}
+
+double mlir::ane::predictHostMicros(ProgramOp program, const Target &target) {
+  double sum = 0;
+  if (!program.isEngine())
+    for (Operation &op : program.getBody().front())
+      sum += predictHostMicros(&op, target);
+  return sum;
 }
 
 Prediction mlir::ane::predict(ProgramOp program, const Target &target) {
@@ -156,7 +220,7 @@ Prediction mlir::ane::predict(ProgramOp program, const Target &target) {
   Block &block = program.getBody().front();
   double speedup = w8a8Speedup(block, target);
   for (Operation &op : block)
-    sum += predictOp(&op, target, isQuantised(&op) ? speedup : 1);
+    sum += predict(findWork(&op, target, speedup), target);
   // Surfaces move while the engine computes.
   double bytes = 0;
   auto add = [&](Type type) {

@@ -8,7 +8,9 @@
 #include "ane-mlir/Analysis/CostModel.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/Support/Format.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
+#include <cmath>
 #include <map>
 
 using namespace mlir;
@@ -25,7 +27,8 @@ Report mlir::ane::makeReport(ModuleOp module, llvm::StringRef model) {
     entry.name = program.getSymName().str();
     entry.kind = program.getKind().str();
     entry.prediction = predict(program, target);
-    entry.predictedMicros = entry.prediction.total();
+    entry.predictedMicros =
+        entry.prediction.total() + predictHostMicros(program, target);
     for (Operation &op : program.getBody().front().without_terminator()) {
       auto costed = dyn_cast<CostOpInterface>(op);
       if (!costed || isConstantTree(op.getResult(0)))
@@ -49,15 +52,27 @@ Report mlir::ane::makeReport(ModuleOp module, llvm::StringRef model) {
       row.flops = cost.flops;
       row.weightBytes = cost.weightBytes;
       row.activationBytes = cost.activationBytes;
-      row.predictedMicros =
-          program.isEngine() ? predict(&op, target).total() : 0;
+      row.predictedMicros = program.isEngine()
+                                ? predict(&op, target).total()
+                                : predictHostMicros(&op, target);
       ++entry.ops;
       ++(program.isEngine() ? report.engineOps : report.hostOps);
       report.rows.push_back(std::move(row));
     }
-    report.predictedMicros += entry.predictedMicros;
+    (program.isEngine() ? report.predictedMicros : report.hostMicros) +=
+        entry.predictedMicros;
     report.programs.push_back(std::move(entry));
   }
+  for (auto function : module.getOps<func::FuncOp>())
+    if (auto predicted =
+            function->getAttrOfType<DictionaryAttr>("ane.predicted")) {
+      auto number = [&](StringRef key) {
+        auto attr = predicted.getAs<FloatAttr>(key);
+        return attr ? attr.getValueAsDouble() : 0;
+      };
+      report.alternatives = {number("placed_us"), number("host_us"),
+                             number("cheapest_us"), number("crossover")};
+    }
   return report;
 }
 
@@ -71,7 +86,19 @@ void Report::writeJSON(llvm::raw_ostream &os) const {
       j.attribute("engine_ops", int64_t(engineOps));
       j.attribute("host_ops", int64_t(hostOps));
       j.attribute("predicted_engine_us", predictedMicros);
+      j.attribute("predicted_host_us", hostMicros);
     });
+    if (alternatives)
+      j.attributeObject("alternatives", [&] {
+        j.attribute("placed_us", alternatives->placedMicros);
+        j.attribute("host_only_us", alternatives->hostMicros);
+        j.attribute("cheapest_us", alternatives->cheapestMicros);
+        // JSON has no infinity: null says that the engine never pays.
+        j.attribute("engine_pays_from_times_positions",
+                    std::isfinite(alternatives->crossover)
+                        ? llvm::json::Value(alternatives->crossover)
+                        : llvm::json::Value(nullptr));
+      });
     j.attributeArray("programs", [&] {
       for (const Program &program : programs)
         j.object([&] {
@@ -170,6 +197,22 @@ void Report::writeText(llvm::raw_ostream &os) const {
        << llvm::left_justify(program.kind, 6)
        << llvm::right_justify(std::to_string(program.ops), 5) << " ops"
        << llvm::format("  %10.1f us\n", program.predictedMicros);
+  if (alternatives) {
+    const Alternatives &a = *alternatives;
+    os << "predicted: " << llvm::format("%.1f us as placed, ", a.placedMicros)
+       << llvm::format("%.1f us all on the host, ", a.hostMicros)
+       << llvm::format("%.1f us as the cheapest split (--placement=cost)\n",
+                       a.cheapestMicros);
+    os << "  the engine is "
+       << (a.crossover == 0             ? std::string("always faster")
+           : std::isinf(a.crossover)    ? std::string("never faster")
+                                        : llvm::formatv(
+                                           "faster from {0:f2} times the "
+                                           "positions of this model on",
+                                           a.crossover)
+                                           .str())
+       << " (coarse model of the host)\n";
+  }
   // Host ops by reason.
   std::map<std::pair<std::string, std::string>,
            std::pair<unsigned, std::string>>

@@ -4,7 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Placement.h"
+#include "Partition.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
@@ -30,12 +30,13 @@ llvm::DenseSet<Operation *> mlir::ane::findWeightTrees(Block &block) {
 
 llvm::DenseMap<Operation *, unsigned>
 mlir::ane::assignStages(Block &block,
-                        const llvm::DenseSet<Operation *> &trees) {
+                        const llvm::DenseSet<Operation *> &trees,
+                        function_ref<bool(Operation *)> onEngine) {
   llvm::DenseMap<Operation *, unsigned> stages;
   for (Operation &op : block.without_terminator()) {
     if (trees.contains(&op))
       continue;
-    unsigned stage = isOnEngine(&op) ? 0 : 1;
+    unsigned stage = onEngine(&op) ? 0 : 1;
     for (Value operand : op.getOperands())
       if (Operation *producer = operand.getDefiningOp();
           producer && !trees.contains(producer)) {
@@ -64,11 +65,69 @@ struct Place : ane::impl::PlacePassBase<Place> {
     op->setAttr("ane.reason", b.getStringAttr(reason));
   }
 
+  /// A program of nothing but data movement does not compile (L13) and is not
+  /// worth a dispatch.
+  void keepFromMovingOnly(Block &block,
+                          const llvm::DenseSet<Operation *> &trees) {
+    if (getRuleSwitch(block.getParentOp(), "L13") == false)
+      return;
+    for (bool changed = true; changed;) {
+      changed = false;
+      auto stages = assignStages(block, trees);
+      llvm::DenseMap<unsigned, bool> computes;
+      for (auto &[op, stage] : stages)
+        computes[stage] |= stage % 2 == 0 && !isMovement(op);
+      for (Operation &op : block.without_terminator())
+        if (auto it = stages.find(&op); it != stages.end() &&
+                                        it->second % 2 == 0 &&
+                                        !computes.lookup(it->second)) {
+          toHost(&op, "L13", "its program would only move data");
+          changed = true;
+        }
+    }
+  }
+
+  static Partition::EngineOps findLegal(Block &block) {
+    Partition::EngineOps legal;
+    for (Operation &op : block.without_terminator())
+      if (isOnEngine(&op))
+        legal.insert(&op);
+    return legal;
+  }
+
+  /// Leaves on the engine what pays there.
+  static void placeByCost(const Partition &partition,
+                          const Partition::EngineOps &cheapest) {
+    for (Operation *op : partition.getLegal())
+      if (!cheapest.contains(op))
+        toHost(op, "cost",
+               "the host is predicted to be faster, with dispatches and "
+               "transfers counted");
+  }
+
+  /// For the report: this placement, the host alone, the cheapest split, and
+  /// where the engine begins to pay.
+  static void predictAlternatives(const Partition &partition, Block &block,
+                                  const Partition::EngineOps &cheapest) {
+    Operation *function = block.getParentOp();
+    Builder b(function->getContext());
+    auto entry = [&](StringRef name, double value) {
+      return b.getNamedAttr(name, b.getF64FloatAttr(value));
+    };
+    function->setAttr(
+        "ane.predicted",
+        b.getDictionaryAttr(
+            {entry("placed_us", partition.evaluate(findLegal(block))),
+             entry("host_us", partition.evaluate({})),
+             entry("cheapest_us", partition.evaluate(cheapest)),
+             entry("crossover", partition.findCrossover())}));
+  }
+
   void runOnOperation() override {
     const Target &target = getTarget(getOperation());
-    if (mode != "auto" && mode != "ane" && mode != "host") {
+    if (mode != "auto" && mode != "ane" && mode != "host" && mode != "cost") {
       getOperation().emitError()
-          << "ane-place expects mode auto, ane or host, but got '" << mode
+          << "ane-place expects mode auto, cost, ane or host, but got '" << mode
           << "'";
       return signalPassFailure();
     }
@@ -93,7 +152,7 @@ struct Place : ane::impl::PlacePassBase<Place> {
         } else if (!legality) {
           toHost(&op, "L05", "is no tensor operation");
         } else {
-          legality.findViolations(target, violations);
+          findEnabledViolations(legality, target, violations);
           if (violations.empty())
             op.setAttr("ane.placement", StringAttr::get(&getContext(), "ane"));
           else
@@ -102,22 +161,15 @@ struct Place : ane::impl::PlacePassBase<Place> {
         if (wanted && wanted.getValue() == "ane" && !isOnEngine(&op))
           unwilling.push_back(&op);
       }
-      // A program of nothing but data movement does not compile (L13) and is
-      // not worth a dispatch.
-      for (bool changed = true; changed;) {
-        changed = false;
-        auto stages = assignStages(block, trees);
-        llvm::DenseMap<unsigned, bool> computes;
-        for (auto &[op, stage] : stages)
-          computes[stage] |= stage % 2 == 0 && !isMovement(op);
-        for (Operation &op : block.without_terminator())
-          if (auto it = stages.find(&op); it != stages.end() &&
-                                          it->second % 2 == 0 &&
-                                          !computes.lookup(it->second)) {
-            toHost(&op, "L13", "its program would only move data");
-            changed = true;
-          }
-      }
+      Partition partition(block, trees, target, findLegal(block));
+      Partition::EngineOps cheapest;
+      if (mode != "host")
+        cheapest = partition.findCheapest();
+      if (mode == "cost")
+        placeByCost(partition, cheapest);
+      keepFromMovingOnly(block, trees);
+      if (mode != "host")
+        predictAlternatives(partition, block, cheapest);
       for (Operation &op : block.without_terminator())
         if (!trees.contains(&op) && !isOnEngine(&op))
           misplaced.push_back(&op);

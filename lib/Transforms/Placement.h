@@ -23,7 +23,8 @@ inline bool isOnEngine(Operation *op) {
 /// Segment of each op: even ones run on the engine, odd ones on the host, in
 /// ascending order.
 llvm::DenseMap<Operation *, unsigned>
-assignStages(Block &block, const llvm::DenseSet<Operation *> &trees);
+assignStages(Block &block, const llvm::DenseSet<Operation *> &trees,
+             function_ref<bool(Operation *)> onEngine = isOnEngine);
 
 } // namespace mlir::ane
 

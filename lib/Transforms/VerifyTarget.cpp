@@ -43,7 +43,7 @@ struct VerifyTarget : ane::impl::VerifyTargetPassBase<VerifyTarget> {
         if (trees.contains(&op) || !legality)
           continue;
         ViolationList violations;
-        legality.findViolations(target, violations);
+        findEnabledViolations(legality, target, violations);
         for (Violation &violation : violations) {
           const Limit *limit = target.limit(violation.rule);
           const Rule *rule = lookupRule(violation.rule);

@@ -67,6 +67,22 @@ def test_passes_pay(built, tmp_path):
             assert full <= less * 1.001, f"{name}: {full:.1f} us, without {off} {less:.1f} us"
 
 
+def test_hybrid_falls_out_of_the_numbers(tmp_path):
+    """Many tokens pay on the engine, one token of a small model on the host; the report says where that turns."""
+    shape = dict(layers=2, width=512, heads=8, kv_heads=4, hidden=1408)
+    onnx.save(models.build_llama(tokens=128, **shape), tmp_path / "prefill.onnx")
+    onnx.save(models.build_llama(tokens=1, past=127, **shape), tmp_path / "decode.onnx")
+    for name, kind in (("prefill", "ane"), ("decode", "host")):
+        found = report(tmp_path, tmp_path / f"{name}.onnx", "--placement=cost")
+        assert {p["kind"] for p in found["programs"]} == {kind}, name
+        choice = found["alternatives"]
+        assert choice["placed_us"] == choice["cheapest_us"] <= choice["host_only_us"]
+        assert (choice["engine_pays_from_times_positions"] < 1) == (kind == "ane")
+        print(f"{name}: {choice}")
+        # By default the engine takes what it can.
+        assert {p["kind"] for p in report(tmp_path, tmp_path / f"{name}.onnx")["programs"]} == {"ane"}
+
+
 def test_gpt2(tmp_path):
     """124M parameters: two programs, seconds to compile, and twice the layers cost about twice."""
     import time

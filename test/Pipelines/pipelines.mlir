@@ -1,6 +1,8 @@
 // The order of passes, and what options leave out.
 // RUN: ane-opt %s --ane-optimize-pipeline --dump-pass-pipeline 2>&1 | FileCheck %s --check-prefix=OPT
 // RUN: ane-opt %s --ane-optimize-pipeline="precision=fp32 disable-pass=cse" --dump-pass-pipeline 2>&1 | FileCheck %s --check-prefix=FP32
+// RUN: ane-opt %s --ane-repair-pipeline --dump-pass-pipeline 2>&1 | FileCheck %s --check-prefix=REPAIR
+// RUN: ane-opt %s --ane-repair-pipeline="precision=fp32" --dump-pass-pipeline 2>&1 | FileCheck %s --check-prefix=NOREPAIR
 // RUN: ane-opt %s --ane-place-pipeline="placement=host" --dump-pass-pipeline 2>&1 | FileCheck %s --check-prefix=PLACE
 
 // OPT: canonicalize
@@ -17,6 +19,7 @@
 // OPT-NEXT: cse,
 // OPT-NEXT: ane-assign-layout,
 // OPT-NEXT: ane-legalize{door=raw},
+// OPT-NEXT: ane-repair-masks,
 // OPT-NEXT: canonicalize
 // OPT-NEXT: cse
 // FP32: canonicalize
@@ -31,6 +34,9 @@
 // FP32-NEXT: ane-legalize{door=raw},
 // FP32-NEXT: canonicalize
 // FP32-NEXT: )
+// REPAIR: ane-repair-fp16,
+// REPAIR-NEXT: cse
+// NOREPAIR: Pass Manager with 0 passes
 // PLACE: ane-place{mode=host},
 // PLACE-NEXT: ane-form-programs{max-ops=0},
 // PLACE-NEXT: ane-plan-io,

@@ -60,9 +60,10 @@ static cl::opt<std::string> precision(
     cl::init("fp16"), cl::cat(targetOptions));
 static cl::opt<std::string> placement(
     "placement",
-    cl::desc("auto (default), ane, host, or a file that says so by node: "
-             "{\"/conv1/Conv\": \"host\", …}"),
-    cl::value_desc("auto|ane|host|FILE.json"), cl::init("auto"),
+    cl::desc("auto (default: the engine wherever it is legal), cost (the "
+             "cheapest split between engine and host), ane, host, or a file "
+             "that says so by node: {\"/conv1/Conv\": \"host\", …}"),
+    cl::value_desc("auto|cost|ane|host|FILE.json"), cl::init("auto"),
     cl::cat(targetOptions));
 static cl::opt<bool> requireANE(
     "require-ane",
@@ -75,6 +76,12 @@ static cl::opt<std::string> calibration(
              "(default: one random input, small models only), none, or a "
              "folder of samples (input_0.pb or .npy …, or one folder each)"),
     cl::value_desc("auto|none|DIR"), cl::init("auto"), cl::cat(targetOptions));
+static cl::list<std::string>
+    rules("rule",
+          cl::desc("Follow or ignore one rule of the target, where you know "
+                   "better: --rule=L01=on,S12=off"),
+          cl::value_desc("ID=on|off"), cl::CommaSeparated,
+          cl::cat(targetOptions));
 static cl::list<std::string>
     disabled("disable-pass", cl::desc("Leave out an optional pass, by flag"),
              cl::value_desc("NAME"), cl::CommaSeparated,
@@ -203,9 +210,9 @@ int main(int argc, char **argv) {
     return usage("expects --precision to be fp16 or fp32, but got '" +
                  precision + "'");
   bool placementFile = StringRef(placement).ends_with(".json");
-  if (placement != "auto" && placement != "ane" && placement != "host" &&
+  if (placement != "auto" && placement != "cost" && placement != "ane" && placement != "host" &&
       !placementFile)
-    return usage("expects --placement to be auto, ane, host or FILE.json, but "
+    return usage("expects --placement to be auto, cost, ane, host or FILE.json, but "
                  "got '" +
                  placement + "'");
   if (!dialect.empty() && dialect != "modern" && dialect != "verbose")
@@ -228,6 +235,16 @@ int main(int argc, char **argv) {
   for (StringRef pass : disabled)
     if (!isKnownPass(pass))
       return usage("no optional pass is named '" + pass + "'");
+  for (StringRef rule : rules) {
+    auto [id, state] = rule.split('=');
+    if (state != "on" && state != "off")
+      return usage("expects --rule=ID=on or ID=off, but got '" + rule + "'");
+    if (!canSwitchRule(id))
+      return usage(lookupRule(id) ? "rule " + id +
+                                        " is not about what an operation may "
+                                        "be; it cannot be switched"
+                                  : "no rule is named '" + id + "'");
+  }
   ONNXToANEOptions options;
   for (StringRef entry : dims) {
     auto [name, value] = entry.split('=');
@@ -276,6 +293,14 @@ int main(int argc, char **argv) {
   if (failed(convertONNXToANE(*module, options)))
     return 1;
   (*module)->setAttr("ane.target", TargetAttr::get(&context, target->name));
+  if (!rules.empty()) {
+    Builder builder(&context);
+    NamedAttrList states;
+    for (StringRef rule : rules)
+      states.set(rule.split('=').first,
+                 builder.getBoolAttr(rule.split('=').second == "on"));
+    (*module)->setAttr("ane.rules", states.getDictionary(&context));
+  }
   if (stopAt("ane"))
     return failed(printModule(*module, output));
 

@@ -28,6 +28,7 @@
 namespace mlir::ane {
 class Tensor;
 class EvalContext;
+class LegalityOpInterface;
 
 /// Marks ops that lib/Interpreter evaluates; see ANEInterfaces.td.
 template <typename ConcreteType>
@@ -67,6 +68,17 @@ LogicalResult inferReduction(std::optional<Location> loc, StringRef opName,
 /// Rules that hold for every op: evidence, ranks, extents, element types.
 void findCommonViolations(Operation *op, const Target &target,
                           ViolationList &violations);
+
+/// What the op's own interface finds, less the rules that the module switches
+/// off, and with those that it switches on (`ane.rules`, by identifier). Rules
+/// on which sources conflict are off unless switched on.
+void findEnabledViolations(LegalityOpInterface op, const Target &target,
+                           ViolationList &violations);
+/// What `ane.rules` of the module around `op` says about a rule.
+std::optional<bool> getRuleSwitch(Operation *op, StringRef id);
+/// True when `ane.rules` may hold the identifier: a limit, a rule that some op
+/// can break, or one that is off until it is switched on.
+bool canSwitchRule(StringRef id);
 
 /// One operation per result element; bytes from the types.
 Cost estimateElementwiseCost(Operation *op);

@@ -145,6 +145,10 @@ bool mlir::ane::isConstantTree(Value value) {
       return false;
     if (isa<ConstantOp>(op) || !seen.insert(op).second)
       continue;
+    // A run-time value may have the whole graph behind it; weights are made of
+    // few ops, and taking a large tree for a run-time value is safe.
+    if (seen.size() > 1024)
+      return false;
     if (!isa<EvaluateOpInterface>(op) || op->getNumOperands() == 0)
       return false;
     llvm::append_range(worklist, op->getOperands());
@@ -169,9 +173,16 @@ bool mlir::ane::isElementwise(Operation *op) {
 }
 
 void mlir::ane::addTraffic(Operation *op, Cost &cost) {
-  for (Value operand : op->getOperands())
+  // Of a table only the rows that are taken.
+  bool selects = isa<GatherOp, GatherAlongAxisOp, GatherNdOp, SliceByIndexOp,
+                     SliceBySizeOp>(op);
+  for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
+    double bytes = byteSize(operand.getType());
+    if (selects && i == 0)
+      bytes = std::min<double>(bytes, byteSize(op->getResult(0).getType()));
     (isConstantTree(operand) ? cost.weightBytes : cost.activationBytes) +=
-        byteSize(operand.getType());
+        bytes;
+  }
   for (Value result : op->getResults())
     cost.activationBytes += byteSize(result.getType());
 }

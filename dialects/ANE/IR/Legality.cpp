@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/ANE/IR/ANE.h"
+#include "mlir/IR/BuiltinOps.h"
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -93,4 +94,94 @@ void mlir::ane::findCommonViolations(Operation *op, const Target &target,
   }
   for (Value result : op->getResults())
     findValueViolations("result", result.getType(), target, violations);
+}
+
+//===----------------------------------------------------------------------===//
+// Switched rules
+//===----------------------------------------------------------------------===//
+
+static bool isPowerOfTwo(int64_t n) { return n > 0 && (n & (n - 1)) == 0; }
+
+static bool isUneven(ArrayRef<int64_t> values) {
+  return !values.empty() && !llvm::all_equal(values);
+}
+
+/// Rules that this compiler does not follow by itself, because sources conflict
+/// or only one report exists: what breaks them.
+static bool breaksOptionalRule(StringRef id, Operation *op) {
+  auto shape = [&](unsigned i) {
+    return cast<RankedTensorType>(op->getOperand(i).getType()).getShape();
+  };
+  if (id == "L01")
+    return isa<ConcatOp>(op);
+  if (id == "L04")
+    return isa<SquareOp>(op);
+  if (id == "L11") {
+    auto softmax = dyn_cast<SoftmaxOp>(op);
+    int64_t rank = softmax ? shape(0).size() : 0;
+    int64_t axis = softmax ? softmax.getAxis() : 0;
+    axis += axis < 0 ? rank : 0;
+    return softmax && rank >= 3 && axis == rank - 3 &&
+           !isPowerOfTwo(shape(0)[axis]);
+  }
+  if (id == "L16")
+    return isa<MatmulOp>(op);
+  if (id == "L18") {
+    auto product = dyn_cast<MatmulOp>(op);
+    return product && product.getTransposeX();
+  }
+  if (id == "L22")
+    return isa<MatmulOp>(op) &&
+           shape(0).drop_back(std::min<size_t>(2, shape(0).size())) !=
+               shape(1).drop_back(std::min<size_t>(2, shape(1).size()));
+  if (id == "L30") {
+    auto product = dyn_cast<MulOp>(op);
+    return product && (product.getX().getDefiningOp<FloorOp>() ||
+                       product.getY().getDefiningOp<FloorOp>());
+  }
+  if (id == "L31") {
+    auto conv = dyn_cast<ConvOp>(op);
+    return conv && (isUneven(conv.getStrides()) || isUneven(conv.getDilations()));
+  }
+  return false;
+}
+static constexpr StringLiteral kOptionalRules[] = {"L01", "L04", "L11", "L16",
+                                                   "L18", "L22", "L30", "L31"};
+/// Rules that ops' own interfaces report.
+static constexpr StringLiteral kOpRules[] = {
+    "L02", "L03", "L05", "L06", "L07", "L10", "L13", "L17", "L19", "L21", "L24",
+    "L25", "L26", "L27", "L28", "L29", "L32", "L46", "S15", "S23", "1.11.1"};
+
+bool mlir::ane::canSwitchRule(StringRef id) {
+  return llvm::is_contained(kOptionalRules, id) ||
+         llvm::is_contained(kOpRules, id) || getDefaultTarget().limit(id);
+}
+
+static DictionaryAttr getRules(Operation *op) {
+  auto module = op->getParentOfType<ModuleOp>();
+  return module ? module->getAttrOfType<DictionaryAttr>("ane.rules")
+                : DictionaryAttr();
+}
+
+std::optional<bool> mlir::ane::getRuleSwitch(Operation *op, StringRef id) {
+  DictionaryAttr rules = getRules(op);
+  auto state = rules ? rules.getAs<BoolAttr>(id) : BoolAttr();
+  return state ? std::optional(state.getValue()) : std::nullopt;
+}
+
+void mlir::ane::findEnabledViolations(LegalityOpInterface op,
+                                      const Target &target,
+                                      ViolationList &violations) {
+  op.findViolations(target, violations);
+  DictionaryAttr rules = getRules(op);
+  if (!rules)
+    return;
+  for (NamedAttribute rule : rules) {
+    bool on = cast<BoolAttr>(rule.getValue()).getValue();
+    StringRef id = rule.getName().getValue();
+    if (!on)
+      llvm::erase_if(violations, [&](Violation &v) { return v.rule == id; });
+    else if (breaksOptionalRule(id, op))
+      violations.push_back({id.str(), lookupRule(id)->text.str()});
+  }
 }

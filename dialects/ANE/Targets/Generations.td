@@ -47,6 +47,22 @@ class ANE_Rates<string t0, string t0Src, string conv, string convSrc, string mat
   ];
 }
 
+/// The CPU beside the engine; coarse, for placement only (ane-target.md §5.10). Rates of one cluster's matrix unit in fp32,
+/// which fp16 does not speed up, and of memory as the vendor states it.
+class ANE_Host<string tflops, string tflopsSrc, string gbs, string gbsSrc> {
+  list<ANE_CostParameter> costs = [
+    ANE_CostParameter<"host_tflops", tflops, "TFLOPS", tflopsSrc>,
+    ANE_CostParameter<"host_gbs", gbs, "GB/s", gbsSrc>,
+    ANE_CostParameter<"host_op_us", "1", "us", "inference: one call of a CPU kernel">
+  ];
+}
+def ANE_HostM1 : ANE_Host<"1.475", "zhen8838, AMX of M1 Max, one core", "68", "vendor">;
+def ANE_HostM2 : ANE_Host<"1.475", "as M1", "100", "vendor">;
+def ANE_HostM3 : ANE_Host<"1.475", "as M1", "100", "vendor">;
+def ANE_HostM4 : ANE_Host<"1.755", "LIBXSMM group, SME of M4, 512^3, one thread", "120", "vendor">;
+def ANE_HostM4Max : ANE_Host<"1.755", "as M4", "273", "vendor, M4 Pro">;
+def ANE_HostM5 : ANE_Host<"1.755", "as M4", "153", "vendor">;
+
 def ANE_RoundedProducts : ANE_NumericContract<"fp32", 1, 0, 1, "B", "BR">;
 def ANE_ZeroOnOverflow : ANE_NumericContract<"zero", 1, 1, 1, "B", "H3">;
 def ANE_FixedPoint : ANE_NumericContract<"q15.16", 0, 1, 0, "B", "MS">;
@@ -56,36 +72,36 @@ let dialect = "verbose" in {
 def ANE_H13 : ANE_Target<"h13", "M1 family", ["m1"], 2> {
   let numerics = ANE_RoundedProducts;
   let limits = ANE_Common<16384, "BR", 13, 29, 7, 15, 29, 16384, "BR", 2097152, "BR">.limits;
-  let costs = ANE_Rates<"190", "BR 0.19-0.23 ms", "12", "BR", "4.8", "51", "BR", "80", "BR, scaled", "24", "BR">.costs;
+  let costs = !listconcat(ANE_Rates<"190", "BR 0.19-0.23 ms", "12", "BR", "4.8", "51", "BR", "80", "BR, scaled", "24", "BR">.costs, ANE_HostM1.costs);
 }
 def ANE_H14 : ANE_Target<"h14", "M2 family", ["m2"], 3> {
   let numerics = ANE_RoundedProducts;
   let limits = ANE_Common<16384, "BR", 15, 31, 8, 16, 31, 16384, "BR", 2097152, "BR">.limits;
-  let costs = ANE_Rates<"210", "as H13", "12", "as H13; product AF", "3.4", "51", "as H13", "80", "as H13", "24", "as H13">.costs;
+  let costs = !listconcat(ANE_Rates<"210", "as H13", "12", "as H13; product AF", "3.4", "51", "as H13", "80", "as H13", "24", "as H13">.costs, ANE_HostM2.costs);
 }
 def ANE_H15 : ANE_Target<"h15", "M3 family", ["m3", "m3pro", "m3max", "m3ultra"], 4> {
   let numerics = ANE_ZeroOnOverflow;
   let limits = ANE_Common<16384, "BR, D4", 15, 31, 8, 16, 31, 16384, "D4", 2097152, "BR">.limits;
-  let costs = ANE_Rates<"210", "MX42 0.2, FG 0.32 ms with host copies", "17.5", "MX report; product H3", "3.8", "58", "D4", "200", "MX42", "40", "as H16">.costs;
+  let costs = !listconcat(ANE_Rates<"210", "MX42 0.2, FG 0.32 ms with host copies", "17.5", "MX report; product H3", "3.8", "58", "D4", "200", "MX42", "40", "as H16">.costs, ANE_HostM3.costs);
 }
 }
 def ANE_H16 : ANE_Target<"h16", "M4 family", ["m4"], 5> {
   let numerics = ANE_FixedPoint;
   let limits = ANE_Common<65536, "MS, BR", 15, 31, 8, 16, 31, 32768, "MS", 2097152, "BR, MX4">.limits;
-  let costs = ANE_Rates<"95", "MX 0.095 ms", "18.8", "MX; product AF, MX2", "5.6", "64", "SP lm_head", "150", "MX stacks §5.6", "40", "MS">.costs;
+  let costs = !listconcat(ANE_Rates<"95", "MX 0.095 ms", "18.8", "MX; product AF, MX2", "5.6", "64", "SP lm_head", "150", "MX stacks §5.6", "40", "MS">.costs, ANE_HostM4.costs);
 }
 def ANE_H16Max : ANE_Target<"h16max", "M4 Max: h16 with more bandwidth", ["m4max", "m4pro"], 5> {
   let numerics = ANE_FixedPoint;
   let limits = ANE_H16.limits;
-  let costs = ANE_Rates<"180", "DE 0.175-0.205 ms", "18.8", "as H16; product AF", "8.9", "110", "SP, DE §5.6", "240", "DE stacks §5.6", "80", "inference: twice H16">.costs;
+  let costs = !listconcat(ANE_Rates<"180", "DE 0.175-0.205 ms", "18.8", "as H16; product AF", "8.9", "110", "SP, DE §5.6", "240", "DE stacks §5.6", "80", "inference: twice H16">.costs, ANE_HostM4Max.costs);
 }
 def ANE_H17 : ANE_Target<"h17", "M5 family", ["m5", "m5pro", "m5max"], 6> {
   let numerics = ANE_KeptProducts;
   let limits = ANE_Common<65536, "BR", 15, 31, 8, 16, 31, 65536, "BR", 4718592, "BR, measured on M5">.limits;
-  let costs = ANE_Rates<"92", "M5X 0.0916 ms", "19.2", "CC, M5X; product AF", "9.4", "145", "M5X", "160", "M5X", "70", "M5X">.costs;
+  let costs = !listconcat(ANE_Rates<"92", "M5X 0.0916 ms", "19.2", "CC, M5X; product AF", "9.4", "145", "M5X", "160", "M5X", "70", "M5X">.costs, ANE_HostM5.costs);
 }
 def ANE_H18 : ANE_Target<"h18", "M6 of MS", ["m6"], 7> {
   let numerics = ANE_FixedPoint;
   let limits = ANE_Common<65536, "BR", 15, 31, 8, 16, 31, 65536, "BR", 4718592, "as H17">.limits;
-  let costs = ANE_Rates<"130", "MS", "20.6", "MS; product as H17", "9.4", "150", "MS", "160", "as H17", "40", "MS">.costs;
+  let costs = !listconcat(ANE_Rates<"130", "MS", "20.6", "MS; product as H17", "9.4", "150", "MS", "160", "as H17", "40", "MS">.costs, ANE_HostM5.costs);
 }

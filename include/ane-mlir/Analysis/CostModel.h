@@ -41,9 +41,35 @@ struct Prediction {
 Prediction predict(const Cost &cost, const Target &target, double speedup = 1);
 double predictMicros(const Cost &cost, const Target &target);
 
-/// One op of an engine program. Element-wise ops that follow a convolution or
-/// product are part of it.
+/// What the model needs to know of an op, whatever the rates and the number of
+/// positions.
+struct OpWork {
+  /// Free: nothing happens at run time. Absorbed: on the engine part of the
+  /// convolution or product before it.
+  enum class Kind { Free, Absorbed, Macs, Transpose, Move, Vector };
+  Kind kind = Kind::Free;
+  Cost cost;
+  /// Of the largest operand or result, and how often they are read.
+  double elements = 0;
+  unsigned passes = 1;
+  /// Of quantised activations.
+  double speedup = 1;
+};
+OpWork findWork(Operation *op, const Target &target);
+/// With the block's own `speedup` of quantised convolutions.
+OpWork findWork(Operation *op, const Target &target, double speedup);
+
+/// One op of an engine program. `scale` multiplies its positions (tokens,
+/// pixels, batch), not its weights.
+Prediction predict(const OpWork &work, const Target &target, double scale = 1);
 Prediction predict(Operation *op, const Target &target);
+
+/// Microseconds of one op, or of a host program, on the CPU beside the engine:
+/// arithmetic or memory, whichever takes longer. Coarse (ane-target.md §5.10).
+double predictHostMicros(const OpWork &work, const Target &target,
+                         double scale = 1);
+double predictHostMicros(Operation *op, const Target &target);
+double predictHostMicros(ProgramOp program, const Target &target);
 
 /// One evaluation of an engine program; nothing for host programs.
 Prediction predict(ProgramOp program, const Target &target);

@@ -10,6 +10,7 @@
 #include "ane-mlir/Analysis/CostModel.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/Support/raw_ostream.h"
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,7 +21,7 @@ struct ReportRow {
   /// What ane-repair-fp16 did to the op, and what other passes noted.
   std::string repair, note;
   double flops = 0, weightBytes = 0, activationBytes = 0;
-  /// Predicted microseconds on the engine; 0 on the host.
+  /// Predicted microseconds where it is placed.
   double predictedMicros = 0;
 };
 
@@ -35,7 +36,16 @@ struct Report {
   };
   std::vector<Program> programs;
   unsigned engineOps = 0, hostOps = 0;
-  double predictedMicros = 0;
+  /// Of all engine programs, and of all host programs.
+  double predictedMicros = 0, hostMicros = 0;
+  /// What ane-place compared.
+  struct Alternatives {
+    double placedMicros, hostMicros, cheapestMicros;
+    /// Times the positions of this model from which the engine pays; 0 always,
+    /// infinite never.
+    double crossover;
+  };
+  std::optional<Alternatives> alternatives;
 
   void writeJSON(llvm::raw_ostream &os) const;
   /// One self-contained page.

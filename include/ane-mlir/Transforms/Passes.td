@@ -108,11 +108,12 @@ def PlacePass : Pass<"ane-place", "::mlir::ModuleOp"> {
   let summary = "Decides for each op whether the engine or the host runs it";
   let description = [{
     Sets `ane.placement` to "ane" or "host" and, on host ops, `ane.rule` and `ane.reason`: the rules that the op
-    breaks. `ane.wanted` ("host", or "ane", which is an error where a rule forbids it) on an op decides for it. Ops over
+    breaks. Mode cost also keeps from the engine what does not pay there: the cheapest partition by the cost model, from
+    minimum cuts. `ane.predicted` on the function compares placements. `ane.wanted` ("host", or "ane", which is an error where a rule forbids it) on an op decides for it. Ops over
     constants alone are weights and get nothing. Test: test/Transforms/place.mlir.
   }];
   let dependentDialects = ["::mlir::ane::ANEDialect"];
-  let options = [Option<"mode", "mode", "std::string", "\"auto\"", "auto, ane (an op that must go to the host is an error) or host">];
+  let options = [Option<"mode", "mode", "std::string", "\"auto\"", "auto (the engine wherever it is legal), cost (the cheapest split), ane (an op that must go to the host is an error) or host">];
 }
 
 def FormProgramsPass : Pass<"ane-form-programs", "::mlir::ModuleOp"> {

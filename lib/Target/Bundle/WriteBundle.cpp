@@ -311,7 +311,8 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path,
     entry->text = "programs/" +
                   std::string(number.size() < 3 ? 3 - number.size() : 0, '0') +
                   number + ".mil";
-    entry->predicted_us = predict(program, target).total();
+    entry->predicted_us =
+        predict(program, target).total() + predictHostMicros(program, target);
     std::string text;
     llvm::raw_string_ostream os(text);
     if (failed(mil::printMILText(converted->program, os)))
