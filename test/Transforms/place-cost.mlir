@@ -4,7 +4,7 @@
 // AUTO-NOT: ane.placement = "host"
 
 // CHECK-LABEL: func @few
-// CHECK-SAME: ane.predicted = {cheapest_us = [[HOST:[0-9.e+]+]] : f64, crossover = {{[0-9.e+]+}} : f64, host_us = [[HOST]] : f64, placed_us = [[HOST]] : f64}
+// CHECK-SAME: cheapest_us = [[HOST:[0-9.Ee+]+]] : f64, crossover = {{.+}} : f64, host_us = [[HOST]] : f64, placed_us = [[HOST]] : f64
 // CHECK: ane.conv {{.*}}ane.placement = "host", ane.reason = "the host is predicted to be faster, with dispatches and transfers counted", ane.rule = "cost"
 func.func @few(%x: tensor<1x64x1x32xf16>) -> tensor<1x64x1x32xf16> {
   %w = ane.constant dense<1.0> : tensor<64x64x1x1xf16>

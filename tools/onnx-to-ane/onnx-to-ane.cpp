@@ -10,6 +10,7 @@
 #include "ane-mlir/InitAll.h"
 #include "ane-mlir/Pipelines/Calibrate.h"
 #include "ane-mlir/Pipelines/Report.h"
+#include "ane-mlir/Pipelines/VerifyNumerics.h"
 #include "ane-mlir/Support/AtomicPath.h"
 #include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Target/Bundle.h"
@@ -19,6 +20,9 @@
 #include "mlir/Support/Timing.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
@@ -103,6 +107,12 @@ static cl::opt<std::string>
 static cl::opt<std::string> dialect(
     "dialect",
     cl::desc("Spelling of MIL text: modern or verbose (default: the target's)"),
+    cl::cat(outputOptions));
+static cl::opt<bool> verifyNumerics(
+    "verify-each-numerics",
+    cl::desc("Run the interpreter before and after every pass on a random "
+             "input and stop at the first that changes a result; prints the "
+             "error of each"),
     cl::cat(outputOptions));
 static cl::opt<bool> quiet("quiet", cl::desc("No progress and no summary"),
                            cl::cat(outputOptions));
@@ -313,6 +323,12 @@ int main(int argc, char **argv) {
     pipeline.door = "coreml";
   for (StringRef pass : disabled)
     pipeline.disable.push_back(pass.str());
+  NumericsVerifier verifier;
+  if (verifyNumerics) {
+    progress.phase("running in the interpreter");
+    if (failed(verifier.start(*module)))
+      return 1;
+  }
   auto run = [&](auto build) {
     PassManager pm(&context);
     pm.enableVerifier(false);
@@ -320,7 +336,9 @@ int main(int argc, char **argv) {
       return failure();
     applyDefaultTimingPassManagerCLOptions(pm);
     build(pm, pipeline);
-    return pm.run(*module);
+    if (verifyNumerics)
+      verifier.attach(pm);
+    return success(succeeded(pm.run(*module)) && !verifier.failed());
   };
   progress.phase("optimising");
   if (failed(run(buildOptimizePipeline)))
@@ -364,6 +382,10 @@ int main(int argc, char **argv) {
     }
   if (failed(run(buildPlacePipeline)))
     return 1;
+  if (verifyNumerics && !quiet)
+    for (const NumericsVerifier::Entry &entry : verifier.entries())
+      llvm::errs() << "verified: " << llvm::left_justify(entry.pass, 24)
+                   << llvm::format(" error %.2e\n", entry.error);
   Report report = makeReport(*module, llvm::sys::path::filename(input));
   if (!reportPath.empty()) {
     std::string text;
