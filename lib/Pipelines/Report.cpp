@@ -7,6 +7,8 @@
 #include "ane-mlir/Pipelines/Report.h"
 #include "ane-mlir/Analysis/CostModel.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/Pass.h"
+#include "mlir/Pass/PassInstrumentation.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/JSON.h"
@@ -22,7 +24,18 @@ Report mlir::ane::makeReport(ModuleOp module, llvm::StringRef model) {
   report.model = model.str();
   report.target = target.name.str();
   report.producer = "ane-mlir " ANEMLIR_VERSION;
+  // The row that makes a value; programs follow the schedule, so that what a
+  // call takes is known when its program comes.
+  llvm::DenseMap<Value, unsigned> rowOf;
+  llvm::StringMap<CallOp> calls;
+  module.walk([&](CallOp call) { calls[call.getCallee()] = call; });
   for (auto program : module.getOps<ProgramOp>()) {
+    CallOp call = calls.lookup(program.getSymName());
+    if (call)
+      for (auto [argument, operand] : llvm::zip(
+               program.getBody().front().getArguments(), call.getInputs()))
+        if (auto it = rowOf.find(operand); it != rowOf.end())
+          rowOf[argument] = it->second;
     Report::Program entry;
     entry.name = program.getSymName().str();
     entry.kind = program.getKind().str();
@@ -34,6 +47,12 @@ Report mlir::ane::makeReport(ModuleOp module, llvm::StringRef model) {
       if (!costed || isConstantTree(op.getResult(0)))
         continue;
       ReportRow row;
+      for (Value operand : op.getOperands())
+        if (auto it = rowOf.find(operand);
+            it != rowOf.end() && !llvm::is_contained(row.inputs, it->second))
+          row.inputs.push_back(it->second);
+      for (Value result : op.getResults())
+        rowOf[result] = report.rows.size();
       row.op = op.getName().getStringRef().str();
       if (auto name = dyn_cast<NameLoc>(op.getLoc()))
         row.node = name.getName().str();
@@ -59,6 +78,12 @@ Report mlir::ane::makeReport(ModuleOp module, llvm::StringRef model) {
       ++(program.isEngine() ? report.engineOps : report.hostOps);
       report.rows.push_back(std::move(row));
     }
+    if (call)
+      for (auto [result, value] :
+           llvm::zip(call.getOutputs(),
+                     program.getBody().front().getTerminator()->getOperands()))
+        if (auto it = rowOf.find(value); it != rowOf.end())
+          rowOf[result] = unsigned(it->second);
     (program.isEngine() ? report.predictedMicros : report.hostMicros) +=
         entry.predictedMicros;
     report.programs.push_back(std::move(entry));
@@ -74,6 +99,52 @@ Report mlir::ane::makeReport(ModuleOp module, llvm::StringRef model) {
                              number("cheapest_us"), number("crossover")};
     }
   return report;
+}
+
+namespace {
+class PassCounter : public PassInstrumentation {
+public:
+  explicit PassCounter(PassLog &log) : log(log) {}
+  void runBeforePass(Pass *pass, Operation *op) override {
+    if (!pass->getArgument().empty() && isa<ModuleOp>(op))
+      before = count(op);
+  }
+  void runAfterPass(Pass *pass, Operation *op) override {
+    if (pass->getArgument().empty() || !isa<ModuleOp>(op))
+      return;
+    PassLog::Change change;
+    change.pass = pass->getArgument().str();
+    std::map<std::string, int> after = count(op);
+    for (auto &[name, n] : before)
+      change.before += n;
+    for (auto &[name, n] : after) {
+      change.after += n;
+      if (int more = n - before[name]; more > 0)
+        change.more[name] = more;
+    }
+    for (auto &[name, n] : before)
+      if (int fewer = n - (after.count(name) ? after[name] : 0); fewer > 0)
+        change.fewer[name] = fewer;
+    log.changes.push_back(std::move(change));
+  }
+
+private:
+  /// Run-time and weight operations; constants are data.
+  static std::map<std::string, int> count(Operation *op) {
+    std::map<std::string, int> counts;
+    op->walk([&](Operation *inner) {
+      if (isa<CostOpInterface>(inner))
+        ++counts[inner->getName().getStringRef().str()];
+    });
+    return counts;
+  }
+  PassLog &log;
+  std::map<std::string, int> before;
+};
+} // namespace
+
+void PassLog::attach(PassManager &pm) {
+  pm.addInstrumentation(std::make_unique<PassCounter>(*this));
 }
 
 void Report::writeJSON(llvm::raw_ostream &os) const {
@@ -135,57 +206,115 @@ void Report::writeJSON(llvm::raw_ostream &os) const {
           j.attribute("weight_bytes", row.weightBytes);
           j.attribute("activation_bytes", row.activationBytes);
           j.attribute("predicted_us", row.predictedMicros);
+          j.attributeArray("inputs", [&] {
+            for (unsigned input : row.inputs)
+              j.value(int64_t(input));
+          });
+        });
+    });
+    j.attributeArray("passes", [&] {
+      auto counts = [&](StringRef key, const std::map<std::string, int> &map) {
+        j.attributeObject(key, [&] {
+          for (auto &[op, count] : map)
+            j.attribute(op, count);
+        });
+      };
+      for (const PassLog::Change &change : passes)
+        j.object([&] {
+          j.attribute("pass", change.pass);
+          j.attribute("ops_before", int64_t(change.before));
+          j.attribute("ops_after", int64_t(change.after));
+          counts("more", change.more);
+          counts("fewer", change.fewer);
         });
     });
   });
   os << '\n';
 }
 
-static std::string escape(StringRef text) {
-  std::string out;
-  for (char c : text)
-    if (c == '<')
-      out += "&lt;";
-    else if (c == '>')
-      out += "&gt;";
-    else if (c == '&')
-      out += "&amp;";
-    else if (c == '"')
-      out += "&quot;";
-    else
-      out += c;
-  return out;
-}
+static constexpr char kPage[] =
+#include "lib/Pipelines/Report.html.inc"
+    ;
 
 void Report::writeHTML(llvm::raw_ostream &os) const {
-  os << "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>"
-     << escape(model) << " - placement report</title>\n"
-     << "<style>body{font:14px "
-        "system-ui,sans-serif;margin:2em}table{border-collapse:collapse}td,th{"
-        "padding:.2em .6em;border-bottom:1px solid #ddd;"
-        "text-align:left}td.n{text-align:right}tr.host{background:#fff3e0}</"
-        "style>\n"
-     << "<h1>" << escape(model) << "</h1><p>Target " << target << ". "
-     << engineOps << " ops on the engine, " << hostOps
-     << " on the host. Predicted engine time "
-     << llvm::format("%.1f", predictedMicros)
-     << " us (cost model, not measured).</p>\n"
-     << "<h2>Programs</h2><table><tr><th>program<th>kind<th>ops<th>predicted "
-        "us</tr>\n";
-  for (const Program &program : programs)
-    os << "<tr class=" << program.kind << "><td>" << program.name << "<td>"
-       << program.kind << "<td class=n>" << program.ops << "<td class=n>"
-       << llvm::format("%.1f", program.predictedMicros) << "</tr>\n";
-  os << "</table>\n<h2>Ops</"
-        "h2><table><tr><th>node<th>op<th>type<th>placement<th>rule<th>reason<"
-        "th>flops<th>predicted us</tr>\n";
-  for (const ReportRow &row : rows)
-    os << "<tr class=" << row.placement << "><td>" << escape(row.node) << "<td>"
-       << row.op << "<td>" << escape(row.type) << "<td>" << row.placement
-       << "<td>" << row.rule << "<td>" << escape(row.reason) << "<td class=n>"
-       << llvm::format("%.0f", row.flops) << "<td class=n>"
-       << llvm::format("%.2f", row.predictedMicros) << "</tr>\n";
-  os << "</table></html>\n";
+  std::string json;
+  llvm::raw_string_ostream stream(json);
+  writeJSON(stream);
+  auto [before, after] = StringRef(kPage).split("@DATA@");
+  os << before;
+  // No tag can end the script: '<' occurs inside of JSON's strings only.
+  for (char c : json)
+    c == '<' ? os << "\\u003c" : os << c;
+  os << after;
+}
+
+/// Chrome's trace format: one event per program in schedule order, its ops
+/// inside.
+void Report::writeTrace(llvm::raw_ostream &os) const {
+  llvm::json::OStream j(os, 1);
+  double now = 0;
+  auto event = [&](StringRef name, StringRef category, double start,
+                   double duration, bool engine,
+                   llvm::function_ref<void()> arguments) {
+    j.object([&] {
+      j.attribute("name", name);
+      j.attribute("cat", category);
+      j.attribute("ph", "X");
+      j.attribute("ts", start);
+      j.attribute("dur", duration);
+      j.attribute("pid", 1);
+      j.attribute("tid", engine ? 1 : 2);
+      j.attributeObject("args", arguments);
+    });
+  };
+  auto label = [&](StringRef what, int thread, StringRef name) {
+    j.object([&] {
+      j.attribute("name", what);
+      j.attribute("ph", "M");
+      j.attribute("pid", 1);
+      if (thread)
+        j.attribute("tid", thread);
+      j.attributeObject("args", [&] { j.attribute("name", name); });
+    });
+  };
+  j.object([&] {
+    j.attribute("displayTimeUnit", "ns");
+    j.attributeObject("otherData", [&] {
+      j.attribute("model", model);
+      j.attribute("target", target);
+      j.attribute("what", "predicted by the cost model, not measured");
+    });
+    j.attributeArray("traceEvents", [&] {
+      label("process_name", 0, model + " on " + target + " (predicted)");
+      label("thread_name", 1, "engine");
+      label("thread_name", 2, "host");
+      for (const Program &program : programs) {
+        bool engine = program.kind == "ane";
+        event(program.name, program.kind, now, program.predictedMicros, engine,
+              [&] { j.attribute("ops", int64_t(program.ops)); });
+        double at = now;
+        if (engine) {
+          event("dispatch", "dispatch", at, program.prediction.dispatch, true,
+                [] {});
+          at += program.prediction.dispatch;
+        }
+        for (const ReportRow &row : rows) {
+          if (row.program != program.name)
+            continue;
+          event(row.node.empty() ? row.op : row.node, row.op, at,
+                row.predictedMicros, engine, [&] {
+                  j.attribute("op", row.op);
+                  j.attribute("type", row.type);
+                  j.attribute("flops", row.flops);
+                  j.attribute("weight_bytes", row.weightBytes);
+                });
+          at += row.predictedMicros;
+        }
+        now += program.predictedMicros;
+      }
+    });
+  });
+  os << '\n';
 }
 
 void Report::writeText(llvm::raw_ostream &os) const {

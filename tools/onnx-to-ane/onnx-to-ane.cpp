@@ -104,6 +104,11 @@ static cl::opt<std::string>
     reportPath("report",
                cl::desc("Placement, reasons and predicted cost of every op"),
                cl::value_desc("FILE.json|FILE.html"), cl::cat(outputOptions));
+static cl::opt<std::string>
+    tracePath("trace",
+              cl::desc("Predicted times of programs and ops in Chrome's trace "
+                       "format"),
+              cl::value_desc("FILE.json"), cl::cat(outputOptions));
 static cl::opt<std::string> dialect(
     "dialect",
     cl::desc("Spelling of MIL text: modern or verbose (default: the target's)"),
@@ -323,6 +328,7 @@ int main(int argc, char **argv) {
     pipeline.door = "coreml";
   for (StringRef pass : disabled)
     pipeline.disable.push_back(pass.str());
+  PassLog passLog;
   NumericsVerifier verifier;
   if (verifyNumerics) {
     progress.phase("running in the interpreter");
@@ -336,6 +342,8 @@ int main(int argc, char **argv) {
       return failure();
     applyDefaultTimingPassManagerCLOptions(pm);
     build(pm, pipeline);
+    if (!reportPath.empty())
+      passLog.attach(pm);
     if (verifyNumerics)
       verifier.attach(pm);
     return success(succeeded(pm.run(*module)) && !verifier.failed());
@@ -387,19 +395,28 @@ int main(int argc, char **argv) {
       llvm::errs() << "verified: " << llvm::left_justify(entry.pass, 24)
                    << llvm::format(" error %.2e\n", entry.error);
   Report report = makeReport(*module, llvm::sys::path::filename(input));
-  if (!reportPath.empty()) {
+  report.passes = passLog.changes;
+  auto write = [&](StringRef path, auto print) -> LogicalResult {
     std::string text;
     llvm::raw_string_ostream os(text);
-    if (StringRef(reportPath).ends_with(".html"))
-      report.writeHTML(os);
-    else
-      report.writeJSON(os);
-    if (llvm::Error error = writeFileAtomically(reportPath, text)) {
+    print(os);
+    if (llvm::Error error = writeFileAtomically(path, text)) {
       llvm::errs() << "onnx-to-ane: error: " << llvm::toString(std::move(error))
                    << '\n';
-      return 1;
+      return failure();
     }
-  }
+    return success();
+  };
+  bool page = StringRef(reportPath).ends_with(".html");
+  if (!reportPath.empty() &&
+      failed(write(reportPath, [&](llvm::raw_ostream &os) {
+        page ? report.writeHTML(os) : report.writeJSON(os);
+      })))
+    return 1;
+  if (!tracePath.empty() &&
+      failed(write(tracePath,
+                   [&](llvm::raw_ostream &os) { report.writeTrace(os); })))
+    return 1;
   if (stopAt("placed"))
     return failed(printModule(*module, output));
   if (stopAt("mil")) {

@@ -10,16 +10,32 @@
 #include "ane-mlir/Analysis/CostModel.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/Support/raw_ostream.h"
+#include "mlir/Pass/PassManager.h"
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 namespace mlir::ane {
 
+/// What each pass did to the number of ops, by kind.
+struct PassLog {
+  struct Change {
+    std::string pass;
+    unsigned before = 0, after = 0;
+    std::map<std::string, int> more, fewer;
+  };
+  std::vector<Change> changes;
+  /// Watches the passes of `pm`; the log must outlive it.
+  void attach(PassManager &pm);
+};
+
 struct ReportRow {
   std::string op, node, program, placement, rule, reason, type;
   /// What ane-repair-fp16 did to the op, and what other passes noted.
   std::string repair, note;
+  /// Rows that make its operands.
+  std::vector<unsigned> inputs;
   double flops = 0, weightBytes = 0, activationBytes = 0;
   /// Predicted microseconds where it is placed.
   double predictedMicros = 0;
@@ -47,9 +63,13 @@ struct Report {
   };
   std::optional<Alternatives> alternatives;
 
+  std::vector<PassLog::Change> passes;
+
   void writeJSON(llvm::raw_ostream &os) const;
-  /// One self-contained page.
+  /// One self-contained page; needs no network.
   void writeHTML(llvm::raw_ostream &os) const;
+  /// Predicted times in Chrome's trace format (chrome://tracing, Perfetto).
+  void writeTrace(llvm::raw_ostream &os) const;
   /// A table for the terminal: programs, then host ops with their reasons.
   void writeText(llvm::raw_ostream &os) const;
 };
