@@ -19,6 +19,7 @@ static constexpr StringLiteral kOptional[] = {"ane-recover",
                                               "ane-legalize",
                                               "ane-matmul-to-conv",
                                               "ane-assign-layout",
+                                              "ane-tile",
                                               "ane-repair-fp16",
                                               "canonicalize",
                                               "cse"};
@@ -69,6 +70,13 @@ void mlir::ane::buildOptimizePipeline(OpPassManager &pm,
   // Normalisation over channels needs its definition.
   if (enabled("ane-legalize"))
     pm.addPass(createLegalizePass(LegalizePassOptions{options.door}));
+  addCleanup(pm, enabled);
+  // Core ML takes large operands apart itself.
+  if (enabled("ane-tile") && options.door == "raw") {
+    TilePassOptions tile;
+    tile.liveBytes = options.liveBytes;
+    pm.addPass(createTilePass(tile));
+  }
   // Calibration wants to see finite masks.
   if (options.precision == "fp16" && enabled("ane-repair-fp16"))
     pm.addPass(createRepairMasksPass());

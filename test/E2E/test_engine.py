@@ -69,7 +69,7 @@ def test_passes_pay(built, tmp_path):
 
 def test_hybrid_falls_out_of_the_numbers(tmp_path):
     """Many tokens pay on the engine, one token of a small model on the host; the report says where that turns."""
-    shape = dict(layers=1, width=1024, heads=16, kv_heads=8, hidden=2816)
+    shape = dict(layers=1, width=512, heads=8, kv_heads=4, hidden=1408)
     onnx.save(models.build_llama(tokens=128, **shape), tmp_path / "prefill.onnx")
     onnx.save(models.build_llama(tokens=1, past=127, **shape), tmp_path / "decode.onnx")
     for name, kind in (("prefill", "ane"), ("decode", "host")):

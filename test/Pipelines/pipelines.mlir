@@ -19,6 +19,9 @@
 // OPT-NEXT: cse,
 // OPT-NEXT: ane-assign-layout,
 // OPT-NEXT: ane-legalize{door=raw},
+// OPT-NEXT: canonicalize
+// OPT-NEXT: cse,
+// OPT-NEXT: ane-tile{live-bytes=0 working-set=0},
 // OPT-NEXT: ane-repair-masks,
 // OPT-NEXT: canonicalize
 // OPT-NEXT: cse
@@ -32,6 +35,8 @@
 // FP32-NEXT: canonicalize
 // FP32-NEXT: ane-assign-layout,
 // FP32-NEXT: ane-legalize{door=raw},
+// FP32-NEXT: canonicalize
+// FP32-NEXT: ane-tile{live-bytes=0 working-set=0},
 // FP32-NEXT: canonicalize
 // FP32-NEXT: )
 // REPAIR: ane-repair-fp16,

@@ -80,6 +80,11 @@ static cl::opt<std::string> calibration(
              "(default: one random input, small models only), none, or a "
              "folder of samples (input_0.pb or .npy …, or one folder each)"),
     cl::value_desc("auto|none|DIR"), cl::init("auto"), cl::cat(targetOptions));
+static cl::opt<int64_t> liveBytes(
+    "live-bytes",
+    cl::desc("Make large values part by part so that no more bytes are alive "
+             "together (default 0: no limit; 33554432 in early reports)"),
+    cl::value_desc("N"), cl::init(0), cl::cat(targetOptions));
 static cl::list<std::string>
     rules("rule",
           cl::desc("Follow or ignore one rule of the target, where you know "
@@ -250,6 +255,8 @@ int main(int argc, char **argv) {
   for (StringRef pass : disabled)
     if (!isKnownPass(pass))
       return usage("no optional pass is named '" + pass + "'");
+  if (liveBytes < 0)
+    return usage("expects --live-bytes to be 0 or more");
   for (StringRef rule : rules) {
     auto [id, state] = rule.split('=');
     if (state != "on" && state != "off")
@@ -326,6 +333,7 @@ int main(int argc, char **argv) {
                                        : placement;
   if (compileTo.empty() && extension == ".mlpackage")
     pipeline.door = "coreml";
+  pipeline.liveBytes = liveBytes;
   for (StringRef pass : disabled)
     pipeline.disable.push_back(pass.str());
   PassLog passLog;

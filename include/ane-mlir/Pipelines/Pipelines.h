@@ -27,6 +27,10 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
       llvm::cl::desc("raw (default: the in-memory compiler) or coreml, which "
                      "takes more operations whole"),
       llvm::cl::init("raw")};
+  Option<int64_t> liveBytes{
+      *this, "live-bytes",
+      llvm::cl::desc("what ane-tile lets be alive together; 0 is no limit"),
+      llvm::cl::init(0)};
   ListOption<std::string> disable{
       *this, "disable-pass", llvm::cl::desc("passes to leave out, by flag")};
 };

@@ -82,6 +82,20 @@ def AssignLayoutPass : Pass<"ane-assign-layout", "::mlir::ModuleOp"> {
                     Statistic<"numLeft", "num-left", "Transposes left">];
 }
 
+def TilePass : Pass<"ane-tile", "::mlir::ModuleOp"> {
+  let summary = "Parts of operands that fit the target's working set";
+  let description = [{
+    A convolution whose weights exceed the working set (S20) becomes several by output channels, with the element-wise
+    ops behind it, and the next convolution sums over the parts, where the cost model says that it pays; `ane.note`
+    quotes both times. With `live-bytes`, values that are alive together beyond it are made part by part: heads,
+    channels, rows with their halo; `ane.live_bytes` on the function is what is left. Test: test/Transforms/tile.mlir.
+  }];
+  let dependentDialects = ["::mlir::ane::ANEDialect"];
+  let options = [Option<"workingSet", "working-set", "int64_t", "0", "Bytes of one operand; 0 is the target's (S20)">,
+                 Option<"liveBytes", "live-bytes", "int64_t", "0", "Bytes of values alive together; 0 is no limit">];
+  let statistics = [Statistic<"numSplit", "num-split", "Groups of ops taken apart">];
+}
+
 def RepairMasksPass : Pass<"ane-repair-masks", "::mlir::ModuleOp"> {
   let summary = "Masks of minus infinity become finite";
   let description = [{

@@ -1,0 +1,577 @@
+//===- Tile.cpp - operands that fit the working set -----------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+// Two limits. An operand beyond the working set (S20) streams from memory at a
+// lower rate: a convolution with such weights becomes several, by output
+// channels, together with the element-wise ops behind it, and the convolution
+// that follows takes the parts as partial sums. That is done where the cost
+// model says that it pays. Values that are alive together beyond `live-bytes`
+// (32 MB in the first reports, disputed since) are made and used part by part:
+// heads, channels or rows. That is done on request.
+//
+// Both build the parts of a value backward: tile(v, axis, [lo, hi)) asks for the
+// parts of v's operands that it needs, rows of a convolution with their halo.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ane-mlir/Analysis/CostModel.h"
+#include "ane-mlir/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/SetVector.h"
+#include "llvm/Support/Format.h"
+#include <cmath>
+#include <map>
+#include <tuple>
+
+using namespace mlir;
+using namespace mlir::ane;
+
+namespace mlir::ane {
+#define GEN_PASS_DEF_TILEPASS
+#include "include/ane-mlir/Transforms/Passes.h.inc"
+} // namespace mlir::ane
+
+namespace {
+
+RankedTensorType typeOf(Value v) { return cast<RankedTensorType>(v.getType()); }
+
+double bytesOf(Value v) {
+  RankedTensorType type = typeOf(v);
+  return type.hasStaticShape()
+             ? type.getNumElements() * (type.getElementTypeBitWidth() / 8.0)
+             : 0;
+}
+
+RankedTensorType withDim(RankedTensorType type, int64_t axis, int64_t size) {
+  SmallVector<int64_t> shape(type.getShape());
+  shape[axis] = size;
+  return type.clone(shape);
+}
+
+struct Range {
+  int64_t lo, hi;
+  int64_t size() const { return hi - lo; }
+};
+
+//===----------------------------------------------------------------------===//
+// Parts of values
+//===----------------------------------------------------------------------===//
+
+class Tiler {
+public:
+  /// Ops of `region` are made in parts; other values are sliced.
+  Tiler(OpBuilder &builder, const llvm::SetVector<Operation *> &region)
+      : b(builder), region(region) {}
+
+  Value tile(Value v, int64_t axis, Range range) {
+    int64_t extent = typeOf(v).getDimSize(axis);
+    if (range.lo == 0 && range.hi == extent)
+      return v;
+    if (isConstantTree(v))
+      return sliceTree(v, axis, range);
+    Operation *op = v.getDefiningOp();
+    if (!op || !region.contains(op))
+      return slice(v, axis, range);
+    Value part = tileOp(op, v, axis, range);
+    return part ? part : slice(v, axis, range);
+  }
+
+  /// The same question without building: does a part of `from` along `axis`
+  /// need only a part of `v`?
+  bool reaches(Value from, int64_t axis, Value v) const {
+    if (from == v)
+      return true;
+    Operation *op = from.getDefiningOp();
+    if (!op || !region.contains(op))
+      return false;
+    for (auto [i, operand] : llvm::enumerate(op->getOperands()))
+      if (std::optional<int64_t> at = operandAxis(op, i, axis);
+          at && !isConstantTree(operand) && reaches(operand, *at, v))
+        return true;
+    return false;
+  }
+
+  Value slice(Value v, int64_t axis, Range range) {
+    RankedTensorType type = withDim(typeOf(v), axis, range.size());
+    SmallVector<int64_t> begin(type.getRank(), 0);
+    begin[axis] = range.lo;
+    return SliceBySizeOp::create(b, v.getLoc(), type, v,
+                                 b.getDenseI64ArrayAttr(begin),
+                                 b.getDenseI64ArrayAttr(type.getShape()));
+  }
+
+  /// The slice of a weight, taken from the constants at its leaves: the writer
+  /// evaluates each part by itself.
+  Value sliceTree(Value v, int64_t axis, Range range) {
+    Operation *op = v.getDefiningOp();
+    RankedTensorType type = withDim(typeOf(v), axis, range.size());
+    if (auto cast = dyn_cast<CastOp>(op))
+      return CastOp::create(b, v.getLoc(), type,
+                            sliceTree(cast.getX(), axis, range),
+                            cast.getDtypeAttr());
+    if (auto transpose = dyn_cast<TransposeOp>(op))
+      return TransposeOp::create(
+          b, v.getLoc(), type,
+          sliceTree(transpose.getX(), transpose.getPerm()[axis], range),
+          transpose.getPermAttr());
+    if (auto reshape = dyn_cast<ReshapeOp>(op))
+      if (std::optional<int64_t> from =
+              sameAxis(typeOf(reshape.getX()).getShape(), typeOf(v).getShape(),
+                       axis))
+        return ReshapeOp::create(b, v.getLoc(), type,
+                                 sliceTree(reshape.getX(), *from, range),
+                                 b.getDenseI64ArrayAttr(type.getShape()));
+    if (auto outer = dyn_cast<SliceBySizeOp>(op);
+        outer && withDim(typeOf(outer.getX()), axis, 0) ==
+                     withDim(typeOf(v), axis, 0)) {
+      int64_t begin = outer.getBegin()[axis];
+      return sliceTree(outer.getX(), axis,
+                       {range.lo + begin, range.hi + begin});
+    }
+    if (isElementwise(op) && op->getNumResults() == 1) {
+      SmallVector<Value> operands;
+      for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
+        std::optional<int64_t> at = operandAxis(op, i, axis);
+        operands.push_back(at ? sliceTree(operand, *at, range) : operand);
+      }
+      Operation *part = b.clone(*op);
+      part->setOperands(operands);
+      part->getResult(0).setType(type);
+      return part->getResult(0);
+    }
+    return slice(v, axis, range);
+  }
+
+private:
+  /// The axis of `from` whose extent and strides axis `axis` of `to` has, where
+  /// both hold the same elements.
+  static std::optional<int64_t> sameAxis(ArrayRef<int64_t> from,
+                                         ArrayRef<int64_t> to, int64_t axis) {
+    int64_t before = 1;
+    for (int64_t dim : to.take_front(axis))
+      before *= dim;
+    int64_t product = 1;
+    for (auto [i, dim] : llvm::enumerate(from)) {
+      if (product == before && dim == to[axis])
+        return i;
+      product *= dim;
+    }
+    return std::nullopt;
+  }
+
+  /// Which axis of operand `i` a part along `axis` of the result is a part of;
+  /// nothing when the whole operand is needed or the op cannot be taken apart
+  /// along it.
+  static std::optional<int64_t> operandAxis(Operation *op, unsigned i,
+                                            int64_t axis) {
+    RankedTensorType result = typeOf(op->getResult(0)),
+                     operand = typeOf(op->getOperand(i));
+    auto broadcast = [&](int64_t at) -> std::optional<int64_t> {
+      at -= result.getRank() - operand.getRank();
+      if (at < 0 || operand.getDimSize(at) == 1)
+        return std::nullopt;
+      return at;
+    };
+    auto wrapped = [&](int64_t a) {
+      return a < 0 ? a + operand.getRank() : a;
+    };
+    if (isElementwise(op))
+      return broadcast(axis);
+    if (isa<SoftmaxOp>(op))
+      return wrapped(cast<SoftmaxOp>(op).getAxis()) == axis
+                 ? std::nullopt
+                 : std::optional(axis);
+    if (auto norm = dyn_cast<LayerNormOp>(op))
+      return i == 0 && llvm::none_of(norm.getAxes(),
+                                     [&](int64_t a) {
+                                       return wrapped(a) == axis;
+                                     })
+                 ? std::optional(axis)
+                 : std::nullopt;
+    if (auto transpose = dyn_cast<TransposeOp>(op))
+      return transpose.getPerm()[axis];
+    if (isa<ReshapeOp>(op))
+      return sameAxis(operand.getShape(), result.getShape(), axis);
+    if (auto product = dyn_cast<MatmulOp>(op)) {
+      if (axis < result.getRank() - 2)
+        return broadcast(axis);
+      bool rows = axis == result.getRank() - 2;
+      if (rows != (i == 0))
+        return std::nullopt;
+      bool turned = i == 0 ? product.getTransposeX() : product.getTransposeY();
+      return operand.getRank() - (rows != turned ? 2 : 1);
+    }
+    if (auto conv = dyn_cast<ConvOp>(op)) {
+      if (axis == 1 && conv.getGroups() == 1)
+        return i == 0 ? std::nullopt : std::optional<int64_t>(0);
+      if (axis >= 2 || axis == 0)
+        return i == 0 ? std::optional(axis) : std::nullopt;
+    }
+    return std::nullopt;
+  }
+
+  Value tileOp(Operation *op, Value v, int64_t axis, Range range) {
+    auto key = std::make_tuple(op, axis, range.lo, range.hi);
+    if (auto it = made.find(key); it != made.end())
+      return it->second;
+    if (auto conv = dyn_cast<ConvOp>(op); conv && axis >= 2)
+      return made[key] = tileRows(conv, axis, range);
+    SmallVector<Value> operands;
+    bool any = false;
+    for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
+      std::optional<int64_t> at = operandAxis(op, i, axis);
+      operands.push_back(at ? tile(operand, *at, range) : operand);
+      any |= at.has_value();
+    }
+    if (!any)
+      return {};
+    Operation *part = b.clone(*op);
+    part->setOperands(operands);
+    RankedTensorType type = withDim(typeOf(v), axis, range.size());
+    part->getResult(0).setType(type);
+    if (auto reshape = dyn_cast<ReshapeOp>(part))
+      reshape.setShape(type.getShape());
+    return made[key] = part->getResult(0);
+  }
+
+  /// The rows of the operand under those of the result, with less padding where
+  /// neighbours are real.
+  Value tileRows(ConvOp conv, int64_t axis, Range range) {
+    ArrayRef<int64_t> in = typeOf(conv.getX()).getShape();
+    ArrayRef<int64_t> kernel = typeOf(conv.getWeight()).getShape();
+    auto padding =
+        resolvePadding(conv.getPadType(), conv.getPad(), in.drop_front(2),
+                       kernel.drop_front(2), conv.getStrides(),
+                       conv.getDilations());
+    unsigned k = axis - 2;
+    int64_t stride = conv.getStrides()[k],
+            reach = (kernel[axis] - 1) * conv.getDilations()[k] + 1;
+    int64_t first = range.lo * stride - padding[k].first,
+            last = (range.hi - 1) * stride - padding[k].first + reach;
+    Range rows{std::max<int64_t>(first, 0), std::min(last, in[axis])};
+    if (rows.size() <= 0)
+      return {};
+    padding[k] = {rows.lo - first, last - rows.hi};
+    SmallVector<int64_t> pad;
+    for (auto [begin, end] : padding) {
+      pad.push_back(begin);
+      pad.push_back(end);
+    }
+    Value x = tile(conv.getX(), axis, rows);
+    auto part = cast<ConvOp>(b.clone(*conv));
+    part.getXMutable().assign(x);
+    part.setPadType("custom");
+    part.setPad(pad);
+    part.getResult().setType(
+        withDim(typeOf(conv.getResult()), axis, range.size()));
+    return part.getResult();
+  }
+
+  OpBuilder &b;
+  const llvm::SetVector<Operation *> &region;
+  std::map<std::tuple<Operation *, int64_t, int64_t, int64_t>, Value> made;
+};
+
+/// Equal parts, each a multiple of 32 where the extent allows it.
+SmallVector<Range> splitEvenly(int64_t extent, int64_t parts) {
+  int64_t size = (extent + parts - 1) / parts;
+  if (extent >= 32 * parts)
+    size = (size + 31) / 32 * 32;
+  SmallVector<Range> ranges;
+  for (int64_t lo = 0; lo < extent; lo += size)
+    ranges.push_back({lo, std::min(lo + size, extent)});
+  return ranges;
+}
+
+/// Deletes ops without users among `ops`, last first.
+void eraseUnused(ArrayRef<Operation *> ops) {
+  for (Operation *op : llvm::reverse(ops))
+    if (op->use_empty())
+      op->erase();
+}
+
+struct Tile : ane::impl::TilePassBase<Tile> {
+  using TilePassBase::TilePassBase;
+
+  //===--------------------------------------------------------------------===//
+  // Weights beyond the working set
+  //===--------------------------------------------------------------------===//
+
+  static bool hasConstantWeight(ConvOp conv) {
+    return conv.getGroups() == 1 && isConstantTree(conv.getWeight()) &&
+           (!conv.getBias() || isConstantTree(conv.getBias())) &&
+           typeOf(conv.getResult()).hasStaticShape();
+  }
+
+  /// The convolution and the element-wise ops behind it that end in one value.
+  static Value findEnd(ConvOp conv, llvm::SetVector<Operation *> &region) {
+    region.insert(conv);
+    ArrayRef<int64_t> shape = typeOf(conv.getResult()).getShape();
+    for (unsigned i = 0; i < region.size() && region.size() < 64; ++i)
+      for (Operation *user : region[i]->getUsers())
+        if (isElementwise(user) && user->getNumResults() == 1 &&
+            typeOf(user->getResult(0)).getShape() == shape &&
+            user->getBlock() == conv->getBlock())
+          region.insert(user);
+    // Ops whose value leaves before the end stay outside, and with them what
+    // they feed.
+    for (;;) {
+      SmallVector<Operation *> leaving;
+      for (Operation *op : region)
+        if (llvm::any_of(op->getUsers(), [&](Operation *user) {
+              return !region.contains(user);
+            }))
+          leaving.push_back(op);
+      if (leaving.size() == 1)
+        return leaving[0]->getResult(0);
+      // Drop the last op in program order, until one value leaves.
+      Operation *last = conv;
+      for (Operation *op : region)
+        if (last->isBeforeInBlock(op))
+          last = op;
+      if (last == conv)
+        return conv.getResult();
+      region.remove(last);
+    }
+  }
+
+  void tileWeights(ConvOp conv, double limit, const Target &target) {
+    llvm::SetVector<Operation *> region;
+    Value end = findEnd(conv, region);
+    // Convolutions that meet in the element-wise ops are taken apart together.
+    double most = bytesOf(conv.getWeight());
+    for (unsigned i = 0; i < region.size(); ++i)
+      for (Value operand : region[i]->getOperands())
+        if (auto other = operand.getDefiningOp<ConvOp>();
+            other && isElementwise(region[i]) && other->hasOneUse() &&
+            hasConstantWeight(other)) {
+          region.insert(other);
+          most = std::max(most, bytesOf(other.getWeight()));
+        }
+    ConvOp next;
+    if (end.hasOneUse()) {
+      next = dyn_cast<ConvOp>(*end.getUsers().begin());
+      if (next && (next.getX() != end || !hasConstantWeight(next)))
+        next = {};
+    }
+    if (next)
+      most = std::max(most, bytesOf(next.getWeight()));
+    int64_t channels = typeOf(end).getDimSize(1);
+    int64_t parts = std::min<int64_t>(std::ceil(most / limit), channels);
+    if (parts < 2)
+      return;
+
+    Operation *at = next ? next.getOperation() : end.getDefiningOp();
+    OpBuilder b(&getContext());
+    next ? b.setInsertionPoint(at) : b.setInsertionPointAfter(at);
+    Operation *before = next ? at->getPrevNode() : at;
+    Tiler tiler(b, region);
+    SmallVector<Value> results;
+    for (Range range : splitEvenly(channels, parts)) {
+      Value part = tiler.tile(end, 1, range);
+      if (next) {
+        auto partial = cast<ConvOp>(b.clone(*next));
+        partial.getXMutable().assign(part);
+        partial.getWeightMutable().assign(
+            tiler.sliceTree(next.getWeight(), 1, range));
+        partial->moveBefore(&*b.getInsertionPoint());
+        if (!results.empty())
+          partial.getBiasMutable().clear();
+        part = partial.getResult();
+        if (!results.empty())
+          part = AddOp::create(b, next.getLoc(), part.getType(), results[0],
+                               part);
+        results = {part};
+      } else {
+        results.push_back(part);
+      }
+    }
+    Value whole = results[0];
+    if (!next)
+      whole = ConcatOp::create(b, end.getLoc(), end.getType(), results,
+                               b.getI64IntegerAttr(1), b.getBoolAttr(false));
+
+    // Keep whichever is predicted to be faster.
+    SmallVector<Operation *> created;
+    for (Operation *op = before->getNextNode(); op && op != at &&
+                                                &*b.getInsertionPoint() != op;
+         op = op->getNextNode())
+      created.push_back(op);
+    double now = 0, then = 0;
+    for (Operation *op : region)
+      now += predict(op, target).total();
+    if (next)
+      now += predict(next, target).total();
+    for (Operation *op : created)
+      then += predict(op, target).total();
+    if (then >= now) {
+      eraseUnused(created);
+      return;
+    }
+    ++numSplit;
+    std::string note;
+    llvm::raw_string_ostream(note)
+        << "in " << parts << " parts of at most " << int64_t(limit)
+        << " bytes of weights: predicted " << llvm::format("%.2f", then)
+        << " instead of " << llvm::format("%.2f us", now);
+    for (Operation *op : created)
+      if (isa<ConvOp>(op)) {
+        auto earlier = op->getAttrOfType<StringAttr>("ane.note");
+        op->setAttr("ane.note",
+                    b.getStringAttr((earlier ? earlier.str() + "; " : "") +
+                                    note));
+      }
+    SmallPtrSet<Operation *, 8> own(created.begin(), created.end());
+    Value old = next ? next.getResult() : end;
+    old.replaceUsesWithIf(whole, [&](OpOperand &use) {
+      return !own.contains(use.getOwner());
+    });
+    SmallVector<Operation *> dead = region.takeVector();
+    llvm::sort(dead, [](Operation *a, Operation *b) {
+      return a->isBeforeInBlock(b);
+    });
+    if (next)
+      dead.push_back(next);
+    for (Operation *op : dead)
+      done.insert(op);
+    eraseUnused(dead);
+  }
+
+  //===--------------------------------------------------------------------===//
+  // Values alive together
+  //===--------------------------------------------------------------------===//
+
+  struct Peak {
+    double bytes = 0;
+    SmallVector<Value> alive;
+  };
+
+  static Peak findPeak(Block &block) {
+    llvm::DenseMap<Operation *, SmallVector<Value, 2>> dying;
+    llvm::DenseSet<Value> seen;
+    for (Operation &op : llvm::reverse(block))
+      for (Value operand : op.getOperands())
+        if (!isConstantTree(operand) && seen.insert(operand).second)
+          dying[&op].push_back(operand);
+    Peak peak;
+    llvm::SetVector<Value> alive;
+    double bytes = 0;
+    for (Operation &op : block) {
+      if (op.getNumResults() && isConstantTree(op.getResult(0)))
+        continue;
+      for (Value result : op.getResults())
+        if (alive.insert(result))
+          bytes += bytesOf(result);
+      if (bytes > peak.bytes)
+        peak = {bytes, SmallVector<Value>(alive.begin(), alive.end())};
+      for (Value dead : dying[&op])
+        if (alive.remove(dead))
+          bytes -= bytesOf(dead);
+    }
+    return peak;
+  }
+
+  /// The value in which the ops behind `v` end, a quarter of its size or less;
+  /// null when others read something on the way.
+  static Value findSmallEnd(Value v) {
+    Value at = v;
+    for (unsigned i = 0; i < 32 && at.hasOneUse(); ++i) {
+      Operation *user = *at.getUsers().begin();
+      if (user->getNumResults() != 1)
+        return {};
+      at = user->getResult(0);
+      if (bytesOf(at) * 4 <= bytesOf(v))
+        return at;
+    }
+    return {};
+  }
+
+  /// Ops that only the end needs, backward while they are large.
+  static void collectRegion(Value end, double least,
+                            llvm::SetVector<Operation *> &region) {
+    region.insert(end.getDefiningOp());
+    for (unsigned i = 0; i < region.size(); ++i)
+      for (Value operand : region[i]->getOperands()) {
+        Operation *op = operand.getDefiningOp();
+        if (op && op->getNumResults() == 1 && !isConstantTree(operand) &&
+            bytesOf(operand) >= least &&
+            llvm::all_of(op->getUsers(), [&](Operation *user) {
+              return region.contains(user);
+            }))
+          region.insert(op);
+      }
+  }
+
+  bool tilePeak(Block &block, double limit) {
+    Peak peak = findPeak(block);
+    if (peak.bytes <= limit)
+      return false;
+    llvm::stable_sort(peak.alive, [](Value a, Value b) {
+      return bytesOf(a) > bytesOf(b);
+    });
+    for (Value large : peak.alive) {
+      if (!large.getDefiningOp() || bytesOf(large) * 8 < limit)
+        continue;
+      Value end = findSmallEnd(large);
+      if (!end)
+        continue;
+      llvm::SetVector<Operation *> region;
+      collectRegion(end, bytesOf(large) / 8, region);
+      OpBuilder b(end.getDefiningOp());
+      Tiler tiler(b, region);
+      RankedTensorType type = typeOf(end);
+      int64_t parts = std::ceil(2 * peak.bytes / limit);
+      for (int64_t axis : {1, 2, 3, 0}) {
+        if (axis >= type.getRank() || type.getDimSize(axis) < 2 ||
+            !tiler.reaches(end, axis, large))
+          continue;
+        SmallVector<Value> results;
+        for (Range range : splitEvenly(
+                 type.getDimSize(axis),
+                 std::min<int64_t>(parts, type.getDimSize(axis))))
+          results.push_back(tiler.tile(end, axis, range));
+        end.replaceAllUsesWith(ConcatOp::create(
+            b, end.getLoc(), type, results, b.getI64IntegerAttr(axis),
+            b.getBoolAttr(false)));
+        SmallVector<Operation *> dead = region.takeVector();
+        llvm::sort(dead, [](Operation *a, Operation *b) {
+          return a->isBeforeInBlock(b);
+        });
+        eraseUnused(dead);
+        ++numSplit;
+        return findPeak(block).bytes < peak.bytes;
+      }
+    }
+    return false;
+  }
+
+  void runOnOperation() override {
+    const Target &target = getTarget(getOperation());
+    const Limit *work = target.limit("S20");
+    double limit = workingSet ? double(workingSet) : work ? work->value : 0;
+    for (auto function : getOperation().getOps<func::FuncOp>()) {
+      Block &block = function.getBody().front();
+      SmallVector<ConvOp> large;
+      for (auto conv : block.getOps<ConvOp>())
+        if (limit > 0 && hasConstantWeight(conv) &&
+            bytesOf(conv.getWeight()) > limit)
+          large.push_back(conv);
+      for (ConvOp conv : large)
+        if (!done.contains(conv))
+          tileWeights(conv, limit, target);
+      if (liveBytes) {
+        for (unsigned i = 0; i < 64 && tilePeak(block, liveBytes); ++i)
+          ;
+        function->setAttr("ane.live_bytes",
+                          Builder(&getContext())
+                              .getI64IntegerAttr(findPeak(block).bytes));
+      }
+    }
+  }
+
+  /// Replaced already.
+  llvm::DenseSet<Operation *> done;
+};
+} // namespace
