@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from conftest import check, cosine, reference
+from onnx import TensorProto, helper, numpy_helper
 
 import ane_mlir
 from ane_mlir import models
@@ -58,13 +59,38 @@ def test_placement(built, tmp_path, name, target):
     assert [p["kind"] for p in found["programs"]] == ["ane"]
 
 
+def padded_convolutions() -> onnx.ModelProto:
+    """A Pad of its own in front of each convolution, as some exporters write it."""
+    rng, nodes, weights, x = np.random.default_rng(0), [], [], "x"
+    for i in range(4):
+        weights += [numpy_helper.from_array((rng.standard_normal((64, 64, 3, 3)) / 24).astype(np.float32), f"w{i}")]
+        weights += [numpy_helper.from_array(np.array([0, 0, 1, 1, 0, 0, 1, 1], np.int64), f"p{i}")]
+        nodes += [helper.make_node("Pad", [x, f"p{i}"], [f"padded{i}"]), helper.make_node("Conv", [f"padded{i}", f"w{i}"], [f"y{i}"])]
+        x = f"y{i}"
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 64, 112, 112])], [helper.make_tensor_value_info(x, TensorProto.FLOAT, None)], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+
+
 def test_passes_pay(built, tmp_path):
-    """Predicted time with all passes is never more than with one of them off."""
-    for name, (path, *_) in built.items():
+    """Predicted time with all passes is never more than with one of them off, and each pass pays on some model."""
+    switches = ("ane-matmul-to-conv", "ane-assign-layout", "ane-fold-into-conv", "ane-recover", "ane-tile")
+    models_and_paths = {name: path for name, (path, *_) in built.items()}
+    # The small ones have no weights beyond the working set.
+    models.build_gpt2(tmp_path / "wide.onnx", layers=1, width=768, heads=12, vocabulary=1000, external=False)
+    models_and_paths["gpt2_wide"] = tmp_path / "wide.onnx"
+    # What is added and multiplied behind a convolution costs nothing in the model; padding in front of it does.
+    onnx.save(padded_convolutions(), tmp_path / "padded.onnx")
+    models_and_paths["padded"] = tmp_path / "padded.onnx"
+    paying = set()
+    for name, path in models_and_paths.items():
         full = report(tmp_path, path)["summary"]["predicted_engine_us"]
-        for off in ("ane-matmul-to-conv", "ane-assign-layout", "ane-fold-into-conv"):
-            less = report(tmp_path, path, f"--disable-pass={off}")["summary"]["predicted_engine_us"]
-            assert full <= less * 1.001, f"{name}: {full:.1f} us, without {off} {less:.1f} us"
+        less = {off: report(tmp_path, path, f"--disable-pass={off}")["summary"]["predicted_engine_us"] for off in switches}
+        off_all = report(tmp_path, path, f"--disable-pass={','.join(switches)}")["summary"]["predicted_engine_us"]
+        print(f"{name}: {full:.1f} us predicted, all off {off_all:.1f}, " + ", ".join(f"without {off} {us:.1f}" for off, us in less.items()))
+        for off, us in less.items():
+            assert full <= us * 1.001 or off == "ane-recover", f"{name}: {full:.1f} us, without {off} {us:.1f} us"
+        paying |= {off for off, us in less.items() if us > full * 1.01}
+    assert paying == set(switches)
 
 
 def test_hybrid_falls_out_of_the_numbers(tmp_path):

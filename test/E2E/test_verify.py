@@ -41,6 +41,13 @@ def test_exported(tmp_path, folder):
     verify(folder / "model.onnx", tmp_path, *options)
 
 
+@pytest.mark.parametrize("name", models.BUILDERS)
+def test_parts_of_large_values(tmp_path, name):
+    """Heads, channels and rows with their halo, where little may be alive together."""
+    onnx.save(models.BUILDERS[name](), tmp_path / "m.onnx")
+    assert verify(tmp_path / "m.onnx", tmp_path, "--live-bytes=20000")["ane-tile"] <= 1e-4
+
+
 def test_digits(tmp_path):
     errors = verify(ROOT / "test" / "E2E" / "digits" / "digits.onnx", tmp_path, "--dim=batch=4")
     assert 0 < errors["ane-assign-precision"] < 1e-2

@@ -1,8 +1,9 @@
-// Weights within the working set stay whole; where they do not fit, test/E2E/test_engine.py looks at whole models.
-// RUN: ane-opt %s --ane-tile="working-set=16384" | FileCheck %s
-// Scores of 12 heads that may not be alive together are made head by head.
+// RUN: ane-opt %s --ane-tile | FileCheck %s
+// RUN: ane-opt %s --ane-tile | FileCheck %s --check-prefix=SPLIT
 // RUN: ane-opt %s --ane-tile="live-bytes=1048576" | FileCheck %s --check-prefix=LIVE
+// RUN: ane-opt %s --ane-tile="live-bytes=131072" | FileCheck %s --check-prefix=ROWS
 
+// Scores of 12 heads that may not be alive together are made head by head.
 // LIVE-LABEL: func @attention
 // LIVE-NOT: tensor<1x12x256x256xf16>
 // LIVE: ane.concat {{.*}}axis = 1
@@ -22,4 +23,44 @@ func.func @small(%x: tensor<1x32x1x64xf16>) -> tensor<1x32x1x64xf16> {
   %w = ane.constant dense<1.0> : tensor<32x32x1x1xf16>
   %y = ane.conv %x, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x32x1x64xf16>, tensor<32x32x1x1xf16>) -> tensor<1x32x1x64xf16>
   return %y : tensor<1x32x1x64xf16>
+}
+
+// 4 MB of weights each, twice the working set: two parts by output channels, with the element-wise op behind them, and the next
+// convolution sums over the parts. Nothing is joined in between.
+// SPLIT-LABEL: func @wide
+// SPLIT: %[[W0:.+]] = ane.slice_by_size {{.*}}begin = array<i64: 0, 0, 0, 0>, size = array<i64: 1024, 1024, 1, 1>
+// SPLIT: %[[Y0:.+]] = ane.conv %arg0, %[[W0]] {ane.note = "in 2 parts of at most 2097152 bytes of weights: predicted
+// SPLIT: %[[R0:.+]] = ane.relu %[[Y0]]
+// SPLIT: %[[Z0:.+]] = ane.conv %[[R0]]
+// SPLIT: ane.slice_by_size {{.*}}begin = array<i64: 1024, 0, 0, 0>
+// SPLIT: %[[Z1:.+]] = ane.conv {{.*}}tensor<1x1024x1x64xf16>
+// SPLIT: ane.slice_by_size {{.*}}begin = array<i64: 0, 1024, 0, 0>
+// SPLIT: %[[LAST:.+]] = ane.conv
+// SPLIT: ane.add %[[Z0]], %[[LAST]]
+// SPLIT-NEXT: return
+func.func @wide(%x: tensor<1x1024x1x64xf16>) -> tensor<1x1024x1x64xf16> {
+  %w = ane.constant dense<1.0> : tensor<2048x1024x1x1xf16>
+  %v = ane.constant dense<1.0> : tensor<1024x2048x1x1xf16>
+  %y = ane.conv %x, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x1024x1x64xf16>, tensor<2048x1024x1x1xf16>) -> tensor<1x2048x1x64xf16>
+  %r = ane.relu %y : (tensor<1x2048x1x64xf16>) -> tensor<1x2048x1x64xf16>
+  %z = ane.conv %r, %v {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x2048x1x64xf16>, tensor<1024x2048x1x1xf16>) -> tensor<1x1024x1x64xf16>
+  return %z : tensor<1x1024x1x64xf16>
+}
+
+// Rows of a strided convolution, with the rows of the first one under them: neighbours overlap, padding stays at the rim.
+// ROWS-LABEL: func @rows
+// ROWS-SAME: ane.live_bytes = 71168
+// ROWS: ane.slice_by_size %arg0 {begin = array<i64: 0, 0, 0, 0>, size = array<i64: 1, 4, 17, 64>}
+// ROWS: ane.conv {{.*}}pad = array<i64: 1, 0, 1, 1>
+// ROWS: ane.conv {{.*}}pad = array<i64: 1, 0, 2, 1>
+// ROWS: ane.slice_by_size %arg0 {begin = array<i64: 0, 0, 14, 0>, size = array<i64: 1, 4, 19, 64>}
+// ROWS: ane.conv {{.*}}pad = array<i64: 0, 0, 1, 1>
+// ROWS: ane.concat {{.*}}axis = 2
+func.func @rows(%x: tensor<1x4x64x64xf16>) -> tensor<1x4x16x16xf16> {
+  %w = ane.constant dense<0.5> : tensor<16x4x3x3xf16>
+  %v = ane.constant dense<0.5> : tensor<4x16x5x5xf16>
+  %y = ane.conv %x, %w {strides = array<i64: 1, 1>, pad_type = "same", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x4x64x64xf16>, tensor<16x4x3x3xf16>) -> tensor<1x16x64x64xf16>
+  %r = ane.relu %y : (tensor<1x16x64x64xf16>) -> tensor<1x16x64x64xf16>
+  %z = ane.conv %r, %v {strides = array<i64: 4, 4>, pad_type = "custom", pad = array<i64: 1, 2, 2, 1>, dilations = array<i64: 1, 1>} : (tensor<1x16x64x64xf16>, tensor<4x16x5x5xf16>) -> tensor<1x4x16x16xf16>
+  return %z : tensor<1x4x16x16xf16>
 }
