@@ -167,8 +167,11 @@ LogicalResult mlir::ane::calibrate(ModuleOp module, StringRef dir,
       folders.insert(it->path());
   if (error)
     return refuse("cannot read '" + dir + "': " + error.message());
-  if (folders.empty())
-    folders.insert(dir.str());
+  SmallString<128> own(dir);
+  llvm::sys::path::append(own, "input_0");
+  if (folders.empty() || llvm::sys::fs::exists(own + ".pb") ||
+      llvm::sys::fs::exists(own + ".npy"))
+    folders = {dir.str()};
 
   for (auto function : module.getOps<func::FuncOp>()) {
     std::vector<std::string> names;

@@ -230,10 +230,10 @@ int main(int argc, char **argv) {
     return usage("expects --precision to be fp16 or fp32, but got '" +
                  precision + "'");
   bool placementFile = StringRef(placement).ends_with(".json");
-  if (placement != "auto" && placement != "cost" && placement != "ane" && placement != "host" &&
-      !placementFile)
-    return usage("expects --placement to be auto, cost, ane, host or FILE.json, but "
-                 "got '" +
+  static constexpr StringLiteral placements[] = {"auto", "cost", "ane", "host"};
+  if (!placementFile && !llvm::is_contained(placements, StringRef(placement)))
+    return usage("expects --placement to be auto, cost, ane, host or "
+                 "FILE.json, but got '" +
                  placement + "'");
   if (!dialect.empty() && dialect != "modern" && dialect != "verbose")
     return usage("expects --dialect to be modern or verbose, but got '" +
@@ -255,6 +255,22 @@ int main(int argc, char **argv) {
   for (StringRef pass : disabled)
     if (!isKnownPass(pass))
       return usage("no optional pass is named '" + pass + "'");
+  // What would be accepted and have no effect.
+  if (compileTo.empty() && extension != ".anepkg")
+    for (auto &[option, given] :
+         {std::pair<StringRef, bool>("--report", !reportPath.empty()),
+          {"--trace", !tracePath.empty()},
+          {"--rule", !rules.empty()},
+          {"--placement", placement.getNumOccurrences() > 0},
+          {"--require-ane", requireANE}})
+      if (given)
+        return usage(option + " is about placed programs; expects -o OUT.anepkg");
+  if (liveBytes > 0 && extension == ".mlpackage")
+    return usage("--live-bytes has no effect on a package; Core ML divides "
+                 "large values itself");
+  if (calibration.getNumOccurrences() && precision == "fp32")
+    return usage("--calibration is for fp16; with --precision=fp32 nothing is "
+                 "repaired");
   if (liveBytes < 0)
     return usage("expects --live-bytes to be 0 or more");
   for (StringRef rule : rules) {

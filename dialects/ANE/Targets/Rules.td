@@ -50,13 +50,13 @@ def : ANE_Rule<"L48", "batch sizes off the tile in an MLP", "B", "D4", "CE on M5
 def : ANE_Rule<"L49", "wide outputs at many positions stream badly", "B", "M5X", "SL on M5 Max", "emitted">;
 def : ANE_Rule<"L50", "tiny slices in a packed program", "C", "D4", "EE on M5", "emitted">;
 def : ANE_Rule<"L51", "outputs of different sizes", "A", "M5X, OM vs OR", "fine when bound by name", "emitted">;
-def : ANE_Rule<"L60", "partial sums of 2^15 and more", "A", "BR, AF, MS, H3", "SW: infinite, on M3 Ultra zero", "ane-run --numerics=engine shows it">;
-def : ANE_Rule<"L61", "products below about 2^-14 vanish in the accumulator", "A", "H3, CC, MS", "SW on M3 Ultra, M4, M5 Pro", "ane-run --numerics=engine shows it">;
-def : ANE_Rule<"L62", "element-wise results beyond 65504", "A", "OR, MX, M5X", "infinite everywhere", "shown by the interpreter">;
+def : ANE_Rule<"L60", "partial sums of 2^15 and more", "A", "BR, AF, MS, H3", "SW: infinite, on M3 Ultra zero", "ane-repair-fp16 scales what calibration finds">;
+def : ANE_Rule<"L61", "products below about 2^-14 vanish in the accumulator", "A", "H3, CC, MS", "SW on M3 Ultra, M4, M5 Pro", "ane-repair-fp16 scales what calibration finds">;
+def : ANE_Rule<"L62", "element-wise results beyond 65504", "A", "OR, MX, M5X", "infinite everywhere", "ane-repair-fp16 scales what calibration finds">;
 def : ANE_Rule<"L63", "a slice along the width with an offset, of values above 4094", "B", "BR", "infinite on M1 and M2", "emitted">;
-def : ANE_Rule<"L64", "infinite masks before softmax", "A", "AP, AT", "SW everywhere", "attention masks with -65504">;
+def : ANE_Rule<"L64", "infinite masks before softmax", "A", "AP, AT", "SW everywhere", "ane-repair-masks clamps them to -30000">;
 def : ANE_Rule<"L65", "a product of two quantised branches with different scales", "B", "CC", "SW on M5 Pro", "emitted">;
-def : ANE_Rule<"L66", "fp16 residuals in deep wide models", "B", "MM, OR, MX", "SW on M5 Pro", "shown by the interpreter">;
+def : ANE_Rule<"L66", "fp16 residuals in deep wide models", "B", "MM, OR, MX", "SW on M5 Pro", "ane-repair-fp16 keeps the stream scaled down until its norm">;
 def : ANE_Rule<"L67", "random weights overflow fp16", "B", "M5X", "false NaN", "test models are scaled">;
 def : ANE_Rule<"L70", "about 119 compilations per process", "A", "MX, OR, IM", "on macOS 15, not on 26", "few programs">;
 def : ANE_Rule<"L71", "127 resident programs", "A", "M5X, OM, MM, BR", "EE", "few programs">;
