@@ -226,8 +226,64 @@ struct EvaluationModel
 };
 } // namespace
 
+/// The block of a branch or a loop; rounding as around it.
+static LogicalResult callBlock(Block &block, EvalContext &context,
+                               ArrayRef<Tensor> arguments,
+                               SmallVectorImpl<Tensor> &results) {
+  return BlockInterpreter(block, context.getNumerics(), context.getEngine())
+      .run(arguments, results);
+}
+
+/// Turns that a loop may take before it counts as one without end.
+static constexpr int64_t kMostTurns = 1 << 24;
+
+namespace {
+struct CondModel : EvaluateOpInterface::ExternalModel<CondModel, CondOp> {
+  LogicalResult evaluate(Operation *op, EvalContext &context,
+                         ArrayRef<Tensor> inputs,
+                         SmallVectorImpl<Tensor> &outputs) const {
+    auto cond = cast<CondOp>(op);
+    Region &taken =
+        inputs[0].ints()[0] ? cond.getThenRegion() : cond.getElseRegion();
+    return callBlock(taken.front(), context, inputs.drop_front(), outputs);
+  }
+};
+struct WhileModel
+    : EvaluateOpInterface::ExternalModel<WhileModel, WhileLoopOp> {
+  LogicalResult evaluate(Operation *op, EvalContext &context,
+                         ArrayRef<Tensor> inputs,
+                         SmallVectorImpl<Tensor> &outputs) const {
+    auto loop = cast<WhileLoopOp>(op);
+    unsigned variables = loop.getLoopVars().size();
+    SmallVector<Tensor> values(inputs);
+    // Kept between turns: weights inside are evaluated once.
+    BlockInterpreter condition(loop.getCondition().front(),
+                               context.getNumerics(), context.getEngine()),
+        body(loop.getBody().front(), context.getNumerics(),
+             context.getEngine());
+    for (int64_t turn = 0;; ++turn) {
+      SmallVector<Tensor> holds, next;
+      if (failed(condition.run(values, holds)))
+        return failure();
+      if (!holds[0].ints()[0])
+        break;
+      if (turn == kMostTurns)
+        return op->emitOpError() << "does not end within " << kMostTurns
+                                 << " turns";
+      if (failed(body.run(values, next)))
+        return failure();
+      llvm::copy(next, values.begin());
+    }
+    outputs.append(values.begin(), values.begin() + variables);
+    return success();
+  }
+};
+} // namespace
+
 void mlir::ane::registerEvaluationModels(DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, ANEDialect *) {
+    CondOp::attachInterface<CondModel>(*context);
+    WhileLoopOp::attachInterface<WhileModel>(*context);
 #define EVALUATED_OP(OP) OP::attachInterface<EvaluationModel<OP>>(*context);
 #include "dialects/ANE/IR/EvaluatorDecls.inc"
   });

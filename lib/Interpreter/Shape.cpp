@@ -209,43 +209,103 @@ LogicalResult evaluateOp(SplitOp op, EvalContext &context, ArrayRef<Tensor> in,
   }
   return success();
 }
-LogicalResult evaluateOp(SliceByIndexOp op, EvalContext &context,
-                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
-  const Tensor &x = in[0];
-  auto own = rowMajorStrides(x.shape());
+/// Where a slice lies in a tensor.
+struct SlicePlan {
+  int64_t offset = 0;
+  /// Of the axes that are kept.
+  SmallVector<int64_t, 6> box, strides;
+};
+template <typename Op>
+static FailureOr<SlicePlan> planSlice(Op op, ArrayRef<int64_t> shape,
+                                      ArrayRef<int64_t> begin,
+                                      ArrayRef<int64_t> end) {
+  auto own = rowMajorStrides(shape);
   auto bit = [](std::optional<ArrayRef<bool>> mask, size_t i) {
     return mask && (*mask)[i];
   };
-  SmallVector<int64_t, 6> box, strides, shape;
-  int64_t offset = 0;
-  for (int64_t i = 0; i < x.rank(); ++i) {
-    int64_t dim = x.shape()[i],
-            step = op.getStride() ? (*op.getStride())[i] : 1,
-            begin = op.getBegin()[i], end = op.getEnd()[i];
+  SlicePlan plan;
+  for (int64_t i = 0; i < (int64_t)shape.size(); ++i) {
+    int64_t step = op.getStride() ? (*op.getStride())[i] : 1;
     if (bit(op.getSqueezeMask(), i)) {
-      FailureOr<int64_t> index = wrapIndex(begin, dim);
+      FailureOr<int64_t> index = wrapIndex(begin[i], shape[i]);
       if (failed(index))
         return op.emitOpError()
-               << "index " << begin << " is out of range for axis " << i
-               << " of length " << dim;
-      offset += *index * own[i];
+                   << "index " << begin[i] << " is out of range for axis " << i
+                   << " of length " << shape[i],
+               failure();
+      plan.offset += *index * own[i];
       continue;
     }
-    auto clamp = [&](int64_t v) {
-      if (v < 0)
-        v += dim;
-      return step > 0 ? std::clamp<int64_t>(v, 0, dim)
-                      : std::clamp<int64_t>(v, -1, dim - 1);
-    };
-    begin = bit(op.getBeginMask(), i) ? (step > 0 ? 0 : dim - 1) : clamp(begin);
-    end = bit(op.getEndMask(), i) ? (step > 0 ? dim : -1) : clamp(end);
-    int64_t count = step > 0 ? (end - begin + step - 1) / step
-                             : (begin - end - step - 1) / -step;
-    count = std::max<int64_t>(0, count);
+    std::optional<int64_t> from, to;
+    if (!bit(op.getBeginMask(), i))
+      from = begin[i];
+    if (!bit(op.getEndMask(), i))
+      to = end[i];
+    int64_t count = getSliceExtent(shape[i], from, to, step);
     if (count)
-      offset += begin * own[i];
-    box.push_back(count);
-    strides.push_back(own[i] * step);
+      plan.offset += getSliceStart(shape[i], from, step) * own[i];
+    plan.box.push_back(count);
+    plan.strides.push_back(own[i] * step);
+  }
+  return plan;
+}
+template <typename Op>
+static LogicalResult slice(Op op, EvalContext &context, const Tensor &x,
+                           ArrayRef<int64_t> begin, ArrayRef<int64_t> end,
+                           SmallVectorImpl<Tensor> &out) {
+  FailureOr<SlicePlan> plan = planSlice(op, x.shape(), begin, end);
+  if (failed(plan))
+    return failure();
+  Tensor y = context.makeResult(op.getY(), plan->box);
+  if (y.size())
+    copyBox(x, plan->offset, plan->strides, y, 0, rowMajorStrides(plan->box),
+            plan->box);
+  out.push_back(std::move(y));
+  return success();
+}
+LogicalResult evaluateOp(SliceByIndexOp op, EvalContext &context,
+                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+  return slice(op, context, in[0], op.getBegin(), op.getEnd(), out);
+}
+LogicalResult evaluateOp(DynamicSliceOp op, EvalContext &context,
+                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+  return slice(op, context, in[0], in[1].ints(), in[2].ints(), out);
+}
+LogicalResult evaluateOp(SliceUpdateOp op, EvalContext &context,
+                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+  const Tensor &x = in[0], &update = in[1];
+  FailureOr<SlicePlan> plan =
+      planSlice(op, x.shape(), in[2].ints(), in[3].ints());
+  if (failed(plan))
+    return failure();
+  if (update.shape() != ArrayRef<int64_t>(plan->box))
+    return op.emitOpError() << "expects an update of shape [" << plan->box
+                            << "], but got [" << update.shape() << "]";
+  Tensor y = context.makeResult(op.getY(), x.shape());
+  auto own = rowMajorStrides(x.shape());
+  if (y.size())
+    copyBox(x, 0, own, y, 0, own, x.shape());
+  if (update.size())
+    copyBox(update, 0, rowMajorStrides(plan->box), y, plan->offset,
+            plan->strides, plan->box);
+  out.push_back(std::move(y));
+  return success();
+}
+template <typename Op>
+static LogicalResult sliceBySize(Op op, EvalContext &context, const Tensor &x,
+                                 ArrayRef<int64_t> begins,
+                                 SmallVectorImpl<Tensor> &out) {
+  auto strides = rowMajorStrides(x.shape());
+  SmallVector<int64_t, 6> box;
+  int64_t offset = 0;
+  for (int64_t i = 0; i < x.rank(); ++i) {
+    int64_t begin = begins[i],
+            size = op.getSize()[i] == -1 ? x.shape()[i] - begin
+                                         : op.getSize()[i];
+    if (begin < 0 || size < 0 || begin + size > x.shape()[i])
+      return op.emitOpError() << "box is out of range for axis " << i;
+    offset += begin * strides[i];
+    box.push_back(size);
   }
   Tensor y = context.makeResult(op.getY(), box);
   if (y.size())
@@ -255,23 +315,11 @@ LogicalResult evaluateOp(SliceByIndexOp op, EvalContext &context,
 }
 LogicalResult evaluateOp(SliceBySizeOp op, EvalContext &context,
                          ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
-  auto strides = rowMajorStrides(in[0].shape());
-  SmallVector<int64_t, 6> box;
-  int64_t offset = 0;
-  for (int64_t i = 0; i < in[0].rank(); ++i) {
-    int64_t begin = op.getBegin()[i], size = op.getSize()[i] == -1
-                                                 ? in[0].shape()[i] - begin
-                                                 : op.getSize()[i];
-    if (begin < 0 || size < 0 || begin + size > in[0].shape()[i])
-      return op.emitOpError() << "box is out of range for axis " << i;
-    offset += begin * strides[i];
-    box.push_back(size);
-  }
-  Tensor y = context.makeResult(op.getY(), box);
-  if (y.size())
-    copyBox(in[0], offset, strides, y, 0, rowMajorStrides(box), box);
-  out.push_back(std::move(y));
-  return success();
+  return sliceBySize(op, context, in[0], op.getBegin(), out);
+}
+LogicalResult evaluateOp(DynamicSliceBySizeOp op, EvalContext &context,
+                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+  return sliceBySize(op, context, in[0], in[1].ints(), out);
 }
 
 /// y[i] = x[table[axis][i_axis]], negative entries leave `fill`.
@@ -507,48 +555,5 @@ LogicalResult evaluateOp(ResizeNearestNeighborOp op, EvalContext &context,
         return int64_t(std::floor((i + 0.5) * dim / extent));
       },
       out);
-}
-LogicalResult evaluateOp(ResizeBilinearOp op, EvalContext &context,
-                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
-  const Tensor &x = in[0];
-  int64_t h = x.shape()[x.rank() - 2], w = x.shape().back(),
-          H = op.getTargetSizeHeight(), W = op.getTargetSizeWidth();
-  StringRef mode = op.getSamplingMode();
-  auto grid = [&](int64_t i, int64_t from, int64_t to) -> double {
-    double point;
-    if (mode == "STRICT_ALIGN_CORNERS")
-      point = to == 1 ? 0 : double(i) * (from - 1) / (to - 1);
-    else if (mode == "ALIGN_CORNERS")
-      point = to == 1 ? (from - 1) / 2.0 : double(i) * (from - 1) / (to - 1);
-    else if (mode == "OFFSET_CORNERS")
-      point = (i + 0.5) * std::max<double>(1, from - 1) / to;
-    else if (mode == "UNALIGN_CORNERS")
-      point = (i + 0.5) * from / to - 0.5;
-    else
-      point = double(i) * from / to;
-    return std::clamp<double>(point, 0, from - 1);
-  };
-  SmallVector<int64_t, 6> shape(x.shape());
-  shape[x.rank() - 2] = H;
-  shape[x.rank() - 1] = W;
-  Tensor y = context.makeResult(op.getY(), shape);
-  int64_t planes = h * w ? x.size() / (h * w) : 0;
-  for (int64_t p = 0; p < planes; ++p)
-    for (int64_t i = 0; i < H; ++i)
-      for (int64_t j = 0; j < W; ++j) {
-        double gy = grid(i, h, H), gx = grid(j, w, W);
-        int64_t y0 = int64_t(gy), x0 = int64_t(gx),
-                y1 = std::min(y0 + 1, h - 1), x1 = std::min(x0 + 1, w - 1);
-        float fy = float(gy - y0), fx = float(gx - x0);
-        auto at = [&](int64_t r, int64_t c) {
-          return x.floats()[(p * h + r) * w + c];
-        };
-        float top = at(y0, x0) * (1 - fx) + at(y0, x1) * fx,
-              bottom = at(y1, x0) * (1 - fx) + at(y1, x1) * fx;
-        y.mutableFloats()[(p * H + i) * W + j] = top * (1 - fy) + bottom * fy;
-      }
-  context.finish(y);
-  out.push_back(std::move(y));
-  return success();
 }
 } // namespace mlir::ane

@@ -6,7 +6,7 @@
 
 include "dialects/ANE/IR/ANEBase.td"
 
-// TABLE: kScaleOpArgs[] = {{[{][{]}}"x", ArgKind::Operand, false, false}, {"alpha", ArgKind::Float, false, false}, {"mode", ArgKind::String, true, false}, };
+// TABLE: kScaleOpArgs[] = {{[{][{]}}"x", ArgKind::Operand, false, false, 0}, {"alpha", ArgKind::Float, false, false, 0}, {"mode", ArgKind::String, true, false, 0}, };
 // TABLE: {"ane.scale", "scale", 15, Evidence::Raw, "", "evaluated on RAW with a numeric check", true, kScaleOpArgs}
 // IMPORT: kRenames0[] = {"alpha=gain", };
 // IMPORT: {"", "Scale", 7, "ane.scale", kRenames0},

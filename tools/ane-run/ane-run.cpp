@@ -29,7 +29,7 @@ namespace cl = llvm::cl;
 static cl::OptionCategory inputOptions("Inputs"), runOptions("Run"),
     outputOptions("Outputs and comparison");
 static cl::opt<std::string> artifact(cl::Positional,
-                                     cl::desc("ARTIFACT (.anepkg or .mil)"),
+                                     cl::desc("ARTIFACT.anepkg|.mlpackage|.mlmodelc|.mil"),
                                      cl::cat(inputOptions));
 static cl::list<std::string> inputs("input",
                                     cl::desc("Feed an input from a NumPy file"),
@@ -43,6 +43,16 @@ static cl::opt<std::string> testData(
     "test-data",
     cl::desc("Test data: input_0.pb or .npy …; output_0.pb … are compared with"),
     cl::value_desc("DIR"), cl::cat(inputOptions));
+static cl::opt<std::string>
+    functionName("function",
+                 cl::desc("Which function of a package to run (default: its "
+                          "default one)"),
+                 cl::value_desc("NAME"), cl::cat(inputOptions));
+static cl::list<std::string>
+    inputShapes("input-shape",
+                cl::desc("The shape of an input that leaves dimensions open "
+                         "(default: that of its file, or the package's)"),
+                cl::value_desc("NAME=1,3,224,224"), cl::cat(inputOptions));
 static cl::opt<std::string> numericsName(
     "numerics",
     cl::desc("What each op rounds to: fp16 (declared dtype, default), fp32, or "
@@ -167,32 +177,51 @@ int main(int argc, char **argv) {
   MLIRContext context(registry);
   context.loadDialect<ANEDialect>();
   ToolDiagnostics diagnostics(&context, artifact);
+  LoadOptions load;
+  load.function = functionName;
+  llvm::StringMap<Tensor> given;
+  for (StringRef entry : inputs) {
+    auto [name, path] = entry.split('=');
+    if (path.empty())
+      return fail("expects --input NAME=FILE.npy", 2);
+    auto tensor = readNpy(path);
+    if (!tensor)
+      return fail(llvm::toString(tensor.takeError()));
+    load.shapes[name] = SmallVector<int64_t>(tensor->shape());
+    given[name] = *tensor;
+  }
+  for (StringRef entry : inputShapes) {
+    auto [name, text] = entry.rsplit('=');
+    SmallVector<StringRef> parts;
+    text.split(parts, ',');
+    SmallVector<int64_t> shape;
+    for (StringRef part : parts)
+      if (int64_t dim; !part.getAsInteger(10, dim) && dim >= 0)
+        shape.push_back(dim);
+    if (name.empty() || shape.size() != parts.size())
+      return fail("expects --input-shape NAME=1,3,224,224, but got '" + entry +
+                      "'",
+                  2);
+    load.shapes[name] = shape;
+  }
   FailureOr<std::unique_ptr<Executable>> executable =
-      loadArtifact(artifact, &context);
+      loadArtifact(artifact, &context, load);
   if (failed(executable))
     return 1;
 
   // Inputs: files by name, then test data by position, then random ones.
   ArrayRef<Port> ports = (*executable)->inputs();
   std::vector<Tensor> arguments(ports.size());
-  for (StringRef entry : inputs) {
-    auto [name, path] = entry.split('=');
-    auto it = llvm::find_if(ports, [&, name = name](const Port &port) {
-      return port.name == name;
-    });
-    if (path.empty() || it == ports.end())
-      return fail(
-          path.empty()
-              ? "expects --input NAME=FILE.npy"
-              : "'" + name.str() + "' is no input; the inputs are " +
-                    llvm::join(llvm::map_range(
-                                   ports, [](const Port &p) { return p.name; }),
-                               ", "),
-          path.empty() ? 2 : 1);
-    auto tensor = readNpy(path);
-    if (!tensor)
-      return fail(llvm::toString(tensor.takeError()));
-    arguments[it - ports.begin()] = *tensor;
+  for (auto &entry : given) {
+    StringRef name = entry.getKey();
+    auto it = llvm::find_if(
+        ports, [&](const Port &port) { return port.name == name; });
+    if (it == ports.end())
+      return fail("'" + name + "' is no input; the inputs are " +
+                  llvm::join(llvm::map_range(
+                                 ports, [](const Port &p) { return p.name; }),
+                             ", "));
+    arguments[it - ports.begin()] = entry.getValue();
   }
   if (!testData.empty()) {
     std::vector<std::string> names;
@@ -205,6 +234,10 @@ int main(int argc, char **argv) {
   std::mt19937_64 engine(randomSeed);
   for (auto [port, argument] : llvm::zip(ports, arguments)) {
     if (!argument) {
+      if (ShapedType::isDynamicShape(port.shape))
+        return fail("input '" + port.name +
+                    "' leaves dimensions open; add --input-shape " + port.name +
+                    "=N,N…");
       if (!randomSeed.getNumOccurrences())
         return fail("input '" + port.name + "' is not given; add --input " +
                     port.name + "=FILE.npy or --random-inputs=SEED");

@@ -55,6 +55,12 @@ static bool emitOpTable(const RecordKeeper &records, raw_ostream &os) {
       continue;
     Operator op(def);
     auto unsignedArgs = def->getValueAsListOfStrings("milUnsigned");
+    StringMap<int> since;
+    for (StringRef entry : def->getValueAsListOfStrings("milSince")) {
+      auto [name, opset] = entry.split('=');
+      if (opset.getAsInteger(10, since[name]))
+        PrintFatalError(def->getLoc(), "expects milSince as \"name=opset\"");
+    }
     std::string id = op.getCppClassName().str();
     os << "static constexpr ArgInfo k" << id << "Args[] = {";
     for (int i = 0, e = op.getNumArgs(); i < e; ++i) {
@@ -64,13 +70,13 @@ static bool emitOpTable(const RecordKeeper &records, raw_ostream &os) {
                          : operand->isVariadic() ? "VariadicOperand"
                                                  : "Operand";
         os << "{" << quote(operand->name) << ", ArgKind::" << kind
-           << ", false, false}, ";
+           << ", false, false, " << since.lookup(operand->name) << "}, ";
       } else if (auto *attr = dyn_cast<NamedAttribute *>(arg)) {
         os << "{" << quote(attr->name)
            << ", ArgKind::" << attributeKind(*def, *attr) << ", "
            << (attr->attr.isOptional() ? "true" : "false") << ", "
            << (is_contained(unsignedArgs, attr->name) ? "true" : "false")
-           << "}, ";
+           << ", " << since.lookup(attr->name) << "}, ";
       }
     }
     os << "};\n";

@@ -15,7 +15,8 @@
 #include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Target/Bundle.h"
 #include "ane-mlir/Target/MILText.h"
-#include "ane-mlir/Target/MLPackage.h"
+#include "ane-mlir/Target/Opset.h"
+#include "ane-mlir/Target/MILSource.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/Timing.h"
 #include "llvm/Support/CommandLine.h"
@@ -34,13 +35,15 @@ namespace cl = llvm::cl;
 static cl::OptionCategory modelOptions("Model"), targetOptions("Target"),
     outputOptions("Output");
 
-static cl::opt<std::string> input(cl::Positional, cl::desc("MODEL.onnx"),
+static cl::opt<std::string> input(cl::Positional,
+                                  cl::desc("MODEL.onnx|.mlpackage|.mlmodelc|.mil"),
                                   cl::cat(modelOptions));
 static cl::list<std::string>
     dims("dim",
          cl::desc("Bind a symbolic dimension: --dim batch=1,sequence=576 or "
-                  "several --dim"),
-         cl::value_desc("NAME=N"), cl::CommaSeparated, cl::cat(modelOptions));
+                  "several --dim. Several values (sequence=64,128) make a "
+                  "package with one function for each"),
+         cl::value_desc("NAME=N[,N…]"), cl::CommaSeparated, cl::cat(modelOptions));
 static cl::list<std::string>
     inputShapes("input-shape", cl::desc("Set the whole shape of an input"),
                 cl::value_desc("NAME=1,3,224,224"), cl::cat(modelOptions));
@@ -49,6 +52,11 @@ static cl::list<std::string>
                 cl::desc("Make an input a constant: axes, sizes and other "
                          "values that decide shapes"),
                 cl::value_desc("NAME=FILE.pb"), cl::cat(modelOptions));
+static cl::opt<std::string>
+    functionName("function",
+                 cl::desc("Which function of a package to take (default: its "
+                          "default one)"),
+                 cl::value_desc("NAME"), cl::cat(modelOptions));
 static cl::list<std::string>
     outputNames("outputs", cl::desc("Cut the model at these values"),
                 cl::value_desc("a,b"), cl::CommaSeparated,
@@ -95,6 +103,39 @@ static cl::list<std::string>
     disabled("disable-pass", cl::desc("Leave out an optional pass, by flag"),
              cl::value_desc("NAME"), cl::CommaSeparated,
              cl::cat(targetOptions));
+
+static cl::OptionCategory packageOptions("Core ML packages");
+static cl::list<std::string> imageInputs(
+    "image-input",
+    cl::desc("Make an input an image; the model sees pixel * scale + bias "
+             "(0 … 255 without), bias being one number or one per channel"),
+    cl::value_desc("NAME=RGB|BGR|GRAY[,SCALE[,BIAS…]]"), cl::cat(packageOptions));
+static cl::list<std::string>
+    stateInputs("state",
+                cl::desc("Keep an input's value between calls: the output is "
+                         "its next value (fp16, iOS 18)"),
+                cl::value_desc("INPUT=OUTPUT"), cl::cat(packageOptions));
+static cl::opt<std::string>
+    classLabels("class-labels",
+                cl::desc("Make a classifier; one label per line"),
+                cl::value_desc("FILE.txt"), cl::cat(packageOptions));
+static cl::opt<std::string> classProbabilities(
+    "class-probabilities",
+    cl::desc("The output that holds the probabilities of the classes"),
+    cl::value_desc("OUTPUT"), cl::cat(packageOptions));
+static cl::opt<std::string> opsetName(
+    "opset",
+    cl::desc("Write for this opset: ios15 … ios18, ios26 (default: the lowest "
+             "that has all that the model uses)"),
+    cl::cat(packageOptions));
+static cl::opt<std::string> author("author", cl::desc("Author of the model"),
+                                   cl::cat(packageOptions)),
+    license("license", cl::desc("Licence of the model"),
+            cl::cat(packageOptions)),
+    modelVersion("model-version", cl::desc("Version of the model"),
+                 cl::cat(packageOptions)),
+    description("description", cl::desc("What the model does"),
+                cl::cat(packageOptions));
 
 static cl::opt<std::string>
     output("o", cl::desc("What to write; the extension chooses the form"),
@@ -200,12 +241,97 @@ static llvm::Error readPlacement(ModuleOp module, StringRef path) {
   return llvm::Error::success();
 }
 
+/// Fills what the options say of a package; a message on misuse.
+static std::string readPackageOptions(PackageOptions &package, bool used) {
+  for (cl::Option &option :
+       std::initializer_list<std::reference_wrapper<cl::Option>>{
+           imageInputs, stateInputs, classLabels, classProbabilities, opsetName,
+           author, license, modelVersion, description})
+    if (option.getNumOccurrences() && !used)
+      return "--" + option.ArgStr.str() +
+             " is about packages; expects -o OUT.mlpackage";
+  package.author = author;
+  package.license = license;
+  package.version = modelVersion;
+  package.description = description;
+  package.userDefined.push_back(
+      {"source", llvm::sys::path::filename(StringRef(input).rtrim('/')).str()});
+  for (StringRef entry : imageInputs) {
+    auto [name, rest] = entry.rsplit('=');
+    SmallVector<StringRef> parts;
+    rest.split(parts, ',');
+    ImageInput image;
+    image.name = name.str();
+    image.colorSpace = parts[0] == "RGB"    ? 20
+                       : parts[0] == "BGR"  ? 30
+                       : parts[0] == "GRAY" ? 10
+                                            : 0;
+    bool good = image.colorSpace && !name.empty() && parts.size() <= 5;
+    for (auto [i, part] : llvm::enumerate(llvm::drop_begin(parts))) {
+      double number = 0;
+      good &= !part.getAsDouble(number);
+      if (i == 0)
+        image.scale = number;
+      else
+        image.bias.push_back(number);
+    }
+    if (!good)
+      return ("expects --image-input NAME=RGB|BGR|GRAY[,SCALE[,BIAS…]], but "
+              "got '" +
+              entry + "'")
+          .str();
+    package.images.push_back(image);
+  }
+  for (StringRef entry : stateInputs) {
+    auto [in, out] = entry.split('=');
+    if (in.empty() || out.empty())
+      return ("expects --state INPUT=OUTPUT, but got '" + entry + "'").str();
+    package.states.push_back({in.str(), out.str()});
+  }
+  if (!opsetName.empty()) {
+    package.opset = mil::opsetNumber(opsetName);
+    if (!llvm::is_contained({15, 16, 17, 18, 26}, *package.opset))
+      return "expects --opset to be ios15, ios16, ios17, ios18 or ios26, but "
+             "got '" +
+             opsetName + "'";
+  }
+  package.probabilities = classProbabilities;
+  if (classLabels.empty())
+    return classProbabilities.empty()
+               ? ""
+               : "--class-probabilities has no effect without --class-labels";
+  auto buffer = llvm::MemoryBuffer::getFile(classLabels);
+  if (!buffer)
+    return "cannot read '" + classLabels + "': " + buffer.getError().message();
+  SmallVector<StringRef> lines;
+  (*buffer)->getBuffer().rtrim().split(lines, '\n');
+  for (StringRef line : lines)
+    package.classLabels.push_back(line.rtrim('\r').str());
+  return "";
+}
+
+/// What a package said of itself goes into the one made from it.
+static void addProvenance(PackageOptions &package, const PackageInfo &info) {
+  for (auto &[key, text] : info.metadata) {
+    std::string *field = key == "author"        ? &package.author
+                         : key == "license"     ? &package.license
+                         : key == "version"     ? &package.version
+                         : key == "description" ? &package.description
+                                                : nullptr;
+    if (!field)
+      package.userDefined.push_back({key, text});
+    else if (field->empty())
+      *field = text;
+  }
+}
+
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   registerPassManagerCLOptions();
   registerMLIRContextCLOptions();
   registerDefaultTimingManagerCLOptions();
-  cl::HideUnrelatedOptions({&modelOptions, &targetOptions, &outputOptions});
+  cl::HideUnrelatedOptions(
+      {&modelOptions, &targetOptions, &packageOptions, &outputOptions});
   cl::SetVersionPrinter([](llvm::raw_ostream &os) {
     os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING
           "\n  targets:";
@@ -214,11 +340,16 @@ int main(int argc, char **argv) {
     os << '\n';
   });
   if (!cl::ParseCommandLineOptions(argc, argv,
-                                   "Converts an ONNX model to MIL programs and "
-                                   "weights for Apple's Neural Engine.\n\n"
+                                   "Converts an ONNX model, or a Core ML "
+                                   "package, to MIL programs and weights for "
+                                   "Apple's Neural Engine.\n\n"
                                    "  onnx-to-ane model.onnx -o model.anepkg "
                                    "--target=m4 --report=model.html\n"
-                                   "  ane-run model.anepkg --random-inputs=0\n",
+                                   "  ane-run model.anepkg --random-inputs=0\n"
+                                   "  onnx-to-ane model.onnx -o "
+                                   "model.mlpackage --dim sequence=64,128\n"
+                                   "  onnx-to-ane model.mlpackage -o "
+                                   "model.anepkg\n",
                                    &llvm::errs()))
     return 2;
   if (input.empty())
@@ -283,14 +414,57 @@ int main(int argc, char **argv) {
                                         "be; it cannot be switched"
                                   : "no rule is named '" + id + "'");
   }
+  bool fromMIL = MILSource::matches(StringRef(input));
+  for (auto &[option, given] :
+       {std::pair<StringRef, bool>("--dim", !dims.empty()),
+        {"--input-value", !inputValues.empty()},
+        {"--outputs", !outputNames.empty()},
+        {"--compile-to=onnx", compileTo == "onnx"}})
+    if (given && fromMIL)
+      return usage(option + " is for ONNX models");
+  if (!fromMIL && !functionName.empty())
+    return usage("--function is for packages; an ONNX model has one function");
+  bool toPackage = compileTo.empty() && extension == ".mlpackage";
+  PackageOptions package;
+  std::string problem = readPackageOptions(package, toPackage);
+  if (!problem.empty())
+    return usage(problem);
   ONNXToANEOptions options;
+  // A list of values follows its name: a=1,2,b=3.
+  SmallVector<std::pair<StringRef, SmallVector<int64_t>>> dimValues;
   for (StringRef entry : dims) {
     auto [name, value] = entry.split('=');
-    SmallVector<int64_t> values;
-    if (name.empty() || !parseInts(value, values) || values.size() != 1)
-      return usage("expects --dim NAME=N, but got '" + entry + "'");
-    options.dims[name] = values[0];
+    if (!entry.contains('=') && !dimValues.empty()) {
+      value = name;
+    } else {
+      dimValues.push_back({name, {}});
+    }
+    SmallVector<int64_t> &values = dimValues.back().second;
+    size_t before = values.size();
+    if (dimValues.back().first.empty() || !parseInts(value, values) ||
+        values.size() != before + 1)
+      return usage("expects --dim NAME=N[,N…], but got '" + entry + "'");
   }
+  // Every combination of values is one function.
+  std::vector<std::pair<std::string, std::vector<int64_t>>> buckets{{"", {}}};
+  for (auto &[name, values] : dimValues) {
+    std::vector<std::pair<std::string, std::vector<int64_t>>> next;
+    for (auto &[label, chosen] : buckets)
+      for (int64_t value : values) {
+        next.push_back({label, chosen});
+        next.back().second.push_back(value);
+        if (values.size() > 1)
+          next.back().first += (next.back().first.empty() ? "" : "_") +
+                               name.str() + std::to_string(value);
+      }
+    buckets = std::move(next);
+  }
+  if (buckets.size() > 1 && !toPackage)
+    return usage("several values of a dimension make several functions, which "
+                 "only a package has; expects -o OUT.mlpackage");
+  if (buckets.size() > 64)
+    return usage("expects at most 64 combinations of dimensions, but got " +
+                 llvm::Twine(buckets.size()));
   for (StringRef entry : inputShapes) {
     auto [name, value] = entry.rsplit('=');
     SmallVector<int64_t> shape;
@@ -319,28 +493,47 @@ int main(int argc, char **argv) {
     options.inputValues[name] = tensor->value;
   }
 
-  progress.phase("reading");
-  OwningOpRef<ModuleOp> module = importONNX(
-      input, &context,
-      std::vector<std::string>(outputNames.begin(), outputNames.end()));
-  if (!module)
-    return 1;
-  if (stopAt("onnx"))
-    return failed(printModule(*module, output));
-  progress.phase("converting");
-  if (failed(convertONNXToANE(*module, options)))
-    return 1;
-  (*module)->setAttr("ane.target", TargetAttr::get(&context, target->name));
-  if (!rules.empty()) {
-    Builder builder(&context);
-    NamedAttrList states;
-    for (StringRef rule : rules)
-      states.set(rule.split('=').first,
-                 builder.getBoolAttr(rule.split('=').second == "on"));
-    (*module)->setAttr("ane.rules", states.getDictionary(&context));
-  }
-  if (stopAt("ane"))
-    return failed(printModule(*module, output));
+  auto importModel = [&](const ONNXToANEOptions &bound) -> OwningOpRef<ModuleOp> {
+    progress.phase("reading");
+    OwningOpRef<ModuleOp> module;
+    if (fromMIL) {
+      FailureOr<MILSource> source = MILSource::open(input, &context);
+      if (failed(source))
+        return {};
+      FailureOr<mil::FuncOp> func = source->function(functionName);
+      if (failed(func))
+        return {};
+      ShapeBindings shapes;
+      for (auto &entry : bound.inputShapes)
+        shapes[entry.getKey()] = entry.getValue();
+      progress.phase("converting");
+      module = ModuleOp::create(source->module->getLoc());
+      OpBuilder builder = OpBuilder::atBlockEnd(module->getBody());
+      if (failed(convertMILToFunction(builder, *func, source->weights,
+                                      source->bindShapes(*func, shapes))))
+        return {};
+      addProvenance(package, source->info);
+    } else {
+      module = importONNX(
+          input, &context,
+          std::vector<std::string>(outputNames.begin(), outputNames.end()));
+      if (!module || stopAt("onnx"))
+        return module;
+      progress.phase("converting");
+      if (failed(convertONNXToANE(*module, bound)))
+        return {};
+    }
+    (*module)->setAttr("ane.target", TargetAttr::get(&context, target->name));
+    if (!rules.empty()) {
+      Builder builder(&context);
+      NamedAttrList states;
+      for (StringRef rule : rules)
+        states.set(rule.split('=').first,
+                   builder.getBoolAttr(rule.split('=').second == "on"));
+      (*module)->setAttr("ane.rules", states.getDictionary(&context));
+    }
+    return module;
+  };
 
   PipelineOptions pipeline;
   pipeline.precision = precision;
@@ -354,12 +547,7 @@ int main(int argc, char **argv) {
     pipeline.disable.push_back(pass.str());
   PassLog passLog;
   NumericsVerifier verifier;
-  if (verifyNumerics) {
-    progress.phase("running in the interpreter");
-    if (failed(verifier.start(*module)))
-      return 1;
-  }
-  auto run = [&](auto build) {
+  auto run = [&](ModuleOp module, auto build) {
     PassManager pm(&context);
     pm.enableVerifier(false);
     if (failed(applyPassManagerCLOptions(pm)))
@@ -370,23 +558,51 @@ int main(int argc, char **argv) {
       passLog.attach(pm);
     if (verifyNumerics)
       verifier.attach(pm);
-    return success(succeeded(pm.run(*module)) && !verifier.failed());
+    return success(succeeded(pm.run(module)) && !verifier.failed());
   };
-  progress.phase("optimising");
-  if (failed(run(buildOptimizePipeline)))
-    return 1;
-  if (precision == "fp16" &&
-      !llvm::is_contained(pipeline.disable, "ane-repair-fp16")) {
-    if (calibration == "auto") {
-      calibrateOnRandom(*module, pipeline.door == "raw");
-    } else if (calibration != "none") {
-      progress.phase("calibrating");
-      if (failed(calibrate(*module, calibration, pipeline.door == "raw")))
-        return 1;
+  auto optimise = [&](ModuleOp module) -> LogicalResult {
+    if (verifyNumerics) {
+      progress.phase("running in the interpreter");
+      if (failed(verifier.start(module)))
+        return failure();
     }
+    progress.phase("optimising");
+    if (failed(run(module, buildOptimizePipeline)))
+      return failure();
+    if (precision == "fp16" &&
+        !llvm::is_contained(pipeline.disable, "ane-repair-fp16")) {
+      if (calibration == "auto") {
+        calibrateOnRandom(module, pipeline.door == "raw");
+      } else if (calibration != "none") {
+        progress.phase("calibrating");
+        if (failed(calibrate(module, calibration, pipeline.door == "raw")))
+          return failure();
+      }
+    }
+    return run(module, buildRepairPipeline);
+  };
+
+  // One module per combination of dimensions.
+  std::vector<OwningOpRef<ModuleOp>> modules;
+  std::vector<PackageFunction> functions;
+  for (auto &[label, chosen] : buckets) {
+    ONNXToANEOptions bound = options;
+    for (auto [dim, value] : llvm::zip(dimValues, chosen))
+      bound.dims[dim.first] = value;
+    OwningOpRef<ModuleOp> imported = importModel(bound);
+    if (!imported)
+      return 1;
+    if (stopAt("onnx") || stopAt("ane"))
+      return failed(printModule(*imported, output));
+    if (failed(optimise(*imported)))
+      return 1;
+    if (toPackage && failed(run(*imported, buildPackagePipeline)))
+      return 1;
+    functions.push_back(
+        {*imported, label.empty() ? "main" : mil::makeIdentifier(label)});
+    modules.push_back(std::move(imported));
   }
-  if (failed(run(buildRepairPipeline)))
-    return 1;
+  OwningOpRef<ModuleOp> &module = modules[0];
   BundleOptions bundle;
   if (!dialect.empty())
     bundle.verbose = dialect == "verbose";
@@ -398,11 +614,9 @@ int main(int argc, char **argv) {
   if (compileTo.empty() && extension == ".mil")
     return failed(writeMILFile(*module, output, bundle));
 
-  if (compileTo.empty() && extension == ".mlpackage") {
-    if (failed(run(buildPackagePipeline)))
-      return 1;
+  if (toPackage) {
     progress.phase("writing");
-    return failed(writeMLPackage(*module, output));
+    return failed(writeMLPackage(functions, output, package));
   }
 
   progress.phase("placing");
@@ -412,7 +626,7 @@ int main(int argc, char **argv) {
                    << '\n';
       return 1;
     }
-  if (failed(run(buildPlacePipeline)))
+  if (failed(run(*module, buildPlacePipeline)))
     return 1;
   if (verifyNumerics && !quiet)
     for (const NumericsVerifier::Entry &entry : verifier.entries())

@@ -102,6 +102,14 @@ resolvePadding(StringRef padType, ArrayRef<int64_t> pad,
                ArrayRef<int64_t> input, ArrayRef<int64_t> kernel,
                ArrayRef<int64_t> strides, ArrayRef<int64_t> dilations);
 
+/// Elements of [begin : end : step] of an axis; nothing stands for "from the
+/// start" and "to the end".
+int64_t getSliceExtent(int64_t extent, std::optional<int64_t> begin,
+                       std::optional<int64_t> end, int64_t step);
+/// Where the first of them lies, in [0, extent) or outside when there is none.
+int64_t getSliceStart(int64_t extent, std::optional<int64_t> begin,
+                      int64_t step);
+
 /// The target named by the module around `op`, or the default.
 const Target &getTarget(Operation *op);
 } // namespace mlir::ane

@@ -47,6 +47,7 @@ def ANE_Bool : RankedTensorOf<[I1]>;
 def ANE_Any : RankedTensorOf<[AnyFloat, AnyInteger]>;
 
 def ANE_F32Default0 : DefaultValuedAttr<F32Attr, "0.0f">;
+def ANE_F32Default1 : DefaultValuedAttr<F32Attr, "1.0f">;
 def ANE_False : DefaultValuedAttr<BoolAttr, "false">;
 
 //===----------------------------------------------------------------------===//
@@ -81,6 +82,7 @@ class ANE_Decomposed<string rule, string why> : ANE_Evidence<"decomposed", rule,
 ///  milName     the MIL operation this is, one to one ("" for structure ops); argument names are MIL's own.
 ///  milOpset    the first iOS opset that has it (15..18).
 ///  milUnsigned arguments that MIL wants as uint32.
+///  milSince    "name=16": arguments that came with a later opset than the operation.
 ///  scalar(Int) C++ expression over x (and y): the element-wise semantics in fp32 (int64); attributes are in scope by name.
 ///  imports     rows of the ONNX import table.
 ///  evidence    see above.  ownLegality / ownCost: the family's .cpp says more than the common answer.
@@ -89,6 +91,7 @@ class ANE_Op<string mnemonic, list<Trait> traits = []>
   string milName = "";
   int milOpset = 15;
   list<string> milUnsigned = [];
+  list<string> milSince = [];
   string scalar = "";
   string scalarInt = "";
   list<ANE_From> imports = [];

@@ -14,6 +14,9 @@ include "dialects/ANE/IR/Linear.td"
 include "dialects/ANE/IR/Norm.td"
 include "dialects/ANE/IR/Shape.td"
 include "dialects/ANE/IR/Gather.td"
+include "dialects/ANE/IR/Dynamic.td"
+include "dialects/ANE/IR/Image.td"
 include "dialects/ANE/IR/Quant.td"
+include "dialects/ANE/IR/Control.td"
 
 #endif // ANE_OPS_TD

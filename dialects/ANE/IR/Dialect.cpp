@@ -66,6 +66,28 @@ bool mlir::ane::areCompatible(TypeRange inferred, TypeRange declared) {
   });
 }
 
+static int64_t clampIndex(int64_t v, int64_t extent, int64_t step) {
+  if (v < 0)
+    v += extent;
+  return step > 0 ? std::clamp<int64_t>(v, 0, extent)
+                  : std::clamp<int64_t>(v, -1, extent - 1);
+}
+
+int64_t mlir::ane::getSliceStart(int64_t extent, std::optional<int64_t> begin,
+                                 int64_t step) {
+  return begin ? clampIndex(*begin, extent, step) : step > 0 ? 0 : extent - 1;
+}
+
+int64_t mlir::ane::getSliceExtent(int64_t extent, std::optional<int64_t> begin,
+                                  std::optional<int64_t> end, int64_t step) {
+  int64_t from = getSliceStart(extent, begin, step),
+          to = end        ? clampIndex(*end, extent, step)
+               : step > 0 ? extent
+                          : -1;
+  return std::max<int64_t>(0, step > 0 ? (to - from + step - 1) / step
+                                       : (from - to - step - 1) / -step);
+}
+
 FailureOr<int64_t> mlir::ane::normalizeAxis(std::optional<Location> loc,
                                             StringRef opName, int64_t axis,
                                             int64_t rank) {

@@ -11,12 +11,15 @@ class ANE_Indexing<string mnemonic, dag args, TypeConstraint result> : ANE_Tenso
 }
 def ANE_GatherOp : ANE_Indexing<"gather", (ins ANE_Any:$x, ANE_Int:$indices, DefaultValuedAttr<I64Attr, "0">:$axis,
     OptionalAttr<I64Attr>:$batch_dims), ANE_Any> {
+  let milSince = ["batch_dims=16"];
   let summary = "x[:axis] + indices[batch_dims:] + x[axis+1:]";
 }
 def ANE_GatherAlongAxisOp : ANE_Indexing<"gather_along_axis", (ins ANE_Any:$x, ANE_Int:$indices, DefaultValuedAttr<I64Attr, "0">:$axis), ANE_Any>;
-def ANE_GatherNdOp : ANE_Indexing<"gather_nd", (ins ANE_Any:$x, ANE_Int:$indices, OptionalAttr<I64Attr>:$batch_dims), ANE_Any>;
+def ANE_GatherNdOp : ANE_Indexing<"gather_nd", (ins ANE_Any:$x, ANE_Int:$indices, OptionalAttr<I64Attr>:$batch_dims), ANE_Any> {
+  let milSince = ["batch_dims=16"];
+}
 class ANE_Scatter<string mnemonic, dag more> : ANE_Indexing<mnemonic,
-    !con((ins ANE_Any:$data, ANE_Int:$indices, ANE_Any:$updates), more, (ins StrAttr:$mode)), ANE_Any>;
+    !con((ins ANE_Any:$data, ANE_Int:$indices, ANE_Any:$updates), more, (ins DefaultValuedAttr<StrAttr, "\"add\"">:$mode)), ANE_Any>;
 def ANE_ScatterOp : ANE_Scatter<"scatter", (ins DefaultValuedAttr<I64Attr, "0">:$axis)>;
 def ANE_ScatterAlongAxisOp : ANE_Scatter<"scatter_along_axis", (ins DefaultValuedAttr<I64Attr, "0">:$axis)>;
 def ANE_ScatterNdOp : ANE_Scatter<"scatter_nd", (ins)>;
@@ -39,5 +42,6 @@ def ANE_NonMaximumSuppressionOp : ANE_TensorOp<"non_maximum_suppression"> {
   let arguments = (ins ANE_Float:$boxes, ANE_Float:$scores, F32Attr:$iou_threshold, I64Attr:$max_boxes,
       ANE_False:$per_class_suppression);
   let results = (outs ANE_Float:$coordinates, ANE_Float:$best_scores, ANE_Int:$indices);
+  let milOpset = 17;
   let evidence = ANE_HostOnly<"L05", "no evidence that non_maximum_suppression compiles">;
 }

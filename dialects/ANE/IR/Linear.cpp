@@ -440,6 +440,51 @@ LogicalResult EinsumOp::inferReturnTypes(MLIRContext *,
   types.push_back(RankedTensorType::get(shape, x.getElementType()));
   return success();
 }
+LogicalResult ScaledDotProductAttentionOp::inferReturnTypes(
+    MLIRContext *, std::optional<Location> loc, Adaptor adaptor,
+    SmallVectorImpl<Type> &types) {
+  auto q = cast<RankedTensorType>(adaptor.getQuery().getType()),
+       k = cast<RankedTensorType>(adaptor.getKey().getType()),
+       v = cast<RankedTensorType>(adaptor.getValue().getType());
+  int64_t rank = q.getRank();
+  auto agree = [](int64_t a, int64_t b) {
+    return a == b || ShapedType::isDynamic(a) || ShapedType::isDynamic(b);
+  };
+  bool ok = rank >= 3 && k.getRank() == rank && v.getRank() == rank &&
+            q.getElementType() == k.getElementType() &&
+            q.getElementType() == v.getElementType() &&
+            agree(q.getDimSize(rank - 1), k.getDimSize(rank - 1)) &&
+            agree(k.getDimSize(rank - 2), v.getDimSize(rank - 2));
+  for (int64_t i = 0; ok && i < rank - 2; ++i)
+    ok = agree(q.getDimSize(i), k.getDimSize(i)) &&
+         agree(q.getDimSize(i), v.getDimSize(i));
+  if (!ok)
+    return emitOptionalError(loc,
+                             "'ane.scaled_dot_product_attention' op expects "
+                             "query [B,*,L,E], key [B,*,S,E] and value "
+                             "[B,*,S,V] of one dtype, but got ",
+                             q, ", ", k, " and ", v);
+  SmallVector<int64_t> shape(q.getShape());
+  shape.back() = v.getDimSize(rank - 1);
+  types.push_back(q.clone(shape));
+  return success();
+}
+Cost ScaledDotProductAttentionOp::estimateCost(const Target &) {
+  Cost cost;
+  cost.kind = Cost::Kind::Matmul;
+  auto q = cast<RankedTensorType>(getQuery().getType()),
+       v = cast<RankedTensorType>(getValue().getType());
+  if (q.hasStaticShape() && v.hasStaticShape()) {
+    int64_t rank = q.getRank(), rows = v.getDimSize(rank - 2);
+    cost.flops = 2.0 * q.getNumElements() * rows +
+                 2.0 * rows * v.getDimSize(rank - 1) *
+                     (double(q.getNumElements()) / q.getDimSize(rank - 1));
+    cost.channels = rows;
+    cost.positions = q.getDimSize(rank - 2);
+  }
+  addTraffic(*this, cost);
+  return cost;
+}
 Cost EinsumOp::estimateCost(const Target &) {
   auto x = cast<RankedTensorType>(getValues()[0].getType());
   return macCost(*this, Cost::Kind::Matmul,

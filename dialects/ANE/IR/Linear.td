@@ -47,6 +47,19 @@ def ANE_EinsumOp : ANE_TensorOp<"einsum"> {
   let ownCost = 1;
 }
 
+def ANE_ScaledDotProductAttentionOp : ANE_TensorOp<"scaled_dot_product_attention"> {
+  let summary = "softmax(query · key^T / sqrt(E) + mask) · value";
+  let description = [{
+    query [B,*,L,E], key [B,*,S,E], value [B,*,S,EV] with the same batch dimensions. The mask broadcasts to [B,*,L,S]:
+    floats are added, false means minus infinity.
+  }];
+  let arguments = (ins ANE_Float:$query, ANE_Float:$key, ANE_Float:$value, Optional<ANE_Any>:$attn_mask);
+  let results = (outs ANE_Float:$y);
+  let evidence = ANE_Decomposed<"L15", "the mask is ignored on RAW; matmul and softmax are used">;
+  let milOpset = 18;
+  let ownCost = 1;
+}
+
 class ANE_Pool<string mnemonic, dag more> : ANE_TensorOp<mnemonic> {
   let arguments = !con((ins ANE_Float:$x, DenseI64ArrayAttr:$kernel_sizes, DenseI64ArrayAttr:$strides, StrAttr:$pad_type,
       DenseI64ArrayAttr:$pad), more);
@@ -61,6 +74,9 @@ def ANE_AvgPoolOp : ANE_Pool<"avg_pool", (ins ANE_False:$exclude_padding_from_av
 }
 def ANE_L2PoolOp : ANE_Pool<"l2_pool", (ins ANE_False:$ceil_mode)> { let summary = "Euclidean norm over a window"; }
 
+def ANE_Forward : DefaultValuedAttr<StrAttr, "\"forward\"">;
+def ANE_Sigmoid : DefaultValuedAttr<StrAttr, "\"sigmoid\"">;
+def ANE_Tanh : DefaultValuedAttr<StrAttr, "\"tanh\"">;
 class ANE_Recurrent<string mnemonic, dag args, dag res, list<Trait> traits = []> : ANE_TensorOp<mnemonic, traits> {
   let arguments = args;
   let results = res;
@@ -70,20 +86,21 @@ class ANE_Recurrent<string mnemonic, dag args, dag res, list<Trait> traits = []>
 def ANE_LstmOp : ANE_Recurrent<"lstm", (ins ANE_Float:$x, ANE_Float:$initial_h, ANE_Float:$initial_c,
     ANE_Float:$weight_ih, ANE_Float:$weight_hh, Optional<ANE_Float>:$bias, Optional<ANE_Float>:$peephole,
     Optional<ANE_Float>:$weight_ih_back, Optional<ANE_Float>:$weight_hh_back, Optional<ANE_Float>:$bias_back,
-    Optional<ANE_Float>:$peephole_back, StrAttr:$direction, BoolAttr:$output_sequence, StrAttr:$recurrent_activation,
-    StrAttr:$cell_activation, StrAttr:$activation, OptionalAttr<F32Attr>:$clip),
+    Optional<ANE_Float>:$peephole_back, ANE_Forward:$direction, ANE_False:$output_sequence, ANE_Sigmoid:$recurrent_activation,
+    ANE_Tanh:$cell_activation, ANE_Tanh:$activation, OptionalAttr<F32Attr>:$clip),
     (outs ANE_Float:$y, ANE_Float:$h, ANE_Float:$c), [AttrSizedOperandSegments]> {
   let summary = "Long short-term memory";
   let description = [{ x [s,b,I], states [b,D*H], weights [4H,·] in gate order i,f,o,z; one result row per step, or the last. }];
 }
 def ANE_GruOp : ANE_Recurrent<"gru", (ins ANE_Float:$x, ANE_Float:$initial_h, ANE_Float:$weight_ih, ANE_Float:$weight_hh,
-    Optional<ANE_Float>:$bias, Optional<ANE_Float>:$input_bias, StrAttr:$direction, BoolAttr:$output_sequence,
-    StrAttr:$recurrent_activation, StrAttr:$activation, OptionalAttr<BoolAttr>:$reset_after),
+    Optional<ANE_Float>:$bias, Optional<ANE_Float>:$input_bias, ANE_Forward:$direction, ANE_False:$output_sequence,
+    ANE_Sigmoid:$recurrent_activation, ANE_Tanh:$activation, OptionalAttr<BoolAttr>:$reset_after),
     (outs ANE_Float:$y, ANE_Float:$h), [AttrSizedOperandSegments]> {
   let summary = "Gated recurrent unit; gate order r,o,z";
+  let milSince = ["reset_after=18", "input_bias=18"];
 }
 def ANE_RnnOp : ANE_Recurrent<"rnn", (ins ANE_Float:$x, ANE_Float:$initial_h, ANE_Float:$weight_ih, ANE_Float:$weight_hh,
-    Optional<ANE_Float>:$bias, StrAttr:$direction, BoolAttr:$output_sequence, StrAttr:$activation),
+    Optional<ANE_Float>:$bias, ANE_Forward:$direction, ANE_False:$output_sequence, ANE_Tanh:$activation),
     (outs ANE_Float:$y, ANE_Float:$h)> {
   let summary = "Elman recurrence";
 }

@@ -22,7 +22,8 @@ struct Index {
   Index() {
     for (const OpInfo &info : kOps) {
       byName[info.name] = &info;
-      byMilName[info.milName] = &info;
+      // The form whose arguments are known at compile time comes first.
+      byMilName.try_emplace(info.milName, &info);
     }
   }
 };

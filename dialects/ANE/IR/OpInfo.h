@@ -38,6 +38,8 @@ struct ArgInfo {
   bool optional;
   /// MIL wants uint32 instead of int32.
   bool isUnsigned;
+  /// The opset that brought it, where that is later than the op's; else 0.
+  int since;
   bool isOperand() const { return kind <= ArgKind::VariadicOperand; }
 };
 

@@ -54,6 +54,19 @@ LogicalResult OpOp::verify() {
                            << "' to name one of " << getNumOperands()
                            << " operands";
   }
+  ArrayAttr parameters = getBlockParametersAttr();
+  if (getBlocks().size() != (parameters ? parameters.size() : 0))
+    return emitOpError() << "expects 'block_parameters' to name the inputs of "
+                         << getBlocks().size() << " blocks";
+  for (auto [i, region] : llvm::enumerate(getBlocks())) {
+    auto names = dyn_cast<ArrayAttr>(parameters[i]);
+    if (!region.hasOneBlock() || region.front().empty() ||
+        !isa<ReturnOp>(region.front().back()))
+      return emitOpError() << "expects block " << i << " to end in mil.return";
+    if (!names || names.size() != region.getNumArguments() ||
+        !llvm::all_of(names, llvm::IsaPred<StringAttr>))
+      return emitOpError() << "expects one name per input of block " << i;
+  }
   return success();
 }
 

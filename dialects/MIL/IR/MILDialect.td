@@ -116,13 +116,14 @@ def MIL_OpOp : MIL_Op<"op", []> {
   let summary = "T name, … = type(argument = value, …)[attributes]";
   let description = [{
     `args` is a list of #mil.named; a value is #mil.ref (an operand), an array (a tuple of values) or #mil.literal.
-    `names` has the identifier of each result. Blocks of cond and while_loop are regions. A const is a mil.op too.
+    `names` has the identifier of each result. Blocks of cond and while_loop are regions that end in mil.return and see
+    the values around them; `block_parameters` has the identifiers of each block's inputs. A const is a mil.op too.
   }];
   let arguments = (ins StrAttr:$type, ArrayAttr:$args, StrArrayAttr:$names, DefaultValuedAttr<ArrayAttr, "{}">:$milAttributes,
-                       Variadic<AnyType>:$operands_);
+                       OptionalAttr<ArrayAttr>:$block_parameters, Variadic<AnyType>:$operands_);
   let results = (outs Variadic<AnyType>:$results_);
   let regions = (region VariadicRegion<AnyRegion>:$blocks);
-  let assemblyFormat = "$type $names `(` $operands_ `)` $args (`attrs` $milAttributes^)? ($blocks^)? attr-dict `:` functional-type($operands_, $results_)";
+  let assemblyFormat = "$type $names `(` $operands_ `)` $args (`attrs` $milAttributes^)? (`blocks` $block_parameters^ $blocks)? attr-dict `:` functional-type($operands_, $results_)";
   let hasVerifier = 1;
 }
 

@@ -10,6 +10,8 @@
 #include "ane-mlir/Support/MappedFile.h"
 #include "dialects/ANE/IR/ANE.h"
 #include "dialects/MIL/IR/MIL.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/StringMap.h"
 #include <functional>
 
 namespace mlir::ane {
@@ -19,12 +21,25 @@ using WeightOpener =
     std::function<llvm::Expected<std::shared_ptr<const MappedFile>>(
         StringRef path)>;
 
+/// Shapes of parameters whose types leave dimensions open, by name.
+using ShapeBindings = llvm::StringMap<SmallVector<int64_t>>;
+
 /// Builds an ane.program (kind host) named `symbol` from a mil.func at the
-/// builder's insertion point. Arguments keep their MIL names as `ane.name`.
-/// Every operation without an ane counterpart is listed before failing.
+/// builder's insertion point, every opset's form of an operation brought to the
+/// newest one. Arguments keep their MIL names as `ane.name`. A state becomes an
+/// argument and, behind the other results, a result that holds what was written
+/// last, both marked `ane.state`. Every operation without an ane counterpart is
+/// listed before failing.
 FailureOr<ProgramOp> convertMILToANE(OpBuilder &builder, mil::FuncOp func,
                                      StringRef symbol,
-                                     const WeightOpener &weights);
+                                     const WeightOpener &weights,
+                                     const ShapeBindings &shapes = {});
+
+/// The same as a func.func @main: what the pipelines start from.
+FailureOr<func::FuncOp> convertMILToFunction(OpBuilder &builder,
+                                             mil::FuncOp func,
+                                             const WeightOpener &weights,
+                                             const ShapeBindings &shapes = {});
 
 } // namespace mlir::ane
 

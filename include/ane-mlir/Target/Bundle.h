@@ -11,6 +11,7 @@
 #include "dialects/ANE/IR/ANE.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
+#include "llvm/ADT/StringMap.h"
 
 namespace mlir::ane {
 
@@ -56,15 +57,17 @@ public:
 /// driven through their surfaces, padding included.
 FailureOr<std::unique_ptr<Executable>> loadBundle(StringRef path,
                                                   MLIRContext *context);
-/// Loads a .mil file with its weights in the folder beside it.
-FailureOr<std::unique_ptr<Executable>> loadMILFile(StringRef path,
-                                                   MLIRContext *context);
-/// Loads the function "main" of a Core ML package.
-FailureOr<std::unique_ptr<Executable>> loadMLPackage(StringRef path,
-                                                     MLIRContext *context);
-/// By what is at `path`.
-FailureOr<std::unique_ptr<Executable>> loadArtifact(StringRef path,
-                                                    MLIRContext *context);
+
+struct LoadOptions {
+  /// Of a package with several; empty for the default one.
+  std::string function;
+  /// Of inputs that leave dimensions open, by name.
+  llvm::StringMap<SmallVector<int64_t>> shapes;
+};
+/// By what is at `path`: a bundle, a package, a .mlmodelc or a .mil file.
+FailureOr<std::unique_ptr<Executable>>
+loadArtifact(StringRef path, MLIRContext *context,
+             const LoadOptions &options = {});
 
 } // namespace mlir::ane
 

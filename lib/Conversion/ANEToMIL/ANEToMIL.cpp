@@ -49,6 +49,13 @@ private:
   FailureOr<Value> operand(Operation *op, StringRef opName, StringRef arg,
                            Value value);
   LogicalResult convertOp(Operation *op);
+  /// Every op of a block but its terminator.
+  LogicalResult convertBody(Block &block);
+  /// A branch or a loop: blocks that see the values around them.
+  LogicalResult convertControl(Operation *op, StringRef type,
+                               ValueRange variables, ValueRange inputs);
+  SmallVector<std::string> nameResults(Operation *op, StringRef opName);
+  Value addIdentity(Location loc, StringRef name, Value x);
 
   OpBuilder &builder;
   MLIRContext *context;
@@ -101,7 +108,7 @@ Value Converter::addConst(Location loc, StringRef name, Type type,
       builder.getArrayAttr({named(context, "name", stringType(context),
                                   stringValue(context, name)),
                             named(context, "val", type, value)}),
-      ValueRange{}, 0);
+      ArrayAttr(), ValueRange{}, 0);
   return op.getResult(0);
 }
 
@@ -159,11 +166,10 @@ FailureOr<Value> Converter::parameter(Operation *op, StringRef opName,
     // Typed as the op's data; an epsilon that fp16 would flush to zero becomes
     // its smallest subnormal.
     Type element = Float32Type::get(context);
-    if (op->getNumOperands())
-      if (Type data = cast<RankedTensorType>(op->getOperand(0).getType())
-                          .getElementType();
-          isa<FloatType>(data))
-        element = data;
+    Value data = op->getNumOperands() ? op->getOperand(0) : op->getResult(0);
+    if (Type own = cast<RankedTensorType>(data.getType()).getElementType();
+        isa<FloatType>(own))
+      element = own;
     APFloat v = cast<FloatAttr>(attr).getValue();
     bool loses;
     float single = v.convertToFloat();
@@ -232,7 +238,138 @@ FailureOr<Value> Converter::operand(Operation *op, StringRef opName,
   return constant;
 }
 
+Value Converter::addIdentity(Location loc, StringRef name, Value x) {
+  Attribute arg = mil::NamedAttr::get(context, builder.getStringAttr("x"),
+                                      mil::RefAttr::get(context, 0));
+  auto identity = mil::OpOp::create(
+      builder, loc, x.getType(), builder.getStringAttr("identity"),
+      builder.getArrayAttr({arg}), builder.getStrArrayAttr({name}),
+      builder.getArrayAttr({named(context, "name", stringType(context),
+                                  stringValue(context, name))}),
+      ArrayAttr(), ValueRange{x}, 0);
+  return identity.getResult(0);
+}
+
+SmallVector<std::string> Converter::nameResults(Operation *op,
+                                                StringRef opName) {
+  SmallVector<std::string> list;
+  for (auto [i, value] : llvm::enumerate(op->getResults()))
+    if (auto it = resultNames.find(value); it != resultNames.end())
+      list.push_back(it->second);
+    else
+      list.push_back(uniqueName(op->getNumResults() == 1
+                                    ? opName
+                                    : (opName + "_" + Twine(i)).str()));
+  return list;
+}
+
+LogicalResult Converter::convertControl(Operation *op, StringRef type,
+                                        ValueRange variables,
+                                        ValueRange inputs) {
+  std::string opName = nameOf(op);
+  bool loop = type == "while_loop";
+  SmallVector<Value> operands, around;
+  SmallVector<Attribute> refs, blockParameters;
+  for (Value v : loop ? variables : ValueRange(op->getOperands().take_front(1))) {
+    FailureOr<Value> value = operand(op, opName, loop ? "loop_vars" : "pred", v);
+    if (failed(value))
+      return failure();
+    refs.push_back(mil::RefAttr::get(context, operands.size()));
+    operands.push_back(*value);
+  }
+  for (Value v : inputs) {
+    FailureOr<Value> value = operand(op, opName, "input", v);
+    if (failed(value))
+      return failure();
+    around.push_back(*value);
+  }
+  SmallVector<std::string> resultList = nameResults(op, opName);
+  SmallVector<StringRef> names(resultList.begin(), resultList.end());
+  Attribute argument = mil::NamedAttr::get(
+      context, builder.getStringAttr(loop ? "loop_vars" : "pred"),
+      loop ? Attribute(builder.getArrayAttr(refs)) : refs[0]);
+  // Both blocks of a loop name their inputs alike.
+  SmallVector<std::string> parameterList;
+  for (size_t i = 0; i < variables.size(); ++i)
+    parameterList.push_back(uniqueName((opName + "_x" + Twine(i)).str()));
+  SmallVector<StringRef> parameterNames(parameterList.begin(),
+                                        parameterList.end());
+  SmallVector<std::unique_ptr<Region>> regions;
+  for (Region &region : op->getRegions()) {
+    Block &from = region.front();
+    regions.push_back(std::make_unique<Region>());
+    Block &to = regions.back()->emplaceBlock();
+    for (auto [i, v] : llvm::enumerate(variables))
+      values[from.getArgument(i)] = to.addArgument(v.getType(), op->getLoc());
+    for (auto [argument, v] :
+         llvm::zip(from.getArguments().drop_front(variables.size()), around))
+      values[argument] = v;
+    // Consts made inside are not seen behind the block.
+    auto outerParameters = parameters;
+    auto outerConstants = constants;
+    OpBuilder::InsertionGuard guard(builder);
+    builder.setInsertionPointToStart(&to);
+    if (failed(convertBody(from)))
+      return failure();
+    SmallVector<Value> yielded;
+    for (auto [i, v] : llvm::enumerate(from.getTerminator()->getOperands())) {
+      FailureOr<Value> value = operand(op, opName, "y", v);
+      if (failed(value))
+        return failure();
+      // A block gives names of its own, each once.
+      Operation *producer = value->getDefiningOp();
+      bool own = producer && producer->getBlock() == &to &&
+                 !mil::getConstant(*value) &&
+                 !llvm::is_contained(yielded, *value);
+      yielded.push_back(
+          own ? *value
+              : addIdentity(op->getLoc(),
+                            uniqueName((opName + "_y" + Twine(i)).str()),
+                            *value));
+    }
+    mil::ReturnOp::create(builder, op->getLoc(), yielded);
+    parameters = std::move(outerParameters);
+    constants = std::move(outerConstants);
+    blockParameters.push_back(builder.getStrArrayAttr(parameterNames));
+  }
+  auto milOp = mil::OpOp::create(
+      builder, op->getLoc(), op->getResultTypes(), builder.getStringAttr(type),
+      builder.getArrayAttr({argument}), builder.getStrArrayAttr(names),
+      builder.getArrayAttr(
+          {named(context, "name", stringType(context),
+                 stringValue(context,
+                             names.empty() ? StringRef(opName) : names[0]))}),
+      builder.getArrayAttr(blockParameters), operands, regions.size());
+  for (auto [to, from] : llvm::zip(milOp.getBlocks(), regions))
+    to.takeBody(*from);
+  for (auto [from, to] : llvm::zip(op->getResults(), milOp.getResults()))
+    values[from] = to;
+  return success();
+}
+
+LogicalResult Converter::convertBody(Block &block) {
+  // Ops over constants alone are weight trees: they become data, not
+  // operations. Marked in one pass, so that deep trees cost nothing.
+  for (Operation &op : block.without_terminator()) {
+    bool tree = isa<ConstantOp>(op);
+    if (!tree && op.getNumOperands() &&
+        lookupOpInfo(op.getName().getStringRef()))
+      tree = llvm::all_of(op.getOperands(), [&](Value v) {
+        return v.getDefiningOp() && trees.lookup(v.getDefiningOp());
+      });
+    trees[&op] = tree;
+    if (!tree && failed(convertOp(&op)))
+      return failure();
+  }
+  return success();
+}
+
 LogicalResult Converter::convertOp(Operation *op) {
+  if (auto cond = dyn_cast<CondOp>(op))
+    return convertControl(op, "cond", {}, cond.getInputs());
+  if (auto loop = dyn_cast<WhileLoopOp>(op))
+    return convertControl(op, "while_loop", loop.getLoopVars(),
+                          loop.getInputs());
   const OpInfo *info = lookupOpInfo(op->getName().getStringRef());
   if (!info)
     return op->emitOpError() << "has no MIL operation";
@@ -286,15 +423,8 @@ LogicalResult Converter::convertOp(Operation *op) {
   for (auto &[name, value] : list)
     args.push_back(
         mil::NamedAttr::get(context, builder.getStringAttr(name), value));
-  SmallVector<std::string> resultList;
+  SmallVector<std::string> resultList = nameResults(op, opName);
   SmallVector<StringRef> refs;
-  for (auto [i, value] : llvm::enumerate(op->getResults()))
-    if (auto it = resultNames.find(value); it != resultNames.end())
-      resultList.push_back(it->second);
-    else
-      resultList.push_back(uniqueName(op->getNumResults() == 1
-                                          ? opName
-                                          : opName + "_" + std::to_string(i)));
   for (std::string &name : resultList)
     refs.push_back(name);
   auto milOp = mil::OpOp::create(
@@ -304,7 +434,7 @@ LogicalResult Converter::convertOp(Operation *op) {
       builder.getArrayAttr({named(
           context, "name", stringType(context),
           stringValue(context, resultList.empty() ? opName : resultList[0]))}),
-      operands, 0);
+      ArrayAttr(), operands, 0);
   for (auto [from, to] : llvm::zip(op->getResults(), milOp.getResults()))
     values[from] = to;
   return success();
@@ -357,19 +487,8 @@ FailureOr<ConvertedProgram> Converter::run(StringRef symbol,
                resultNames.try_emplace(value, name).second;
     direct.push_back(own);
   }
-  // Ops over constants alone are weight trees: they become data, not
-  // operations. Marked in one pass, so that deep trees cost nothing.
-  for (Operation &op : block.without_terminator()) {
-    bool tree = isa<ConstantOp>(op);
-    if (!tree && op.getNumOperands() &&
-        lookupOpInfo(op.getName().getStringRef()))
-      tree = llvm::all_of(op.getOperands(), [&](Value v) {
-        return v.getDefiningOp() && trees.lookup(v.getDefiningOp());
-      });
-    trees[&op] = tree;
-    if (!tree && failed(convertOp(&op)))
-      return failure();
-  }
+  if (failed(convertBody(block)))
+    return failure();
   SmallVector<Value> outputs;
   for (auto [value, name, own] : llvm::zip(returned, results, direct)) {
     if (own) {
@@ -379,16 +498,7 @@ FailureOr<ConvertedProgram> Converter::run(StringRef symbol,
     FailureOr<Value> x = operand(source, name, "x", value);
     if (failed(x))
       return failure();
-    Attribute arg = mil::NamedAttr::get(context, builder.getStringAttr("x"),
-                                        mil::RefAttr::get(context, 0));
-    auto identity = mil::OpOp::create(
-        builder, source->getLoc(), value.getType(),
-        builder.getStringAttr("identity"), builder.getArrayAttr({arg}),
-        builder.getStrArrayAttr({StringRef(name)}),
-        builder.getArrayAttr({named(context, "name", stringType(context),
-                                    stringValue(context, name))}),
-        ValueRange{*x}, 0);
-    outputs.push_back(identity.getResult(0));
+    outputs.push_back(addIdentity(source->getLoc(), name, *x));
   }
   mil::ReturnOp::create(builder, source->getLoc(), outputs);
   return std::move(result);

@@ -7,46 +7,13 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "ane-mlir/Conversion/MILToANE.h"
+#include "Raiser.h"
+#include "ane-mlir/Target/Opset.h"
 #include "ane-mlir/Target/WeightFile.h"
-#include "mlir/IR/Builders.h"
 #include "mlir/IR/Verifier.h"
-#include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
 using namespace mlir::ane;
-
-namespace {
-class Raiser {
-public:
-  Raiser(OpBuilder &builder, mil::FuncOp func, const WeightOpener &weights)
-      : builder(builder), func(func), weights(weights) {}
-  FailureOr<ProgramOp> run(StringRef symbol);
-
-private:
-  /// The literal behind an argument value: inline, or a const op.
-  mil::LiteralAttr literalOf(Attribute value, mil::OpOp op);
-  FailureOr<Value> raiseConstant(Location loc, mil::LiteralAttr literal);
-  FailureOr<Value> raiseOperand(Attribute value, mil::OpOp op);
-  FailureOr<Attribute> raiseParameter(const ArgInfo &arg,
-                                      mil::LiteralAttr literal, mil::OpOp op);
-  LogicalResult raiseOp(mil::OpOp op);
-
-  OpBuilder &builder;
-  mil::FuncOp func;
-  const WeightOpener &weights;
-  llvm::DenseMap<Value, Value> values;
-  llvm::MapVector<StringRef, unsigned> unknown;
-};
-} // namespace
-
-mil::LiteralAttr Raiser::literalOf(Attribute value, mil::OpOp op) {
-  if (auto literal = dyn_cast_or_null<mil::LiteralAttr>(value))
-    return literal;
-  if (auto ref = dyn_cast_or_null<mil::RefAttr>(value))
-    return mil::getConstant(op.getOperand(ref.getIndex()));
-  return {};
-}
 
 FailureOr<Value> Raiser::raiseConstant(Location loc, mil::LiteralAttr literal) {
   auto type = dyn_cast<RankedTensorType>(literal.getType());
@@ -76,7 +43,7 @@ FailureOr<Value> Raiser::raiseConstant(Location loc, mil::LiteralAttr literal) {
                   Twine(type.hasStaticShape() ? type.getNumElements() : -1) +
                   " elements");
     return Value(ConstantOp::create(
-        builder, loc, type,
+        b.builder, loc, type,
         makeResourceConstant(type, "weight", view->data, *file)));
   }
   auto dense = dyn_cast<DenseElementsAttr>(literal.getValue());
@@ -84,7 +51,7 @@ FailureOr<Value> Raiser::raiseConstant(Location loc, mil::LiteralAttr literal) {
     return emitError(loc) << "constant has no value: " << literal.getValue(),
            failure();
   return Value(ConstantOp::create(
-      builder, loc, cast<RankedTensorType>(dense.getType()), dense));
+      b.builder, loc, cast<RankedTensorType>(dense.getType()), dense));
 }
 
 FailureOr<Value> Raiser::raiseOperand(Attribute value, mil::OpOp op) {
@@ -122,13 +89,13 @@ FailureOr<Attribute> Raiser::raiseParameter(const ArgInfo &arg,
       return bad("a string");
     StringRef text = strings.getRawStringData()[0];
     if (arg.kind == ArgKind::String)
-      return Attribute(builder.getStringAttr(text));
+      return Attribute(b.builder.getStringAttr(text));
     std::optional<DType> dtype = lookupDType(text);
     if (!dtype)
       return op.emitError() << "'" << op.getType() << "': has dtype '" << text
                             << "', which is not known",
              failure();
-    return Attribute(TypeAttr::get(toMLIRType(*dtype, builder.getContext())));
+    return Attribute(TypeAttr::get(toMLIRType(*dtype, b.builder.getContext())));
   }
   if (!dense)
     return bad("a number");
@@ -145,10 +112,10 @@ FailureOr<Attribute> Raiser::raiseParameter(const ArgInfo &arg,
                          ? v.getZExtValue()
                          : v.getSExtValue());
     if (arg.kind == ArgKind::Ints)
-      return Attribute(builder.getDenseI64ArrayAttr(list));
+      return Attribute(b.builder.getDenseI64ArrayAttr(list));
     if (list.size() != 1)
       return bad("one integer");
-    return Attribute(builder.getI64IntegerAttr(list[0]));
+    return Attribute(b.builder.getI64IntegerAttr(list[0]));
   }
   case ArgKind::Bool:
   case ArgKind::Bools: {
@@ -156,18 +123,21 @@ FailureOr<Attribute> Raiser::raiseParameter(const ArgInfo &arg,
       return bad("bool");
     SmallVector<bool> list(dense.getValues<bool>());
     if (arg.kind == ArgKind::Bools)
-      return Attribute(builder.getDenseBoolArrayAttr(list));
+      return Attribute(b.builder.getDenseBoolArrayAttr(list));
     if (list.size() != 1)
       return bad("one bool");
-    return Attribute(builder.getBoolAttr(list[0]));
+    return Attribute(b.builder.getBoolAttr(list[0]));
   }
   default: {
-    if (dense.getNumElements() != 1 || !isa<FloatType>(dense.getElementType()))
-      return bad("one float");
+    if (dense.getNumElements() != 1 || isBool)
+      return bad("one number");
+    if (isInteger)
+      return Attribute(b.builder.getF32FloatAttr(
+          float((*dense.value_begin<APInt>()).getSExtValue())));
     APFloat v = *dense.value_begin<APFloat>();
     bool loses;
     v.convert(APFloat::IEEEsingle(), APFloat::rmNearestTiesToEven, &loses);
-    return Attribute(builder.getF32FloatAttr(v.convertToFloat()));
+    return Attribute(b.builder.getF32FloatAttr(v.convertToFloat()));
   }
   }
 }
@@ -175,131 +145,227 @@ FailureOr<Attribute> Raiser::raiseParameter(const ArgInfo &arg,
 LogicalResult Raiser::raiseOp(mil::OpOp op) {
   if (op.getType() == "const")
     return success(); // raised where it is used
+  if (Handler handler = lookupHandler(op.getType())) {
+    // What reads the result of an unknown operation cannot be raised; the
+    // unknown one is named in the end.
+    bool poisoned = !unknown.empty();
+    LogicalResult raised = (this->*handler)(op);
+    return success(succeeded(raised) || poisoned);
+  }
   const OpInfo *info = lookupOpInfoByMilName(op.getType());
   if (!info) {
     ++unknown[op.getType()];
     return success();
   }
-  auto fail = [&] { return op.emitError() << "'" << op.getType() << "': "; };
-  OperationState state(op.getLoc(), info->name);
-  NamedAttrList attributes;
-  SmallVector<int32_t> segments;
+  Arguments arguments;
+  for (Attribute attr : op.getArgs()) {
+    auto named = cast<mil::NamedAttr>(attr);
+    arguments.push_back({named.getName().getValue(), named.getValue()});
+  }
+  if (failed(normalise(op, arguments)))
+    return failure();
+  // Some operations have a second form for what is known only at run time.
+  StringRef form = op.getType() == "slice_by_index" ? "ane.dynamic_slice"
+                   : op.getType() == "slice_by_size"
+                       ? "ane.dynamic_slice_by_size"
+                       : "";
+  if (!form.empty())
+    for (auto &[name, value] : arguments)
+      if ((name == "begin" || name == "end") && !literalOf(value, op))
+        info = lookupOpInfo(form);
+  return raiseByTable(op, *info, std::move(arguments));
+}
+
+LogicalResult Raiser::raiseByTable(mil::OpOp op, const OpInfo &info,
+                                   Arguments arguments) {
+  bool poisoned = !unknown.empty();
+  auto find = [&](StringRef name) -> Attribute {
+    for (auto &[argument, value] : arguments)
+      if (argument == name)
+        return value;
+    return {};
+  };
+  SmallVector<Value> operands;
+  SmallVector<NamedAttribute> attributes;
   unsigned matched = 0;
-  for (const ArgInfo &arg : info->args) {
-    Attribute value = mil::getArgument(op, arg.name);
+  for (const ArgInfo &arg : info.args) {
+    Attribute value = find(arg.name);
     matched += value ? 1 : 0;
     if (arg.isOperand()) {
-      int32_t count = 0;
-      auto add = [&](Attribute item) -> LogicalResult {
+      if (!value && arg.kind == ArgKind::Operand)
+        return error(op) << "expects argument '" << arg.name << "'";
+      if (!value) {
+        if (arg.kind == ArgKind::OptionalOperand)
+          operands.push_back({});
+        continue;
+      }
+      auto tuple = dyn_cast<ArrayAttr>(value);
+      if (tuple && arg.kind != ArgKind::VariadicOperand)
+        return error(op) << "expects argument '" << arg.name
+                         << "' to be a single value, but got a tuple";
+      SmallVector<Attribute> items{value};
+      if (tuple)
+        items.assign(tuple.begin(), tuple.end());
+      for (Attribute item : items) {
         FailureOr<Value> operand = raiseOperand(item, op);
         if (failed(operand))
-          return failure();
-        state.operands.push_back(*operand);
-        ++count;
-        return success();
-      };
-      if (!value && arg.kind == ArgKind::Operand)
-        return fail() << "expects argument '" << arg.name << "'";
-      if (value) {
-        bool poisoned = !unknown.empty();
-        auto tuple = dyn_cast<ArrayAttr>(value);
-        if (tuple && arg.kind == ArgKind::VariadicOperand) {
-          for (Attribute item : tuple)
-            if (failed(add(item)))
-              return success(poisoned);
-        } else if (failed(add(value))) {
           return success(poisoned);
-        }
+        operands.push_back(*operand);
       }
-      segments.push_back(count);
       continue;
     }
     if (!value)
       continue; // the op's default
     mil::LiteralAttr literal = literalOf(value, op);
     if (!literal)
-      return fail() << "expects argument '" << arg.name
-                    << "' to be known at compile time";
+      return poisoned ? success()
+                      : LogicalResult(error(op)
+                                      << "expects argument '" << arg.name
+                                      << "' to be known at compile time");
     FailureOr<Attribute> parameter = raiseParameter(arg, literal, op);
     if (failed(parameter))
       return failure();
-    attributes.set(arg.name, *parameter);
+    attributes.push_back(b.attr(arg.name, *parameter));
   }
-  if (matched != op.getArgs().size())
-    for (Attribute attr : op.getArgs()) {
-      StringRef name = cast<mil::NamedAttr>(attr).getName();
-      if (llvm::none_of(info->args,
-                        [&](const ArgInfo &arg) { return arg.name == name; }))
-        return fail() << "argument '" << name << "' is not supported";
-    }
+  if (matched != arguments.size())
+    for (auto &[name, value] : arguments)
+      if (llvm::none_of(info.args, [&, name = name](const ArgInfo &arg) {
+            return arg.name == name;
+          }))
+        return error(op) << "argument '" << name << "' is not supported";
+  // Constants beside data of another precision (from ios17 on) take the data's.
+  bool own = StringRef(info.milName).starts_with("constexpr") ||
+             llvm::is_contained(
+                 {"quantize", "dequantize", "resample", "crop_resize",
+                  "fill_like", "cast", "select", "scaled_dot_product_attention"},
+                 info.milName);
+  if (!own && operands.size() > 1) {
+    Value data = operands[0];
+    for (Value v : operands)
+      if (v && !isConstantTree(v) && isa<FloatType>(typeOf(v).getElementType())) {
+        data = v;
+        break;
+      }
+    Type element = data ? typeOf(data).getElementType() : Type();
+    if (element && isa<FloatType>(element))
+      for (Value &v : operands)
+        if (v && v != data && isa<FloatType>(typeOf(v).getElementType()) &&
+            typeOf(v).getElementType() != element && isConstantTree(v)) {
+          v = b.create<CastOp>(op.getLoc(), {v},
+                               {b.attr("dtype", TypeAttr::get(element))});
+          if (!v)
+            return failure();
+        }
+  }
   RegisteredOperationName name =
-      *RegisteredOperationName::lookup(info->name, builder.getContext());
-  if (name.hasTrait<OpTrait::AttrSizedOperandSegments>())
-    attributes.set("operandSegmentSizes",
-                   builder.getDenseI32ArrayAttr(segments));
-  state.addTypes(op.getResultTypes());
-  // Properties are checked before they are set: an absent required parameter is
-  // a user's mistake.
-  if (int size = name.getOpPropertyByteSize()) {
-    DictionaryAttr dictionary = attributes.getDictionary(builder.getContext());
-    auto storage = std::make_unique<char[]>(size);
-    OpaqueProperties properties(storage.get());
-    name.initOpProperties(properties, nullptr);
-    LogicalResult valid = name.setOpPropertiesFromAttribute(
-        name, properties, dictionary, [&] { return fail(); });
-    name.destroyOpProperties(properties);
-    if (failed(valid))
+      *RegisteredOperationName::lookup(info.name, b.builder.getContext());
+  SmallVector<Value> results;
+  if (name.getInterface<InferTypeOpInterface>()) {
+    results = b.create(info.name, op.getLoc(), operands, attributes);
+    if (results.empty() && op.getNumResults())
       return failure();
-    state.propertiesAttr = dictionary;
+  } else { // random numbers: the dtype is not that of an operand
+    OperationState state(op.getLoc(), info.name, operands, op.getResultTypes(),
+                         attributes);
+    Operation *raised = b.builder.create(state);
+    if (failed(verify(raised, /*verifyRecursively=*/false)))
+      return failure();
+    results.assign(raised->result_begin(), raised->result_end());
   }
-  Operation *raised = builder.create(state);
-  if (name.getOpPropertyByteSize())
-    raised->getName().populateDefaultProperties(raised->getPropertiesStorage());
-  if (failed(verify(raised, /*verifyRecursively=*/false)))
-    return failure();
-  for (auto [from, to] : llvm::zip(op.getResults(), raised->getResults()))
-    values[from] = to;
+  return bind(op, results);
+}
+
+LogicalResult Raiser::bind(mil::OpOp op, ArrayRef<Value> results) {
+  if (results.size() < op.getNumResults())
+    return error(op) << "has " << op.getNumResults() << " results, but "
+                     << results.size() << " are what it gives";
+  // An operation may leave out results behind the first ones.
+  for (auto [to, from] : llvm::zip_first(op.getResults(), results)) {
+    auto declared = dyn_cast<RankedTensorType>(to.getType());
+    auto found = typeOf(from);
+    Value value = from;
+    if (declared && declared != found) {
+      bool integers = isa<IntegerType>(declared.getElementType()) &&
+                      isa<IntegerType>(found.getElementType()) &&
+                      !declared.getElementType().isInteger(1) &&
+                      !found.getElementType().isInteger(1);
+      // Indices of any width are computed in 32 bits.
+      if (integers && declared.getElementType() != found.getElementType()) {
+        value = b.create<CastOp>(
+            op.getLoc(), {value},
+            {b.attr("dtype", TypeAttr::get(declared.getElementType()))});
+        if (!value)
+          return failure();
+        found = typeOf(value);
+      }
+      if (!areCompatible(found, declared))
+        return error(op) << "result '"
+                         << cast<StringAttr>(
+                                op.getNames()[cast<OpResult>(to)
+                                                  .getResultNumber()])
+                                .getValue()
+                         << "' is declared as " << declared << ", but is "
+                         << found;
+      SmallVector<int64_t> shape(found.getShape());
+      for (auto [dim, other] : llvm::zip(shape, declared.getShape()))
+        if (ShapedType::isDynamic(dim))
+          dim = other;
+      if (!isa<BlockArgument>(value) && !value.getDefiningOp<ConstantOp>() &&
+          shape != found.getShape())
+        value.setType(found.clone(shape));
+    }
+    values[to] = value;
+  }
   return success();
 }
 
 FailureOr<ProgramOp> Raiser::run(StringRef symbol) {
-  MLIRContext *context = builder.getContext();
+  MLIRContext *context = outer.getContext();
+  OpBuilder &builder = b.builder;
+  opset = mil::opsetNumber(func.getOpset());
   Block &body = func.getBody().front();
-  SmallVector<Type> inputs(body.getArgumentTypes()),
-      outputs(body.getTerminator()->getOperandTypes());
-  for (Type type : inputs)
-    if (auto tensor = dyn_cast<RankedTensorType>(type);
-        !tensor || !toDType(tensor.getElementType()))
+  SmallVector<Type> inputs, outputs;
+  SmallVector<Attribute> argAttrs, resultAttrs;
+  for (auto [attr, argument] :
+       llvm::zip(func.getParameters(), body.getArguments())) {
+    StringRef name = cast<StringAttr>(attr).getValue();
+    Type type = argument.getType();
+    NamedAttrList attributes;
+    attributes.set("ane.name", builder.getStringAttr(name));
+    if (auto state = dyn_cast<mil::StateType>(type)) {
+      type = state.getWrapped();
+      attributes.set("ane.state", builder.getUnitAttr());
+    }
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    if (!tensor || !toDType(tensor.getElementType()))
       return func.emitError()
-                 << "parameter type " << type << " is not supported",
+                 << "parameter '" << name << "' of type " << argument.getType()
+                 << " is not supported",
              failure();
-  SmallVector<Attribute> argAttrs;
-  for (Attribute name : func.getParameters())
-    argAttrs.push_back(
-        builder.getDictionaryAttr({builder.getNamedAttr("ane.name", name)}));
-  SmallVector<Attribute> resultAttrs;
-  for (Value value : body.getTerminator()->getOperands()) {
-    StringRef name = "result";
-    if (auto op = value.getDefiningOp<mil::OpOp>())
-      name = cast<StringAttr>(
-                 op.getNames()[cast<OpResult>(value).getResultNumber()])
-                 .getValue();
-    else if (auto argument = dyn_cast<BlockArgument>(value))
-      name = cast<StringAttr>(func.getParameters()[argument.getArgNumber()])
-                 .getValue();
-    resultAttrs.push_back(builder.getDictionaryAttr(
-        {builder.getNamedAttr("ane.name", builder.getStringAttr(name))}));
+    if (auto bound = shapes.find(name);
+        bound != shapes.end() && !tensor.hasStaticShape()) {
+      if (failed(verifyCompatibleShape(tensor.getShape(), bound->second)))
+        return func.emitError() << "parameter '" << name << "' of type "
+                                << tensor << " cannot have the shape ["
+                                << bound->second << "]",
+               failure();
+      tensor = tensor.clone(bound->second);
+    }
+    inputs.push_back(tensor);
+    argAttrs.push_back(attributes.getDictionary(context));
   }
   auto program = ProgramOp::create(
-      builder, func.getLoc(), builder.getStringAttr(symbol),
+      outer, func.getLoc(), builder.getStringAttr(symbol),
       TypeAttr::get(FunctionType::get(context, inputs, outputs)),
       builder.getStringAttr("host"), builder.getArrayAttr(argAttrs),
       builder.getArrayAttr(resultAttrs));
-  OpBuilder::InsertionGuard guard(builder);
   Block &block = program.getBody().emplaceBlock();
   builder.setInsertionPointToStart(&block);
-  for (BlockArgument argument : body.getArguments())
-    values[argument] = block.addArgument(argument.getType(), argument.getLoc());
+  for (auto [argument, type] : llvm::zip(body.getArguments(), inputs)) {
+    values[argument] = block.addArgument(type, argument.getLoc());
+    if (isa<mil::StateType>(argument.getType()))
+      states[argument] = values[argument];
+  }
   for (Operation &op : body.without_terminator())
     if (failed(raiseOp(cast<mil::OpOp>(op))))
       return failure();
@@ -312,6 +378,15 @@ FailureOr<ProgramOp> Raiser::run(StringRef symbol) {
     return FailureOr<ProgramOp>(diagnostic);
   }
   SmallVector<Value> results;
+  auto addResult = [&](StringRef name, Value value, bool state) {
+    NamedAttrList attributes;
+    attributes.set("ane.name", builder.getStringAttr(name));
+    if (state)
+      attributes.set("ane.state", builder.getUnitAttr());
+    resultAttrs.push_back(attributes.getDictionary(context));
+    results.push_back(value);
+    outputs.push_back(value.getType());
+  };
   for (Value value : body.getTerminator()->getOperands()) {
     Value raised = values.lookup(value);
     if (!raised)
@@ -321,10 +396,28 @@ FailureOr<ProgramOp> Raiser::run(StringRef symbol) {
           raised = *constant;
       }
     if (!raised)
-      return failure();
-    results.push_back(raised);
+      return func.emitError() << "has a result of type " << value.getType()
+                              << ", which cannot leave it",
+             failure();
+    StringRef name = "result";
+    if (auto op = value.getDefiningOp<mil::OpOp>())
+      name = cast<StringAttr>(
+                 op.getNames()[cast<OpResult>(value).getResultNumber()])
+                 .getValue();
+    else if (auto argument = dyn_cast<BlockArgument>(value))
+      name = cast<StringAttr>(func.getParameters()[argument.getArgNumber()])
+                 .getValue();
+    addResult(name, raised, false);
   }
+  for (auto &[parameter, value] : states)
+    addResult(cast<StringAttr>(
+                  func.getParameters()[cast<BlockArgument>(parameter)
+                                           .getArgNumber()])
+                  .getValue(),
+              value, true);
   ane::ReturnOp::create(builder, func.getLoc(), results);
+  program.setFunctionType(FunctionType::get(context, inputs, outputs));
+  program.setResAttrsAttr(builder.getArrayAttr(resultAttrs));
   if (failed(verify(program)))
     return failure();
   return program;
@@ -333,7 +426,42 @@ FailureOr<ProgramOp> Raiser::run(StringRef symbol) {
 FailureOr<ProgramOp> mlir::ane::convertMILToANE(OpBuilder &builder,
                                                 mil::FuncOp func,
                                                 StringRef symbol,
-                                                const WeightOpener &weights) {
+                                                const WeightOpener &weights,
+                                                const ShapeBindings &shapes) {
   builder.getContext()->loadDialect<ANEDialect>();
-  return Raiser(builder, func, weights).run(symbol);
+  return Raiser(builder, func, weights, shapes).run(symbol);
+}
+
+FailureOr<func::FuncOp>
+mlir::ane::convertMILToFunction(OpBuilder &builder, mil::FuncOp milFunc,
+                                const WeightOpener &weights,
+                                const ShapeBindings &shapes) {
+  FailureOr<ProgramOp> program =
+      convertMILToANE(builder, milFunc, "raised", weights, shapes);
+  if (failed(program))
+    return failure();
+  SmallVector<DictionaryAttr> argAttrs, resultAttrs;
+  // The user's dtypes, whatever precision values get later.
+  auto withDType = [&](DictionaryAttr attributes, Type type) {
+    NamedAttrList list(attributes);
+    list.set("ane.dtype",
+             builder.getStringAttr(
+                 getInfo(*toDType(cast<RankedTensorType>(type).getElementType()))
+                     .name));
+    return list.getDictionary(builder.getContext());
+  };
+  auto function = cast<FunctionOpInterface>(**program);
+  for (auto [i, type] : llvm::enumerate(program->getArgumentTypes()))
+    argAttrs.push_back(withDType(function.getArgAttrDict(i), type));
+  auto main = func::FuncOp::create(builder, program->getLoc(), "main",
+                                   program->getFunctionType(), {}, argAttrs);
+  for (auto [i, type] : llvm::enumerate(program->getResultTypes()))
+    main.setResultAttrs(i, withDType(function.getResultAttrDict(i), type));
+  main.getBody().takeBody(program->getBody());
+  Operation *terminator = main.getBody().front().getTerminator();
+  OpBuilder at(terminator);
+  func::ReturnOp::create(at, terminator->getLoc(), terminator->getOperands());
+  terminator->erase();
+  program->erase();
+  return main;
 }

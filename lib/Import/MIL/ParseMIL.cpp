@@ -107,8 +107,21 @@ private:
   /// An argument value; operands are appended to `operands`.
   FailureOr<Attribute> argument(SmallVectorImpl<Value> &operands,
                                 unsigned depth);
+  /// (TYPE name, …)
+  LogicalResult parameters(SmallVectorImpl<Type> &types,
+                           SmallVectorImpl<StringRef> &names);
+  /// { statements } -> (results), into an empty block. Names given inside are
+  /// forgotten behind it.
+  LogicalResult body(Block &block, ArrayRef<Type> types,
+                     ArrayRef<StringRef> names, const char *at);
   LogicalResult function();
   LogicalResult statement();
+  LogicalResult define(StringRef name, Value value, const char *at) {
+    if (!values.try_emplace(name, value).second)
+      return error("'" + name + "' is defined twice", at);
+    defined.push_back(name);
+    return success();
+  }
 
   StringRef text;
   const char *cursor;
@@ -120,6 +133,9 @@ private:
   OpBuilder builder;
   bool verbose = false, sawScalar = false;
   llvm::StringMap<Value> values;
+  /// Names in the order in which they were given.
+  SmallVector<StringRef> defined;
+  unsigned blockDepth = 0;
 };
 } // namespace
 
@@ -590,14 +606,34 @@ LogicalResult Parser::statement() {
       return failure();
     attrs = *parsed;
   }
-  if (peek('{'))
-    return error("operations with blocks have no known text form");
+  // How Apple's compiler spells blocks is not known; this is ours.
+  SmallVector<std::unique_ptr<Region>> blocks;
+  SmallVector<Attribute> blockParameters;
+  while (peekIdentifier() == "block") {
+    const char *start = cursor;
+    cursor += 5;
+    if (blockDepth >= kMaxDepth)
+      return error("blocks are nested too deep", start);
+    SmallVector<Type> blockTypes;
+    SmallVector<StringRef> blockNames;
+    auto region = std::make_unique<Region>();
+    if (failed(parameters(blockTypes, blockNames)) ||
+        failed(body(region->emplaceBlock(), blockTypes, blockNames, start)))
+      return failure();
+    blocks.push_back(std::move(region));
+    blockParameters.push_back(builder.getStrArrayAttr(blockNames));
+  }
   if (failed(expect(';')))
     return failure();
   Location loc = locationOf(at);
   auto op = OpOp::create(builder, loc, types, builder.getStringAttr(*opName),
                          builder.getArrayAttr(args),
-                         builder.getStrArrayAttr(names), attrs, operands, 0);
+                         builder.getStrArrayAttr(names), attrs,
+                         blocks.empty() ? ArrayAttr()
+                                        : builder.getArrayAttr(blockParameters),
+                         operands, blocks.size());
+  for (auto [region, parsed] : llvm::zip(op.getBlocks(), blocks))
+    region.takeBody(*parsed);
   if (*opName == "const" && types.size() == 1) {
     LiteralAttr constant = getConstant(op.getResult(0));
     if (!constant)
@@ -608,24 +644,15 @@ LogicalResult Parser::statement() {
                    at);
   }
   for (auto [name, result] : llvm::zip(names, op.getResults()))
-    if (!values.try_emplace(name, result).second)
-      return error("'" + name + "' is defined twice", at);
+    if (failed(define(name, result, at)))
+      return failure();
   return success();
 }
 
-LogicalResult Parser::function() {
-  const char *at = (skipSpace(), cursor);
-  if (failed(expectWord("func")))
+LogicalResult Parser::parameters(SmallVectorImpl<Type> &types,
+                                 SmallVectorImpl<StringRef> &names) {
+  if (failed(expect('(')))
     return failure();
-  FailureOr<StringRef> name = identifier("a function name");
-  if (failed(name) || failed(expect('<')))
-    return failure();
-  FailureOr<StringRef> opset = identifier("an opset");
-  if (failed(opset) || failed(expect('>')) || failed(expect('(')))
-    return failure();
-  SmallVector<Type> types;
-  SmallVector<StringRef> parameters;
-  values.clear();
   while (!peek(')')) {
     if (!types.empty() && failed(expect(',')))
       return failure();
@@ -636,32 +663,26 @@ LogicalResult Parser::function() {
     if (failed(parameter))
       return failure();
     types.push_back(*t);
-    parameters.push_back(*parameter);
+    names.push_back(*parameter);
   }
   ++cursor;
-  ArrayAttr attrs = builder.getArrayAttr({});
-  if (peek('[')) {
-    FailureOr<ArrayAttr> parsed = attributes();
-    if (failed(parsed))
-      return failure();
-    attrs = *parsed;
-  }
+  return success();
+}
+
+LogicalResult Parser::body(Block &block, ArrayRef<Type> types,
+                           ArrayRef<StringRef> names, const char *at) {
   if (failed(expect('{')))
     return failure();
-  auto func =
-      FuncOp::create(builder, locationOf(at), builder.getStringAttr(*name),
-                     builder.getStringAttr(*opset),
-                     builder.getStrArrayAttr(parameters), attrs);
-  Block &body = func.getBody().emplaceBlock();
-  for (auto [t, parameter] : llvm::zip(types, parameters))
-    if (!values
-             .try_emplace(parameter, body.addArgument(
-                                         t, NameLoc::get(builder.getStringAttr(
-                                                parameter))))
-             .second)
-      return error("parameter '" + parameter + "' is declared twice", at);
+  size_t outer = defined.size();
+  ++blockDepth;
+  for (auto [t, name] : llvm::zip(types, names))
+    if (failed(define(name,
+                      block.addArgument(
+                          t, NameLoc::get(builder.getStringAttr(name))),
+                      at)))
+      return failure();
   OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(&body);
+  builder.setInsertionPointToStart(&block);
   while (!peek('}')) {
     if (cursor == text.end())
       return error("expects '}', but got the end of the text");
@@ -686,6 +707,38 @@ LogicalResult Parser::function() {
   }
   ++cursor;
   mil::ReturnOp::create(builder, locationOf(at), results);
+  for (StringRef name : llvm::drop_begin(defined, outer))
+    values.erase(name);
+  defined.truncate(outer);
+  --blockDepth;
+  return success();
+}
+
+LogicalResult Parser::function() {
+  const char *at = (skipSpace(), cursor);
+  if (failed(expectWord("func")))
+    return failure();
+  FailureOr<StringRef> name = identifier("a function name");
+  if (failed(name) || failed(expect('<')))
+    return failure();
+  FailureOr<StringRef> opset = identifier("an opset");
+  SmallVector<Type> types;
+  SmallVector<StringRef> names;
+  if (failed(opset) || failed(expect('>')) || failed(parameters(types, names)))
+    return failure();
+  ArrayAttr attrs = builder.getArrayAttr({});
+  if (peek('[')) {
+    FailureOr<ArrayAttr> parsed = attributes();
+    if (failed(parsed))
+      return failure();
+    attrs = *parsed;
+  }
+  auto func =
+      FuncOp::create(builder, locationOf(at), builder.getStringAttr(*name),
+                     builder.getStringAttr(*opset),
+                     builder.getStrArrayAttr(names), attrs);
+  if (failed(body(func.getBody().emplaceBlock(), types, names, at)))
+    return failure();
   return expect(';');
 }
 

@@ -9,7 +9,7 @@
 #include "ane-mlir/Import/MIL.h"
 #include "ane-mlir/Support/MappedFile.h"
 #include "ane-mlir/Target/Bundle.h"
-#include "ane-mlir/Target/MLPackage.h"
+#include "ane-mlir/Target/MILSource.h"
 #include "lib/Target/Bundle/Manifest_generated.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -38,41 +38,32 @@ struct LoadedProgram {
   }
 };
 
-/// Raises the program of a module of mil; "main", or the first function.
-static FailureOr<LoadedProgram> raiseProgram(OwningOpRef<ModuleOp> module,
-                                             const WeightOpener &weights) {
-  LoadedProgram loaded;
-  loaded.module = std::move(module);
-  auto program = *loaded.module->getOps<mil::ProgramOp>().begin();
-  auto functions = llvm::to_vector(program.getBody().getOps<mil::FuncOp>());
-  if (functions.empty())
-    return program.emitError() << "has no function", failure();
-  mil::FuncOp entry = functions.front();
-  for (mil::FuncOp func : functions)
-    if (func.getSymName() == "main")
-      entry = func;
-  OpBuilder builder = OpBuilder::atBlockEnd(loaded.module->getBody());
+/// Raises one function of a source.
+static FailureOr<LoadedProgram> raiseProgram(MILSource source,
+                                             const LoadOptions &options = {}) {
+  FailureOr<mil::FuncOp> entry = source.function(options.function);
+  if (failed(entry))
+    return failure();
+  OpBuilder builder = OpBuilder::atBlockEnd(source.module->getBody());
   FailureOr<ProgramOp> raised =
-      convertMILToANE(builder, entry, "raised", weights);
+      convertMILToANE(builder, *entry, "raised", source.weights,
+                      source.bindShapes(*entry, options.shapes));
   if (failed(raised))
     return failure();
+  source.program.erase(); // the raised program is what runs
+  LoadedProgram loaded;
+  loaded.module = std::move(source.module);
   loaded.program = *raised;
-  program.erase(); // the raised program is what runs
   return loaded;
 }
 
 static FailureOr<LoadedProgram>
-loadProgram(StringRef path, const WeightOpener &weights, MLIRContext *context) {
-  auto file = MappedFile::open(path);
-  if (!file)
-    return emitError(UnknownLoc::get(context))
-               << llvm::toString(file.takeError()),
-           failure();
-  StringRef text((*file)->data().data(), (*file)->data().size());
-  OwningOpRef<ModuleOp> module = importMILText(text, path, context);
-  if (!module)
+loadProgram(StringRef path, WeightOpener weights, MLIRContext *context) {
+  FailureOr<MILSource> source = MILSource::open(path, context);
+  if (failed(source))
     return failure();
-  return raiseProgram(std::move(module), weights);
+  source->weights = std::move(weights);
+  return raiseProgram(std::move(*source));
 }
 
 namespace {
@@ -352,21 +343,6 @@ mlir::ane::loadBundle(StringRef path, MLIRContext *context) {
   return std::unique_ptr<Executable>(std::move(bundle));
 }
 
-/// Weights below the folder that "@model_path" stands for.
-static WeightOpener weightsBelow(StringRef folder) {
-  return [folder = folder.str()](StringRef wanted)
-             -> llvm::Expected<std::shared_ptr<const MappedFile>> {
-    StringRef relative = wanted;
-    relative.consume_front("@model_path/");
-    if (!isInside(relative))
-      return llvm::createStringError("path '" + wanted +
-                                     "' leaves the model's folder");
-    SmallString<128> full(folder);
-    llvm::sys::path::append(full, relative);
-    return MappedFile::open(full);
-  };
-}
-
 /// One function with the user's own inputs and outputs.
 static FailureOr<std::unique_ptr<Executable>>
 makeMILExecutable(FailureOr<LoadedProgram> loaded) {
@@ -405,29 +381,21 @@ makeMILExecutable(FailureOr<LoadedProgram> loaded) {
 }
 
 FailureOr<std::unique_ptr<Executable>>
-mlir::ane::loadMILFile(StringRef path, MLIRContext *context) {
-  return makeMILExecutable(loadProgram(
-      path, weightsBelow(llvm::sys::path::parent_path(path)), context));
-}
-
-FailureOr<std::unique_ptr<Executable>>
-mlir::ane::loadMLPackage(StringRef path, MLIRContext *context) {
-  OwningOpRef<ModuleOp> module = importMLPackage(path, context);
-  if (!module)
-    return failure();
-  return makeMILExecutable(
-      raiseProgram(std::move(module), weightsBelow(packageModelPath(path))));
-}
-
-FailureOr<std::unique_ptr<Executable>>
-mlir::ane::loadArtifact(StringRef path, MLIRContext *context) {
-  if (path.rtrim('/').ends_with(".mlpackage"))
-    return loadMLPackage(path, context);
+mlir::ane::loadArtifact(StringRef path, MLIRContext *context,
+                        const LoadOptions &options) {
+  if (MILSource::matches(path)) {
+    FailureOr<MILSource> source = MILSource::open(path, context);
+    if (failed(source))
+      return failure();
+    return makeMILExecutable(raiseProgram(std::move(*source), options));
+  }
+  auto fail = [&](const Twine &what) {
+    return emitError(NameLoc::get(StringAttr::get(context, path))) << what,
+           failure();
+  };
+  if (!options.function.empty())
+    return fail("is a bundle, which has one function; expects no name of one");
   if (llvm::sys::fs::is_directory(path))
     return loadBundle(path, context);
-  if (path.ends_with(".mil"))
-    return loadMILFile(path, context);
-  return emitError(NameLoc::get(StringAttr::get(context, path)))
-             << "is neither a bundle, a package nor a .mil file",
-         failure();
+  return fail("is neither a bundle, a package, a .mlmodelc nor a .mil file");
 }

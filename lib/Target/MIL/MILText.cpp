@@ -35,7 +35,11 @@ private:
   LogicalResult printArgument(Attribute value, OpOp op);
   LogicalResult printAttributes(ArrayAttr attributes, Operation *at);
   LogicalResult printFunc(FuncOp func);
-  LogicalResult printOp(OpOp op);
+  LogicalResult printOp(OpOp op, unsigned indent);
+  /// (parameters)
+  void printParameters(ArrayAttr parameters, Block &block);
+  /// { statements } -> (results)
+  LogicalResult printBody(Block &block, unsigned indent);
   void printString(StringRef text);
   void printFloat(double value);
 
@@ -250,8 +254,8 @@ LogicalResult Printer::printAttributes(ArrayAttr attributes, Operation *at) {
   return success();
 }
 
-LogicalResult Printer::printOp(OpOp op) {
-  os << "            ";
+LogicalResult Printer::printOp(OpOp op, unsigned indent) {
+  os.indent(indent);
   for (auto [i, result] : llvm::enumerate(op.getResults())) {
     StringRef name = cast<StringAttr>(op.getNames()[i]).getValue();
     names[result] = name;
@@ -259,8 +263,6 @@ LogicalResult Printer::printOp(OpOp op) {
     printType(result.getType());
     os << ' ' << name;
   }
-  if (!op.getBlocks().empty())
-    return op.emitOpError() << "has blocks, whose text form is not known";
   os << (op.getNumResults() ? " = " : "") << op.getType() << '(';
   for (auto [i, arg] : llvm::enumerate(op.getArgs())) {
     auto named = cast<NamedAttr>(arg);
@@ -272,39 +274,60 @@ LogicalResult Printer::printOp(OpOp op) {
   if (!op.getMilAttributes().empty() &&
       failed(printAttributes(op.getMilAttributes(), op)))
     return failure();
+  for (auto [i, region] : llvm::enumerate(op.getBlocks())) {
+    os << '\n';
+    os.indent(indent + 4) << "block";
+    printParameters(cast<ArrayAttr>((*op.getBlockParameters())[i]),
+                    region.front());
+    os << ' ';
+    if (failed(printBody(region.front(), indent + 8)))
+      return failure();
+  }
   os << ";\n";
   return success();
 }
 
-LogicalResult Printer::printFunc(FuncOp func) {
-  os << "    func " << func.getSymName() << '<' << func.getOpset() << ">(";
-  Block &body = func.getBody().front();
-  for (auto [i, argument] : llvm::enumerate(body.getArguments())) {
-    StringRef name = cast<StringAttr>(func.getParameters()[i]).getValue();
+void Printer::printParameters(ArrayAttr parameters, Block &block) {
+  os << '(';
+  for (auto [i, argument] : llvm::enumerate(block.getArguments())) {
+    StringRef name = cast<StringAttr>(parameters[i]).getValue();
     names[argument] = name;
     os << (i ? ", " : "");
     printType(argument.getType());
     os << ' ' << name;
   }
-  os << ") ";
+  os << ')';
+}
+
+LogicalResult Printer::printBody(Block &block, unsigned indent) {
+  os << "{\n";
+  for (Operation &op : block.without_terminator()) {
+    auto milOp = dyn_cast<OpOp>(op);
+    if (!milOp)
+      return op.emitOpError()
+             << "expected to have been converted to mil by convert-ane-to-mil";
+    if (failed(printOp(milOp, indent)))
+      return failure();
+  }
+  os.indent(indent - 4) << "} -> (";
+  llvm::interleaveComma(block.getTerminator()->getOperands(), os,
+                        [&](Value value) { os << names.lookup(value); });
+  os << ')';
+  return success();
+}
+
+LogicalResult Printer::printFunc(FuncOp func) {
+  os << "    func " << func.getSymName() << '<' << func.getOpset() << '>';
+  printParameters(func.getParameters(), func.getBody().front());
+  os << ' ';
   if (!func.getMilAttributes().empty()) {
     if (failed(printAttributes(func.getMilAttributes(), func)))
       return failure();
     os << ' ';
   }
-  os << "{\n";
-  for (Operation &op : body.without_terminator()) {
-    auto milOp = dyn_cast<OpOp>(op);
-    if (!milOp)
-      return op.emitOpError()
-             << "expected to have been converted to mil by convert-ane-to-mil";
-    if (failed(printOp(milOp)))
-      return failure();
-  }
-  os << "        } -> (";
-  llvm::interleaveComma(body.getTerminator()->getOperands(), os,
-                        [&](Value value) { os << names.lookup(value); });
-  os << ");\n";
+  if (failed(printBody(func.getBody().front(), 12)))
+    return failure();
+  os << ";\n";
   return success();
 }
 

@@ -10,24 +10,52 @@
 #define ANEMLIR_LIB_TARGET_MLPACKAGE_FIELDS_H
 
 #include "ane-mlir/Support/DType.h"
+#include "ane-mlir/Target/MLPackage.h"
+#include "dialects/MIL/IR/MIL.h"
 
 namespace mlir::ane::coreml {
 
 namespace model {
-enum : uint32_t { Version = 1, Description = 2, MLProgram = 502 };
+enum : uint32_t {
+  Version = 1,
+  Description = 2,
+  Pipeline = 202,
+  NeuralNetworkRegressor = 303,
+  NeuralNetworkClassifier = 403,
+  NeuralNetwork = 500,
+  MLProgram = 502
+};
 }
 namespace description {
 enum : uint32_t {
   Input = 1,
   Output = 10,
+  PredictedFeature = 11,
+  PredictedProbabilities = 12,
   State = 13,
   Functions = 20,
   DefaultFunction = 21,
   Metadata = 100
 };
 }
+namespace functiondescription {
+enum : uint32_t {
+  Name = 1,
+  Input = 2,
+  Output = 3,
+  PredictedFeature = 4,
+  PredictedProbabilities = 5,
+  State = 6
+};
+}
 namespace metadata {
-enum : uint32_t { UserDefined = 100 };
+enum : uint32_t {
+  ShortDescription = 1,
+  Version = 2,
+  Author = 3,
+  License = 4,
+  UserDefined = 100
+};
 }
 namespace entry { // of a map
 enum : uint32_t { Key = 1, Value = 2 };
@@ -36,19 +64,35 @@ namespace feature {
 enum : uint32_t { Name = 1, ShortDescription = 2, Type = 3 };
 }
 namespace featuretype {
-enum : uint32_t { MultiArray = 5 };
+enum : uint32_t {
+  Int64 = 1,
+  Double = 2,
+  String = 3,
+  Image = 4,
+  MultiArray = 5,
+  Dictionary = 6,
+  State = 8
+};
 }
 namespace array {
-enum : uint32_t { Shape = 1, DataType = 2 };
+enum : uint32_t {
+  Shape = 1,
+  DataType = 2,
+  EnumeratedShapes = 21,
+  ShapeRange = 31
+};
+}
+namespace image {
+enum : uint32_t { Width = 1, Height = 2, ColorSpace = 3 };
 }
 namespace program {
 enum : uint32_t { Version = 1, Functions = 2, Attributes = 4 };
 }
 namespace function {
-enum : uint32_t { Inputs = 1, Opset = 2, Blocks = 3 };
+enum : uint32_t { Inputs = 1, Opset = 2, Blocks = 3, Attributes = 4 };
 }
 namespace block {
-enum : uint32_t { Inputs = 1, Outputs = 2, Operations = 3 };
+enum : uint32_t { Inputs = 1, Outputs = 2, Operations = 3, Attributes = 4 };
 }
 namespace operation {
 enum : uint32_t {
@@ -115,7 +159,23 @@ inline constexpr DataTypeCode kDataTypes[] = {
 
 /// Arrays at the boundary of a model.
 inline constexpr uint32_t kArrayFloat16 = 65552, kArrayFloat32 = 65568,
+                          kArrayDouble = 65600, kArrayInt8 = 131080,
                           kArrayInt32 = 131104;
+/// Colour spaces of images.
+inline constexpr uint32_t kGrayscale = 10, kRGB = 20, kBGR = 30,
+                          kGrayscaleFloat16 = 40;
+
+/// The specification that brought an opset: 6 for ios15 … 9 for ios18, 10 for
+/// ios26 (mil-spec.md §3.4); 0 for another name.
+int specificationOf(llvm::StringRef opset);
+/// "CoreML5" is 15 … "CoreML8" 18, "CoreML9" 26; 0 for another key.
+int opsetOfKey(llvm::StringRef key);
+/// The key of an opset: "CoreML8" for "ios18"; the name itself where unknown.
+std::string keyOfOpset(llvm::StringRef opset);
+/// The Program message. Weights stay references to files.
+FailureOr<std::string> encodeProgram(mil::ProgramOp program);
+/// Fills the features and the names of predictions; throws protozero's errors.
+void readDescription(llvm::StringRef message, PackageInfo &info);
 
 } // namespace mlir::ane::coreml
 

@@ -27,30 +27,77 @@ struct Malformed : std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
+/// Types, values and blocks nested deeper than this are refused.
+constexpr unsigned kMaxDepth = 64;
+
+[[noreturn]] void malformed(const Twine &what) { throw Malformed(what.str()); }
+
 class Decoder {
 public:
-  explicit Decoder(MLIRContext *context) : context(context), b(context) {}
+  Decoder(MLIRContext *context, PackageInfo &info)
+      : context(context), b(context), info(info) {}
   OwningOpRef<ModuleOp> decode(StringRef model, StringRef file);
 
 private:
-  using Names = std::map<std::string, Value>;
+  /// Counts the nesting of messages.
+  struct Nested {
+    explicit Nested(Decoder &decoder) : depth(decoder.depth) {
+      if (++depth > kMaxDepth)
+        malformed("messages are nested deeper than " + Twine(kMaxDepth));
+    }
+    ~Nested() { --depth; }
+    unsigned &depth;
+  };
 
   Type valueType(pbf_reader in);
+  int64_t dimension(pbf_reader in);
   mil::LiteralAttr value(pbf_reader in);
   Attribute immediate(pbf_reader in, Type type);
+  Attribute tensorValue(pbf_reader field, RankedTensorType type);
   void function(pbf_reader in, StringRef name);
-  void operation(pbf_reader in, Names &names, StringRef function);
+  /// Fills an empty block; names given inside are forgotten behind it.
+  void block(pbf_reader in, Block &block, StringRef function);
+  void operation(pbf_reader in, StringRef function);
+  std::pair<std::string, Type> namedType(pbf_reader in);
+  Attribute namedValues(
+      const std::map<std::string, protozero::data_view> &attributes);
+  void define(const std::string &name, Value value) {
+    if (!names.try_emplace(name, value).second)
+      malformed("the name '" + name + "' is given twice");
+    defined.push_back(name);
+  }
+  void note(const Twine &what) { info.notes.push_back(what.str()); }
 
   MLIRContext *context;
   OpBuilder b;
+  PackageInfo &info;
+  std::map<std::string, Value> names;
+  std::vector<std::string> defined;
+  unsigned depth = 0;
 };
 } // namespace
 
-[[noreturn]] static void malformed(const Twine &what) {
-  throw Malformed(what.str());
+int64_t Decoder::dimension(pbf_reader in) {
+  int64_t size = ShapedType::kDynamic;
+  while (in.next())
+    if (in.tag() == dimension::Constant) {
+      pbf_reader constant = in.get_message();
+      size = 0;
+      while (constant.next())
+        if (constant.tag() == 1)
+          size = constant.get_uint64();
+        else
+          constant.skip();
+      if (size < 0 || size > INT32_MAX)
+        malformed("dimension out of range");
+    } else {
+      in.skip();
+    }
+  return size;
 }
 
 Type Decoder::valueType(pbf_reader in) {
+  Nested nested(*this);
   Type type;
   while (in.next()) {
     if (in.tag() == valuetype::Tensor) {
@@ -62,26 +109,9 @@ Type Decoder::valueType(pbf_reader in) {
         case tensortype::DataType:
           code = tensor.get_enum();
           break;
-        case tensortype::Dimensions: {
-          pbf_reader dimension = tensor.get_message();
-          int64_t size = ShapedType::kDynamic;
-          while (dimension.next())
-            if (dimension.tag() == dimension::Constant) {
-              pbf_reader constant = dimension.get_message();
-              size = 0;
-              while (constant.next())
-                if (constant.tag() == 1)
-                  size = constant.get_uint64();
-                else
-                  constant.skip();
-              if (size < 0 || size > INT32_MAX)
-                malformed("dimension out of range");
-            } else {
-              dimension.skip();
-            }
-          shape.push_back(size);
+        case tensortype::Dimensions:
+          shape.push_back(dimension(tensor.get_message()));
           break;
-        }
         default:
           tensor.skip();
         }
@@ -121,14 +151,17 @@ Type Decoder::valueType(pbf_reader in) {
     } else if (in.tag() == valuetype::List) {
       pbf_reader list = in.get_message();
       Type element;
+      int64_t length = -1;
       while (list.next())
         if (list.tag() == 1)
           element = valueType(list.get_message());
+        else if (list.tag() == 2)
+          length = dimension(list.get_message());
         else
           list.skip();
       if (!element)
         malformed("list type without element");
-      type = mil::ListType::get(context, element, -1);
+      type = mil::ListType::get(context, element, std::max<int64_t>(length, -1));
     } else if (in.tag() == valuetype::State) {
       pbf_reader state = in.get_message();
       Type wrapped;
@@ -150,8 +183,17 @@ Type Decoder::valueType(pbf_reader in) {
 }
 
 Attribute Decoder::immediate(pbf_reader in, Type type) {
+  // What a value nested in another is, once its type is seen to be the one
+  // that the outer type says.
+  auto inner = [&](pbf_reader message, Type expected) -> Attribute {
+    mil::LiteralAttr literal = value(message);
+    if (literal.getType() != expected)
+      malformed("nested value of another type than the one around it says");
+    return literal.getValue();
+  };
   while (in.next()) {
-    if (in.tag() == immediate::Dictionary) {
+    switch (in.tag()) {
+    case immediate::Dictionary: {
       auto dict = dyn_cast<mil::DictType>(type);
       if (!dict)
         malformed("dictionary for another type");
@@ -166,9 +208,9 @@ Attribute Decoder::immediate(pbf_reader in, Type type) {
         Attribute key, mapped;
         while (pair.next())
           if (pair.tag() == entry::Key)
-            key = value(pair.get_message()).getValue();
+            key = inner(pair.get_message(), dict.getKey());
           else if (pair.tag() == entry::Value)
-            mapped = value(pair.get_message()).getValue();
+            mapped = inner(pair.get_message(), dict.getValue());
           else
             pair.skip();
         if (!key || !mapped)
@@ -177,104 +219,140 @@ Attribute Decoder::immediate(pbf_reader in, Type type) {
       }
       return b.getArrayAttr(pairs);
     }
-    if (in.tag() != immediate::Tensor) {
-      if (in.tag() == immediate::Tuple || in.tag() == immediate::List)
-        malformed("tuple and list values are not supported");
+    case immediate::Tuple:
+    case immediate::List: {
+      auto tuple = dyn_cast<mil::TupleType>(type);
+      auto listType = dyn_cast<mil::ListType>(type);
+      if (in.tag() == immediate::Tuple ? !tuple : !listType)
+        malformed("tuple or list for another type");
+      pbf_reader list = in.get_message();
+      SmallVector<Attribute> items;
+      while (list.next()) {
+        if (list.tag() != 1) {
+          list.skip();
+          continue;
+        }
+        if (tuple && items.size() >= tuple.getTypes().size())
+          malformed("tuple with more values than types");
+        items.push_back(inner(list.get_message(),
+                              tuple ? tuple.getTypes()[items.size()]
+                                    : listType.getElement()));
+      }
+      if (tuple ? items.size() != tuple.getTypes().size()
+                : listType.getLength() >= 0 &&
+                      (int64_t)items.size() != listType.getLength())
+        malformed("tuple or list of another length than its type");
+      return b.getArrayAttr(items);
+    }
+    case immediate::Tensor: {
+      auto tensor = dyn_cast<RankedTensorType>(type);
+      if (!tensor || !tensor.hasStaticShape())
+        malformed("tensor value for another type");
+      return tensorValue(in.get_message(), tensor);
+    }
+    default:
       in.skip();
-      continue;
     }
-    auto tensor = dyn_cast<RankedTensorType>(type);
-    if (!tensor || !tensor.hasStaticShape())
-      malformed("tensor value for another type");
-    int64_t count = 1;
-    for (int64_t dim : tensor.getShape())
-      if (llvm::MulOverflow(count, dim, count) || count > (1 << 28))
-        malformed("immediate value too large");
-    pbf_reader field = in.get_message();
-    if (!field.next())
-      malformed("tensor value without data");
-    uint32_t tag = field.tag();
-    pbf_reader list = field.get_message();
-    std::vector<std::string> strings;
-    std::vector<float> floats;
-    std::vector<int64_t> ints;
-    StringRef bytes;
-    auto packed = [&](auto range, auto &out) {
-      for (auto v : range)
-        out.push_back(v);
-    };
-    while (list.next()) {
-      if (list.tag() != 1) {
-        list.skip();
-        continue;
-      }
-      bool single =
-          list.wire_type() != protozero::pbf_wire_type::length_delimited;
-      switch (tag) {
-      case tensorvalue::Floats:
-        if (single)
-          floats.push_back(list.get_float());
-        else
-          packed(list.get_packed_float(), floats);
-        break;
-      case tensorvalue::Ints:
-        if (single)
-          ints.push_back(list.get_int32());
-        else
-          packed(list.get_packed_int32(), ints);
-        break;
-      case tensorvalue::Bools:
-        if (single)
-          ints.push_back(list.get_bool());
-        else
-          packed(list.get_packed_bool(), ints);
-        break;
-      case tensorvalue::LongInts:
-        if (single)
-          ints.push_back(list.get_int64());
-        else
-          packed(list.get_packed_int64(), ints);
-        break;
-      case tensorvalue::Strings:
-        strings.push_back(proto::toView(list.get_view()).str());
-        break;
-      case tensorvalue::Bytes:
-        bytes = proto::toView(list.get_view());
-        break;
-      default:
-        malformed("value list " + Twine(tag) + " is not supported");
-      }
-    }
-    if (isa<mil::StringType>(tensor.getElementType())) {
-      if ((int64_t)strings.size() != count)
-        malformed("expects " + Twine(count) + " strings");
-      SmallVector<StringRef> refs(strings.begin(), strings.end());
-      return DenseStringElementsAttr::get(tensor, refs);
-    }
-    DType dtype = *toDType(tensor.getElementType());
-    if (tag == tensorvalue::Bytes) {
-      if (bytes.size() != getByteSize(dtype, count))
-        malformed("expects " + Twine(getByteSize(dtype, count)) +
-                  " bytes, but got " + Twine(bytes.size()));
-      return Tensor::fromBytes(dtype, tensor.getShape(),
-                               {bytes.data(), bytes.size()})
-          .toElements(context);
-    }
-    Tensor result(dtype, tensor.getShape());
-    if ((int64_t)(result.isFloat() ? floats.size() : ints.size()) != count)
-      malformed("expects " + Twine(count) + " values of " +
-                getInfo(dtype).name);
-    if (result.isFloat())
-      llvm::copy(floats, result.mutableFloats().begin());
-    else
-      for (auto [to, from] : llvm::zip(result.mutableInts(), ints))
-        to = wrapTo(dtype, from);
-    return result.toElements(context);
   }
   malformed("immediate value without data");
 }
 
+Attribute Decoder::tensorValue(pbf_reader field, RankedTensorType tensor) {
+  int64_t count = 1;
+  for (int64_t dim : tensor.getShape())
+    if (llvm::MulOverflow(count, dim, count) || count > (1 << 28))
+      malformed("immediate value too large");
+  if (!field.next())
+    malformed("tensor value without data");
+  uint32_t tag = field.tag();
+  pbf_reader list = field.get_message();
+  std::vector<std::string> strings;
+  std::vector<double> reals;
+  std::vector<int64_t> ints;
+  StringRef bytes;
+  auto packed = [&](auto range, auto &out) {
+    for (auto v : range)
+      out.push_back(v);
+  };
+  while (list.next()) {
+    if (list.tag() != 1) {
+      list.skip();
+      continue;
+    }
+    bool single =
+        list.wire_type() != protozero::pbf_wire_type::length_delimited;
+    switch (tag) {
+    case tensorvalue::Floats:
+      if (single)
+        reals.push_back(list.get_float());
+      else
+        packed(list.get_packed_float(), reals);
+      break;
+    case tensorvalue::Doubles:
+      if (single)
+        reals.push_back(list.get_double());
+      else
+        packed(list.get_packed_double(), reals);
+      break;
+    case tensorvalue::Ints:
+      if (single)
+        ints.push_back(list.get_int32());
+      else
+        packed(list.get_packed_int32(), ints);
+      break;
+    case tensorvalue::Bools:
+      if (single)
+        ints.push_back(list.get_bool());
+      else
+        packed(list.get_packed_bool(), ints);
+      break;
+    case tensorvalue::LongInts:
+      if (single)
+        ints.push_back(list.get_int64());
+      else
+        packed(list.get_packed_int64(), ints);
+      break;
+    case tensorvalue::Strings:
+      strings.push_back(proto::toView(list.get_view()).str());
+      break;
+    case tensorvalue::Bytes:
+      bytes = proto::toView(list.get_view());
+      break;
+    default:
+      malformed("value list " + Twine(tag) + " is not known");
+    }
+  }
+  if (isa<mil::StringType>(tensor.getElementType())) {
+    if ((int64_t)strings.size() != count)
+      malformed("expects " + Twine(count) + " strings");
+    SmallVector<StringRef> refs(strings.begin(), strings.end());
+    return DenseStringElementsAttr::get(tensor, refs);
+  }
+  DType dtype = *toDType(tensor.getElementType());
+  if (tag == tensorvalue::Bytes) {
+    if (bytes.size() != getByteSize(dtype, count))
+      malformed("expects " + Twine(getByteSize(dtype, count)) +
+                " bytes, but got " + Twine(bytes.size()));
+    return Tensor::fromBytes(dtype, tensor.getShape(),
+                             {bytes.data(), bytes.size()})
+        .toElements(context);
+  }
+  bool real = isFloat(dtype);
+  if ((int64_t)(real ? reals.size() : ints.size()) != count)
+    malformed("expects " + Twine(count) + " values of " + getInfo(dtype).name);
+  if (dtype == DType::Float64) // a Tensor would round it
+    return DenseElementsAttr::get(tensor, ArrayRef<double>(reals));
+  Tensor result(dtype, tensor.getShape());
+  if (real)
+    llvm::copy(reals, result.mutableFloats().begin());
+  else
+    for (auto [to, from] : llvm::zip(result.mutableInts(), ints))
+      to = wrapTo(dtype, from);
+  return result.toElements(context);
+}
+
 mil::LiteralAttr Decoder::value(pbf_reader in) {
+  Nested nested(*this);
   Type type;
   Attribute found;
   protozero::data_view immediateData{"", 0};
@@ -302,6 +380,10 @@ mil::LiteralAttr Decoder::value(pbf_reader in) {
       found = mil::BlobFileAttr::get(context, name, offset);
       break;
     }
+    case 1:
+      note("a value has a docString");
+      in.skip();
+      break;
     default:
       in.skip();
     }
@@ -327,12 +409,22 @@ static std::pair<std::string, protozero::data_view> mapEntry(pbf_reader in) {
   return {key, mapped};
 }
 
-void Decoder::operation(pbf_reader in, Names &names, StringRef function) {
+Attribute Decoder::namedValues(
+    const std::map<std::string, protozero::data_view> &attributes) {
+  SmallVector<Attribute> list;
+  for (auto &[name, data] : attributes)
+    list.push_back(mil::NamedAttr::get(context, b.getStringAttr(name),
+                                       value(pbf_reader{data})));
+  return b.getArrayAttr(list);
+}
+
+void Decoder::operation(pbf_reader in, StringRef function) {
   std::string type;
   // Maps have no order; ours is that of the text, by name.
   std::map<std::string, protozero::data_view> inputs, attributes;
   SmallVector<Type> types;
   SmallVector<std::string> resultNames;
+  SmallVector<protozero::data_view> blocks;
   while (in.next())
     switch (in.tag()) {
     case operation::Type:
@@ -345,24 +437,18 @@ void Decoder::operation(pbf_reader in, Names &names, StringRef function) {
       attributes.insert(mapEntry(in.get_message()));
       break;
     case operation::Outputs: {
-      pbf_reader output = in.get_message();
-      while (output.next())
-        if (output.tag() == named::Name)
-          resultNames.push_back(proto::toView(output.get_view()).str());
-        else if (output.tag() == named::Type)
-          types.push_back(valueType(output.get_message()));
-        else
-          output.skip();
+      auto [name, resultType] = namedType(in.get_message());
+      resultNames.push_back(name);
+      types.push_back(resultType);
       break;
     }
     case operation::Blocks:
-      malformed("operation '" + type + "' has blocks, which is not supported");
+      blocks.push_back(in.get_view());
+      break;
     default:
       in.skip();
     }
-  if (types.size() != resultNames.size())
-    malformed("operation '" + type + "' has an output without name or type");
-  SmallVector<Attribute> args, milAttributes;
+  SmallVector<Attribute> args;
   SmallVector<Value> operands;
   for (auto &[name, data] : inputs) {
     SmallVector<Attribute> bindings;
@@ -390,24 +476,93 @@ void Decoder::operation(pbf_reader in, Names &names, StringRef function) {
     }
     if (bindings.empty())
       malformed("operation '" + type + "' has nothing for '" + name + "'");
-    // `values` of concat, stack and einsum are tuples even of one.
-    bool tuple = bindings.size() > 1 || name == "values";
+    // Tuples even of one.
+    static constexpr StringLiteral tuples[] = {"values",    "loop_vars",
+                                               "ref_tensors", "begins",
+                                               "ends",      "end_masks"};
+    bool tuple = bindings.size() > 1 || llvm::is_contained(tuples, name);
     args.push_back(mil::NamedAttr::get(
         context, b.getStringAttr(name),
         tuple ? Attribute(b.getArrayAttr(bindings)) : bindings[0]));
   }
-  for (auto &[name, data] : attributes)
-    milAttributes.push_back(mil::NamedAttr::get(context, b.getStringAttr(name),
-                                                value(pbf_reader{data})));
   SmallVector<StringRef> refs(resultNames.begin(), resultNames.end());
   Location loc = NameLoc::get(b.getStringAttr(
       (function + "/" + (refs.empty() ? StringRef(type) : refs[0])).str()));
-  auto op = mil::OpOp::create(b, loc, types, b.getStringAttr(type),
-                              b.getArrayAttr(args), b.getStrArrayAttr(refs),
-                              b.getArrayAttr(milAttributes), operands, 0);
+  auto op = mil::OpOp::create(
+      b, loc, types, b.getStringAttr(type), b.getArrayAttr(args),
+      b.getStrArrayAttr(refs), cast<ArrayAttr>(namedValues(attributes)),
+      ArrayAttr(), operands, blocks.size());
+  SmallVector<Attribute> blockParameters;
+  for (auto [region, data] : llvm::zip(op.getBlocks(), blocks)) {
+    Block &body = region.emplaceBlock();
+    OpBuilder::InsertionGuard guard(b);
+    block(pbf_reader{data}, body, function);
+    SmallVector<Attribute> list;
+    for (BlockArgument argument : body.getArguments())
+      list.push_back(cast<NameLoc>(argument.getLoc()).getName());
+    blockParameters.push_back(b.getArrayAttr(list));
+  }
+  if (!blocks.empty())
+    op.setBlockParametersAttr(b.getArrayAttr(blockParameters));
   for (auto [name, result] : llvm::zip(resultNames, op.getResults()))
-    if (!names.try_emplace(name, result).second)
-      malformed("the name '" + name + "' is given twice");
+    define(name, result);
+}
+
+void Decoder::block(pbf_reader in, Block &block, StringRef function) {
+  Nested nested(*this);
+  size_t outer = defined.size();
+  std::vector<std::string> outputs;
+  std::vector<protozero::data_view> operations;
+  while (in.next())
+    switch (in.tag()) {
+    case block::Inputs: {
+      auto [name, type] = namedType(in.get_message());
+      define(name, block.addArgument(type, NameLoc::get(b.getStringAttr(name))));
+      break;
+    }
+    case block::Outputs:
+      outputs.push_back(proto::toView(in.get_view()).str());
+      break;
+    case block::Operations:
+      operations.push_back(in.get_view());
+      break;
+    case block::Attributes:
+      note("function '" + function + "' has a block with attributes");
+      in.skip();
+      break;
+    default:
+      in.skip();
+    }
+  b.setInsertionPointToEnd(&block);
+  for (protozero::data_view data : operations)
+    operation(pbf_reader{data}, function);
+  SmallVector<Value> results;
+  for (const std::string &output : outputs) {
+    auto it = names.find(output);
+    if (it == names.end())
+      malformed("output '" + output + "' is no value of function '" + function +
+                "'");
+    results.push_back(it->second);
+  }
+  mil::ReturnOp::create(b, b.getUnknownLoc(), results);
+  for (size_t i = outer; i < defined.size(); ++i)
+    names.erase(defined[i]);
+  defined.resize(outer);
+}
+
+std::pair<std::string, Type> Decoder::namedType(pbf_reader in) {
+  std::string name;
+  Type type;
+  while (in.next())
+    if (in.tag() == named::Name)
+      name = proto::toView(in.get_view()).str();
+    else if (in.tag() == named::Type)
+      type = valueType(in.get_message());
+    else
+      in.skip();
+  if (!type)
+    malformed("'" + name + "' has no type");
+  return {name, type};
 }
 
 void Decoder::function(pbf_reader in, StringRef name) {
@@ -418,14 +573,9 @@ void Decoder::function(pbf_reader in, StringRef name) {
   while (in.next())
     switch (in.tag()) {
     case function::Inputs: {
-      pbf_reader input = in.get_message();
-      while (input.next())
-        if (input.tag() == named::Name)
-          parameters.push_back(proto::toView(input.get_view()).str());
-        else if (input.tag() == named::Type)
-          types.push_back(valueType(input.get_message()));
-        else
-          input.skip();
+      auto [parameter, type] = namedType(in.get_message());
+      parameters.push_back(parameter);
+      types.push_back(type);
       break;
     }
     case function::Opset:
@@ -434,85 +584,110 @@ void Decoder::function(pbf_reader in, StringRef name) {
     case function::Blocks:
       blocks.insert(mapEntry(in.get_message()));
       break;
+    case function::Attributes:
+      note("function '" + name + "' has attributes");
+      in.skip();
+      break;
     default:
       in.skip();
     }
-  if (parameters.size() != types.size())
-    malformed("function '" + name + "' has an input without name or type");
   auto body = blocks.find(opset);
   if (body == blocks.end())
     malformed("function '" + name + "' has no block for its opset '" + opset +
               "'");
-  unsigned ios = 0;
-  if (StringRef(opset).consume_front("CoreML") &&
-      !StringRef(opset).drop_front(6).getAsInteger(10, ios) && ios >= 5)
-    ios += ios >= 9 ? 17 : 10; // CoreML5 is ios15, CoreML9 is ios26
+  int ios = opsetOfKey(opset);
   SmallVector<StringRef> refs(parameters.begin(), parameters.end());
   auto func = mil::FuncOp::create(
-      b, b.getUnknownLoc(), b.getStringAttr(name),
+      b, NameLoc::get(b.getStringAttr(name)), b.getStringAttr(name),
       b.getStringAttr(ios ? "ios" + Twine(ios) : Twine(opset)),
       b.getStrArrayAttr(refs), b.getArrayAttr({}));
-  Block &block = func.getBody().emplaceBlock();
   OpBuilder::InsertionGuard guard(b);
-  b.setInsertionPointToStart(&block);
-  Names names;
+  names.clear();
+  defined.clear();
+  Block &content = func.getBody().emplaceBlock();
   for (auto [parameter, type] : llvm::zip(parameters, types))
-    if (!names
-             .try_emplace(parameter,
-                          block.addArgument(
-                              type, NameLoc::get(b.getStringAttr(parameter))))
-             .second)
-      malformed("the name '" + parameter + "' is given twice");
-  std::vector<std::string> outputs;
-  pbf_reader content{body->second};
-  while (content.next())
-    if (content.tag() == block::Outputs)
-      outputs.push_back(proto::toView(content.get_view()).str());
-    else if (content.tag() == block::Operations)
-      operation(content.get_message(), names, name);
-    else
-      content.skip();
-  SmallVector<Value> results;
-  for (const std::string &output : outputs) {
-    auto it = names.find(output);
-    if (it == names.end())
-      malformed("output '" + output + "' is no value of function '" + name +
-                "'");
-    results.push_back(it->second);
-  }
-  mil::ReturnOp::create(b, b.getUnknownLoc(), results);
+    define(parameter, content.addArgument(
+                          type, NameLoc::get(b.getStringAttr(parameter))));
+  block(pbf_reader{body->second}, content, name);
 }
 
 OwningOpRef<ModuleOp> Decoder::decode(StringRef model, StringRef file) {
   Location loc = NameLoc::get(b.getStringAttr(file));
   OwningOpRef<ModuleOp> module = ModuleOp::create(loc);
   b.setInsertionPointToEnd(module->getBody());
-  protozero::data_view programData{"", 0};
+  protozero::data_view programData{"", 0}, descriptionData{"", 0};
   bool found = false;
+  uint32_t otherKind = 0;
   pbf_reader in(model.data(), model.size());
   while (in.next())
-    if (in.tag() == model::MLProgram) {
+    switch (in.tag()) {
+    case model::MLProgram:
       programData = in.get_view();
       found = true;
-    } else {
+      break;
+    case model::Version:
+      info.specification = in.get_int32();
+      break;
+    case model::Description:
+      descriptionData = in.get_view();
+      break;
+    default:
+      if (in.tag() >= 200)
+        otherKind = in.tag();
       in.skip();
     }
   if (!found)
-    malformed("holds no ML Program; neural networks, pipelines and other kinds "
-              "of models are not supported");
-  auto program = mil::ProgramOp::create(b, loc, b.getStringAttr("program"),
-                                        b.getStringAttr("1.3"), UnitAttr(),
-                                        b.getArrayAttr({}));
+    malformed(otherKind == model::NeuralNetwork ||
+                      otherKind == model::NeuralNetworkClassifier ||
+                      otherKind == model::NeuralNetworkRegressor
+                  ? "is a neural network of the format before iOS 15, which "
+                    "this tool does not read; convert the original model "
+                    "again to an ML Program"
+              : otherKind == model::Pipeline || otherKind == 200 ||
+                      otherKind == 201
+                  ? "is a pipeline of models; take the ML Program out of it"
+                  : "holds no ML Program, but a model of kind " +
+                        Twine(otherKind));
+  readDescription(proto::toView(descriptionData), info);
+  auto program = mil::ProgramOp::create(
+      b, loc, b.getStringAttr("program"), b.getStringAttr("1.3"), UnitAttr(),
+      b.getArrayAttr({}));
   b.setInsertionPointToStart(&program.getBody().emplaceBlock());
-  std::map<std::string, protozero::data_view> functions;
+  std::map<std::string, protozero::data_view> functions, programAttributes;
   pbf_reader content{programData};
   while (content.next())
-    if (content.tag() == program::Functions)
+    switch (content.tag()) {
+    case program::Version:
+      info.programVersion = content.get_int64();
+      break;
+    case program::Functions:
       functions.insert(mapEntry(content.get_message()));
-    else
+      break;
+    case program::Attributes:
+      programAttributes.insert(mapEntry(content.get_message()));
+      break;
+    default:
       content.skip();
-  for (auto &[name, data] : functions)
-    function(pbf_reader{data}, name);
+    }
+  for (auto &[name, data] : programAttributes)
+    if (name != "buildInfo")
+      note("the program has attribute '" + name + "'");
+  program.setMilAttributesAttr(cast<ArrayAttr>(namedValues(programAttributes)));
+  for (auto &[name, data] : functions) {
+    try {
+      function(pbf_reader{data}, name);
+    } catch (const Malformed &error) {
+      malformed("function '" + name + "': " + error.what());
+    }
+  }
+  // Compiled programs of the older opsets spell scalars as tensors.
+  bool old = true;
+  for (auto func : program.getBody().getOps<mil::FuncOp>())
+    old &= func.getOpset() == "ios15" || func.getOpset() == "ios16";
+  if (old && !functions.empty()) {
+    program.setVersion("1.0");
+    program.setVerbose(true);
+  }
   return module;
 }
 
@@ -550,7 +725,11 @@ static llvm::Expected<std::string> findModel(StringRef path) {
 }
 
 OwningOpRef<ModuleOp> mlir::ane::importMLPackage(StringRef path,
-                                                 MLIRContext *context) {
+                                                 MLIRContext *context,
+                                                 PackageInfo *info) {
+  PackageInfo ignored;
+  if (!info)
+    info = &ignored;
   context->loadDialect<mil::MILDialect>();
   auto fail = [&](const Twine &what) -> OwningOpRef<ModuleOp> {
     emitError(NameLoc::get(StringAttr::get(context, path))) << what;
@@ -563,7 +742,7 @@ OwningOpRef<ModuleOp> mlir::ane::importMLPackage(StringRef path,
   if (!file)
     return fail(llvm::toString(file.takeError()));
   try {
-    return Decoder(context).decode(
+    return Decoder(context, *info).decode(
         StringRef((*file)->data().data(), (*file)->data().size()), path);
   } catch (const Malformed &error) {
     return fail(error.what());

@@ -9,13 +9,16 @@
 #include "ane-mlir/Support/AtomicPath.h"
 #include "ane-mlir/Target/MILText.h"
 #include "ane-mlir/Target/MLPackage.h"
+#include "ane-mlir/Target/Opset.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/AttrTypeSubElements.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/SHA256.h"
+#include <map>
 #include <protozero/pbf_writer.hpp>
 
 using namespace mlir;
@@ -24,260 +27,8 @@ using namespace mlir::ane::coreml;
 using protozero::pbf_writer;
 
 static constexpr StringLiteral kWeightPath = "@model_path/weights/weight.bin";
-/// ios18 is the opset whose forms we emit; its specification is version 9
-/// (mil-spec.md §3.4).
-static constexpr StringLiteral kOpsetKey = "CoreML8";
-static constexpr int32_t kSpecification = 9;
-
-namespace {
-/// Messages as strings: the tree is shallow and weights are not in it.
-class ProgramEncoder {
-public:
-  FailureOr<std::string> encode(mil::ProgramOp program);
-
-private:
-  std::string valueType(Type type);
-  FailureOr<std::string> value(Operation *op, mil::LiteralAttr literal);
-  FailureOr<std::string> operation(mil::OpOp op);
-  std::string namedType(StringRef name, Type type);
-
-  llvm::DenseMap<Value, std::string> names;
-};
-} // namespace
 
 static std::string str(StringRef text) { return text.str(); }
-
-static uint32_t dataTypeOf(Type element) {
-  if (std::optional<DType> dtype = toDType(element))
-    for (const DataTypeCode &entry : kDataTypes)
-      if (entry.dtype == *dtype)
-        return entry.code;
-  return kString;
-}
-
-std::string ProgramEncoder::valueType(Type type) {
-  std::string message;
-  pbf_writer out(message);
-  if (auto dict = dyn_cast<mil::DictType>(type)) {
-    std::string inner;
-    pbf_writer pair(inner);
-    pair.add_message(1, valueType(dict.getKey()));
-    pair.add_message(2, valueType(dict.getValue()));
-    out.add_message(valuetype::Dictionary, inner);
-    return message;
-  }
-  auto tensor = cast<RankedTensorType>(type);
-  std::string inner;
-  pbf_writer body(inner);
-  body.add_enum(tensortype::DataType, dataTypeOf(tensor.getElementType()));
-  if (tensor.getRank())
-    body.add_int64(tensortype::Rank, tensor.getRank());
-  for (int64_t dim : tensor.getShape()) {
-    std::string size, wrapped;
-    if (ShapedType::isDynamic(dim)) {
-      pbf_writer(wrapped).add_message(dimension::Unknown, size);
-    } else {
-      pbf_writer(size).add_uint64(1, dim);
-      pbf_writer(wrapped).add_message(dimension::Constant, size);
-    }
-    body.add_message(tensortype::Dimensions, wrapped);
-  }
-  out.add_message(valuetype::Tensor, inner);
-  return message;
-}
-
-std::string ProgramEncoder::namedType(StringRef name, Type type) {
-  std::string message;
-  pbf_writer out(message);
-  out.add_string(named::Name, str(name));
-  out.add_message(named::Type, valueType(type));
-  return message;
-}
-
-/// The wire form of numbers: typed lists for some dtypes, bytes for the others
-/// (mil-spec.md §3.3).
-static std::string tensorValue(DType dtype, const Tensor &tensor) {
-  std::string list, message;
-  {
-    pbf_writer values(list);
-    auto ints = tensor.isFloat() ? ArrayRef<int64_t>() : tensor.ints();
-    switch (dtype) {
-    case DType::Float32:
-      values.add_packed_float(1, tensor.floats().begin(),
-                              tensor.floats().end());
-      break;
-    case DType::Int32:
-    case DType::Int16:
-    case DType::UInt16:
-      values.add_packed_int32(1, ints.begin(), ints.end());
-      break;
-    case DType::Bool:
-      values.add_packed_bool(1, ints.begin(), ints.end());
-      break;
-    case DType::Int64:
-      values.add_packed_int64(1, ints.begin(), ints.end());
-      break;
-    default: {
-      std::vector<char> bytes = tensor.toBytes();
-      values.add_bytes(1, bytes.data(), bytes.size());
-    }
-    }
-  }
-  uint32_t field =
-      dtype == DType::Float32 ? tensorvalue::Floats
-      : dtype == DType::Int32 || dtype == DType::Int16 || dtype == DType::UInt16
-          ? tensorvalue::Ints
-      : dtype == DType::Bool  ? tensorvalue::Bools
-      : dtype == DType::Int64 ? tensorvalue::LongInts
-                              : tensorvalue::Bytes;
-  pbf_writer(message).add_message(field, list);
-  return message;
-}
-
-FailureOr<std::string> ProgramEncoder::value(Operation *op,
-                                             mil::LiteralAttr literal) {
-  std::string message, immediate;
-  pbf_writer out(message);
-  out.add_message(value::Type, valueType(literal.getType()));
-  if (auto blobFile = dyn_cast<mil::BlobFileAttr>(literal.getValue())) {
-    std::string blobMessage;
-    pbf_writer file(blobMessage);
-    file.add_string(blob::FileName, str(blobFile.getPath()));
-    file.add_uint64(blob::Offset, blobFile.getOffset());
-    out.add_message(value::Blob, blobMessage);
-    return message;
-  }
-  if (auto strings = dyn_cast<DenseStringElementsAttr>(literal.getValue())) {
-    std::string list, tensor;
-    for (StringRef text : strings.getRawStringData())
-      pbf_writer(list).add_string(1, str(text));
-    pbf_writer(tensor).add_message(tensorvalue::Strings, list);
-    pbf_writer(immediate).add_message(immediate::Tensor, tensor);
-  } else if (auto elements = dyn_cast<ElementsAttr>(literal.getValue())) {
-    FailureOr<Tensor> tensor = Tensor::fromElements(elements);
-    if (failed(tensor))
-      return op->emitOpError() << "has a constant that cannot be read";
-    pbf_writer(immediate).add_message(immediate::Tensor,
-                                      tensorValue(tensor->dtype(), *tensor));
-  } else if (auto pairs = dyn_cast<ArrayAttr>(literal.getValue());
-             pairs && isa<mil::DictType>(literal.getType())) {
-    std::string dictionary;
-    for (Attribute pair : pairs) {
-      auto two = cast<ArrayAttr>(pair);
-      std::string entryMessage;
-      pbf_writer fields(entryMessage);
-      for (auto [field, part] :
-           {std::pair(entry::Key, two[0]), std::pair(entry::Value, two[1])}) {
-        auto type = cast<mil::DictType>(literal.getType()).getKey();
-        auto inner =
-            value(op, mil::LiteralAttr::get(op->getContext(), type, part));
-        if (failed(inner))
-          return failure();
-        fields.add_message(field, *inner);
-      }
-      pbf_writer(dictionary).add_message(1, entryMessage);
-    }
-    pbf_writer(immediate).add_message(immediate::Dictionary, dictionary);
-  } else {
-    return op->emitOpError() << "has a literal of type " << literal.getType()
-                             << ", which packages are not written with";
-  }
-  out.add_message(value::Immediate, immediate);
-  return message;
-}
-
-FailureOr<std::string> ProgramEncoder::operation(mil::OpOp op) {
-  std::string message;
-  pbf_writer out(message);
-  out.add_string(operation::Type, str(op.getType()));
-  if (!op.getBlocks().empty())
-    return op.emitOpError() << "with blocks is not written to packages yet";
-  for (Attribute attr : op.getArgs()) {
-    auto arg = cast<mil::NamedAttr>(attr);
-    std::string bindings, mapEntry;
-    auto bind = [&](Attribute v) -> LogicalResult {
-      std::string one;
-      if (auto ref = dyn_cast<mil::RefAttr>(v)) {
-        pbf_writer(one).add_string(binding::Name,
-                                   names.lookup(op.getOperand(ref.getIndex())));
-      } else {
-        auto encoded = value(op, cast<mil::LiteralAttr>(v));
-        if (failed(encoded))
-          return failure();
-        pbf_writer(one).add_message(binding::Value, *encoded);
-      }
-      pbf_writer(bindings).add_message(argument::Arguments, one);
-      return success();
-    };
-    if (auto tuple = dyn_cast<ArrayAttr>(arg.getValue())) {
-      for (Attribute v : tuple)
-        if (failed(bind(v)))
-          return failure();
-    } else if (failed(bind(arg.getValue()))) {
-      return failure();
-    }
-    pbf_writer pair(mapEntry);
-    pair.add_string(entry::Key, str(arg.getName().getValue()));
-    pair.add_message(entry::Value, bindings);
-    out.add_message(operation::Inputs, mapEntry);
-  }
-  for (auto [name, result] : llvm::zip(op.getNames(), op.getResults())) {
-    StringRef text = cast<StringAttr>(name).getValue();
-    names[result] = text.str();
-    out.add_message(operation::Outputs, namedType(text, result.getType()));
-  }
-  for (Attribute attr : op.getMilAttributes()) {
-    auto named = cast<mil::NamedAttr>(attr);
-    auto encoded = value(op, cast<mil::LiteralAttr>(named.getValue()));
-    if (failed(encoded))
-      return failure();
-    std::string mapEntry;
-    pbf_writer pair(mapEntry);
-    pair.add_string(entry::Key, str(named.getName().getValue()));
-    pair.add_message(entry::Value, *encoded);
-    out.add_message(operation::Attributes, mapEntry);
-  }
-  return message;
-}
-
-FailureOr<std::string> ProgramEncoder::encode(mil::ProgramOp program) {
-  std::string message;
-  pbf_writer out(message);
-  out.add_int64(program::Version, 1);
-  for (auto func : program.getBody().getOps<mil::FuncOp>()) {
-    std::string function, block, blockEntry, functionEntry;
-    pbf_writer functionOut(function), blockOut(block);
-    Block &body = func.getBody().front();
-    for (auto [name, argument] :
-         llvm::zip(func.getParameters(), body.getArguments())) {
-      StringRef text = cast<StringAttr>(name).getValue();
-      names[argument] = text.str();
-      functionOut.add_message(function::Inputs,
-                              namedType(text, argument.getType()));
-    }
-    std::vector<std::string> operations;
-    for (Operation &op : body.without_terminator()) {
-      auto encoded = operation(cast<mil::OpOp>(op));
-      if (failed(encoded))
-        return failure();
-      operations.push_back(std::move(*encoded));
-    }
-    for (Value result : body.getTerminator()->getOperands())
-      blockOut.add_string(block::Outputs, names.lookup(result));
-    for (const std::string &op : operations)
-      blockOut.add_message(block::Operations, op);
-    functionOut.add_string(function::Opset, str(kOpsetKey));
-    pbf_writer blockPair(blockEntry);
-    blockPair.add_string(entry::Key, str(kOpsetKey));
-    blockPair.add_message(entry::Value, block);
-    functionOut.add_message(function::Blocks, blockEntry);
-    pbf_writer functionPair(functionEntry);
-    functionPair.add_string(entry::Key, str(func.getSymName()));
-    functionPair.add_message(entry::Value, function);
-    out.add_message(program::Functions, functionEntry);
-  }
-  return message;
-}
 
 //===----------------------------------------------------------------------===//
 // Boundary
@@ -292,8 +43,11 @@ static Type boundaryElement(DType user, MLIRContext *context) {
 }
 
 /// Inputs and outputs of @main become the user's, with casts inside. No array
-/// at a boundary has rank 0.
-static LogicalResult castBoundary(func::FuncOp main) {
+/// at a boundary has rank 0. Arguments and results that `isState` names are
+/// fp16, which is all that a state can be (mil-spec.md §2.3).
+static LogicalResult
+castBoundary(func::FuncOp main,
+             llvm::function_ref<bool(bool isInput, unsigned)> isState) {
   MLIRContext *context = main.getContext();
   Block &block = main.getBody().front();
   auto boundaryType = [&](RankedTensorType type, StringAttr dtype) {
@@ -304,6 +58,9 @@ static LogicalResult castBoundary(func::FuncOp main) {
     if (shape.empty())
       shape.push_back(1);
     return RankedTensorType::get(shape, boundaryElement(user, context));
+  };
+  auto stateType = [&](RankedTensorType type) {
+    return RankedTensorType::get(type.getShape(), Float16Type::get(context));
   };
   auto convert = [](OpBuilder &b, Location loc, Value v,
                     RankedTensorType wanted) -> Value {
@@ -323,8 +80,11 @@ static LogicalResult castBoundary(func::FuncOp main) {
       return main.emitError()
              << "input " << argument.getArgNumber() << " has type "
              << argument.getType() << ", which no package can have";
-    auto wanted = boundaryType(type, main.getArgAttrOfType<StringAttr>(
-                                         argument.getArgNumber(), "ane.dtype"));
+    RankedTensorType wanted =
+        isState(true, argument.getArgNumber())
+            ? stateType(type)
+            : boundaryType(type, main.getArgAttrOfType<StringAttr>(
+                                     argument.getArgNumber(), "ane.dtype"));
     inputs.push_back(wanted);
     if (wanted == type)
       continue;
@@ -343,8 +103,11 @@ static LogicalResult castBoundary(func::FuncOp main) {
     if (!type)
       return main.emitError()
              << "output " << operand.getOperandNumber() << " is no tensor";
-    auto wanted =
-        boundaryType(type, main.getResultAttrOfType<StringAttr>(
+    RankedTensorType wanted =
+        isState(false, operand.getOperandNumber())
+            ? stateType(type)
+            : boundaryType(type,
+                           main.getResultAttrOfType<StringAttr>(
                                operand.getOperandNumber(), "ane.dtype"));
     operand.set(convert(b, operand.get().getLoc(), operand.get(), wanted));
     outputs.push_back(operand.get().getType());
@@ -353,26 +116,48 @@ static LogicalResult castBoundary(func::FuncOp main) {
   return success();
 }
 
-static std::string featureMessage(StringRef name, StringRef original,
-                                  RankedTensorType type) {
-  std::string array, featureType, message;
-  {
-    pbf_writer out(array);
-    // Extents are left out where only the data tells them.
-    if (type.hasStaticShape())
-      out.add_packed_int64(array::Shape, type.getShape().begin(),
-                           type.getShape().end());
-    out.add_enum(array::DataType, type.getElementType().isF16() ? kArrayFloat16
-                                  : type.getElementType().isF32()
-                                      ? kArrayFloat32
-                                      : kArrayInt32);
+static std::string arrayMessage(RankedTensorType type,
+                                ArrayRef<SmallVector<int64_t>> enumerated) {
+  std::string array;
+  pbf_writer out(array);
+  // Extents are left out where only the data tells them.
+  if (type.hasStaticShape())
+    out.add_packed_int64(array::Shape, type.getShape().begin(),
+                         type.getShape().end());
+  out.add_enum(array::DataType, type.getElementType().isF16()   ? kArrayFloat16
+                                : type.getElementType().isF32() ? kArrayFloat32
+                                                                : kArrayInt32);
+  if (!enumerated.empty()) {
+    std::string list;
+    for (const SmallVector<int64_t> &shape : enumerated) {
+      std::string one;
+      pbf_writer(one).add_packed_int64(1, shape.begin(), shape.end());
+      pbf_writer(list).add_message(1, one);
+    }
+    out.add_message(array::EnumeratedShapes, list);
   }
-  pbf_writer(featureType).add_message(featuretype::MultiArray, array);
+  return array;
+}
+
+/// A FeatureDescription; `type` is the field of FeatureType and its message.
+static std::string featureMessage(StringRef name, StringRef original,
+                                  uint32_t kind, const std::string &type) {
+  std::string featureType, message;
+  pbf_writer(featureType).add_message(kind, type);
   pbf_writer out(message);
   out.add_string(feature::Name, str(name));
   if (name != original)
     out.add_string(feature::ShortDescription, str(original));
   out.add_message(feature::Type, featureType);
+  return message;
+}
+
+static std::string imageMessage(RankedTensorType type, uint32_t colorSpace) {
+  std::string message;
+  pbf_writer out(message);
+  out.add_int64(image::Width, type.getDimSize(3));
+  out.add_int64(image::Height, type.getDimSize(2));
+  out.add_enum(image::ColorSpace, colorSpace);
   return message;
 }
 
@@ -385,62 +170,475 @@ static std::string identifierOf(StringRef content) {
   return hex;
 }
 
-LogicalResult mlir::ane::writeMLPackage(ModuleOp module, StringRef path) {
-  auto main = module.lookupSymbol<func::FuncOp>("main");
-  if (!main)
-    return module.emitError() << "expects a function @main";
-  if (failed(castBoundary(main)))
-    return failure();
-  // Identifiers are MIL's; the user's names are kept as descriptions.
+namespace {
+/// One function on its way into the package.
+struct Part {
+  std::string name;
+  ConvertedProgram converted;
+  /// MIL's identifiers, then the user's names, of inputs and outputs.
   std::vector<std::string> names, originals;
-  auto addName = [&](StringAttr attr, StringRef prefix, unsigned i) {
-    originals.push_back(attr ? attr.getValue().str()
-                             : (prefix + Twine(i)).str());
-    std::string name = mil::makeIdentifier(originals.back());
-    while (llvm::is_contained(names, name))
-      name += "_";
-    names.push_back(name);
+  SmallVector<RankedTensorType> types;
+  unsigned inputs = 0;
+  /// The output that a state input receives, by input.
+  llvm::DenseMap<unsigned, unsigned> states;
+  const ImageInput *imageOf(StringRef original, const PackageOptions &options) {
+    for (const ImageInput &image : options.images)
+      if (image.name == original)
+        return &image;
+    return nullptr;
+  }
+};
+} // namespace
+
+/// Numbers that an image input goes through before the model sees it.
+static LogicalResult scaleImage(func::FuncOp main, unsigned index,
+                                const ImageInput &image) {
+  Value argument = main.getArgument(index);
+  auto type = cast<RankedTensorType>(argument.getType());
+  bool grey =
+      image.colorSpace == kGrayscale || image.colorSpace == kGrayscaleFloat16;
+  int64_t channels = grey ? 1 : 3;
+  if (type.getRank() != 4 || type.getDimSize(0) != 1 ||
+      type.getDimSize(1) != channels || !isa<FloatType>(type.getElementType()))
+    return main.emitError()
+           << "input '" << image.name << "' of type " << type
+           << " cannot be an image; expects floats of shape [1, " << channels
+           << ", height, width]";
+  if (image.bias.size() > 1 && (int64_t)image.bias.size() != channels)
+    return main.emitError() << "input '" << image.name << "': expects one bias"
+                            << (grey ? "" : " or three") << ", but got "
+                            << image.bias.size();
+  OpBuilder b = OpBuilder::atBlockBegin(&main.getBody().front());
+  Location loc = argument.getLoc();
+  SmallVector<OpOperand *> uses;
+  for (OpOperand &use : argument.getUses())
+    uses.push_back(&use);
+  Value v = argument;
+  auto number = [&](ArrayRef<double> values) {
+    Tensor tensor(*toDType(type.getElementType()),
+                  values.size() == 1
+                      ? SmallVector<int64_t>{}
+                      : SmallVector<int64_t>{1, (int64_t)values.size(), 1, 1});
+    llvm::copy(values, tensor.mutableFloats().begin());
+    DenseElementsAttr dense = tensor.toElements(b.getContext());
+    return ConstantOp::create(b, loc, cast<RankedTensorType>(dense.getType()),
+                              dense);
   };
+  if (image.scale != 1)
+    v = MulOp::create(b, loc, type, v, number(image.scale));
+  if (llvm::any_of(image.bias, [](double bias) { return bias != 0; }))
+    v = AddOp::create(b, loc, type, v, number(image.bias));
+  for (OpOperand *use : uses)
+    use->set(v);
+  return success();
+}
+
+static Attribute namedLiteral(Builder &b, StringRef name, Type type,
+                              Attribute value) {
+  return mil::NamedAttr::get(
+      b.getContext(), b.getStringAttr(name),
+      mil::LiteralAttr::get(b.getContext(), type, value));
+}
+
+static RankedTensorType stringType(MLIRContext *context) {
+  return RankedTensorType::get({}, mil::StringType::get(context));
+}
+
+/// A statement at the builder whose arguments are values.
+static mil::OpOp addStatement(OpBuilder &b, Location loc, StringRef type,
+                              TypeRange types, ArrayRef<StringRef> names,
+                              ArrayRef<std::pair<StringRef, Value>> arguments,
+                              ArrayRef<Attribute> literals = {}) {
+  SmallVector<Attribute> args;
+  SmallVector<Value> operands;
+  for (auto [name, value] : arguments) {
+    args.push_back(mil::NamedAttr::get(
+        b.getContext(), b.getStringAttr(name),
+        mil::RefAttr::get(b.getContext(), operands.size())));
+    operands.push_back(value);
+  }
+  args.append(literals.begin(), literals.end());
+  StringRef label = names.empty() ? type : names[0];
+  return mil::OpOp::create(
+      b, loc, types, b.getStringAttr(type), b.getArrayAttr(args),
+      b.getStrArrayAttr(names),
+      b.getArrayAttr(
+          {namedLiteral(b, "name", stringType(b.getContext()),
+                        DenseStringElementsAttr::get(
+                            stringType(b.getContext()), label))}),
+      ArrayAttr(), operands, 0);
+}
+
+/// Arguments that are states become so: read once at the beginning, written
+/// once at the end.
+static void addStates(Part &part) {
+  auto func = *part.converted.program.getBody().getOps<mil::FuncOp>().begin();
+  Block &body = func.getBody().front();
+  Operation *terminator = body.getTerminator();
+  SmallVector<Value> results(terminator->getOperands());
+  llvm::SmallDenseSet<unsigned> written;
+  OpBuilder b(func.getContext());
+  for (unsigned i = 0; i < part.inputs; ++i) {
+    auto state = part.states.find(i);
+    if (state == part.states.end())
+      continue;
+    BlockArgument argument = body.getArgument(i);
+    Type type = argument.getType();
+    b.setInsertionPointToStart(&body);
+    std::string name = part.names[i] + "_value";
+    while (llvm::is_contained(part.names, name))
+      name += "_";
+    argument.setType(mil::StateType::get(b.getContext(), type));
+    auto read = addStatement(b, argument.getLoc(), "read_state", type,
+                             {StringRef(name)}, {{"input", argument}});
+    argument.replaceUsesWithIf(read.getResult(0), [&](OpOperand &use) {
+      return use.getOwner() != read;
+    });
+    b.setInsertionPoint(terminator);
+    Value data = results[state->second];
+    addStatement(b, argument.getLoc(), "write_state", {}, {},
+                 {{"input", argument},
+                  {"data", data == argument ? read.getResult(0) : data}});
+    written.insert(state->second);
+  }
+  SmallVector<Value> left;
+  for (auto [i, value] : llvm::enumerate(terminator->getOperands()))
+    if (!written.contains(i))
+      left.push_back(value);
+  terminator->setOperands(left);
+}
+
+/// The probabilities become a label and a dictionary (mil-spec.md §1.13).
+static LogicalResult addClassifier(Part &part, const PackageOptions &options,
+                                   unsigned &output) {
+  auto func = *part.converted.program.getBody().getOps<mil::FuncOp>().begin();
+  Operation *terminator = func.getBody().front().getTerminator();
+  output = 0;
+  if (!options.probabilities.empty()) {
+    auto begin = part.originals.begin() + part.inputs;
+    auto it = std::find(begin, part.originals.end(), options.probabilities);
+    if (it == part.originals.end())
+      return func.emitError() << "no output is named '" << options.probabilities
+                              << "' to be the probabilities of the classes";
+    output = it - begin;
+  } else if (terminator->getNumOperands() != 1) {
+    return func.emitError()
+           << "has " << terminator->getNumOperands()
+           << " outputs; name the one that holds the probabilities of the "
+              "classes: --class-probabilities=NAME";
+  }
+  auto type = part.types[part.inputs + output];
+  if (!type.hasStaticShape() || !type.getElementType().isF32() ||
+      type.getNumElements() != (int64_t)options.classLabels.size())
+    return func.emitError()
+           << "output '" << part.originals[part.inputs + output]
+           << "' has type " << type << ", which cannot be the probabilities of "
+           << options.classLabels.size() << " classes";
+  OpBuilder b(terminator);
+  MLIRContext *context = b.getContext();
+  SmallVector<Attribute> labels;
+  for (const std::string &label : options.classLabels)
+    labels.push_back(DenseStringElementsAttr::get(stringType(context),
+                                                  StringRef(label)));
+  auto list = mil::ListType::get(context, stringType(context), labels.size());
+  auto dict = mil::DictType::get(context, stringType(context),
+                                 RankedTensorType::get({}, b.getF64Type()));
+  auto classify = addStatement(
+      b, func.getLoc(), "classify", {stringType(context), dict},
+      {options.labelName(), options.probabilitiesName()},
+      {{"probabilities", terminator->getOperand(output)}},
+      {namedLiteral(b, "classes", list, b.getArrayAttr(labels))});
+  SmallVector<Value> results(terminator->getOperands());
+  results[output] = classify.getResult(0);
+  results.insert(results.begin() + output + 1, classify.getResult(1));
+  terminator->setOperands(results);
+  return success();
+}
+
+static FailureOr<Part> convertPart(const PackageFunction &function,
+                                   const PackageOptions &options,
+                                   OpBuilder &builder) {
+  Part part;
+  part.name = function.name;
+  auto main = ModuleOp(function.module).lookupSymbol<func::FuncOp>("main");
+  if (!main)
+    return function.module->emitError() << "expects a function @main",
+           failure();
   unsigned inputs = main.getNumArguments(), outputs = main.getNumResults();
+  part.inputs = inputs;
+  // Identifiers are MIL's; the user's names are kept as descriptions.
+  auto addName = [&](StringAttr attr, StringRef prefix, unsigned i) {
+    part.originals.push_back(attr ? attr.getValue().str()
+                                  : (prefix + Twine(i)).str());
+    std::string name = mil::makeIdentifier(part.originals.back());
+    while (llvm::is_contained(part.names, name))
+      name += "_";
+    part.names.push_back(name);
+  };
   for (unsigned i = 0; i < inputs; ++i)
     addName(main.getArgAttrOfType<StringAttr>(i, "ane.name"), "input", i);
   for (unsigned i = 0; i < outputs; ++i)
     addName(main.getResultAttrOfType<StringAttr>(i, "ane.name"), "output", i);
-  OwningOpRef<ModuleOp> scratch = ModuleOp::create(module.getLoc());
-  OpBuilder builder = OpBuilder::atBlockEnd(scratch->getBody());
-  ArrayRef<std::string> all(names);
+  ArrayRef<std::string> originals(part.originals);
+  auto find = [&](StringRef name, bool input) -> std::optional<unsigned> {
+    auto list = input ? originals.take_front(inputs)
+                      : originals.drop_front(inputs);
+    auto it = llvm::find(list, name);
+    if (it == list.end())
+      return std::nullopt;
+    return it - list.begin();
+  };
+  // States of a package that was read.
+  for (unsigned i = 0; i < inputs; ++i)
+    if (main.getArgAttr(i, "ane.state"))
+      for (unsigned j = 0; j < outputs; ++j)
+        if (main.getResultAttr(j, "ane.state") &&
+            originals[i] == originals[inputs + j])
+          part.states[i] = j;
+  for (auto &[in, out] : options.states) {
+    auto input = find(in, true), output = find(out, false);
+    if (!input || !output)
+      return main.emitError() << "no " << (input ? "output" : "input")
+                              << " is named '" << (input ? out : in)
+                              << "' to be a state",
+             failure();
+    auto from = cast<RankedTensorType>(main.getArgumentTypes()[*input]),
+         to = cast<RankedTensorType>(main.getResultTypes()[*output]);
+    if (from.getShape() != to.getShape() || from.getRank() == 0 ||
+        !isa<FloatType>(from.getElementType()))
+      return main.emitError()
+                 << "input '" << in << "' of type " << from << " and output '"
+                 << out << "' of type " << to
+                 << " cannot be one state; expects floats of the same shape",
+             failure();
+    part.states[*input] = *output;
+  }
+  for (const ImageInput &image : options.images) {
+    auto input = find(image.name, true);
+    if (!input)
+      return main.emitError() << "no input is named '" << image.name
+                              << "' to be an image",
+             failure();
+    if (failed(scaleImage(main, *input, image)))
+      return failure();
+    // An image arrives as fp32 (an fp16 one as fp16), whatever the model said.
+    main.setArgAttr(
+        *input, "ane.dtype",
+        builder.getStringAttr(
+            image.colorSpace == kGrayscaleFloat16 ? "fp16" : "fp32"));
+  }
+  if (failed(castBoundary(main, [&](bool input, unsigned index) {
+        if (input)
+          return part.states.contains(index);
+        return llvm::any_of(part.states, [&](auto &state) {
+          return state.second == index;
+        });
+      })))
+    return failure();
+  for (Type type : main.getArgumentTypes())
+    part.types.push_back(cast<RankedTensorType>(type));
+  for (Type type : main.getResultTypes())
+    part.types.push_back(cast<RankedTensorType>(type));
+  ArrayRef<std::string> all(part.names);
   FailureOr<ConvertedProgram> converted =
       convertANEToMIL(builder, main, "program", /*verbose=*/false, kWeightPath,
                       all.take_front(inputs), all.drop_front(inputs));
   if (failed(converted))
     return failure();
-  auto encoded = ProgramEncoder().encode(converted->program);
+  part.converted = std::move(*converted);
+  return part;
+}
+
+/// Features of a function, with the field numbers of ModelDescription or of
+/// FunctionDescription.
+static void describe(Part &part, const PackageOptions &options,
+                     std::optional<unsigned> classified, pbf_writer &out,
+                     uint32_t inputField, uint32_t outputField,
+                     uint32_t stateField, uint32_t labelField,
+                     uint32_t probabilitiesField) {
+  for (unsigned i = 0; i < part.inputs; ++i) {
+    if (part.states.contains(i))
+      continue;
+    const ImageInput *image = part.imageOf(part.originals[i], options);
+    out.add_message(
+        inputField,
+        featureMessage(part.names[i], part.originals[i],
+                       image ? featuretype::Image : featuretype::MultiArray,
+                       image ? imageMessage(part.types[i], image->colorSpace)
+                             : arrayMessage(part.types[i], {})));
+  }
+  for (unsigned i = part.inputs; i < part.names.size(); ++i) {
+    if (llvm::any_of(part.states,
+                     [&](auto &s) { return s.second == i - part.inputs; }))
+      continue;
+    if (classified && *classified == i - part.inputs) {
+      std::string empty, dictionary;
+      pbf_writer(dictionary).add_message(2, empty); // keys are strings
+      out.add_message(outputField,
+                      featureMessage(options.labelName(), options.labelName(),
+                                     featuretype::String, empty));
+      out.add_message(outputField,
+                      featureMessage(options.probabilitiesName(),
+                                     options.probabilitiesName(),
+                                     featuretype::Dictionary, dictionary));
+      continue;
+    }
+    out.add_message(outputField,
+                    featureMessage(part.names[i], part.originals[i],
+                                   featuretype::MultiArray,
+                                   arrayMessage(part.types[i], {})));
+  }
+  for (unsigned i = 0; i < part.inputs; ++i)
+    if (part.states.contains(i)) {
+      std::string state;
+      pbf_writer(state).add_message(1, arrayMessage(part.types[i], {}));
+      out.add_message(stateField,
+                      featureMessage(part.names[i], part.originals[i],
+                                     featuretype::State, state));
+    }
+  if (classified) {
+    out.add_string(labelField, str(options.labelName()));
+    out.add_string(probabilitiesField, str(options.probabilitiesName()));
+  }
+}
+
+static std::string metadataMessage(const PackageOptions &options) {
+  std::string meta;
+  pbf_writer out(meta);
+  for (auto [field, text] :
+       {std::pair(metadata::ShortDescription, &options.description),
+        std::pair(metadata::Version, &options.version),
+        std::pair(metadata::Author, &options.author),
+        std::pair(metadata::License, &options.license)})
+    if (!text->empty())
+      out.add_string(field, *text);
+  std::map<std::string, std::string> entries(options.userDefined.begin(),
+                                             options.userDefined.end());
+  entries["producer"] = "ane-mlir " ANEMLIR_VERSION;
+  for (auto &[key, text] : entries) {
+    std::string pairMessage;
+    pbf_writer pair(pairMessage);
+    pair.add_string(entry::Key, key);
+    pair.add_string(entry::Value, text);
+    out.add_message(metadata::UserDefined, pairMessage);
+  }
+  return meta;
+}
+
+/// Weights of several functions in one file, equal ones once. References in
+/// the programs are moved to where the data comes to lie.
+static LogicalResult shareWeights(MutableArrayRef<Part> parts,
+                                  ConvertedProgram &shared) {
+  std::map<std::pair<std::array<uint8_t, 32>, unsigned>, uint64_t> known;
+  for (Part &part : parts) {
+    llvm::DenseMap<uint64_t, uint64_t> moved;
+    for (auto [root, entry] : llvm::zip(part.converted.weights,
+                                        part.converted.layout.getEntries())) {
+      FailureOr<std::vector<char>> bytes = evaluateWeight(root);
+      if (failed(bytes))
+        return emitError(root.getLoc()) << "weight cannot be evaluated";
+      auto digest = llvm::SHA256::hash(
+          ArrayRef(reinterpret_cast<const uint8_t *>(bytes->data()),
+                   bytes->size()));
+      auto [it, isNew] =
+          known.try_emplace({digest, unsigned(entry.dtype)}, 0);
+      if (isNew) {
+        it->second = shared.layout.add(entry.dtype, entry.count);
+        shared.weights.push_back(root);
+      }
+      moved[entry.offset] = it->second;
+    }
+    AttrTypeReplacer replacer;
+    replacer.addReplacement([&](mil::BlobFileAttr blob) -> Attribute {
+      return mil::BlobFileAttr::get(blob.getContext(), blob.getPath(),
+                                    moved.lookup(blob.getOffset()));
+    });
+    replacer.recursivelyReplaceElementsIn(part.converted.program);
+  }
+  return success();
+}
+
+LogicalResult mlir::ane::writeMLPackage(ArrayRef<PackageFunction> functions,
+                                        StringRef path,
+                                        const PackageOptions &options) {
+  ModuleOp module = functions[0].module;
+  OwningOpRef<ModuleOp> scratch = ModuleOp::create(module.getLoc());
+  OpBuilder builder = OpBuilder::atBlockEnd(scratch->getBody());
+  std::vector<Part> parts;
+  std::optional<unsigned> classified;
+  bool multiple = functions.size() > 1 || functions[0].name != "main";
+  int opset = multiple || !options.states.empty() ? 18 : 15;
+  for (const PackageFunction &function : functions) {
+    FailureOr<Part> part = convertPart(function, options, builder);
+    if (failed(part))
+      return failure();
+    if (!part->states.empty())
+      opset = std::max(opset, 18);
+    addStates(*part);
+    if (!options.classLabels.empty()) {
+      unsigned output;
+      if (failed(addClassifier(*part, options, output)))
+        return failure();
+      classified = output;
+    }
+    auto func =
+        *part->converted.program.getBody().getOps<mil::FuncOp>().begin();
+    opset = std::max(opset, mil::requiredOpset(func));
+    parts.push_back(std::move(*part));
+  }
+  if (options.opset) {
+    if (*options.opset < opset)
+      return module.emitError() << "needs ios" << opset << ", but ios"
+                                << *options.opset << " was asked for";
+    opset = *options.opset;
+  }
+  ConvertedProgram converted;
+  if (parts.size() > 1) {
+    if (failed(shareWeights(parts, converted)))
+      return failure();
+  } else {
+    converted.weights = parts[0].converted.weights;
+    converted.layout = parts[0].converted.layout;
+  }
+  converted.program = parts[0].converted.program;
+  for (auto [i, part] : llvm::enumerate(parts)) {
+    auto func = *part.converted.program.getBody().getOps<mil::FuncOp>().begin();
+    func.setOpset("ios" + std::to_string(opset));
+    func.setSymName(part.name);
+    if (i)
+      func->moveAfter(&converted.program.getBody().front().back());
+  }
+  auto encoded = encodeProgram(converted.program);
   if (failed(encoded))
     return failure();
 
   std::string model, descriptionMessage;
   {
     pbf_writer out(descriptionMessage);
-    for (unsigned i = 0; i < inputs; ++i)
-      out.add_message(
-          description::Input,
-          featureMessage(names[i], originals[i],
-                         cast<RankedTensorType>(main.getArgumentTypes()[i])));
-    for (unsigned i = 0; i < outputs; ++i)
-      out.add_message(
-          description::Output,
-          featureMessage(names[inputs + i], originals[inputs + i],
-                         cast<RankedTensorType>(main.getResultTypes()[i])));
-    std::string meta, pairMessage;
-    pbf_writer pair(pairMessage);
-    pair.add_string(entry::Key, "producer");
-    pair.add_string(entry::Value, "ane-mlir " ANEMLIR_VERSION);
-    pbf_writer(meta).add_message(metadata::UserDefined, pairMessage);
-    out.add_message(description::Metadata, meta);
+    if (multiple)
+      for (Part &part : parts) {
+        std::string function;
+        pbf_writer fields(function);
+        fields.add_string(functiondescription::Name, part.name);
+        describe(part, options, classified, fields, functiondescription::Input,
+                 functiondescription::Output, functiondescription::State,
+                 functiondescription::PredictedFeature,
+                 functiondescription::PredictedProbabilities);
+        out.add_message(description::Functions, function);
+      }
+    else
+      describe(parts[0], options, classified, out, description::Input,
+               description::Output, description::State,
+               description::PredictedFeature,
+               description::PredictedProbabilities);
+    if (multiple)
+      out.add_string(description::DefaultFunction, parts[0].name);
+    out.add_message(description::Metadata, metadataMessage(options));
   }
   {
     pbf_writer out(model);
-    out.add_int32(model::Version, kSpecification);
+    out.add_int32(model::Version,
+                  specificationOf("ios" + std::to_string(opset)));
     out.add_message(model::Description, descriptionMessage);
     out.add_message(model::MLProgram, *encoded);
   }
@@ -457,7 +655,7 @@ LogicalResult mlir::ane::writeMLPackage(ModuleOp module, StringRef path) {
   llvm::sys::path::append(weights, "weights");
   llvm::sys::path::append(modelFile, "model.mlmodel");
   llvm::sys::path::append(manifestFile, "Manifest.json");
-  bool hasWeights = !converted->weights.empty();
+  bool hasWeights = !converted.weights.empty();
   if (std::error_code error =
           llvm::sys::fs::create_directories(hasWeights ? weights : data))
     return fail(llvm::errorCodeToError(error));
@@ -467,7 +665,7 @@ LogicalResult mlir::ane::writeMLPackage(ModuleOp module, StringRef path) {
     llvm::raw_fd_ostream file(weights, error);
     if (error)
       return fail(llvm::errorCodeToError(error));
-    if (failed(writeWeights(module.getLoc(), *converted, file)))
+    if (failed(writeWeights(module.getLoc(), converted, file)))
       return failure();
     file.close();
     if (file.has_error()) {

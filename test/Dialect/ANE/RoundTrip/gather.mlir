@@ -44,14 +44,14 @@ func.func @gather_nd_2(%arg0: tensor<2x2xi32>, %arg1: tensor<2x2xi64>) -> tensor
 }
 
 // CHECK-LABEL: func @scatter(
-// CHECK: ane.scatter %arg0, %arg1, %arg2 {axis = 1 : i64, mode = "add"} : (tensor<2x3xf16>, tensor<2xi32>, tensor<2x2xf16>) -> tensor<2x3xf16>
+// CHECK: ane.scatter %arg0, %arg1, %arg2 {axis = 1 : i64} : (tensor<2x3xf16>, tensor<2xi32>, tensor<2x2xf16>) -> tensor<2x3xf16>
 func.func @scatter(%arg0: tensor<2x3xf16>, %arg1: tensor<2xi32>, %arg2: tensor<2x2xf16>) -> tensor<2x3xf16> {
   %0 = ane.scatter %arg0, %arg1, %arg2 {axis = 1 : i64, mode = "add"} : (tensor<2x3xf16>, tensor<2xi32>, tensor<2x2xf16>) -> tensor<2x3xf16>
   return %0 : tensor<2x3xf16>
 }
 
 // CHECK-LABEL: func @scatter_along_axis(
-// CHECK: ane.scatter_along_axis %arg0, %arg1, %arg2 {axis = 1 : i64, mode = "add"} : (tensor<1x5xf16>, tensor<1x2xi64>, tensor<1x2xf16>) -> tensor<1x5xf16>
+// CHECK: ane.scatter_along_axis %arg0, %arg1, %arg2 {axis = 1 : i64} : (tensor<1x5xf16>, tensor<1x2xi64>, tensor<1x2xf16>) -> tensor<1x5xf16>
 func.func @scatter_along_axis(%arg0: tensor<1x5xf16>, %arg1: tensor<1x2xi64>, %arg2: tensor<1x2xf16>) -> tensor<1x5xf16> {
   %0 = ane.scatter_along_axis %arg0, %arg1, %arg2 {axis = 1 : i64, mode = "add"} : (tensor<1x5xf16>, tensor<1x2xi64>, tensor<1x2xf16>) -> tensor<1x5xf16>
   return %0 : tensor<1x5xf16>
@@ -65,7 +65,7 @@ func.func @scatter_along_axis_2(%arg0: tensor<1x5xf16>, %arg1: tensor<1x2xi64>, 
 }
 
 // CHECK-LABEL: func @scatter_nd(
-// CHECK: ane.scatter_nd %arg0, %arg1, %arg2 {mode = "add"} : (tensor<4x4x4xf16>, tensor<2x1xi64>, tensor<2x4x4xf16>) -> tensor<4x4x4xf16>
+// CHECK: ane.scatter_nd %arg0, %arg1, %arg2 : (tensor<4x4x4xf16>, tensor<2x1xi64>, tensor<2x4x4xf16>) -> tensor<4x4x4xf16>
 func.func @scatter_nd(%arg0: tensor<4x4x4xf16>, %arg1: tensor<2x1xi64>, %arg2: tensor<2x4x4xf16>) -> tensor<4x4x4xf16> {
   %0 = ane.scatter_nd %arg0, %arg1, %arg2 {mode = "add"} : (tensor<4x4x4xf16>, tensor<2x1xi64>, tensor<2x4x4xf16>) -> tensor<4x4x4xf16>
   return %0 : tensor<4x4x4xf16>

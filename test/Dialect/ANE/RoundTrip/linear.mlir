@@ -93,16 +93,16 @@ func.func @l2_pool(%arg0: tensor<1x2x4x4xf16>) -> tensor<1x2x2x2xf16> {
 }
 
 // CHECK-LABEL: func @lstm(
-// CHECK: ane.lstm %arg0, %arg1, %arg2, %arg3, %arg4 {activation = "tanh", cell_activation = "tanh", direction = "forward", operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0>, output_sequence = true, recurrent_activation = "sigmoid"} : (tensor<1x3x2xf16>, tensor<3x3xf16>, tensor<3x3xf16>, tensor<12x2xf16>, tensor<12x3xf16>) -> (tensor<1x3x3xf16>, tensor<3x3xf16>, tensor<3x3xf16>)
+// CHECK: ane.lstm %arg0, %arg1, %arg2, %arg3, %arg4 {operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0>, output_sequence = true} : (tensor<1x3x2xf16>, tensor<3x3xf16>, tensor<3x3xf16>, tensor<12x2xf16>, tensor<12x3xf16>) -> (tensor<1x3x3xf16>, tensor<3x3xf16>, tensor<3x3xf16>)
 func.func @lstm(%arg0: tensor<1x3x2xf16>, %arg1: tensor<3x3xf16>, %arg2: tensor<3x3xf16>, %arg3: tensor<12x2xf16>, %arg4: tensor<12x3xf16>) -> (tensor<1x3x3xf16>, tensor<3x3xf16>, tensor<3x3xf16>) {
-  %0:3 = ane.lstm %arg0, %arg1, %arg2, %arg3, %arg4 {activation = "tanh", cell_activation = "tanh", direction = "forward", operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0>, output_sequence = true, recurrent_activation = "sigmoid"} : (tensor<1x3x2xf16>, tensor<3x3xf16>, tensor<3x3xf16>, tensor<12x2xf16>, tensor<12x3xf16>) -> (tensor<1x3x3xf16>, tensor<3x3xf16>, tensor<3x3xf16>)
+  %0:3 = ane.lstm %arg0, %arg1, %arg2, %arg3, %arg4 {activation = "tanh", cell_activation = "tanh", direction = "forward", operandSegmentSizes = array<i32: 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0>, output_sequence = true} : (tensor<1x3x2xf16>, tensor<3x3xf16>, tensor<3x3xf16>, tensor<12x2xf16>, tensor<12x3xf16>) -> (tensor<1x3x3xf16>, tensor<3x3xf16>, tensor<3x3xf16>)
   return %0#0, %0#1, %0#2 : tensor<1x3x3xf16>, tensor<3x3xf16>, tensor<3x3xf16>
 }
 
 // CHECK-LABEL: func @gru(
-// CHECK: ane.gru %arg0, %arg1, %arg2, %arg3 {activation = "tanh", direction = "forward", operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0>, output_sequence = true, recurrent_activation = "sigmoid"} : (tensor<1x3x2xf16>, tensor<3x5xf16>, tensor<15x2xf16>, tensor<15x5xf16>) -> (tensor<1x3x5xf16>, tensor<3x5xf16>)
+// CHECK: ane.gru %arg0, %arg1, %arg2, %arg3 {operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0>, output_sequence = true} : (tensor<1x3x2xf16>, tensor<3x5xf16>, tensor<15x2xf16>, tensor<15x5xf16>) -> (tensor<1x3x5xf16>, tensor<3x5xf16>)
 func.func @gru(%arg0: tensor<1x3x2xf16>, %arg1: tensor<3x5xf16>, %arg2: tensor<15x2xf16>, %arg3: tensor<15x5xf16>) -> (tensor<1x3x5xf16>, tensor<3x5xf16>) {
-  %0:2 = ane.gru %arg0, %arg1, %arg2, %arg3 {activation = "tanh", direction = "forward", operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0>, output_sequence = true, recurrent_activation = "sigmoid"} : (tensor<1x3x2xf16>, tensor<3x5xf16>, tensor<15x2xf16>, tensor<15x5xf16>) -> (tensor<1x3x5xf16>, tensor<3x5xf16>)
+  %0:2 = ane.gru %arg0, %arg1, %arg2, %arg3 {activation = "tanh", direction = "forward", operandSegmentSizes = array<i32: 1, 1, 1, 1, 0, 0>, output_sequence = true} : (tensor<1x3x2xf16>, tensor<3x5xf16>, tensor<15x2xf16>, tensor<15x5xf16>) -> (tensor<1x3x5xf16>, tensor<3x5xf16>)
   return %0#0, %0#1 : tensor<1x3x5xf16>, tensor<3x5xf16>
 }
 

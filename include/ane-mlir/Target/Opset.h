@@ -1,0 +1,26 @@
+//===- Opset.h - which opset a statement needs ----------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ANEMLIR_TARGET_OPSET_H
+#define ANEMLIR_TARGET_OPSET_H
+
+#include "dialects/MIL/IR/MIL.h"
+
+namespace mlir::mil {
+
+/// The number in "ios18"; 0 for another name.
+int opsetNumber(llvm::StringRef opset);
+
+/// The first opset, 15 … 18, that has everything in an operation: the name, the
+/// arguments, and the types of its values (mil-spec.md §1). 0 for an operation
+/// that no opset has.
+int requiredOpset(OpOp op);
+/// Of a whole function, its parameters included; unknown operations need none.
+int requiredOpset(FuncOp func);
+
+} // namespace mlir::mil
+
+#endif // ANEMLIR_TARGET_OPSET_H
