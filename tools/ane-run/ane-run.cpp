@@ -180,14 +180,20 @@ int main(int argc, char **argv) {
   LoadOptions load;
   load.function = functionName;
   llvm::StringMap<Tensor> given;
+  llvm::StringMap<std::string> unread;
   for (StringRef entry : inputs) {
     auto [name, path] = entry.split('=');
     if (path.empty())
       return fail("expects --input NAME=FILE.npy", 2);
+    // Whether the name is one of an input is more worth saying than why its
+    // file cannot be read.
     auto tensor = readNpy(path);
-    if (!tensor)
-      return fail(llvm::toString(tensor.takeError()));
-    load.shapes[name] = SmallVector<int64_t>(tensor->shape());
+    if (!tensor) {
+      unread[name] = llvm::toString(tensor.takeError());
+      tensor = Tensor();
+    } else {
+      load.shapes[name] = SmallVector<int64_t>(tensor->shape());
+    }
     given[name] = *tensor;
   }
   for (StringRef entry : inputShapes) {
@@ -221,6 +227,8 @@ int main(int argc, char **argv) {
                   llvm::join(llvm::map_range(
                                  ports, [](const Port &p) { return p.name; }),
                              ", "));
+    if (auto why = unread.find(name); why != unread.end())
+      return fail(why->getValue());
     arguments[it - ports.begin()] = entry.getValue();
   }
   if (!testData.empty()) {
