@@ -15,6 +15,7 @@ using namespace mlir::ane;
 /// Passes that the user may leave out; the others are needed for a legal
 /// result.
 static constexpr StringLiteral kOptional[] = {"ane-recover",
+                                              "ane-simplify",
                                               "ane-fold-into-conv",
                                               "ane-legalize",
                                               "ane-matmul-to-conv",
@@ -47,6 +48,8 @@ void mlir::ane::buildOptimizePipeline(OpPassManager &pm,
   addCleanup(pm, enabled);
   if (enabled("ane-recover"))
     pm.addPass(createRecoverPass());
+  if (enabled("ane-simplify"))
+    pm.addPass(createSimplifyPass());
   pm.addPass(createNarrowIntegersPass());
   if (enabled("ane-fold-into-conv"))
     pm.addPass(createFoldIntoConvPass());
@@ -61,15 +64,19 @@ void mlir::ane::buildOptimizePipeline(OpPassManager &pm,
   addCleanup(pm, enabled);
   if (enabled("ane-assign-layout"))
     pm.addPass(createAssignLayoutPass());
-  // A bias behind a convolution is part of it, until the raw compiler asks for
-  // an addition.
-  if (enabled("ane-fold-into-conv") && options.door == "coreml") {
-    addCleanup(pm, enabled);
-    pm.addPass(createFoldIntoConvPass());
-  }
   // Normalisation over channels needs its definition.
   if (enabled("ane-legalize"))
     pm.addPass(createLegalizePass(LegalizePassOptions{options.door}));
+  addCleanup(pm, enabled);
+  if (enabled("ane-simplify"))
+    pm.addPass(createSimplifyPass());
+  // Products are convolutions by now. A bias behind one is part of it, until
+  // the raw compiler asks for an addition.
+  if (enabled("ane-fold-into-conv")) {
+    FoldIntoConvPassOptions fold;
+    fold.scaleOnly = options.door == "raw";
+    pm.addPass(createFoldIntoConvPass(fold));
+  }
   addCleanup(pm, enabled);
   // Core ML takes large operands apart itself.
   if (enabled("ane-tile") && options.door == "raw") {

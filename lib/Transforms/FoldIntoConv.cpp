@@ -102,9 +102,19 @@ struct FoldChannelConstant : OpRewritePattern<Op> {
       bool perChannel =
           type.getNumElements() == channels &&
           (channels == 1 || (axis >= 0 && type.getDimSize(axis) == channels));
-      if (!perChannel)
+      bool one = type.getNumElements() == 1;
+      if (!perChannel && !one)
         continue;
-      Value vector = reshapeTo(rewriter, op.getLoc(), other, {channels});
+      Value vector =
+          reshapeTo(rewriter, op.getLoc(), other, {one ? 1 : channels});
+      if (one && channels != 1) {
+        auto wide = RankedTensorType::get({channels}, type.getElementType());
+        Value ones = ConstantOp::create(
+            rewriter, op.getLoc(), wide,
+            DenseElementsAttr::get(
+                wide, rewriter.getFloatAttr(type.getElementType(), 1.0)));
+        vector = MulOp::create(rewriter, op.getLoc(), wide, ones, vector);
+      }
       rewriter.replaceOp(op,
                          rebuild(rewriter, conv, op, isScale ? vector : Value(),
                                  isScale ? Value() : vector));
@@ -148,10 +158,13 @@ struct FoldPad : OpRewritePattern<ConvOp> {
 };
 
 struct FoldIntoConv : ane::impl::FoldIntoConvPassBase<FoldIntoConv> {
+  using FoldIntoConvPassBase::FoldIntoConvPassBase;
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<FoldBatchNorm, FoldChannelConstant<AddOp, false>,
-                 FoldChannelConstant<MulOp, true>, FoldPad>(&getContext());
+    patterns.add<FoldChannelConstant<MulOp, true>>(&getContext());
+    if (!scaleOnly)
+      patterns.add<FoldBatchNorm, FoldChannelConstant<AddOp, false>, FoldPad>(
+          &getContext());
     int64_t before = 0, after = 0;
     getOperation().walk(
         [&](Operation *op) { before += isa<BatchNormOp, PadOp>(op); });

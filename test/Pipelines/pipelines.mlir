@@ -8,8 +8,9 @@
 // OPT: canonicalize
 // OPT-NEXT: cse,
 // OPT-NEXT: ane-recover,
+// OPT-NEXT: ane-simplify,
 // OPT-NEXT: ane-narrow-integers,
-// OPT-NEXT: ane-fold-into-conv,
+// OPT-NEXT: ane-fold-into-conv{scale-only=false},
 // OPT-NEXT: ane-assign-precision,
 // OPT-NEXT: ane-legalize{door=raw},
 // OPT-NEXT: canonicalize
@@ -21,20 +22,28 @@
 // OPT-NEXT: ane-legalize{door=raw},
 // OPT-NEXT: canonicalize
 // OPT-NEXT: cse,
+// OPT-NEXT: ane-simplify,
+// OPT-NEXT: ane-fold-into-conv{scale-only=true},
+// OPT-NEXT: canonicalize
+// OPT-NEXT: cse,
 // OPT-NEXT: ane-tile{live-bytes=0 working-set=0},
 // OPT-NEXT: ane-repair-masks,
 // OPT-NEXT: canonicalize
 // OPT-NEXT: cse
 // FP32: canonicalize
 // FP32-NEXT: ane-recover,
+// FP32-NEXT: ane-simplify,
 // FP32-NEXT: ane-narrow-integers,
-// FP32-NEXT: ane-fold-into-conv,
+// FP32-NEXT: ane-fold-into-conv{scale-only=false},
 // FP32-NEXT: ane-legalize{door=raw},
 // FP32-NEXT: canonicalize
 // FP32-NEXT: ane-matmul-to-conv,
 // FP32-NEXT: canonicalize
 // FP32-NEXT: ane-assign-layout,
 // FP32-NEXT: ane-legalize{door=raw},
+// FP32-NEXT: canonicalize
+// FP32-NEXT: ane-simplify,
+// FP32-NEXT: ane-fold-into-conv{scale-only=true},
 // FP32-NEXT: canonicalize
 // FP32-NEXT: ane-tile{live-bytes=0 working-set=0},
 // FP32-NEXT: canonicalize

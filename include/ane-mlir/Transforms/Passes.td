@@ -28,12 +28,22 @@ def RecoverPass : Pass<"ane-recover", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::ane::ANEDialect"];
 }
 
+def SimplifyPass : Pass<"ane-simplify", "::mlir::ModuleOp"> {
+  let summary = "Neutral operands go, numbers in a row become one and move to the convolution before them";
+  let description = [{
+    Only where fp16 holds the joined number as well as the two. Test: test/Transforms/simplify.mlir.
+  }];
+  let dependentDialects = ["::mlir::ane::ANEDialect"];
+  let statistics = [Statistic<"numRemoved", "num-removed", "Operations that were not needed">];
+}
+
 def FoldIntoConvPass : Pass<"ane-fold-into-conv", "::mlir::ModuleOp"> {
   let summary = "Batch norm, per-channel scale and shift, and zero padding disappear into the convolution before them";
   let description = [{
     Weights and biases become weight trees over the originals, evaluated once when the weight file is written.
     Test: test/Transforms/fold-into-conv.mlir.
   }];
+  let options = [Option<"scaleOnly", "scale-only", "bool", "false", "Leave additions: the raw compiler takes no bias">];
   let dependentDialects = ["::mlir::ane::ANEDialect"];
   let statistics = [Statistic<"numFolded", "num-folded", "Ops folded into a convolution">];
 }

@@ -1,0 +1,180 @@
+//===- Simplify.cpp - algebra that leaves fewer operations ----------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ane-mlir/Interpreter/Interpreter.h"
+#include "ane-mlir/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/PatternMatch.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
+#include <cmath>
+
+using namespace mlir;
+using namespace mlir::ane;
+
+namespace mlir::ane {
+#define GEN_PASS_DEF_SIMPLIFYPASS
+#include "include/ane-mlir/Transforms/Passes.h.inc"
+} // namespace mlir::ane
+
+/// Constants with more elements are not looked into.
+static constexpr int64_t kMostElements = 1 << 16;
+
+static RankedTensorType typeOf(Value value) {
+  return cast<RankedTensorType>(value.getType());
+}
+
+/// The number that every element of a constant is.
+static std::optional<float> uniformValue(Value value) {
+  auto type = typeOf(value);
+  if (!isa<FloatType>(type.getElementType()) || !type.hasStaticShape() ||
+      type.getNumElements() > kMostElements || type.getNumElements() == 0 ||
+      !isConstantTree(value))
+    return std::nullopt;
+  EvalContext context(value.getContext(), Numerics::Float16);
+  FailureOr<Tensor> tensor = ConstantEvaluator(context).evaluate(value);
+  if (failed(tensor))
+    return std::nullopt;
+  float first = tensor->floats()[0];
+  for (float v : tensor->floats())
+    if (v != first)
+      return std::nullopt;
+  return first;
+}
+
+/// A convolution that a factor can disappear into.
+static bool takesScale(Value value) {
+  auto conv = value.getDefiningOp<ConvOp>();
+  return conv && conv->hasOneUse() && isConstantTree(conv.getWeight()) &&
+         (!conv.getBias() || isConstantTree(conv.getBias()));
+}
+
+namespace {
+/// x + 0, x - 0, x * 1, x / 1 -> x
+template <typename Op>
+struct DropNeutral : OpRewritePattern<Op> {
+  DropNeutral(MLIRContext *context, float neutral, bool commutes)
+      : OpRewritePattern<Op>(context), neutral(neutral), commutes(commutes) {}
+  LogicalResult matchAndRewrite(Op op,
+                                PatternRewriter &rewriter) const override {
+    for (auto [value, other] :
+         {std::pair{op.getX(), op.getY()}, {op.getY(), op.getX()}}) {
+      if (value.getType() == op.getType() && !isConstantTree(value) &&
+          uniformValue(other) == neutral) {
+        rewriter.replaceOp(op, value);
+        return success();
+      }
+      if (!commutes)
+        break;
+    }
+    return rewriter.notifyMatchFailure(op, "no operand is neutral");
+  }
+  float neutral;
+  bool commutes;
+};
+
+/// The number and the other operand of a product with one.
+struct Scaled {
+  Value value, number;
+  float factor = 0;
+};
+std::optional<Scaled> matchScale(MulOp op) {
+  for (auto [value, other] :
+       {std::pair{op.getX(), op.getY()}, {op.getY(), op.getX()}})
+    if (typeOf(other).hasStaticShape() && typeOf(other).getNumElements() == 1 &&
+        typeOf(value) == op.getType() && !isConstantTree(value))
+      if (auto factor = uniformValue(other))
+        return Scaled{value, other, *factor};
+  return std::nullopt;
+}
+
+/// (x * a) * b -> x * (a * b), where fp16 holds the product as well as a and b.
+struct JoinScales : OpRewritePattern<MulOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(MulOp op,
+                                PatternRewriter &rewriter) const override {
+    auto outer = matchScale(op);
+    auto inner = outer ? outer->value.getDefiningOp<MulOp>() : MulOp();
+    auto first = inner && inner->hasOneUse() ? matchScale(inner) : std::nullopt;
+    if (!first)
+      return rewriter.notifyMatchFailure(op, "not two numbers in a row");
+    float product = first->factor * outer->factor;
+    if (!(std::fabs(product) >= 0x1p-14f && std::fabs(product) <= 65504.0f))
+      return rewriter.notifyMatchFailure(op, "fp16 cannot hold the product");
+    auto scalar = RankedTensorType::get({}, op.getType().getElementType());
+    Value number = ConstantOp::create(
+        rewriter, op.getLoc(), scalar,
+        DenseElementsAttr::get(
+            scalar, rewriter.getFloatAttr(scalar.getElementType(), product)));
+    rewriter.replaceOpWithNewOp<MulOp>(op, op.getType(), first->value, number);
+    return success();
+  }
+};
+
+/// A number behind data movement or a bias goes to the convolution before it.
+struct SinkScale : OpRewritePattern<MulOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(MulOp op,
+                                PatternRewriter &rewriter) const override {
+    auto scaled = matchScale(op);
+    if (!scaled || takesScale(scaled->value))
+      return rewriter.notifyMatchFailure(op, "nothing is between");
+    Value at = scaled->value;
+    while (Operation *producer = at.getDefiningOp()) {
+      if (!producer->hasOneUse())
+        break;
+      bool moves =
+          isa<ReshapeOp, TransposeOp, ExpandDimsOp, SqueezeOp>(producer);
+      bool bias = isa<AddOp>(producer) && isConstantTree(producer->getOperand(1));
+      if (!moves && !bias)
+        break;
+      at = producer->getOperand(0);
+    }
+    if (!takesScale(at))
+      return rewriter.notifyMatchFailure(op, "leads to no convolution");
+    Operation *producer = scaled->value.getDefiningOp();
+    rewriter.setInsertionPoint(producer);
+    auto scalar = RankedTensorType::get({}, op.getType().getElementType());
+    Value number = ConstantOp::create(
+        rewriter, op.getLoc(), scalar,
+        DenseElementsAttr::get(scalar, rewriter.getFloatAttr(
+                                           scalar.getElementType(),
+                                           scaled->factor)));
+    rewriter.modifyOpInPlace(producer, [&] {
+      for (unsigned i = 0; i < (isa<AddOp>(producer) ? 2 : 1); ++i) {
+        Value operand = producer->getOperand(i);
+        producer->setOperand(i, MulOp::create(rewriter, op.getLoc(),
+                                              operand.getType(), operand,
+                                              number));
+      }
+    });
+    rewriter.replaceOp(op, scaled->value);
+    return success();
+  }
+};
+
+struct Simplify : ane::impl::SimplifyPassBase<Simplify> {
+  void runOnOperation() override {
+    RewritePatternSet patterns(&getContext());
+    patterns.add<DropNeutral<AddOp>>(&getContext(), 0.0f, true);
+    patterns.add<DropNeutral<SubOp>>(&getContext(), 0.0f, false);
+    patterns.add<DropNeutral<MulOp>>(&getContext(), 1.0f, true);
+    patterns.add<DropNeutral<RealDivOp>>(&getContext(), 1.0f, false);
+    patterns.add<JoinScales, SinkScale>(&getContext());
+    int64_t before = 0, after = 0;
+    auto count = [&](int64_t &total) {
+      getOperation().walk([&](Operation *op) {
+        total += isa<AddOp, SubOp, MulOp, RealDivOp>(op) &&
+                 !isConstantTree(op->getResult(0));
+      });
+    };
+    count(before);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+      return signalPassFailure();
+    count(after);
+    numRemoved = before > after ? before - after : 0;
+  }
+};
+} // namespace
