@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Import/TestData.h"
+#include "ane-mlir/Interpreter/Compare.h"
 #include "ane-mlir/Interpreter/TensorFiles.h"
 #include "ane-mlir/Support/AtomicPath.h"
 #include "ane-mlir/Support/Diagnostics.h"
@@ -86,68 +87,6 @@ static cl::opt<bool> quiet("quiet", cl::desc("Print nothing but errors"),
 static int fail(const llvm::Twine &message, int code = 1) {
   llvm::errs() << "ane-run: error: " << message << '\n';
   return code;
-}
-
-/// One line per output, then the worst elements of those outside tolerance.
-static bool compare(StringRef name, const Tensor &actual,
-                    const Tensor &expected) {
-  auto at = [](const Tensor &t, int64_t i) {
-    return t.isFloat() ? double(t.floats()[i]) : double(t.ints()[i]);
-  };
-  if (actual.shape() != expected.shape()) {
-    llvm::outs() << name << ": FAIL shape ["
-                 << llvm::join(llvm::map_range(
-                                   actual.shape(),
-                                   [](int64_t d) { return std::to_string(d); }),
-                               ", ")
-                 << "], expected ["
-                 << llvm::join(llvm::map_range(
-                                   expected.shape(),
-                                   [](int64_t d) { return std::to_string(d); }),
-                               ", ")
-                 << "]\n";
-    return false;
-  }
-  double largest = 0, worst = 0, dot = 0, aa = 0, bb = 0;
-  for (int64_t i = 0; i < actual.size(); ++i)
-    if (double v = std::fabs(at(expected, i)); std::isfinite(v))
-      largest = std::max(largest, v);
-  double absolute = atol_ >= 0 ? double(atol_) : 1e-3 * largest;
-  std::vector<std::pair<double, int64_t>> outside;
-  for (int64_t i = 0; i < actual.size(); ++i) {
-    double a = at(actual, i), e = at(expected, i);
-    dot += a * e;
-    aa += a * a;
-    bb += e * e;
-    if (a == e || (std::isnan(a) && std::isnan(e)))
-      continue;
-    double error = std::fabs(a - e);
-    if (std::isnan(error))
-      error = INFINITY;
-    worst = std::max(worst, error);
-    if (!(error <= absolute + rtol * std::fabs(e)))
-      outside.push_back({error, i});
-  }
-  double cosine = aa > 0 && bb > 0 ? dot / std::sqrt(aa * bb) : aa == bb;
-  if (!quiet || !outside.empty())
-    llvm::outs() << name << ": " << (outside.empty() ? "ok" : "FAIL")
-                 << "  max error " << llvm::format("%.3g", worst) << " ("
-                 << llvm::format("%.3g", largest > 0 ? worst / largest : worst)
-                 << " of the largest magnitude "
-                 << llvm::format("%.3g", largest) << "), cosine "
-                 << llvm::format("%.7f", cosine) << '\n';
-  if (outside.empty())
-    return true;
-  std::sort(outside.begin(), outside.end(), [](auto &a, auto &b) {
-    return a.first != b.first ? a.first > b.first : a.second < b.second;
-  });
-  llvm::outs() << "  " << outside.size() << " of " << actual.size()
-               << " elements outside; worst:\n";
-  for (auto [error, i] : llvm::ArrayRef(outside).take_front(5))
-    llvm::outs() << "    [" << i << "] got "
-                 << llvm::format("%.6g", at(actual, i)) << ", expected "
-                 << llvm::format("%.6g", at(expected, i)) << '\n';
-  return false;
 }
 
 int main(int argc, char **argv) {
@@ -256,15 +195,9 @@ int main(int argc, char **argv) {
       argument = argument.reshaped(port.shape);
     if (argument.shape() != ArrayRef<int64_t>(port.shape))
       return fail("input '" + port.name + "' expects shape [" +
-                  llvm::join(llvm::map_range(
-                                 port.shape,
-                                 [](int64_t d) { return std::to_string(d); }),
-                             ", ") +
+                  shapeText(port.shape) +
                   "], but got [" +
-                  llvm::join(llvm::map_range(
-                                 argument.shape(),
-                                 [](int64_t d) { return std::to_string(d); }),
-                             ", ") +
+                  shapeText(argument.shape()) +
                   "]");
     auto carried = convertTensor(argument, port.carrier, port.name);
     if (!carried)
@@ -359,18 +292,17 @@ int main(int argc, char **argv) {
       if (!*expected)
         continue;
       compared = true;
-      ok &= compare(outputs[i].name, result, *expected);
+      Comparison comparison = compareTensors(result, *expected, rtol, atol_);
+      printComparison(llvm::outs(), outputs[i].name, comparison, result,
+                      *expected, quiet);
+      ok &= comparison.ok();
     }
   if (!compareDir.empty() && !compared)
     return fail("'" + compareDir + "' has no output_0.npy or output_0.pb");
   if (!quiet && !compared && outputDir.empty())
     for (auto [port, result] : llvm::zip(outputs, results)) {
       llvm::outs() << port.name << ": " << getInfo(result.dtype()).name << " ["
-                   << llvm::join(llvm::map_range(result.shape(),
-                                                 [](int64_t d) {
-                                                   return std::to_string(d);
-                                                 }),
-                                 ", ")
+                   << shapeText(result.shape())
                    << "]";
       for (int64_t i = 0; i < std::min<int64_t>(result.size(), 6); ++i)
         llvm::outs() << ' '

@@ -8,10 +8,10 @@
 #define ANEMLIR_TARGET_BUNDLE_H
 
 #include "ane-mlir/Interpreter/Interpreter.h"
+#include "ane-mlir/Target/MILSource.h"
 #include "dialects/ANE/IR/ANE.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
-#include "llvm/ADT/StringMap.h"
 
 namespace mlir::ane {
 
@@ -58,11 +58,15 @@ public:
 FailureOr<std::unique_ptr<Executable>> loadBundle(StringRef path,
                                                   MLIRContext *context);
 
+/// The programs of a bundle, each with its weights, in the manifest's order.
+FailureOr<std::vector<MILSource>> openBundlePrograms(StringRef path,
+                                                     MLIRContext *context);
+
 struct LoadOptions {
   /// Of a package with several; empty for the default one.
   std::string function;
   /// Of inputs that leave dimensions open, by name.
-  llvm::StringMap<SmallVector<int64_t>> shapes;
+  ShapeBindings shapes;
 };
 /// By what is at `path`: a bundle, a package, a .mlmodelc or a .mil file.
 FailureOr<std::unique_ptr<Executable>>

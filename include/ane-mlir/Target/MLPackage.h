@@ -10,7 +10,8 @@
 #ifndef ANEMLIR_TARGET_MLPACKAGE_H
 #define ANEMLIR_TARGET_MLPACKAGE_H
 
-#include "ane-mlir/Target/Bundle.h"
+#include "ane-mlir/Support/DType.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 
 namespace mlir::ane {

@@ -153,6 +153,8 @@ LogicalResult Raiser::raiseOp(mil::OpOp op) {
     return success(succeeded(raised) || poisoned);
   }
   const OpInfo *info = lookupOpInfoByMilName(op.getType());
+  if (!info && checking)
+    return error(op) << "is no operation that is known";
   if (!info) {
     ++unknown[op.getType()];
     return success();
@@ -306,6 +308,12 @@ LogicalResult Raiser::bind(mil::OpOp op, ArrayRef<Value> results) {
                                 .getValue()
                          << "' is declared as " << declared << ", but is "
                          << found;
+      if (checking && !declared.hasStaticShape())
+        for (auto [axis, dim] : llvm::enumerate(found.getShape()))
+          if (declared.isDynamicDim(axis) && !ShapedType::isDynamic(dim))
+            return error(op) << "result is declared as " << declared
+                             << ", but axis " << axis << " is known to be "
+                             << dim;
       SmallVector<int64_t> shape(found.getShape());
       for (auto [dim, other] : llvm::zip(shape, declared.getShape()))
         if (ShapedType::isDynamic(dim))
@@ -367,8 +375,11 @@ FailureOr<ProgramOp> Raiser::run(StringRef symbol) {
       states[argument] = values[argument];
   }
   for (Operation &op : body.without_terminator())
-    if (failed(raiseOp(cast<mil::OpOp>(op))))
+    if (failed(raiseOp(cast<mil::OpOp>(op))) &&
+        (!checking || failed(standIn(cast<mil::OpOp>(op)))))
       return failure();
+  if (checking)
+    return failedCheck ? FailureOr<ProgramOp>(failure()) : program;
   if (!unknown.empty()) {
     InFlightDiagnostic diagnostic =
         func.emitError()
@@ -430,6 +441,26 @@ FailureOr<ProgramOp> mlir::ane::convertMILToANE(OpBuilder &builder,
                                                 const ShapeBindings &shapes) {
   builder.getContext()->loadDialect<ANEDialect>();
   return Raiser(builder, func, weights, shapes).run(symbol);
+}
+
+LogicalResult Raiser::standIn(mil::OpOp op) {
+  failedCheck = true;
+  Block *block = b.builder.getInsertionBlock();
+  if (!isa<ProgramOp>(block->getParentOp()))
+    return failure();
+  for (Value result : op.getResults())
+    if (auto type = dyn_cast<RankedTensorType>(result.getType());
+        type && toDType(type.getElementType()))
+      values[result] = block->addArgument(type, op.getLoc());
+  return success();
+}
+
+LogicalResult mlir::ane::checkMIL(mil::FuncOp func,
+                                  const WeightOpener &weights) {
+  func.getContext()->loadDialect<ANEDialect>();
+  OwningOpRef<ModuleOp> scratch = ModuleOp::create(func.getLoc());
+  OpBuilder builder = OpBuilder::atBlockEnd(scratch->getBody());
+  return Raiser(builder, func, weights, {}, /*checking=*/true).run("checked");
 }
 
 FailureOr<func::FuncOp>

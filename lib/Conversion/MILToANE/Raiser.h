@@ -16,9 +16,9 @@ namespace mlir::ane {
 class Raiser {
 public:
   Raiser(OpBuilder &outer, mil::FuncOp func, const WeightOpener &weights,
-         const ShapeBindings &shapes)
+         const ShapeBindings &shapes, bool checking = false)
       : outer(outer), b(outer.getContext()), func(func), weights(weights),
-        shapes(shapes) {}
+        shapes(shapes), checking(checking) {}
   FailureOr<ProgramOp> run(StringRef symbol);
 
 private:
@@ -26,6 +26,9 @@ private:
   using Arguments = SmallVector<std::pair<StringRef, Attribute>>;
 
   LogicalResult raiseOp(mil::OpOp op);
+  /// When checking: what could not be raised becomes an argument of its
+  /// declared type, so that the next operations are checked too.
+  LogicalResult standIn(mil::OpOp op);
   /// By the record of the ane op.
   LogicalResult raiseByTable(mil::OpOp op, const OpInfo &info,
                              Arguments arguments);
@@ -95,6 +98,8 @@ private:
   mil::FuncOp func;
   const WeightOpener &weights;
   const ShapeBindings &shapes;
+  /// Goes on behind errors, and looks at what is declared more closely.
+  bool checking, failedCheck = false;
   int opset = 0;
   llvm::DenseMap<Value, Value> values;
   /// What a state holds after the statements so far, by parameter.

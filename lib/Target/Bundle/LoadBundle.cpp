@@ -57,15 +57,6 @@ static FailureOr<LoadedProgram> raiseProgram(MILSource source,
   return loaded;
 }
 
-static FailureOr<LoadedProgram>
-loadProgram(StringRef path, WeightOpener weights, MLIRContext *context) {
-  FailureOr<MILSource> source = MILSource::open(path, context);
-  if (failed(source))
-    return failure();
-  source->weights = std::move(weights);
-  return raiseProgram(std::move(*source));
-}
-
 namespace {
 class BundleExecutable : public Executable {
 public:
@@ -151,18 +142,19 @@ static bool isInside(StringRef name) {
                              "..");
 }
 
-FailureOr<std::unique_ptr<Executable>>
-mlir::ane::loadBundle(StringRef path, MLIRContext *context) {
-  Location loc = NameLoc::get(StringAttr::get(context, path));
+static SmallString<128> child(StringRef path, StringRef name) {
+  SmallString<128> full(path);
+  llvm::sys::path::append(full, name);
+  return full;
+}
+
+static FailureOr<std::unique_ptr<fb::ManifestT>>
+readManifest(StringRef path, MLIRContext *context) {
   auto fail = [&](const Twine &what) {
-    return emitError(loc) << what.str(), failure();
+    return emitError(NameLoc::get(StringAttr::get(context, path))) << what.str(),
+           failure();
   };
-  auto child = [&](StringRef name) {
-    SmallString<128> full(path);
-    llvm::sys::path::append(full, name);
-    return full;
-  };
-  auto file = MappedFile::open(child("manifest.fb"));
+  auto file = MappedFile::open(child(path, "manifest.fb"));
   if (!file)
     return fail(llvm::toString(file.takeError()));
   ArrayRef<char> data = (*file)->data();
@@ -174,6 +166,64 @@ mlir::ane::loadBundle(StringRef path, MLIRContext *context) {
   if (manifest->version != 1)
     return fail("manifest.fb has version " + Twine(manifest->version) +
                 ", this program knows version 1");
+  for (auto [index, program] : llvm::enumerate(manifest->programs))
+    if (!isInside(program->text))
+      return fail("program " + Twine(index) + " has text '" + program->text +
+                  "', which leaves the bundle");
+  return manifest;
+}
+
+/// A program with the weight files that the manifest gives it.
+static FailureOr<MILSource> openProgram(StringRef path,
+                                        const fb::ProgramT &program,
+                                        MLIRContext *context) {
+  FailureOr<MILSource> source =
+      MILSource::open(child(path, program.text), context);
+  if (failed(source))
+    return failure();
+  std::vector<std::pair<std::string, std::string>> files;
+  for (auto &weights : program.weights)
+    files.push_back({weights->path, weights->file});
+  source->weights = [path = path.str(), files](StringRef wanted)
+      -> llvm::Expected<std::shared_ptr<const MappedFile>> {
+    for (auto &[name, file] : files)
+      if (name == wanted) {
+        if (!isInside(file))
+          return llvm::createStringError("file '" + file +
+                                         "' leaves the bundle");
+        return MappedFile::open(child(path, file));
+      }
+    return llvm::createStringError("the manifest has no file for '" + wanted +
+                                   "'");
+  };
+  return source;
+}
+
+FailureOr<std::vector<MILSource>>
+mlir::ane::openBundlePrograms(StringRef path, MLIRContext *context) {
+  auto manifest = readManifest(path, context);
+  if (failed(manifest))
+    return failure();
+  std::vector<MILSource> sources;
+  for (auto &program : (*manifest)->programs) {
+    FailureOr<MILSource> source = openProgram(path, *program, context);
+    if (failed(source))
+      return failure();
+    sources.push_back(std::move(*source));
+  }
+  return sources;
+}
+
+FailureOr<std::unique_ptr<Executable>>
+mlir::ane::loadBundle(StringRef path, MLIRContext *context) {
+  Location loc = NameLoc::get(StringAttr::get(context, path));
+  auto fail = [&](const Twine &what) {
+    return emitError(loc) << what.str(), failure();
+  };
+  auto opened = readManifest(path, context);
+  if (failed(opened))
+    return failure();
+  fb::ManifestT *manifest = opened->get();
 
   auto bundle = std::make_unique<BundleExecutable>();
   auto checkShape = [](ArrayRef<int64_t> shape) {
@@ -199,24 +249,11 @@ mlir::ane::loadBundle(StringRef path, MLIRContext *context) {
   if (!target)
     return fail("manifest.fb names the target '" + manifest->target +
                 "', which is not known");
-  for (auto [index, program] : llvm::enumerate(manifest->programs)) {
-    if (!isInside(program->text))
-      return fail("program " + Twine(index) + " has text '" + program->text +
-                  "', which leaves the bundle");
-    WeightOpener opener = [&, &program = program](StringRef wanted)
-        -> llvm::Expected<std::shared_ptr<const MappedFile>> {
-      for (auto &weights : program->weights)
-        if (weights->path == wanted) {
-          if (!isInside(weights->file))
-            return llvm::createStringError("file '" + weights->file +
-                                           "' leaves the bundle");
-          return MappedFile::open(child(weights->file));
-        }
-      return llvm::createStringError("the manifest has no file for '" + wanted +
-                                     "'");
-    };
+  for (auto &program : manifest->programs) {
+    FailureOr<MILSource> source = openProgram(path, *program, context);
     FailureOr<LoadedProgram> loaded =
-        loadProgram(child(program->text), opener, context);
+        failed(source) ? FailureOr<LoadedProgram>(failure())
+                       : raiseProgram(std::move(*source));
     if (failed(loaded))
       return failure();
     if (program->kind == "ane")

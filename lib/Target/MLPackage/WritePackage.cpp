@@ -6,6 +6,7 @@
 
 #include "Fields.h"
 #include "ane-mlir/Conversion/ANEToMIL.h"
+#include "ane-mlir/Interpreter/Tensor.h"
 #include "ane-mlir/Support/AtomicPath.h"
 #include "ane-mlir/Target/MILText.h"
 #include "ane-mlir/Target/MLPackage.h"
