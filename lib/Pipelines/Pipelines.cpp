@@ -111,6 +111,8 @@ void mlir::ane::buildPlacePipeline(OpPassManager &pm,
 void mlir::ane::buildPackagePipeline(OpPassManager &pm,
                                      const PipelineOptions &options) {
   pm.addPass(createPreparePackagePass());
+  if (!llvm::is_contained(options.disable, "canonicalize"))
+    pm.addPass(createCanonicalizerPass());
 }
 
 void mlir::ane::registerPipelines() {

@@ -8,6 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "LimitRank.h"
 #include "Reshape.h"
 #include "Retype.h"
 #include "ane-mlir/Transforms/Passes.h"
@@ -105,6 +106,16 @@ struct PreparePackage : ane::impl::PreparePackagePassBase<PreparePackage> {
       if (auto select = dyn_cast<SelectOp>(op))
         stretch(select);
     }
+    // Values have at most five axes (mil-spec.md §1.0); reshapes in a row that
+    // this leaves are one in the end.
+    ops.clear();
+    getOperation().walk([&](Operation *op) {
+      if (lookupOpInfo(op->getName().getStringRef()) &&
+          !isConstantTree(op->getResult(0)))
+        ops.push_back(op);
+    });
+    for (Operation *op : ops)
+      limitRank(op, 5);
   }
 };
 } // namespace

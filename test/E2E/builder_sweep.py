@@ -100,6 +100,9 @@ def run_one(case) -> tuple[str, str]:
             model.save(package)
         # Read, printed, read again: the same text, and it runs alike.
         text = f"{package}/Data/com.apple.CoreML/model.mil"
+        verify = subprocess.run([BIN / "mil-verify", package], capture_output=True, text=True)
+        if verify.returncode:
+            return label, f"mil-verify: {verify.stdout.strip()[:240]}"
         imported = subprocess.run([BIN / "ane-translate", "--import-mlpackage", f"{package}/Manifest.json", "-o", f"{folder}/m.mlir"], capture_output=True, text=True)
         if imported.returncode:
             return label, f"import: {imported.stderr.strip()[:200]}"

@@ -85,6 +85,9 @@ def run_one(case) -> tuple[str, str, str]:
             complaint = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
         if complaint:
             return case.name, "wrong", complaint
+        verify = subprocess.run([BIN / "mil-verify", package, "--quiet"], capture_output=True, text=True)
+        if verify.returncode:
+            return case.name, "wrong", f"mil-verify: {(verify.stdout + verify.stderr).strip()[:240]}"
         run = subprocess.run([BIN / "ane-run", package, "--numerics=fp32", "--test-data", sets[0][0], "--output-dir", f"{folder}/out", "--atol=inf", "--quiet"], capture_output=True, text=True)
         if not os.path.exists(f"{folder}/out/outputs.json"):
             return case.name, "wrong", f"ane-run: {run.stderr.strip()[:200]}"

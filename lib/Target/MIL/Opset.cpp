@@ -128,7 +128,11 @@ int mlir::mil::requiredOpset(OpOp op) {
       Type own = getElementTypeOrSelf(v.getType());
       if (!isa<FloatType>(own) || type == "cast")
         continue;
-      if (element && own != element && type != "resample")
+      // Scales, fill values and coordinates always had a type of their own.
+      if (element && own != element &&
+          !llvm::is_contained({"resample", "pad", "upsample_bilinear",
+                               "upsample_nearest_neighbor"},
+                              type))
         opset = std::max(opset, 17);
       element = own;
     }

@@ -447,6 +447,14 @@ static FailureOr<Part> convertPart(const PackageFunction &function,
   if (failed(converted))
     return failure();
   part.converted = std::move(*converted);
+  for (auto milFunc : part.converted.program.getBody().getOps<mil::FuncOp>())
+    for (Operation &op : milFunc.getBody().front())
+      for (Value result : op.getResults())
+        if (auto type = dyn_cast<RankedTensorType>(result.getType());
+            type && type.getRank() > 5 && !mil::getConstant(result))
+          return op.emitError() << "has a result of type " << type
+                                << "; values of a package have at most 5 axes",
+                 failure();
   return part;
 }
 
