@@ -225,35 +225,73 @@ def test_broken_bundle(tmp_path):
             assert "error: " in result.stderr, result.stderr
 
 
+def damage(data: bytes, rng: random.Random) -> bytes:
+    """Flipped, dropped, doubled and extreme bytes."""
+    out = bytearray(data)
+    for _ in range(rng.randint(1, 4)):
+        if not out:
+            break
+        at = rng.randrange(len(out))
+        kind = rng.randrange(4)
+        if kind == 0:
+            out[at] ^= 1 << rng.randrange(8)
+        elif kind == 1:
+            del out[at : at + rng.randint(1, 9)]
+        elif kind == 2:
+            out[at:at] = out[at : at + rng.randint(1, 9)]
+        else:
+            out[at] = rng.choice((0, 0xFF, 0x7F, 0x80))
+    return bytes(out)
+
+
+def sample_packages(folder: pathlib.Path) -> list[pathlib.Path]:
+    """One of ours, and coremltools' with blocks, states, lists, classes, recurrences and compressed constants."""
+    import coremltools as ct
+    from builder_sweep import build
+    from mil_recipes import RECIPES
+
+    onnx.save(small_model(), folder / "m.onnx")
+    assert convert(folder / "m.onnx", folder / "m.mlpackage").returncode == 0
+    packages = [folder / "m.mlpackage"]
+    wanted = ["cond", "while_loop", "make_list", "classify", "read_state", "lstm", "constexpr_lut_to_dense", "constexpr_sparse_to_dense", "constexpr_affine_dequantize",
+              "non_maximum_suppression", "crop_resize", "topk", "slice_update", "conv", "einsum"]  # fmt: skip
+    for name in wanted:
+        recipe = next(r for r in RECIPES if r.op == name)
+        program, _, target = build(recipe, recipe.until, np.float32, False)
+        labels = ct.ClassifierConfig(recipe.classes) if recipe.classes else None
+        model = ct.convert(program, classifier_config=labels, convert_to="mlprogram", minimum_deployment_target=target, skip_model_load=True, pass_pipeline=ct.PassPipeline.EMPTY, compute_precision=ct.precision.FLOAT32)
+        packages.append(folder / f"{name}.mlpackage")
+        model.save(str(packages[-1]))
+    return packages
+
+
 def test_damaged_packages(tmp_path):
-    """Flipped, dropped and doubled bytes in each file of a package: run, or a message that names the package."""
-    package = tmp_path / "m.mlpackage"
-    onnx.save(small_model(), tmp_path / "m.onnx")
-    assert convert(tmp_path / "m.onnx", package).returncode == 0
-    files = sorted(p for p in package.rglob("*") if p.is_file())
-    for seed in range(200):
+    """1000 mutations of models, weight files, manifests and MIL texts: a result, or a message; no tool crashes."""
+    packages = sample_packages(tmp_path)
+    for package in packages:
+        subprocess.run([BIN / "ane-translate", "--import-mlpackage", package / "Manifest.json", "-o", tmp_path / "m.mlir"], check=True, env=ENVIRONMENT)
+        subprocess.run([BIN / "ane-translate", "--mil-to-text", tmp_path / "m.mlir", "-o", package / "Data/com.apple.CoreML/model.mil"], check=True, env=ENVIRONMENT)
+
+    def one(seed: int) -> str:
         rng = random.Random(seed)
-        file = rng.choice(files)
-        data = bytearray(file.read_bytes())
-        for _ in range(rng.randint(1, 4)):
-            at = rng.randrange(len(data))
-            kind = rng.randrange(4)
-            if kind == 0:
-                data[at] ^= 1 << rng.randrange(8)
-            elif kind == 1:
-                del data[at : at + rng.randint(1, 9)]
-            elif kind == 2:
-                data[at:at] = data[at : at + rng.randint(1, 9)]
-            else:
-                data[at] = rng.choice((0, 0xFF, 0x7F, 0x80))
-            if not data:
-                break
-        whole = file.read_bytes()
-        file.write_bytes(bytes(data))
-        run = subprocess.run([BIN / "ane-run", package, "--random-inputs=1", "--quiet"], capture_output=True, text=True, env=ENVIRONMENT, timeout=120, errors="replace")
-        assert run.returncode in (0, 1), f"seed {seed}, {file.name}: {run.stderr[-3000:]}"
-        assert run.returncode == 0 or "error" in run.stderr, f"seed {seed}: {run.stderr[-300:]}"
-        file.write_bytes(whole)
+        package = tmp_path / f"{seed}.mlpackage"
+        shutil.copytree(packages[seed % len(packages)], package)
+        file = rng.choice(sorted(p for p in package.rglob("*") if p.is_file()))
+        file.write_bytes(damage(file.read_bytes(), rng))
+        artifact = file if file.suffix == ".mil" else package
+        command = rng.choice([["ane-run", artifact, "--random-inputs=1", "--quiet"], ["mil-verify", artifact], ["onnx-to-ane", artifact, "-o", tmp_path / f"{seed}.anepkg", "--quiet"]])
+        run = subprocess.run([BIN / command[0], *command[1:]], capture_output=True, text=True, env=ENVIRONMENT, timeout=300, errors="replace")
+        shutil.rmtree(package)
+        shutil.rmtree(tmp_path / f"{seed}.anepkg", ignore_errors=True)
+        if run.returncode not in (0, 1):
+            return f"seed {seed}, {command[0]} of {file.name}: exit {run.returncode} {run.stderr[-1500:]}"
+        if run.returncode == 1 and "error" not in run.stderr + run.stdout:
+            return f"seed {seed}, {command[0]} of {file.name}: no message, {run.stderr[-300:]}"
+        return ""
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        problems = [problem for problem in pool.map(one, range(1000)) if problem]
+    assert not problems, f"{len(problems)} of 1000: {problems[0]}"
 
 
 def required_inputs(domains: set[str]) -> tuple[dict[tuple[str, str], int], dict[tuple[str, str], int]]:

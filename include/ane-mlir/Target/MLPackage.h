@@ -105,6 +105,11 @@ LogicalResult writeMLPackage(ArrayRef<PackageFunction> functions,
 OwningOpRef<ModuleOp> importMLPackage(StringRef path, MLIRContext *context,
                                       PackageInfo *info = nullptr);
 
+/// The same of the model file alone, called `name` in messages.
+OwningOpRef<ModuleOp> importMLModel(StringRef path, StringRef name,
+                                    MLIRContext *context,
+                                    PackageInfo *info = nullptr);
+
 /// The folder that "@model_path" means inside a package.
 std::string packageModelPath(StringRef path);
 

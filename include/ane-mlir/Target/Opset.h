@@ -18,6 +18,9 @@ int opsetNumber(llvm::StringRef opset);
 /// arguments, and the types of its values (mil-spec.md §1). 0 for an operation
 /// that no opset has.
 int requiredOpset(OpOp op);
+/// The floats among the operands of `op` that have to be of one type: not
+/// scales, fill values, coordinates and epsilons, which have their own.
+SmallVector<Value> operandsOfOneType(OpOp op);
 /// Of a whole function, its parameters included; unknown operations need none.
 int requiredOpset(FuncOp func);
 

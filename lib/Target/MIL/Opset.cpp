@@ -107,6 +107,24 @@ static StringRef stringArgument(OpOp op, StringRef name) {
              : StringRef();
 }
 
+SmallVector<Value> mlir::mil::operandsOfOneType(OpOp op) {
+  StringRef type = op.getType();
+  SmallVector<Value> list;
+  if (type.starts_with("constexpr_") ||
+      llvm::is_contained({"quantize", "dequantize", "cast", "resample", "pad",
+                          "crop_resize", "fill_like", "upsample_bilinear",
+                          "upsample_nearest_neighbor", "cond", "while_loop",
+                          "classify", "write_state"},
+                         type))
+    return list;
+  auto epsilon = dyn_cast_or_null<RefAttr>(getArgument(op, "epsilon"));
+  for (auto [i, v] : llvm::enumerate(op.getOperands()))
+    if (isa<FloatType>(getElementTypeOrSelf(v.getType())) &&
+        !(epsilon && epsilon.getIndex() == (int64_t)i))
+      list.push_back(v);
+  return list;
+}
+
 int mlir::mil::requiredOpset(OpOp op) {
   int opset = operationSince(op);
   if (!opset)
@@ -121,21 +139,19 @@ int mlir::mil::requiredOpset(OpOp op) {
       if (int since = typeSince(v.getType()); since == 18)
         opset = 18;
   } else {
-    Type element;
-    for (Value v : llvm::concat<Value>(op.getOperands(), op.getResults())) {
+    for (Value v : op.getOperands())
       opset = std::max(opset, typeSince(v.getType()));
-      // Side parameters of another precision than the data, from ios17 on.
-      Type own = getElementTypeOrSelf(v.getType());
-      if (!isa<FloatType>(own) || type == "cast")
-        continue;
-      // Scales, fill values and coordinates always had a type of their own.
-      if (element && own != element &&
-          !llvm::is_contained({"resample", "pad", "upsample_bilinear",
-                               "upsample_nearest_neighbor"},
-                              type))
+    for (Value v : op.getResults())
+      opset = std::max(opset, typeSince(v.getType()));
+    // Side parameters of another precision than the data, from ios17 on.
+    SmallVector<Value> alike = operandsOfOneType(op);
+    for (Value v : alike)
+      if (getElementTypeOrSelf(v.getType()) !=
+          getElementTypeOrSelf(alike[0].getType()))
         opset = std::max(opset, 17);
-      element = own;
-    }
+    Type element = op.getNumResults()
+                       ? getElementTypeOrSelf(op.getResult(0).getType())
+                       : Type();
     if ((type == "lstm" || type == "gru" || type == "rnn") && element &&
         element.isF16())
       opset = std::max(opset, 17);

@@ -34,7 +34,7 @@ static WeightOpener weightsBelow(StringRef folder) {
 bool MILSource::matches(StringRef path) {
   StringRef extension = llvm::sys::path::extension(path.rtrim('/'));
   return extension == ".mlpackage" || extension == ".mlmodelc" ||
-         extension == ".mil";
+         extension == ".mlmodel" || extension == ".mil";
 }
 
 FailureOr<MILSource> MILSource::open(StringRef path, MLIRContext *context) {
@@ -47,6 +47,9 @@ FailureOr<MILSource> MILSource::open(StringRef path, MLIRContext *context) {
   if (extension == ".mlpackage") {
     source.module = importMLPackage(path, context, &source.info);
     source.weights = weightsBelow(packageModelPath(path));
+  } else if (extension == ".mlmodel") {
+    source.module = importMLModel(path, path, context, &source.info);
+    source.weights = weightsBelow(llvm::sys::path::parent_path(path));
   } else {
     SmallString<128> file(path);
     if (extension == ".mlmodelc") {

@@ -727,10 +727,6 @@ static llvm::Expected<std::string> findModel(StringRef path) {
 OwningOpRef<ModuleOp> mlir::ane::importMLPackage(StringRef path,
                                                  MLIRContext *context,
                                                  PackageInfo *info) {
-  PackageInfo ignored;
-  if (!info)
-    info = &ignored;
-  context->loadDialect<mil::MILDialect>();
   auto fail = [&](const Twine &what) -> OwningOpRef<ModuleOp> {
     emitError(NameLoc::get(StringAttr::get(context, path))) << what;
     return {};
@@ -738,12 +734,26 @@ OwningOpRef<ModuleOp> mlir::ane::importMLPackage(StringRef path,
   auto modelFile = findModel(path);
   if (!modelFile)
     return fail(llvm::toString(modelFile.takeError()));
-  auto file = MappedFile::open(*modelFile);
+  return importMLModel(*modelFile, path, context, info);
+}
+
+OwningOpRef<ModuleOp> mlir::ane::importMLModel(StringRef path, StringRef name,
+                                               MLIRContext *context,
+                                               PackageInfo *info) {
+  PackageInfo ignored;
+  if (!info)
+    info = &ignored;
+  context->loadDialect<mil::MILDialect>();
+  auto fail = [&](const Twine &what) -> OwningOpRef<ModuleOp> {
+    emitError(NameLoc::get(StringAttr::get(context, name))) << what;
+    return {};
+  };
+  auto file = MappedFile::open(path);
   if (!file)
     return fail(llvm::toString(file.takeError()));
   try {
     return Decoder(context, *info).decode(
-        StringRef((*file)->data().data(), (*file)->data().size()), path);
+        StringRef((*file)->data().data(), (*file)->data().size()), name);
   } catch (const Malformed &error) {
     return fail(error.what());
   } catch (const protozero::exception &error) {

@@ -110,7 +110,8 @@ void Verifier::verifyManifest() {
 
 void Verifier::verifyPackage() {
   const PackageInfo &info = source.info;
-  verifyManifest();
+  if (llvm::sys::fs::is_directory(path))
+    verifyManifest();
   if (info.programVersion != 1)
     add("program", "program", "expects version 1, but got " +
                                   Twine(info.programVersion));
@@ -390,22 +391,15 @@ void Verifier::verifyOperation(mil::FuncOp func, mil::OpOp op) {
     }
   // Operands of one letter have one dtype; constants beside data may have their
   // own from ios17 on (mil-spec.md §1.0).
-  if (!type.starts_with("constexpr_") &&
-      !llvm::is_contained({"quantize", "dequantize", "cast", "resample",
-                           "crop_resize", "fill_like", "cond", "while_loop",
-                           "pad", "upsample_bilinear",
-                           "upsample_nearest_neighbor"},
-                          type)) {
-    Type element;
-    for (Value v : op.getOperands()) {
-      Type own = getElementTypeOrSelf(v.getType());
-      if (!isa<FloatType>(own) || (opset >= 17 && isConstant(v)))
-        continue;
-      if (element && element != own)
-        add("type", place,
-            "'" + type + "' mixes " + print(element) + " and " + print(own));
-      element = own;
-    }
+  Type element;
+  for (Value v : mil::operandsOfOneType(op)) {
+    Type own = getElementTypeOrSelf(v.getType());
+    if (opset >= 17 && isConstant(v))
+      continue;
+    if (element && element != own)
+      add("type", place,
+          "'" + type + "' mixes " + print(element) + " and " + print(own));
+    element = own;
   }
   for (Region &region : op.getBlocks())
     for (Operation &inner : region.front().without_terminator())
