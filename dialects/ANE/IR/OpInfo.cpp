@@ -22,8 +22,12 @@ struct Index {
   Index() {
     for (const OpInfo &info : kOps) {
       byName[info.name] = &info;
-      // The form whose arguments are known at compile time comes first.
-      byMilName.try_emplace(info.milName, &info);
+      // Two ops can stand for one operation: the one of its name is the form
+      // whose arguments are known at compile time.
+      if (info.name.substr(4) == info.milName)
+        byMilName[info.milName] = &info;
+      else
+        byMilName.try_emplace(info.milName, &info);
     }
   }
 };
