@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "LegalizeForms.h"
 #include "Reshape.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "mlir/IR/PatternMatch.h"
@@ -459,6 +460,7 @@ struct Legalize : ane::impl::LegalizePassBase<Legalize> {
              DecomposeLinear, DecomposeTile, WidenPool<MaxPoolOp>,
              WidenPool<AvgPoolOp>, WidenPool<L2PoolOp>, ToReshape<SqueezeOp>,
              ToReshape<ExpandDimsOp>, ToReshape<Flatten2dOp>>(&getContext());
+    populateFormPatterns(patterns);
     // Before the bias is taken out, so that it is added in the wide form.
     patterns.add<WidenConv<ConvOp>, WidenConv<ConvTransposeOp>>(&getContext(),
                                                                 /*benefit=*/2);

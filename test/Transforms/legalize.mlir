@@ -56,3 +56,47 @@ func.func @patches(%x: tensor<1x3x32x32xf16>) -> tensor<1x8x2x2xf16> {
   %y = ane.conv %x, %w {dilations = array<i64: 1, 1>, pad = array<i64: 0, 0, 0, 0>, pad_type = "valid", strides = array<i64: 16, 16>} : (tensor<1x3x32x32xf16>, tensor<8x3x16x16xf16>) -> tensor<1x8x2x2xf16>
   return %y : tensor<1x8x2x2xf16>
 }
+
+// CHECK-LABEL: func @gather_one(
+// CHECK: ane.slice_by_index %arg0 {begin = array<i64: 0, 4>, end = array<i64: 3, 5>}
+// CHECK: ane.reshape
+// CHECK-NOT: ane.gather
+func.func @gather_one(%x: tensor<3x5xf16>) -> tensor<3xf16> {
+  %i = ane.constant dense<-1> : tensor<i32>
+  %0 = ane.gather %x, %i {axis = 1 : i64} : (tensor<3x5xf16>, tensor<i32>) -> tensor<3xf16>
+  return %0 : tensor<3xf16>
+}
+
+// CHECK-LABEL: func @gather_even(
+// CHECK: ane.slice_by_index %arg0 {begin = array<i64: 1, 0>, end = array<i64: 6, 2>, stride = array<i64: 2, 1>}
+func.func @gather_even(%x: tensor<6x2xf16>) -> tensor<3x2xf16> {
+  %i = ane.constant dense<[1, 3, 5]> : tensor<3xi32>
+  %0 = ane.gather %x, %i : (tensor<6x2xf16>, tensor<3xi32>) -> tensor<3x2xf16>
+  return %0 : tensor<3x2xf16>
+}
+
+// CHECK-LABEL: func @gather_uneven(
+// CHECK: ane.gather
+func.func @gather_uneven(%x: tensor<6x2xf16>) -> tensor<3x2xf16> {
+  %i = ane.constant dense<[1, 3, 4]> : tensor<3xi32>
+  %0 = ane.gather %x, %i : (tensor<6x2xf16>, tensor<3xi32>) -> tensor<3x2xf16>
+  return %0 : tensor<3x2xf16>
+}
+
+// CHECK-LABEL: func @nearest(
+// CHECK: ane.upsample_nearest_neighbor %arg0 {scale_factor_height = 2 : i64, scale_factor_width = 3 : i64}
+func.func @nearest(%x: tensor<1x2x4x5xf16>) -> tensor<1x2x8x15xf16> {
+  %0 = ane.resize_nearest_neighbor %x {target_size_height = 8 : i64, target_size_width = 15 : i64} : (tensor<1x2x4x5xf16>) -> tensor<1x2x8x15xf16>
+  return %0 : tensor<1x2x8x15xf16>
+}
+
+// CHECK-LABEL: func @attention(
+// CHECK: %[[Q:.*]] = ane.mul %arg0
+// CHECK: %[[S:.*]] = ane.matmul %[[Q]], %arg1 {transpose_y = true}
+// CHECK: %[[M:.*]] = ane.add %[[S]], %arg3
+// CHECK: %[[P:.*]] = ane.softmax %[[M]]
+// CHECK: ane.matmul %[[P]], %arg2
+func.func @attention(%q: tensor<1x2x3x4xf16>, %k: tensor<1x2x5x4xf16>, %v: tensor<1x2x5x6xf16>, %m: tensor<3x5xf16>) -> tensor<1x2x3x6xf16> {
+  %0 = ane.scaled_dot_product_attention %q, %k, %v, %m : (tensor<1x2x3x4xf16>, tensor<1x2x5x4xf16>, tensor<1x2x5x6xf16>, tensor<3x5xf16>) -> tensor<1x2x3x6xf16>
+  return %0 : tensor<1x2x3x6xf16>
+}

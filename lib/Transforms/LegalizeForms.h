@@ -1,0 +1,20 @@
+//===- LegalizeForms.h - operations with a simpler form -------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ANEMLIR_LIB_TRANSFORMS_LEGALIZEFORMS_H
+#define ANEMLIR_LIB_TRANSFORMS_LEGALIZEFORMS_H
+
+#include "mlir/IR/PatternMatch.h"
+
+namespace mlir::ane {
+
+/// Gathers of neighbours become slices, resizing by a whole number upsampling,
+/// attention its products.
+void populateFormPatterns(RewritePatternSet &patterns);
+
+} // namespace mlir::ane
+
+#endif // ANEMLIR_LIB_TRANSFORMS_LEGALIZEFORMS_H
