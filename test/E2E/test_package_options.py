@@ -57,7 +57,7 @@ def softmax(x: np.ndarray) -> np.ndarray:
 def test_functions_share_weights(tmp_path):
     weight, bias = linear_model(tmp_path / "m.onnx", 300)
     tool("onnx-to-ane", tmp_path / "m.onnx", "-o", tmp_path / "one.mlpackage", "--dim", "n=8", "--quiet")
-    tool("onnx-to-ane", tmp_path / "m.onnx", "-o", tmp_path / "m.mlpackage", "--dim", "n=1,8,32", "--quiet")
+    tool("onnx-to-ane", tmp_path / "m.onnx", "-o", tmp_path / "m.mlpackage", "--dim", "n=1,8,32", "--buckets=functions", "--quiet")
     accepted(tmp_path / "m.mlpackage")
     spec = spec_of(tmp_path / "m.mlpackage")
     assert [f.name for f in spec.description.functions] == ["n1", "n8", "n32"]
@@ -75,6 +75,65 @@ def test_functions_share_weights(tmp_path):
     tool("onnx-to-ane", tmp_path / "m.mlpackage", "--function=n32", "-o", tmp_path / "m.anepkg", "--quiet")
     x = rng.standard_normal((32, 4)).astype(np.float32)
     np.testing.assert_allclose(run(tmp_path / "m.anepkg", tmp_path / "bundle", {"x": x})["0"], softmax(x @ weight + bias), atol=3e-3)
+
+
+def test_enumerated_shapes(tmp_path):
+    """One function for all values of a dimension, where its operations are the same."""
+    weight, bias = linear_model(tmp_path / "m.onnx", 300)
+    tool("onnx-to-ane", tmp_path / "m.onnx", "-o", tmp_path / "m.mlpackage", "--dim", "n=4,2,16", "--quiet")
+    accepted(tmp_path / "m.mlpackage")
+    spec = spec_of(tmp_path / "m.mlpackage")
+    assert len(spec.mlProgram.functions) == 1 and not spec.description.functions and spec.specificationVersion == 6
+    array = spec.description.input[0].type.multiArrayType
+    assert list(array.shape) == [4, 4] and [list(s.shape) for s in array.enumeratedShapes.shapes] == [[4, 4], [2, 4], [16, 4]]
+    # One row is laid out otherwise, unless shapes are asked for.
+    tool("onnx-to-ane", tmp_path / "m.onnx", "-o", tmp_path / "one.mlpackage", "--dim", "n=1,2,16", "--quiet")
+    assert len(spec_of(tmp_path / "one.mlpackage").description.functions) == 3
+    tool("onnx-to-ane", tmp_path / "m.onnx", "-o", tmp_path / "one.mlpackage", "--dim", "n=1,2,16", "--buckets=shapes", "--quiet")
+    accepted(tmp_path / "one.mlpackage")
+    assert len(spec_of(tmp_path / "one.mlpackage").description.input[0].type.multiArrayType.enumeratedShapes.shapes) == 3
+    for n in (4, 2, 16):
+        x = rng.standard_normal((n, 4)).astype(np.float32)
+        np.testing.assert_allclose(run(tmp_path / "m.mlpackage", tmp_path / f"out{n}", {"x": x})["0"], softmax(x @ weight + bias), atol=3e-3)
+
+
+def test_shapes_or_functions(tmp_path):
+    """A constant that depends on the shape takes one function for each shape, and the note says why."""
+    graph = helper.make_graph(
+        [helper.make_node("Shape", ["x"], ["s"]), helper.make_node("ConstantOfShape", ["s"], ["ones"], value=numpy_helper.from_array(np.array([1], np.float32))),
+         helper.make_node("CumSum", ["ones", "axis"], ["ramp"]), helper.make_node("Mul", ["x", "ramp"], ["y"])], "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 2])], [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 2])],
+        [numpy_helper.from_array(np.array(0, np.int64), "axis")])  # fmt: skip
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    text = tool("onnx-to-ane", tmp_path / "m.onnx", "-o", tmp_path / "m.mlpackage", "--dim", "n=3,5")
+    assert "one function for each shape: 'y' of Mul_3 (mul) depends on the shape" in text
+    accepted(tmp_path / "m.mlpackage")
+    assert [f.name for f in spec_of(tmp_path / "m.mlpackage").description.functions] == ["n3", "n5"]
+    refused = tool("onnx-to-ane", tmp_path / "m.onnx", "-o", tmp_path / "x.mlpackage", "--dim", "n=3,5", "--buckets=shapes", ok=False)
+    assert "--buckets=functions writes one for each" in refused
+    x = rng.standard_normal((5, 2)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    tool("ane-run", tmp_path / "m.mlpackage", "--function=n5", f"--input=x={tmp_path}/x.npy", f"--output-dir={tmp_path}/out", "--quiet")
+    np.testing.assert_allclose(np.load(tmp_path / "out" / "output_0.npy"), x * np.arange(1, 6)[:, None], atol=2e-2)
+
+
+def test_convolution_of_any_size(tmp_path):
+    weight = rng.standard_normal((3, 2, 3, 3)).astype(np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("Conv", ["x", "w"], ["c"], kernel_shape=[3, 3], pads=[1, 1, 1, 1]), helper.make_node("Relu", ["c"], ["r"]),
+         helper.make_node("GlobalAveragePool", ["r"], ["g"]), helper.make_node("Flatten", ["g"], ["y"])], "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 2, "h", "w"])], [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 3])],
+        [numpy_helper.from_array(weight, "w")])  # fmt: skip
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    tool("onnx-to-ane", tmp_path / "m.onnx", "-o", tmp_path / "m.mlpackage", "--dim", "h=6,9,w=5,8", "--buckets=shapes", "--quiet")
+    accepted(tmp_path / "m.mlpackage")
+    assert len(spec_of(tmp_path / "m.mlpackage").description.input[0].type.multiArrayType.enumeratedShapes.shapes) == 4
+    from mil_recipes import conv_ref
+
+    for h, w in ((6, 8), (9, 5)):
+        x = rng.standard_normal((1, 2, h, w)).astype(np.float32)
+        expected = np.maximum(conv_ref(x, weight, pads=[1, 1, 1, 1]), 0).mean((2, 3))
+        np.testing.assert_allclose(run(tmp_path / "m.mlpackage", tmp_path / f"out{h}", {"x": x})["0"], expected, atol=2e-2)
 
 
 def test_dims_of_bundles_are_one(tmp_path):

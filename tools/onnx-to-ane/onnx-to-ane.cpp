@@ -42,7 +42,7 @@ static cl::list<std::string>
     dims("dim",
          cl::desc("Bind a symbolic dimension: --dim batch=1,sequence=576 or "
                   "several --dim. Several values (sequence=64,128) make a "
-                  "package with one function for each"),
+                  "package for all of them (--buckets)"),
          cl::value_desc("NAME=N[,N…]"), cl::CommaSeparated, cl::cat(modelOptions));
 static cl::list<std::string>
     inputShapes("input-shape", cl::desc("Set the whole shape of an input"),
@@ -123,6 +123,13 @@ static cl::opt<std::string> classProbabilities(
     "class-probabilities",
     cl::desc("The output that holds the probabilities of the classes"),
     cl::value_desc("OUTPUT"), cl::cat(packageOptions));
+static cl::opt<std::string> bucketKind(
+    "buckets",
+    cl::desc("What several values of --dim make: shapes (one function with "
+             "enumerated shapes), functions (one for each, sharing weights), "
+             "or auto (default: shapes where one function can have them all)"),
+    cl::value_desc("auto|shapes|functions"), cl::init("auto"),
+    cl::cat(packageOptions));
 static cl::opt<std::string> opsetName(
     "opset",
     cl::desc("Write for this opset: ios15 … ios18, ios26 (default: the lowest "
@@ -246,7 +253,7 @@ static std::string readPackageOptions(PackageOptions &package, bool used) {
   for (cl::Option &option :
        std::initializer_list<std::reference_wrapper<cl::Option>>{
            imageInputs, stateInputs, classLabels, classProbabilities, opsetName,
-           author, license, modelVersion, description})
+           bucketKind, author, license, modelVersion, description})
     if (option.getNumOccurrences() && !used)
       return "--" + option.ArgStr.str() +
              " is about packages; expects -o OUT.mlpackage";
@@ -288,6 +295,17 @@ static std::string readPackageOptions(PackageOptions &package, bool used) {
       return ("expects --state INPUT=OUTPUT, but got '" + entry + "'").str();
     package.states.push_back({in.str(), out.str()});
   }
+  if (bucketKind != "auto" && bucketKind != "shapes" &&
+      bucketKind != "functions")
+    return "expects --buckets to be auto, shapes or functions, but got '" +
+           bucketKind + "'";
+  package.buckets = bucketKind == "auto"     ? PackageOptions::Buckets::Auto
+                    : bucketKind == "shapes" ? PackageOptions::Buckets::Shapes
+                                             : PackageOptions::Buckets::Functions;
+  if (!quiet)
+    package.note = [](const std::string &text) {
+      llvm::errs() << "onnx-to-ane: note: " << text << '\n';
+    };
   if (!opsetName.empty()) {
     package.opset = mil::opsetNumber(opsetName);
     if (!llvm::is_contained({15, 16, 17, 18, 26}, *package.opset))
@@ -585,23 +603,31 @@ int main(int argc, char **argv) {
   // One module per combination of dimensions.
   std::vector<OwningOpRef<ModuleOp>> modules;
   std::vector<PackageFunction> functions;
-  for (auto &[label, chosen] : buckets) {
-    ONNXToANEOptions bound = options;
-    for (auto [dim, value] : llvm::zip(dimValues, chosen))
-      bound.dims[dim.first] = value;
-    OwningOpRef<ModuleOp> imported = importModel(bound);
-    if (!imported)
-      return 1;
-    if (stopAt("onnx") || stopAt("ane"))
-      return failed(printModule(*imported, output));
-    if (failed(optimise(*imported)))
-      return 1;
-    if (toPackage && failed(run(*imported, buildPackagePipeline)))
-      return 1;
-    functions.push_back(
-        {*imported, label.empty() ? "main" : mil::makeIdentifier(label)});
-    modules.push_back(std::move(imported));
-  }
+  auto compileAll = [&]() -> LogicalResult {
+    modules.clear();
+    functions.clear();
+    for (auto &[label, chosen] : buckets) {
+      ONNXToANEOptions bound = options;
+      for (auto [dim, value] : llvm::zip(dimValues, chosen))
+        bound.dims[dim.first] = value;
+      OwningOpRef<ModuleOp> imported = importModel(bound);
+      if (!imported)
+        return failure();
+      modules.push_back(std::move(imported));
+      if (stopAt("onnx") || stopAt("ane"))
+        return success();
+      if (failed(optimise(*modules.back())) ||
+          (toPackage && failed(run(*modules.back(), buildPackagePipeline))))
+        return failure();
+      functions.push_back({*modules.back(),
+                           label.empty() ? "main" : mil::makeIdentifier(label)});
+    }
+    return success();
+  };
+  if (failed(compileAll()))
+    return 1;
+  if (stopAt("onnx") || stopAt("ane"))
+    return failed(printModule(*modules[0], output));
   OwningOpRef<ModuleOp> &module = modules[0];
   BundleOptions bundle;
   if (!dialect.empty())
@@ -616,7 +642,21 @@ int main(int argc, char **argv) {
 
   if (toPackage) {
     progress.phase("writing");
-    return failed(writeMLPackage(functions, output, package));
+    // Layouts are chosen by shape; products left as they are stay alike.
+    std::string why;
+    if (buckets.size() > 1 && bucketKind == "shapes")
+      package.whyNotShapes = &why;
+    LogicalResult written = writeMLPackage(functions, output, package);
+    if (failed(written) && !why.empty()) {
+      package.whyNotShapes = nullptr;
+      for (StringRef pass : {"ane-matmul-to-conv", "ane-assign-layout"})
+        pipeline.disable.push_back(pass.str());
+      if (failed(compileAll()))
+        return 1;
+      progress.phase("writing");
+      written = writeMLPackage(functions, output, package);
+    }
+    return failed(written);
   }
 
   progress.phase("placing");

@@ -37,8 +37,10 @@ FailureOr<ProgramOp> convertMILToANE(OpBuilder &builder, mil::FuncOp func,
 
 /// Rebuilds every operation of a function with our own inference and throws the
 /// result away; every operation that cannot be rebuilt has a diagnostic, and so
-/// has every declared type that leaves open what is known.
-LogicalResult checkMIL(mil::FuncOp func, const WeightOpener &weights);
+/// has every declared type that leaves open what is known, in functions whose
+/// parameters leave nothing open. Others are checked for the given shapes.
+LogicalResult checkMIL(mil::FuncOp func, const WeightOpener &weights,
+                       const ShapeBindings &shapes = {});
 
 /// The same as a func.func @main: what the pipelines start from.
 FailureOr<func::FuncOp> convertMILToFunction(OpBuilder &builder,

@@ -13,6 +13,7 @@
 #include "ane-mlir/Support/DType.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
+#include <functional>
 
 namespace mlir::ane {
 
@@ -76,6 +77,16 @@ struct PackageOptions {
   /// Makes a classifier of the output named `probabilities` (or the only one).
   std::vector<std::string> classLabels;
   std::string probabilities;
+  /// How several functions of one model, compiled for different shapes, are
+  /// kept: as one function with enumerated shapes, as functions, or as the
+  /// former where one function can serve all shapes.
+  enum class Buckets { Auto, Shapes, Functions } buckets = Buckets::Auto;
+  /// With Buckets::Shapes: receives why one function cannot be, instead of a
+  /// diagnostic.
+  std::string *whyNotShapes = nullptr;
+  /// Called with why functions are written where shapes were possible to ask
+  /// for.
+  std::function<void(const std::string &)> note;
   /// 15 … 18 or 26; by default the lowest that has all that is used.
   std::optional<int> opset;
 

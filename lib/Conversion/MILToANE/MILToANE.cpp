@@ -308,7 +308,7 @@ LogicalResult Raiser::bind(mil::OpOp op, ArrayRef<Value> results) {
                                 .getValue()
                          << "' is declared as " << declared << ", but is "
                          << found;
-      if (checking && !declared.hasStaticShape())
+      if (checking && staticInputs && !declared.hasStaticShape())
         for (auto [axis, dim] : llvm::enumerate(found.getShape()))
           if (declared.isDynamicDim(axis) && !ShapedType::isDynamic(dim))
             return error(op) << "result is declared as " << declared
@@ -350,6 +350,7 @@ FailureOr<ProgramOp> Raiser::run(StringRef symbol) {
                  << "parameter '" << name << "' of type " << argument.getType()
                  << " is not supported",
              failure();
+    staticInputs &= tensor.hasStaticShape();
     if (auto bound = shapes.find(name);
         bound != shapes.end() && !tensor.hasStaticShape()) {
       if (failed(verifyCompatibleShape(tensor.getShape(), bound->second)))
@@ -456,11 +457,12 @@ LogicalResult Raiser::standIn(mil::OpOp op) {
 }
 
 LogicalResult mlir::ane::checkMIL(mil::FuncOp func,
-                                  const WeightOpener &weights) {
+                                  const WeightOpener &weights,
+                                  const ShapeBindings &shapes) {
   func.getContext()->loadDialect<ANEDialect>();
   OwningOpRef<ModuleOp> scratch = ModuleOp::create(func.getLoc());
   OpBuilder builder = OpBuilder::atBlockEnd(scratch->getBody());
-  return Raiser(builder, func, weights, {}, /*checking=*/true).run("checked");
+  return Raiser(builder, func, weights, shapes, /*checking=*/true).run("checked");
 }
 
 FailureOr<func::FuncOp>

@@ -99,7 +99,7 @@ private:
   const WeightOpener &weights;
   const ShapeBindings &shapes;
   /// Goes on behind errors, and looks at what is declared more closely.
-  bool checking, failedCheck = false;
+  bool checking, failedCheck = false, staticInputs = true;
   int opset = 0;
   llvm::DenseMap<Value, Value> values;
   /// What a state holds after the statements so far, by parameter.

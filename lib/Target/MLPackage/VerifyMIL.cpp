@@ -444,7 +444,7 @@ void Verifier::verifyFunction(mil::FuncOp func) {
               diagnostic.str());
         return success();
       });
-  (void)checkMIL(func, source.weights);
+  (void)checkMIL(func, source.weights, source.bindShapes(func, {}));
 }
 
 std::vector<Finding> Verifier::run() {

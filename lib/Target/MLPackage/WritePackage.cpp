@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Fields.h"
+#include "UnifyShapes.h"
 #include "ane-mlir/Conversion/ANEToMIL.h"
 #include "ane-mlir/Interpreter/Tensor.h"
 #include "ane-mlir/Support/AtomicPath.h"
@@ -180,6 +181,12 @@ struct Part {
   std::vector<std::string> names, originals;
   SmallVector<RankedTensorType> types;
   unsigned inputs = 0;
+  /// Shapes of the ports in the order of the buckets, where they differ.
+  std::vector<std::vector<SmallVector<int64_t>>> enumerated;
+  ArrayRef<SmallVector<int64_t>> shapesOf(unsigned port) const {
+    return enumerated.empty() ? ArrayRef<SmallVector<int64_t>>()
+                              : ArrayRef(enumerated[port]);
+  }
   /// The output that a state input receives, by input.
   llvm::DenseMap<unsigned, unsigned> states;
   const ImageInput *imageOf(StringRef original, const PackageOptions &options) {
@@ -474,7 +481,7 @@ static void describe(Part &part, const PackageOptions &options,
         featureMessage(part.names[i], part.originals[i],
                        image ? featuretype::Image : featuretype::MultiArray,
                        image ? imageMessage(part.types[i], image->colorSpace)
-                             : arrayMessage(part.types[i], {})));
+                             : arrayMessage(part.types[i], part.shapesOf(i))));
   }
   for (unsigned i = part.inputs; i < part.names.size(); ++i) {
     if (llvm::any_of(part.states,
@@ -567,9 +574,48 @@ static LogicalResult shareWeights(MutableArrayRef<Part> parts,
   return success();
 }
 
+/// Makes the first part right for the shapes of all; "" or why it cannot be.
+static std::string joinShapes(std::vector<Part> &parts) {
+  SmallVector<mil::FuncOp> functions;
+  for (Part &part : parts) {
+    functions.push_back(
+        *part.converted.program.getBody().getOps<mil::FuncOp>().begin());
+    if (!part.states.empty())
+      return "a state has one shape";
+  }
+  std::vector<std::vector<SmallVector<int64_t>>> enumerated;
+  SmallVector<RankedTensorType> types;
+  for (size_t i = 0; i < parts[0].types.size(); ++i) {
+    enumerated.emplace_back();
+    SmallVector<int64_t> shape(parts[0].types[i].getShape());
+    for (Part &part : parts) {
+      if (part.types.size() != parts[0].types.size() ||
+          part.types[i].getRank() != (int64_t)shape.size())
+        return "an input or output has another rank for another shape";
+      enumerated.back().push_back(
+          SmallVector<int64_t>(part.types[i].getShape()));
+      for (auto [dim, other] : llvm::zip(shape, part.types[i].getShape()))
+        if (dim != other)
+          dim = ShapedType::kDynamic;
+    }
+    types.push_back(parts[0].types[i].clone(shape));
+    if (types.back().hasStaticShape())
+      enumerated.back().clear();
+  }
+  std::string why = unifyShapes(functions);
+  if (!why.empty())
+    return why;
+  // Inputs keep the first shape as their default.
+  for (size_t i = parts[0].inputs; i < types.size(); ++i)
+    parts[0].types[i] = types[i];
+  parts[0].enumerated = std::move(enumerated);
+  return "";
+}
+
 LogicalResult mlir::ane::writeMLPackage(ArrayRef<PackageFunction> functions,
                                         StringRef path,
                                         const PackageOptions &options) {
+  using Buckets = PackageOptions::Buckets;
   ModuleOp module = functions[0].module;
   OwningOpRef<ModuleOp> scratch = ModuleOp::create(module.getLoc());
   OpBuilder builder = OpBuilder::atBlockEnd(scratch->getBody());
@@ -595,12 +641,6 @@ LogicalResult mlir::ane::writeMLPackage(ArrayRef<PackageFunction> functions,
     opset = std::max(opset, mil::requiredOpset(func));
     parts.push_back(std::move(*part));
   }
-  if (options.opset) {
-    if (*options.opset < opset)
-      return module.emitError() << "needs ios" << opset << ", but ios"
-                                << *options.opset << " was asked for";
-    opset = *options.opset;
-  }
   ConvertedProgram converted;
   if (parts.size() > 1) {
     if (failed(shareWeights(parts, converted)))
@@ -608,6 +648,40 @@ LogicalResult mlir::ane::writeMLPackage(ArrayRef<PackageFunction> functions,
   } else {
     converted.weights = parts[0].converted.weights;
     converted.layout = parts[0].converted.layout;
+  }
+  if (parts.size() > 1 && options.buckets != Buckets::Functions) {
+    std::string why = joinShapes(parts);
+    if (!why.empty() && options.buckets == Buckets::Shapes &&
+        options.whyNotShapes) {
+      *options.whyNotShapes = why;
+      return failure();
+    }
+    if (!why.empty() && options.buckets == Buckets::Shapes)
+      return module.emitError()
+             << "cannot be one function for all shapes: " << why
+             << "; --buckets=functions writes one for each";
+    if (!why.empty() && options.note)
+      options.note("one function for each shape: " + why);
+    if (why.empty()) {
+      parts.resize(1);
+      parts[0].name = "main";
+      multiple = false;
+      // Several flexible inputs came with ios18 (mil-spec.md §2.3).
+      bool several = llvm::count_if(ArrayRef(parts[0].enumerated)
+                                        .take_front(parts[0].inputs),
+                                    [](auto &list) { return !list.empty(); }) >
+                     1;
+      opset = several || !parts[0].states.empty() ? 18 : 15;
+      for (auto func :
+           parts[0].converted.program.getBody().getOps<mil::FuncOp>())
+        opset = std::max(opset, mil::requiredOpset(func));
+    }
+  }
+  if (options.opset) {
+    if (*options.opset < opset)
+      return module.emitError() << "needs ios" << opset << ", but ios"
+                                << *options.opset << " was asked for";
+    opset = *options.opset;
   }
   converted.program = parts[0].converted.program;
   for (auto [i, part] : llvm::enumerate(parts)) {
