@@ -1,7 +1,7 @@
 """Every node test as a Core ML package: written, accepted by coremltools, read back to ONNX's outputs.
 
-coremltools rebuilds each op with its own type inference and compares (mil-spec.md §6.3, steps 1 to 3); what it does not
-check (identifiers, the description against the function) is checked here.
+coremltools rebuilds each op with its own type inference and compares, runs its own passes and writes again (mil-spec.md
+§6.3, steps 1 to 3 and 5); what it does not check (identifiers, the description against the function) is checked here.
 Usage: package_sweep.py [--sample K/M] [--verbose] [--only SUBSTRING]
 """
 
@@ -10,6 +10,8 @@ from __future__ import annotations
 import argparse
 import collections
 import concurrent.futures
+import contextlib
+import io
 import logging
 import multiprocessing
 import os
@@ -34,7 +36,7 @@ BEYOND = {
 }
 
 
-def judge(package: str) -> str:
+def judge(package: str, export: bool = False) -> str:
     """"" when coremltools and the checks it lacks accept the package."""
     import coremltools
     from coremltools.converters.mil.frontend.milproto.load import load
@@ -61,7 +63,12 @@ def judge(package: str) -> str:
         shape = [d.constant.size for d in tensor.dimensions]
         if codes[array.dataType] != tensor.dataType or (array.shape and list(array.shape) != shape):
             return f"the description of '{feature.name}' differs from the function"
-    load(spec, spec.specificationVersion, os.path.join(package, "Data/com.apple.CoreML/weights")).validate()
+    program = load(spec, spec.specificationVersion, os.path.join(package, "Data/com.apple.CoreML/weights"))
+    program.validate()
+    if export:  # step 5: their whole pipeline, and written again
+        target = getattr(coremltools.target, f"iOS{spec.specificationVersion + 9}")
+        with contextlib.redirect_stderr(io.StringIO()):
+            coremltools.convert(program, convert_to="mlprogram", minimum_deployment_target=target, skip_model_load=True, compute_precision=coremltools.precision.FLOAT32)
     return ""
 
 
@@ -80,7 +87,7 @@ def run_one(case) -> tuple[str, str, str]:
             why = convert.stderr.split("error: ", 1)[-1].strip().splitlines()[0] if convert.stderr else ""
             return case.name, "refused" if convert.returncode == 1 and why else "wrong", why
         try:
-            complaint = judge(package)
+            complaint = judge(package, export=True)
         except Exception as error:  # whatever coremltools raises
             complaint = f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200]}"
         if complaint:

@@ -105,3 +105,19 @@ def test_same_bytes(tmp_path):
     assert not compared.left_only and not compared.diff_files
     for file in ("Data/com.apple.CoreML/model.mlmodel", "Data/com.apple.CoreML/weights/weight.bin"):
         assert filecmp.cmp(tmp_path / "a.mlpackage" / file, tmp_path / "b.mlpackage" / file, shallow=False)
+
+
+TRAINED = {"silero-vad-16k-op15.onnx": ["--dim=batch=1,sequence=576"], "face-rfb-320.onnx": []}
+
+
+@pytest.mark.parametrize("name", [n for n in TRAINED if (SHARED / "models" / n).exists()] or [pytest.param("", marks=pytest.mark.skip(reason="no shared models beside the project"))])
+def test_trained(tmp_path, name):
+    path = SHARED / "models" / name
+    rng = np.random.default_rng(4)
+    sizes = {"batch": 1, "sequence": 576}
+    feeds = {}
+    for value in onnx.load(path).graph.input:
+        tensor = value.type.tensor_type
+        shape = [d.dim_value or sizes.get(d.dim_param, 1) for d in tensor.shape.dim]
+        feeds[value.name] = (rng.standard_normal(shape) / 4).astype(np.float32) if tensor.elem_type == onnx.TensorProto.FLOAT else np.full(shape, 16000, np.int64)
+    whole_check(path, feeds, reference(path, feeds), tmp_path, *TRAINED[name])
