@@ -12,8 +12,7 @@
 using namespace mlir;
 using namespace mlir::ane;
 
-/// Weights below the folder that "@model_path" stands for.
-static WeightOpener weightsBelow(StringRef folder) {
+WeightOpener mlir::ane::weightsBelow(StringRef folder) {
   return [folder = folder.str()](StringRef wanted)
              -> llvm::Expected<std::shared_ptr<const MappedFile>> {
     StringRef relative = wanted;

@@ -10,7 +10,7 @@
 #include "ane-mlir/Interpreter/Tensor.h"
 #include "ane-mlir/Support/AtomicPath.h"
 #include "ane-mlir/Target/MILText.h"
-#include "ane-mlir/Target/MLPackage.h"
+#include "ane-mlir/Target/MILSource.h"
 #include "ane-mlir/Target/Opset.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -574,6 +574,71 @@ static LogicalResult shareWeights(MutableArrayRef<Part> parts,
   return success();
 }
 
+/// Writes the folder: the manifest, the model message and, where there are any,
+/// the weights.
+static LogicalResult
+writeFolder(Location loc, StringRef path, const std::string &model,
+            bool hasWeights,
+            llvm::function_ref<LogicalResult(llvm::raw_ostream &)> weightsTo) {
+  auto fail = [&](llvm::Error error) {
+    return emitError(loc) << llvm::toString(std::move(error));
+  };
+  auto directory = AtomicDirectory::create(path);
+  if (!directory)
+    return fail(directory.takeError());
+  SmallString<128> data(directory->temporary());
+  llvm::sys::path::append(data, "Data", "com.apple.CoreML");
+  SmallString<128> weights(data), modelFile(data),
+      manifestFile(directory->temporary());
+  llvm::sys::path::append(weights, "weights");
+  llvm::sys::path::append(modelFile, "model.mlmodel");
+  llvm::sys::path::append(manifestFile, "Manifest.json");
+  if (std::error_code error =
+          llvm::sys::fs::create_directories(hasWeights ? weights : data))
+    return fail(llvm::errorCodeToError(error));
+  if (hasWeights) {
+    llvm::sys::path::append(weights, "weight.bin");
+    std::error_code error;
+    llvm::raw_fd_ostream file(weights, error);
+    if (error)
+      return fail(llvm::errorCodeToError(error));
+    if (failed(weightsTo(file)))
+      return failure();
+    file.close();
+    if (file.has_error()) {
+      error = file.error();
+      file.clear_error();
+      return fail(llvm::createStringError(error, "cannot write '" +
+                                                     weights.str() + "'"));
+    }
+  }
+  if (llvm::Error error = writeFileAtomically(modelFile, model))
+    return fail(std::move(error));
+  auto item = [](StringRef name, StringRef what) {
+    return llvm::json::Object{{"author", "com.apple.CoreML"},
+                              {"description", what},
+                              {"name", name},
+                              {"path", ("com.apple.CoreML/" + name).str()}};
+  };
+  std::string root = identifierOf(model);
+  llvm::json::Object items{
+      {root, item("model.mlmodel", "CoreML Model Specification")}};
+  if (hasWeights)
+    items[identifierOf(model + "weights")] =
+        item("weights", "CoreML Model Weights");
+  std::string manifest;
+  llvm::raw_string_ostream(manifest)
+      << llvm::formatv("{0:2}\n", llvm::json::Value(llvm::json::Object{
+                                      {"fileFormatVersion", "1.0.0"},
+                                      {"itemInfoEntries", std::move(items)},
+                                      {"rootModelIdentifier", root}}));
+  if (llvm::Error error = writeFileAtomically(manifestFile, manifest))
+    return fail(std::move(error));
+  if (llvm::Error error = directory->commit())
+    return fail(std::move(error));
+  return success();
+}
+
 /// Makes the first part right for the shapes of all; "" or why it cannot be.
 static std::string joinShapes(std::vector<Part> &parts) {
   SmallVector<mil::FuncOp> functions;
@@ -725,62 +790,159 @@ LogicalResult mlir::ane::writeMLPackage(ArrayRef<PackageFunction> functions,
     out.add_message(model::Description, descriptionMessage);
     out.add_message(model::MLProgram, *encoded);
   }
-  auto fail = [&](llvm::Error error) {
-    return emitError(module.getLoc()) << llvm::toString(std::move(error));
-  };
-  auto directory = AtomicDirectory::create(path);
-  if (!directory)
-    return fail(directory.takeError());
-  SmallString<128> data(directory->temporary());
-  llvm::sys::path::append(data, "Data", "com.apple.CoreML");
-  SmallString<128> weights(data), modelFile(data),
-      manifestFile(directory->temporary());
-  llvm::sys::path::append(weights, "weights");
-  llvm::sys::path::append(modelFile, "model.mlmodel");
-  llvm::sys::path::append(manifestFile, "Manifest.json");
-  bool hasWeights = !converted.weights.empty();
-  if (std::error_code error =
-          llvm::sys::fs::create_directories(hasWeights ? weights : data))
-    return fail(llvm::errorCodeToError(error));
-  if (hasWeights) {
-    llvm::sys::path::append(weights, "weight.bin");
-    std::error_code error;
-    llvm::raw_fd_ostream file(weights, error);
-    if (error)
-      return fail(llvm::errorCodeToError(error));
-    if (failed(writeWeights(module.getLoc(), converted, file)))
-      return failure();
-    file.close();
-    if (file.has_error()) {
-      error = file.error();
-      file.clear_error();
-      return fail(llvm::createStringError(error, "cannot write '" +
-                                                     weights.str() + "'"));
-    }
+  return writeFolder(module.getLoc(), path, model, !converted.weights.empty(),
+                     [&](llvm::raw_ostream &os) {
+                       return writeWeights(module.getLoc(), converted, os);
+                     });
+}
+
+/// A description of a parameter or result, as its type has it.
+static FailureOr<std::string> featureOf(mil::FuncOp func, StringRef name,
+                                        Type type) {
+  std::string message;
+  if (auto state = dyn_cast<mil::StateType>(type)) {
+    std::string inner;
+    pbf_writer(inner).add_message(
+        1, arrayMessage(cast<RankedTensorType>(state.getWrapped()), {}));
+    return featureMessage(name, name, featuretype::State, inner);
   }
-  if (llvm::Error error = writeFileAtomically(modelFile, model))
-    return fail(std::move(error));
-  auto item = [](StringRef name, StringRef what) {
-    return llvm::json::Object{{"author", "com.apple.CoreML"},
-                              {"description", what},
-                              {"name", name},
-                              {"path", ("com.apple.CoreML/" + name).str()}};
-  };
-  std::string root = identifierOf(model);
-  llvm::json::Object items{
-      {root, item("model.mlmodel", "CoreML Model Specification")}};
-  if (hasWeights)
-    items[identifierOf(model + "weights")] =
-        item("weights", "CoreML Model Weights");
-  std::string manifest;
-  llvm::raw_string_ostream(manifest)
-      << llvm::formatv("{0:2}\n", llvm::json::Value(llvm::json::Object{
-                                      {"fileFormatVersion", "1.0.0"},
-                                      {"itemInfoEntries", std::move(items)},
-                                      {"rootModelIdentifier", root}}));
-  if (llvm::Error error = writeFileAtomically(manifestFile, manifest))
-    return fail(std::move(error));
-  if (llvm::Error error = directory->commit())
-    return fail(std::move(error));
-  return success();
+  if (isa<mil::DictType>(type)) {
+    std::string empty;
+    pbf_writer(message).add_message(2, empty);
+    return featureMessage(name, name, featuretype::Dictionary, message);
+  }
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (tensor && isa<mil::StringType>(tensor.getElementType()))
+    return featureMessage(name, name, featuretype::String, message);
+  if (!tensor || !(tensor.getElementType().isF16() ||
+                   tensor.getElementType().isF32() ||
+                   tensor.getElementType().isInteger(32)))
+    return func.emitError() << "'" << name << "' of type " << type
+                            << " cannot cross the boundary of a package",
+           failure();
+  return featureMessage(name, name, featuretype::MultiArray,
+                        arrayMessage(tensor, {}));
+}
+
+LogicalResult mlir::ane::writeMILPackage(mil::ProgramOp program,
+                                         const WeightOpener &weights,
+                                         StringRef path) {
+  // Data that programs refer to, in the order in which they do, each once.
+  std::map<std::pair<std::string, uint64_t>, uint64_t> offsets;
+  std::vector<std::pair<std::shared_ptr<const MappedFile>, ArrayRef<char>>> data;
+  WeightLayout layout;
+  LogicalResult readable = success();
+  AttrTypeReplacer replacer;
+  replacer.addReplacement([&](mil::LiteralAttr literal) -> std::optional<Attribute> {
+    auto blob = dyn_cast<mil::BlobFileAttr>(literal.getValue());
+    if (!blob)
+      return std::nullopt;
+    auto [it, isNew] =
+        offsets.try_emplace({blob.getPath().str(), blob.getOffset()}, 0);
+    if (isNew) {
+      auto file = weights(blob.getPath());
+      auto view = file ? readWeight((*file)->data(), blob.getOffset())
+                       : llvm::Expected<WeightView>(file.takeError());
+      if (!view) {
+        program.emitError() << "BLOBFILE(" << blob.getPath() << ", "
+                            << blob.getOffset()
+                            << "): " << llvm::toString(view.takeError());
+        readable = failure();
+        return literal;
+      }
+      auto type = dyn_cast<RankedTensorType>(literal.getType());
+      uint64_t count = type && type.hasStaticShape() ? type.getNumElements() : 0;
+      if (getByteSize(view->dtype, count) != view->data.size()) {
+        program.emitError() << "BLOBFILE(" << blob.getPath() << ", "
+                            << blob.getOffset() << "): holds "
+                            << view->data.size() << " bytes for "
+                            << literal.getType();
+        readable = failure();
+        return literal;
+      }
+      it->second = layout.add(view->dtype, count);
+      data.push_back({*file, view->data});
+    }
+    return mil::LiteralAttr::get(
+        literal.getContext(), literal.getType(),
+        mil::BlobFileAttr::get(literal.getContext(), kWeightPath, it->second));
+  });
+  replacer.recursivelyReplaceElementsIn(program);
+  if (failed(readable))
+    return failure();
+  int specification = 0;
+  std::string description, model;
+  pbf_writer out(description);
+  auto functions = llvm::to_vector(program.getBody().getOps<mil::FuncOp>());
+  if (functions.empty())
+    return program.emitError() << "has no function";
+  bool multiple = functions.size() > 1 || functions[0].getSymName() != "main";
+  for (mil::FuncOp func : functions) {
+    int own = specificationOf(func.getOpset());
+    if (!own || (specification && own != specification))
+      return func.emitError()
+             << "is of opset '" << func.getOpset()
+             << "'; expects one of ios15 … ios18 and ios26, the same for all";
+    specification = own;
+    std::string message;
+    pbf_writer inner(message);
+    pbf_writer &to = multiple ? inner : out;
+    if (multiple)
+      inner.add_string(functiondescription::Name, str(func.getSymName()));
+    Block &body = func.getBody().front();
+    auto add = [&](StringRef name, Type type, bool input) -> LogicalResult {
+      auto feature = featureOf(func, name, type);
+      if (failed(feature))
+        return failure();
+      bool state = isa<mil::StateType>(type);
+      to.add_message(
+          state   ? uint32_t(multiple ? uint32_t(functiondescription::State)
+                                      : uint32_t(description::State))
+          : input ? uint32_t(multiple ? uint32_t(functiondescription::Input)
+                                      : uint32_t(description::Input))
+                  : uint32_t(multiple ? uint32_t(functiondescription::Output)
+                                      : uint32_t(description::Output)),
+          *feature);
+      return success();
+    };
+    for (auto [name, argument] :
+         llvm::zip(func.getParameters(), body.getArguments()))
+      if (failed(add(cast<StringAttr>(name).getValue(), argument.getType(),
+                     true)))
+        return failure();
+    for (Value v : body.getTerminator()->getOperands()) {
+      auto op = v.getDefiningOp<mil::OpOp>();
+      StringRef name =
+          op ? cast<StringAttr>(
+                   op.getNames()[cast<OpResult>(v).getResultNumber()])
+                   .getValue()
+             : cast<StringAttr>(
+                   func.getParameters()[cast<BlockArgument>(v).getArgNumber()])
+                   .getValue();
+      if (failed(add(name, v.getType(), false)))
+        return failure();
+    }
+    if (multiple)
+      out.add_message(description::Functions, message);
+  }
+  if (multiple)
+    out.add_string(description::DefaultFunction,
+                   str(functions[0].getSymName()));
+  out.add_message(description::Metadata, metadataMessage({}));
+  auto encoded = encodeProgram(program);
+  if (failed(encoded))
+    return failure();
+  {
+    pbf_writer message(model);
+    message.add_int32(model::Version, specification);
+    message.add_message(model::Description, description);
+    message.add_message(model::MLProgram, *encoded);
+  }
+  return writeFolder(program.getLoc(), path, model, !data.empty(),
+                     [&](llvm::raw_ostream &os) {
+                       WeightWriter writer(layout, os);
+                       for (auto &[file, bytes] : data)
+                         writer.write(bytes);
+                       return success();
+                     });
 }
