@@ -2,7 +2,8 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// gelu, silu and layer_norm from the fragments that exporters write. The
+// gelu, silu, layer_norm, softmax and hardswish from the fragments that exporters
+// write. The
 // compilers behind us do not put them together reliably (ane-target.md §6.31),
 // and the layout of a norm is better chosen while it is one op. Only fragments
 // that compute the same function are matched; other users of a part keep it.
@@ -297,17 +298,137 @@ struct DivideToMultiply : OpRewritePattern<RealDivOp> {
   }
 };
 
+/// min(max(x + 3, 0), 6) / 6 -> sigmoid_hard(x), which is what hardswish
+/// multiplies x with. Also x * min(max(x + 3, 0), 6) / 6.
+struct RecoverSigmoidHard : OpRewritePattern<MulOp> {
+  using OpRewritePattern::OpRewritePattern;
+  /// x of min(max(x + 3, 0), 6).
+  static Value matchRamp(Value v) {
+    Value sum;
+    if (auto clip = v.getDefiningOp<ClipOp>()) {
+      if (clip.getAlpha().isZero() && clip.getBeta().convertToFloat() == 6)
+        sum = clip.getX();
+    } else if (auto relu = v.getDefiningOp<Relu6Op>()) {
+      sum = relu.getX();
+    } else if (Value low = otherThan<MinimumOp>(v, 6)) {
+      if (auto relu = low.getDefiningOp<ReluOp>())
+        sum = relu.getX();
+      else if (auto max = low.getDefiningOp<MaximumOp>())
+        sum = isZero(max.getY())   ? max.getX()
+              : isZero(max.getX()) ? max.getY()
+                                   : Value();
+    }
+    return sum ? otherThan<AddOp>(sum, 3) : Value();
+  }
+  static bool isZero(Value v) {
+    std::optional<double> number = scalarOf(v);
+    return number && *number == 0;
+  }
+  LogicalResult matchAndRewrite(MulOp op,
+                                PatternRewriter &rewriter) const override {
+    return rewrite(op, scaled(op.getZ(), 1.0 / 6), rewriter);
+  }
+  static LogicalResult rewrite(Operation *op, Value inner,
+                               PatternRewriter &rewriter) {
+    if (!inner)
+      return rewriter.notifyMatchFailure(op, "is no sixth of something");
+    Location loc = op->getLoc();
+    Type type = op->getResult(0).getType();
+    auto gate = [&](Value x) -> Value {
+      return SigmoidHardOp::create(rewriter, loc, x.getType(), x,
+                                   rewriter.getF32FloatAttr(1.0f / 6),
+                                   rewriter.getF32FloatAttr(0.5f));
+    };
+    if (Value x = matchRamp(inner); x && x.getType() == type) {
+      rewriter.replaceOp(op, gate(x));
+      return success();
+    }
+    if (auto product = inner.getDefiningOp<MulOp>();
+        product && product->hasOneUse())
+      for (auto [x, ramp] : {std::pair(product.getX(), product.getY()),
+                             std::pair(product.getY(), product.getX())})
+        if (matchRamp(ramp) == x && x.getType() == type) {
+          rewriter.replaceOpWithNewOp<MulOp>(op, type, x, gate(x));
+          return success();
+        }
+    return rewriter.notifyMatchFailure(op, "is no ramp");
+  }
+};
+struct RecoverSigmoidHardOfQuotient : OpRewritePattern<RealDivOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(RealDivOp op,
+                                PatternRewriter &rewriter) const override {
+    return RecoverSigmoidHard::rewrite(
+        op, isNumber(op.getY(), 6) ? op.getX() : Value(), rewriter);
+  }
+};
+
+/// exp(x - max(x)) / sum(exp(x - max(x))) over one axis; the maximum may be
+/// missing, which only costs range.
+struct RecoverSoftmax : OpRewritePattern<RealDivOp> {
+  using OpRewritePattern::OpRewritePattern;
+  static std::optional<int64_t> oneAxis(std::optional<ArrayRef<int64_t>> axes,
+                                        bool keepDims, int64_t rank) {
+    if (!axes || axes->size() != 1 || !keepDims)
+      return std::nullopt;
+    return (*axes)[0] < 0 ? (*axes)[0] + rank : (*axes)[0];
+  }
+  LogicalResult matchAndRewrite(RealDivOp op,
+                                PatternRewriter &rewriter) const override {
+    auto exp = op.getX().getDefiningOp<ExpOp>();
+    auto sum = op.getY().getDefiningOp<ReduceSumOp>();
+    if (!exp || !sum || sum.getX() != exp.getY() ||
+        op.getType() != exp.getType())
+      return rewriter.notifyMatchFailure(op, "is no exp over its sum");
+    auto rank = cast<RankedTensorType>(op.getType()).getRank();
+    auto axis = oneAxis(sum.getAxes(), sum.getKeepDims(), rank);
+    if (!axis)
+      return rewriter.notifyMatchFailure(op, "sums over several axes");
+    Value x = exp.getX();
+    if (auto sub = x.getDefiningOp<SubOp>())
+      if (auto max = sub.getY().getDefiningOp<ReduceMaxOp>();
+          max && max.getX() == sub.getX() &&
+          oneAxis(max.getAxes(), max.getKeepDims(), rank) == axis)
+        x = sub.getX();
+    rewriter.replaceOpWithNewOp<SoftmaxOp>(op, op.getType(), x,
+                                           rewriter.getI64IntegerAttr(*axis));
+    return success();
+  }
+};
+
+/// x / sqrt(v) -> x * rsqrt(v) where v is smaller than x: what is left of an
+/// RMS norm (ane-target.md §6.4).
+struct RootQuotient : OpRewritePattern<RealDivOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(RealDivOp op,
+                                PatternRewriter &rewriter) const override {
+    auto root = op.getY().getDefiningOp<SqrtOp>();
+    if (!root || !root->hasOneUse() ||
+        !cast<RankedTensorType>(op.getType()).hasStaticShape() ||
+        !cast<RankedTensorType>(root.getType()).hasStaticShape() ||
+        cast<RankedTensorType>(root.getType()).getNumElements() >=
+            cast<RankedTensorType>(op.getType()).getNumElements())
+      return rewriter.notifyMatchFailure(op, "divides by no smaller root");
+    Value inverse =
+        RsqrtOp::create(rewriter, op.getLoc(), root.getType(), root.getX(),
+                        rewriter.getF32FloatAttr(0));
+    rewriter.replaceOpWithNewOp<MulOp>(op, op.getType(), op.getX(), inverse);
+    return success();
+  }
+};
+
 struct Recover : ane::impl::RecoverPassBase<Recover> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<RecoverGelu, RecoverSilu, RecoverLayerNorm<RealDivOp>,
+    patterns.add<RecoverSigmoidHard, RecoverSigmoidHardOfQuotient,
+                 RecoverSoftmax, RecoverGelu, RecoverSilu, RecoverLayerNorm<RealDivOp>,
                  RecoverLayerNorm<MulOp>, AbsorbAffine<MulOp, true>,
                  AbsorbAffine<AddOp, false>>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
     // What is left, so that it does not hide a fragment.
     RewritePatternSet rest(&getContext());
-    rest.add<DivideToMultiply>(&getContext());
+    rest.add<DivideToMultiply, RootQuotient>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(rest))))
       signalPassFailure();
   }

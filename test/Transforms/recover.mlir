@@ -93,3 +93,69 @@ func.func @divide(%x: tensor<8xf32>) -> tensor<8xf32> {
   %y = ane.real_div %x, %c : (tensor<8xf32>, tensor<f32>) -> tensor<8xf32>
   return %y : tensor<8xf32>
 }
+
+// CHECK-LABEL: func @hardswish(
+// CHECK: %[[G:.*]] = ane.sigmoid_hard %arg0 {alpha = 0.166666672 : f32}
+// CHECK-NEXT: ane.mul %arg0, %[[G]]
+// CHECK-NEXT: return
+func.func @hardswish(%x: tensor<1x4xf32>) -> tensor<1x4xf32> {
+  %three = ane.constant dense<3.0> : tensor<f32>
+  %six = ane.constant dense<6.0> : tensor<f32>
+  %0 = ane.add %x, %three : (tensor<1x4xf32>, tensor<f32>) -> tensor<1x4xf32>
+  %1 = ane.clip %0 {alpha = 0.0 : f32, beta = 6.0 : f32} : (tensor<1x4xf32>) -> tensor<1x4xf32>
+  %2 = ane.mul %x, %1 : (tensor<1x4xf32>, tensor<1x4xf32>) -> tensor<1x4xf32>
+  %3 = ane.real_div %2, %six : (tensor<1x4xf32>, tensor<f32>) -> tensor<1x4xf32>
+  return %3 : tensor<1x4xf32>
+}
+
+// CHECK-LABEL: func @hardswish_gate_first(
+// CHECK: ane.sigmoid_hard %arg0
+// CHECK-NEXT: ane.mul
+// CHECK-NEXT: return
+func.func @hardswish_gate_first(%x: tensor<1x4xf32>) -> tensor<1x4xf32> {
+  %three = ane.constant dense<3.0> : tensor<f32>
+  %sixth = ane.constant dense<0.16666667> : tensor<f32>
+  %0 = ane.add %x, %three : (tensor<1x4xf32>, tensor<f32>) -> tensor<1x4xf32>
+  %1 = ane.relu6 %0 : (tensor<1x4xf32>) -> tensor<1x4xf32>
+  %2 = ane.mul %1, %sixth : (tensor<1x4xf32>, tensor<f32>) -> tensor<1x4xf32>
+  %3 = ane.mul %x, %2 : (tensor<1x4xf32>, tensor<1x4xf32>) -> tensor<1x4xf32>
+  return %3 : tensor<1x4xf32>
+}
+
+// Another slope is another function.
+// CHECK-LABEL: func @no_hardswish(
+// CHECK-NOT: ane.sigmoid_hard
+// CHECK: return
+func.func @no_hardswish(%x: tensor<1x4xf32>) -> tensor<1x4xf32> {
+  %three = ane.constant dense<3.0> : tensor<f32>
+  %fifth = ane.constant dense<0.2> : tensor<f32>
+  %0 = ane.add %x, %three : (tensor<1x4xf32>, tensor<f32>) -> tensor<1x4xf32>
+  %1 = ane.relu6 %0 : (tensor<1x4xf32>) -> tensor<1x4xf32>
+  %2 = ane.mul %1, %fifth : (tensor<1x4xf32>, tensor<f32>) -> tensor<1x4xf32>
+  return %2 : tensor<1x4xf32>
+}
+
+// CHECK-LABEL: func @softmax(
+// CHECK: ane.softmax %arg0 {axis = 1 : i64}
+// CHECK-NEXT: return
+func.func @softmax(%x: tensor<2x4xf32>) -> tensor<2x4xf32> {
+  %m = ane.reduce_max %x {axes = array<i64: -1>, keep_dims = true} : (tensor<2x4xf32>) -> tensor<2x1xf32>
+  %0 = ane.sub %x, %m : (tensor<2x4xf32>, tensor<2x1xf32>) -> tensor<2x4xf32>
+  %1 = ane.exp %0 : (tensor<2x4xf32>) -> tensor<2x4xf32>
+  %s = ane.reduce_sum %1 {axes = array<i64: 1>, keep_dims = true} : (tensor<2x4xf32>) -> tensor<2x1xf32>
+  %2 = ane.real_div %1, %s : (tensor<2x4xf32>, tensor<2x1xf32>) -> tensor<2x4xf32>
+  return %2 : tensor<2x4xf32>
+}
+
+// CHECK-LABEL: func @rms_norm(
+// CHECK: %[[R:.*]] = ane.rsqrt
+// CHECK: ane.mul %arg0, %[[R]]
+func.func @rms_norm(%x: tensor<2x4xf32>) -> tensor<2x4xf32> {
+  %e = ane.constant dense<1.0e-5> : tensor<f32>
+  %q = ane.mul %x, %x : (tensor<2x4xf32>, tensor<2x4xf32>) -> tensor<2x4xf32>
+  %m = ane.reduce_mean %q {axes = array<i64: 1>, keep_dims = true} : (tensor<2x4xf32>) -> tensor<2x1xf32>
+  %s = ane.add %m, %e : (tensor<2x1xf32>, tensor<f32>) -> tensor<2x1xf32>
+  %r = ane.sqrt %s : (tensor<2x1xf32>) -> tensor<2x1xf32>
+  %0 = ane.real_div %x, %r : (tensor<2x4xf32>, tensor<2x1xf32>) -> tensor<2x4xf32>
+  return %0 : tensor<2x4xf32>
+}

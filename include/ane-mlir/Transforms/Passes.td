@@ -20,7 +20,7 @@ def NarrowIntegersPass : Pass<"ane-narrow-integers", "::mlir::ModuleOp"> {
 }
 
 def RecoverPass : Pass<"ane-recover", "::mlir::ModuleOp"> {
-  let summary = "gelu, silu and layer_norm from the fragments that exporters write";
+  let summary = "gelu, silu, layer_norm, softmax and hardswish from the fragments that exporters write";
   let description = [{
     Only fragments that compute the same function. Divisions by a number become multiplications.
     Test: test/Transforms/recover.mlir.

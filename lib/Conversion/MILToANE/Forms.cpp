@@ -206,12 +206,20 @@ LogicalResult Raiser::normalise(mil::OpOp op, Arguments &arguments) {
     add("on_value", literal(int64_t(1)));
     add("off_value", literal(int64_t(0)));
   }
-  if (type == "fill_like") {
+  auto number = [&](float value) {
     auto scalar = RankedTensorType::get({}, b.builder.getF32Type());
-    add("value",
-        mil::LiteralAttr::get(op.getContext(), scalar,
-                              DenseElementsAttr::get(scalar, 0.0f)));
-  }
+    return mil::LiteralAttr::get(op.getContext(), scalar,
+                                 DenseElementsAttr::get(scalar, value));
+  };
+  if (type == "fill_like")
+    add("value", number(0));
+  // MIL's defaults; ours are the mathematical functions (mil-spec.md §1.1).
+  if (type == "inverse")
+    add("epsilon", number(1e-4f));
+  if (type == "rsqrt")
+    add("epsilon", number(1e-12f));
+  if (type == "log")
+    add("epsilon", number(1e-45f));
   if (type == "topk") {
     // Sorted results are one order of unsorted ones.
     for (StringRef name : {"sort", "return_indices", "output_indices_dtype"})
