@@ -43,6 +43,8 @@ struct Product {
   /// The result is wanted as [.., N, M].
   bool resultIsChannelFirst;
   int64_t batch, m, k, n;
+  /// The weight is an input of the model.
+  bool runTime = false;
 };
 
 struct MatmulToConv : ane::impl::MatmulToConvPassBase<MatmulToConv> {
@@ -61,10 +63,19 @@ struct MatmulToConv : ane::impl::MatmulToConvPassBase<MatmulToConv> {
     };
     bool constantX = isConstantTree(op.getX()),
          constantY = isConstantTree(op.getY());
-    if (constantX == constantY)
-      return std::nullopt;
     Product p;
-    if (constantY) {
+    if (constantX && constantY)
+      return std::nullopt;
+    if (!constantX && !constantY) {
+      // A weight [N,K] that is an input, in the form that the engine was seen
+      // to take (L19): one batch, whole rows.
+      if (!isMatrix(y) || op.getTransposeX() || !op.getTransposeY() ||
+          !isa<BlockArgument>(op.getY()) || !op.getY().hasOneUse() ||
+          op.getX() == op.getY() || last(y, 1) % 32)
+        return std::nullopt;
+      p = {op.getX(), op.getY(), false, false, false, 1, 0,
+           last(y, 1), last(y, 2), true};
+    } else if (constantY) {
       if (!isMatrix(y))
         return std::nullopt;
       p = {op.getX(),
@@ -173,11 +184,11 @@ struct MatmulToConv : ane::impl::MatmulToConvPassBase<MatmulToConv> {
     // Channels-last images keep their two spatial axes.
     auto type = typeOf(p.data);
     if (type.getRank() == 4 && p.m > 1 && type.getDimSize(1) > 1 &&
-        !p.dataIsChannelFirst && !p.resultIsChannelFirst)
+        !p.dataIsChannelFirst && !p.resultIsChannelFirst && !p.runTime)
       return rewriteImage(op, p, chunk, b);
-    bool rows = p.m == 1 && p.batch > 1 && !p.dataIsChannelFirst &&
-                !p.resultIsChannelFirst;
-    int64_t batch = rows ? 1 : p.batch, m = rows ? p.batch : p.m;
+    bool rows = (p.m == 1 || p.runTime) && p.batch > 1 &&
+                !p.dataIsChannelFirst && !p.resultIsChannelFirst;
+    int64_t batch = rows ? 1 : p.batch, m = rows ? p.batch * p.m : p.m;
     Value x =
         reshapeTo(b, loc, p.data,
                   p.dataIsChannelFirst ? ArrayRef<int64_t>{batch, p.k, m}
@@ -203,7 +214,7 @@ struct MatmulToConv : ane::impl::MatmulToConvPassBase<MatmulToConv> {
       if (!p)
         continue;
       int64_t chunk = chunkOf(*p, target);
-      if (chunk == 0)
+      if (chunk == 0 || (p->runTime && chunk != p->n))
         continue;
       Cost product = op.estimateCost(target), conv = product;
       conv.kind = Cost::Kind::Conv;
@@ -217,7 +228,9 @@ struct MatmulToConv : ane::impl::MatmulToConvPassBase<MatmulToConv> {
       Value y = rewrite(op, *p, chunk, b);
       std::string note;
       llvm::raw_string_ostream(note)
-          << "matmul as 1x1 convolution: predicted "
+          << (p->runTime ? "matmul with a run-time weight"
+                         : "matmul")
+          << " as 1x1 convolution: predicted "
           << llvm::format("%.2f", after) << " instead of "
           << llvm::format("%.2f", before) << " us";
       for (Operation *user = op->getPrevNode(); user;

@@ -48,6 +48,26 @@ static SmallVector<int64_t, 4> chooseView(ArrayRef<int64_t> shape,
   return view;
 }
 
+/// [1,O,1,I] for an input that is nothing but a run-time weight [O,I,1,1] of
+/// convolutions (L19).
+static std::optional<SmallVector<int64_t, 4>> weightView(Value argument) {
+  std::optional<SmallVector<int64_t, 4>> view;
+  for (Operation *user : argument.getUsers()) {
+    auto reshape = dyn_cast<ReshapeOp>(user);
+    if (!reshape)
+      return std::nullopt;
+    for (OpOperand &use : reshape.getY().getUses())
+      if (auto conv = dyn_cast<ConvOp>(use.getOwner());
+          !conv || conv.getWeight() != use.get() || conv.getX() == use.get())
+        return std::nullopt;
+    auto weight = typeOf(reshape.getY());
+    if (weight.getRank() != 4 || reshape.getY().use_empty())
+      return std::nullopt;
+    view = {1, weight.getDimSize(0), 1, weight.getDimSize(1)};
+  }
+  return view;
+}
+
 static bool isArithmetic(Operation *op) {
   return op && !isa<ReshapeOp, TransposeOp, ConcatOp, SplitOp, SliceByIndexOp,
                     SliceBySizeOp, StackOp, PadOp, CastOp, IdentityOp,
@@ -72,8 +92,10 @@ struct PlanIO : ane::impl::PlanIOPassBase<PlanIO> {
     SmallVector<Attribute> argAttrs, resultAttrs;
     auto surfaceOf = [&](RankedTensorType logical,
                          SmallVector<int64_t, 4> &view,
-                         SmallVector<int64_t, 4> &padded) {
-      view = chooseView(logical.getShape(), target);
+                         SmallVector<int64_t, 4> &padded,
+                         Value argument = {}) {
+      auto weight = argument ? weightView(argument) : std::nullopt;
+      view = weight ? *weight : chooseView(logical.getShape(), target);
       padded = view;
       padded[3] = llvm::alignTo(padded[3], kLane);
       return attrs.getDictionaryAttr({attrs.getNamedAttr(
@@ -83,9 +105,13 @@ struct PlanIO : ane::impl::PlanIOPassBase<PlanIO> {
     for (BlockArgument argument : body.getArguments()) {
       auto logical = cast<RankedTensorType>(argument.getType());
       SmallVector<int64_t, 4> view, padded;
-      argAttrs.push_back(surfaceOf(logical, view, padded));
+      bool isWeight = weightView(argument).has_value();
+      argAttrs.push_back(surfaceOf(logical, view, padded, argument));
       inputs.push_back(RankedTensorType::get(padded, half));
       argument.setType(inputs.back());
+      // The weight's one reshape is from the surface itself.
+      if (isWeight && padded == view && logical.getElementType().isF16())
+        continue;
       Location loc = argument.getLoc();
       Operation *first = nullptr;
       Value x = argument;

@@ -135,3 +135,19 @@ def test_engine_numerics(built, name, target):
     path, feeds, expected, _ = built[name]
     for (output, actual), e in zip(ane_mlir.compile(path, target=target).run(feeds, numerics="engine").items(), expected):
         assert cosine(actual, e) >= 0.999, output
+
+
+def test_run_time_weights(tmp_path):
+    """Products with weights that are inputs: convolutions on the engine, in the one form that was seen to work (L19)."""
+    value = lambda name, shape: helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)  # noqa: E731
+    nodes = [helper.make_node("Gemm", ["x", "w1"], ["h"], transB=1), helper.make_node("Relu", ["h"], ["r"]), helper.make_node("Gemm", ["r", "w2"], ["y"], transB=1)]
+    graph = helper.make_graph(nodes, "g", [value("x", [40, 64]), value("w1", [96, 64]), value("w2", [48, 96])], [value("y", [40, 48])])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    rng = np.random.default_rng(8)
+    feeds = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in (("x", (40, 64)), ("w1", (96, 64)), ("w2", (48, 96)))}
+    bundle = ane_mlir.compile(tmp_path / "m.onnx", output=tmp_path / "m.anepkg")
+    text = (tmp_path / "m.anepkg" / "programs" / "000.mil").read_text()
+    assert text.count(" = conv(") == 2 and "matmul(" not in text
+    assert "tensor<fp16, [1, 96, 1, 64]> a001" in text and "tensor<fp16, [1, 48, 1, 96]> a002" in text
+    for numerics in ("fp16", "engine"):
+        check(bundle.run(feeds, numerics=numerics), reference(tmp_path / "m.onnx", feeds), "fp16")

@@ -74,3 +74,23 @@ func.func @stays(%x: tensor<4x8xf16>, %y: tensor<8x4xf16>, %z: tensor<1x20000xf1
   %1 = ane.matmul %z, %w : (tensor<1x20000xf16>, tensor<20000x2xf16>) -> tensor<1x2xf16>
   return %0, %1 : tensor<4x4xf16>, tensor<1x2xf16>
 }
+
+// A weight that is an input, stored [N,K]: the same convolution.
+// CHECK-LABEL: func @run_time_weight(
+// CHECK: %[[X:.*]] = ane.reshape %{{.*}} -> tensor<1x64x1x40xf16>
+// CHECK: %[[W:.*]] = ane.reshape %arg1 {shape = array<i64: 96, 64, 1, 1>}
+// CHECK: ane.conv %[[X]], %[[W]] {ane.note = "matmul with a run-time weight as 1x1 convolution
+func.func @run_time_weight(%x: tensor<2x20x64xf16>, %w: tensor<96x64xf16>) -> tensor<2x20x96xf16> {
+  %0 = ane.matmul %x, %w {transpose_y = true} : (tensor<2x20x64xf16>, tensor<96x64xf16>) -> tensor<2x20x96xf16>
+  return %0 : tensor<2x20x96xf16>
+}
+
+// Rows that are no multiple of 32 have padding on their surface; stored the other way round they would need a transpose.
+// CHECK-LABEL: func @no_run_time_weight(
+// CHECK-NOT: ane.conv
+// CHECK: return
+func.func @no_run_time_weight(%x: tensor<20x48xf16>, %w: tensor<96x48xf16>, %v: tensor<96x64xf16>) -> tensor<20x64xf16> {
+  %0 = ane.matmul %x, %w {transpose_y = true} : (tensor<20x48xf16>, tensor<96x48xf16>) -> tensor<20x96xf16>
+  %1 = ane.matmul %0, %v : (tensor<20x96xf16>, tensor<96x64xf16>) -> tensor<20x64xf16>
+  return %1 : tensor<20x64xf16>
+}

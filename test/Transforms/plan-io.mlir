@@ -39,3 +39,13 @@ ane.program ane @bool(%x: tensor<1x1x1x32xf16>) -> tensor<1x1x1x32xi1> {
   %y = ane.greater %x, %z : (tensor<1x1x1x32xf16>, tensor<f16>) -> tensor<1x1x1x32xi1>
   ane.return %y : tensor<1x1x1x32xi1>
 }
+
+// A weight of run time has the surface [1,O,1,I] and is reshaped from it (L19).
+// CHECK-LABEL: ane.program ane @run_time_weight(
+// CHECK-SAME: tensor<1x96x1x64xf16> {ane.surface = #ane.surface<tensor<96x64xf16>
+// CHECK: ane.reshape %arg1 {shape = array<i64: 96, 64, 1, 1>} : (tensor<1x96x1x64xf16>) -> tensor<96x64x1x1xf16>
+ane.program ane @run_time_weight(%x: tensor<1x64x1x32xf16>, %w: tensor<96x64xf16>) -> tensor<1x96x1x32xf16> {
+  %0 = ane.reshape %w {shape = array<i64: 96, 64, 1, 1>} : (tensor<96x64xf16>) -> tensor<96x64x1x1xf16>
+  %1 = ane.conv %x, %0 {dilations = array<i64: 1, 1>, operandSegmentSizes = array<i32: 1, 1, 0>, pad = array<i64: 0, 0, 0, 0>, pad_type = "valid", strides = array<i64: 1, 1>} : (tensor<1x64x1x32xf16>, tensor<96x64x1x1xf16>) -> tensor<1x96x1x32xf16>
+  ane.return %1 : tensor<1x96x1x32xf16>
+}

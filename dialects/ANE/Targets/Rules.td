@@ -24,7 +24,7 @@ def : ANE_Rule<"L15", "scaled_dot_product_attention ignores its mask", "A", "MX,
 def : ANE_Rule<"L16", "matmul on M1 and M2", "?", "MX6 vs MX", "CE on one M1 Pro", "convolutions wherever a matrix is constant">;
 def : ANE_Rule<"L17", "batch dimensions of a product differ", "B", "DF", "CE", "grouped queries are rows of one product; else on the host">;
 def : ANE_Rule<"L18", "transpose_x in the second product of an MLP", "B", "D4", "CE on M3 Ultra, fine on M5", "emitted for attention only">;
-def : ANE_Rule<"L19", "a run-time convolution weight needs the [1,O,1,I] form", "B", "M5X, H3", "CE on M5, ignored on M3 Max", "placed on the host">;
+def : ANE_Rule<"L19", "a run-time convolution weight needs the [1,O,1,I] form", "B", "M5X, H3", "CE on M5, ignored on M3 Max", "an input of that form is; other run-time weights go to the host">;
 def : ANE_Rule<"L20", "a transpose as the first op on a function input", "C", "DF", "SW", "a reshape stands before it">;
 def : ANE_Rule<"L21", "tile disturbs later evaluations", "C", "FG, M5X vs IM, AF", "EE on M3 Max, CE on M5 Max, right elsewhere", "decomposed">;
 def : ANE_Rule<"L22", "a product that broadcasts the batch", "C", "FG", "SW on M3 Max", "emitted">;

@@ -291,7 +291,9 @@ LogicalResult Raiser::raiseReshape(mil::OpOp op) {
   mil::LiteralAttr literal =
       op.getType() == "reshape" ? literalOf(argument(op, "shape"), op)
                                 : mil::LiteralAttr();
-  if (literal) {
+  bool empty = type.hasStaticShape() && type.getNumElements() == 0 &&
+               declared && declared.hasStaticShape();
+  if (literal && !empty) {
     auto list = ints(op, "shape");
     if (failed(list))
       return failure();

@@ -1,21 +1,154 @@
-//===- Control.cpp - control flow with known conditions -------------------===//
+//===- Control.cpp - branches and loops -----------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Lowering.h"
+#include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
 using namespace mlir::ane;
 
 using C = NodeContext;
 
+/// Blocks of one op see nothing but their arguments: what they read from around
+/// becomes an argument of each, constants are made again inside.
+static void isolate(Operation *op) {
+  // Regions around may not have an owner yet, so upstream's utilities, which
+  // look for it, do not serve.
+  auto isInside = [&](Value value) {
+    for (Region *region = value.getParentRegion(); region;) {
+      Operation *parent = region->getParentOp();
+      if (parent == op)
+        return true;
+      region = parent && parent->getBlock() ? parent->getParentRegion()
+                                            : nullptr;
+    }
+    return false;
+  };
+  llvm::MapVector<Value, SmallVector<OpOperand *>> outside;
+  for (Region &region : op->getRegions())
+    region.walk([&](Operation *inner) {
+      for (OpOperand &use : inner->getOpOperands())
+        if (!isInside(use.get()))
+          outside[use.get()].push_back(&use);
+    });
+  SmallVector<Value> captured;
+  for (auto &[value, uses] : outside) {
+    auto constant = value.getDefiningOp<ConstantOp>();
+    if (!constant)
+      captured.push_back(value);
+    for (Region &region : op->getRegions()) {
+      Value inside;
+      for (OpOperand *use : uses) {
+        Region *around = use->getOwner()->getParentRegion();
+        while (around != &region && around->getParentOp() != op)
+          around = around->getParentOp()->getParentRegion();
+        if (around != &region)
+          continue;
+        if (!inside && constant) {
+          OpBuilder b = OpBuilder::atBlockBegin(&region.front());
+          inside = cast<ConstantOp>(b.clone(*constant)).getY();
+        } else if (!inside) {
+          inside = region.front().addArgument(value.getType(), value.getLoc());
+        }
+        use->set(inside);
+      }
+      // Both blocks have all arguments.
+      if (!constant && !inside)
+        region.front().addArgument(value.getType(), value.getLoc());
+    }
+  }
+  op->insertOperands(op->getNumOperands(), captured);
+  if (auto loop = dyn_cast<WhileLoopOp>(op))
+    loop.getProperties().operandSegmentSizes = {
+        int32_t(op->getNumResults()), int32_t(captured.size())};
+}
+
+/// What a block yields, when all of it is tensors; nothing after an unsupported
+/// node inside, which is reported with the others.
+static FailureOr<bool> yield(C &c, ArrayRef<Value> values) {
+  for (Value value : values) {
+    if (!value)
+      return false;
+    if (asSequence(value))
+      return c.error() << "gives a sequence, which only a condition known at "
+                          "compile time can",
+             failure();
+  }
+  YieldOp::create(c.graph.builder, c.loc, values);
+  return true;
+}
+
+/// Extents that differ between two results are unknown; nothing for types that
+/// cannot be one.
+static Type meet(Type a, Type b) {
+  auto x = cast<RankedTensorType>(a), y = cast<RankedTensorType>(b);
+  if (x.getElementType() != y.getElementType() || x.getRank() != y.getRank())
+    return {};
+  SmallVector<int64_t> shape(x.getShape());
+  for (auto [dim, other] : llvm::zip(shape, y.getShape()))
+    if (dim != other)
+      dim = ShapedType::kDynamic;
+  return x.clone(shape);
+}
+
+/// Both branches, of which the host takes one.
+static LogicalResult lowerRunTimeIf(C &c) {
+  Region regions[2];
+  for (auto [name, graph] :
+       llvm::zip(c.node.getRegionNames(), c.node.getGraphs())) {
+    bool isThen = cast<StringAttr>(name).getValue() == "then_branch";
+    OpBuilder::InsertionGuard guard(c.graph.builder);
+    Block &block = regions[isThen ? 0 : 1].emplaceBlock();
+    c.graph.builder.setInsertionPointToStart(&block);
+    FailureOr<SmallVector<Value>> results = lowerRegion(c, graph, {});
+    if (failed(results))
+      return failure();
+    FailureOr<bool> whole = yield(c, *results);
+    if (failed(whole))
+      return failure();
+    if (!*whole)
+      return success(); // outputs stay null
+  }
+  if (regions[0].empty() || regions[1].empty())
+    return c.error() << "expects a then_branch and an else_branch";
+  auto yields = [](Region &region) {
+    return region.front().getTerminator()->getOperandTypes();
+  };
+  SmallVector<Type> types;
+  if (yields(regions[0]).size() != yields(regions[1]).size())
+    return c.error() << "expects branches with as many outputs";
+  for (auto [a, b] : llvm::zip(yields(regions[0]), yields(regions[1]))) {
+    types.push_back(meet(a, b));
+    if (!types.back())
+      return c.error() << "has a branch that gives " << a
+                       << " and one that gives " << b;
+  }
+  Value pred = c.input(0);
+  if (c.rank(pred))
+    pred = c.create<ReshapeOp>({pred},
+                               {c.graph.attr("shape", ArrayRef<int64_t>{})});
+  if (!pred)
+    return failure();
+  OperationState state(c.loc, CondOp::getOperationName());
+  state.addOperands(pred);
+  state.addTypes(types);
+  for (Region &region : regions)
+    state.addRegion()->takeBody(region);
+  Operation *cond = c.graph.builder.create(state);
+  isolate(cond);
+  for (auto [i, result] : llvm::enumerate(cond->getResults()))
+    c.put(i, result);
+  return success();
+}
+
 /// The branch that a compile-time condition takes, in place.
 static LogicalResult lowerIf(C &c) {
-  auto condition = c.constantTensor(c.input(0), "cond");
-  if (failed(condition))
-    return failure();
+  auto condition = c.tryConstant(c.input(0));
+  if (!condition)
+    return lowerRunTimeIf(c);
   bool taken = condition->size() > 0 && condition->ints()[0];
   for (auto [name, region] :
        llvm::zip(c.node.getRegionNames(), c.node.getGraphs())) {
@@ -67,16 +200,163 @@ static Value joinTrips(C &c, ArrayRef<Value> values, unsigned output,
   return stacked.empty() ? Value() : stacked[0];
 }
 
+/// A loop that the host runs: trip, condition and carried values go round. Scan
+/// outputs need a trip count to make room for; they are cut to length behind.
+static LogicalResult lowerRunTimeLoop(C &c) {
+  auto trips = c.tryConstant(c.input(0));
+  size_t carriedCount = c.numInputs() > 2 ? c.numInputs() - 2 : 0,
+         scans = c.numOutputs() - carriedCount;
+  if (scans && !trips)
+    return c.error() << "expects a trip count known at compile time to make "
+                        "room for its scan outputs";
+  OpBuilder &builder = c.graph.builder;
+  Type i64 = builder.getI64Type(), i1 = builder.getI1Type();
+  auto asScalar = [&](Value value, Type element, int64_t absent) -> Value {
+    if (!value)
+      return c.scalar(absent, element);
+    if (c.rank(value))
+      value = c.create<ReshapeOp>(
+          {value}, {c.graph.attr("shape", ArrayRef<int64_t>{})});
+    return value && c.element(value) != element
+               ? c.create<CastOp>({value},
+                                  {c.graph.attr("dtype", TypeAttr::get(element))})
+               : value;
+  };
+  Value limit = c.input(0) ? asScalar(c.input(0), i64, 0) : Value();
+  SmallVector<Value> variables{c.scalar(0, i64), asScalar(c.input(1), i1, 1)};
+  for (unsigned i = 2; i < c.numInputs(); ++i) {
+    if (!c.input(i) || asSequence(c.input(i)))
+      return c.error() << "carries a sequence, which only a trip count known "
+                          "at compile time can";
+    variables.push_back(c.input(i));
+  }
+  // One trip says what the scan outputs are, which the buffers have to know.
+  SmallVector<Value> buffers;
+  auto build = [&](Region &region, bool isBody) -> FailureOr<bool> {
+    OpBuilder::InsertionGuard guard(builder);
+    Block &block = region.emplaceBlock();
+    builder.setInsertionPointToStart(&block);
+    for (Value variable : variables)
+      block.addArgument(variable.getType(), c.loc);
+    for (Value buffer : buffers)
+      block.addArgument(buffer.getType(), c.loc);
+    Value trip = block.getArgument(0), going = block.getArgument(1);
+    if (!isBody) {
+      if (limit)
+        going = c.create<LogicalAndOp>(
+            {going, c.create<LessOp>({trip, limit})});
+      YieldOp::create(builder, c.loc, going);
+      return bool(going);
+    }
+    SmallVector<Value> arguments{trip, going};
+    for (size_t i = 0; i < carriedCount; ++i)
+      arguments.push_back(block.getArgument(2 + i));
+    auto results = runBody(c, arguments, 1 + carriedCount + scans);
+    if (failed(results))
+      return failure();
+    if (results->empty())
+      return false;
+    SmallVector<Value> next{
+        c.create<AddOp>({trip, c.scalar(1, i64)}),
+        asScalar((*results)[0], i1, 1)};
+    for (size_t i = 0; i < carriedCount; ++i) {
+      Value value = (*results)[1 + i];
+      if (asSequence(value) || value.getType() != variables[2 + i].getType())
+        return c.error() << "carries a value of type "
+                         << variables[2 + i].getType()
+                         << " that becomes another type in the body",
+               failure();
+      next.push_back(value);
+    }
+    if (buffers.empty() && scans) { // the trip that says what they are
+      for (size_t i = 0; i < scans; ++i)
+        next.push_back((*results)[1 + carriedCount + i]);
+    } else {
+      for (size_t i = 0; i < scans; ++i) {
+        Value value = (*results)[1 + carriedCount + i];
+        SmallVector<int64_t> one(c.shape(value));
+        one.insert(one.begin(), 1);
+        Value row = c.create<ReshapeOp>({value}, {c.graph.attr("shape", one)});
+        Value at = c.create<ReshapeOp>(
+            {trip}, {c.graph.attr("shape", ArrayRef<int64_t>{1})});
+        next.push_back(c.create<ScatterOp>(
+            {block.getArgument(2 + carriedCount + i), at, row},
+            {c.graph.attr("axis", int64_t(0)),
+             c.graph.text("mode", "update")}));
+      }
+    }
+    return yield(c, next);
+  };
+  if (scans) {
+    Region probe;
+    FailureOr<bool> whole = build(probe, true);
+    if (failed(whole))
+      return failure();
+    if (!*whole)
+      return success();
+    for (size_t i = 0; i < scans; ++i) {
+      auto type = cast<RankedTensorType>(
+          probe.front().getTerminator()->getOperand(2 + carriedCount + i)
+              .getType());
+      if (!type.hasStaticShape())
+        return c.error() << "has a scan output of unknown shape";
+      SmallVector<int64_t> shape(type.getShape());
+      shape.insert(shape.begin(), std::max<int64_t>(trips->ints()[0], 0));
+      auto buffer = type.clone(shape);
+      buffers.push_back(c.graph.constant(
+          c.loc, DenseElementsAttr::get(
+                     buffer, builder.getZeroAttr(buffer.getElementType()))));
+    }
+  }
+  Region regions[2];
+  for (int i = 0; i < 2; ++i) {
+    FailureOr<bool> whole = build(regions[i], i == 1);
+    if (failed(whole))
+      return failure();
+    if (!*whole)
+      return success();
+  }
+  if (llvm::is_contained(variables, Value()))
+    return failure();
+  llvm::append_range(variables, buffers);
+  OperationState state(c.loc, WhileLoopOp::getOperationName());
+  state.addOperands(variables);
+  state.addTypes(ValueRange(variables).getTypes());
+  state.addAttribute("operandSegmentSizes",
+                     builder.getDenseI32ArrayAttr({int32_t(variables.size()), 0}));
+  for (Region &region : regions)
+    state.addRegion()->takeBody(region);
+  Operation *loop = builder.create(state);
+  isolate(loop);
+  for (size_t i = 0; i < carriedCount; ++i)
+    c.put(i, loop->getResult(2 + i));
+  for (size_t i = 0; i < scans; ++i) {
+    // As many rows as there were trips.
+    Value rows = loop->getResult(2 + carriedCount + i);
+    int64_t rank = c.rank(rows);
+    Value count = c.create<ReshapeOp>(
+        {loop->getResult(0)}, {c.graph.attr("shape", ArrayRef<int64_t>{1})});
+    SmallVector<int64_t> rest(c.shape(rows).drop_front());
+    Value end = rest.empty() ? count
+                             : c.create<ConcatOp>({count, c.graph.ints(c.loc, rest)},
+                                                  {c.graph.attr("axis", int64_t(0))});
+    c.put(carriedCount + i,
+          c.create<DynamicSliceOp>(
+              {rows, c.graph.ints(c.loc, SmallVector<int64_t>(rank, 0)), end}));
+  }
+  return success();
+}
+
 /// A Loop whose trip count is known and small is unrolled.
 static LogicalResult lowerLoop(C &c) {
   if (c.node.getGraphs().empty())
     return c.error() << "has no body";
   auto trips = c.tryConstant(c.input(0));
   auto condition = c.tryConstant(c.input(1));
-  if ((c.input(0) && !trips) || (c.input(1) && !condition) ||
-      (!c.input(0) && !c.input(1)))
-    return c.error()
-           << "expects a trip count and condition known at compile time";
+  bool known = (!c.input(0) || trips) && (!c.input(1) || condition) &&
+               (trips || condition);
+  if (!known || (trips && trips->ints()[0] > kMaxTrips))
+    return lowerRunTimeLoop(c);
   int64_t count = trips ? trips->ints()[0] : kMaxTrips + 1;
   bool running = !condition || condition->ints()[0];
   SmallVector<Value> carried;
@@ -87,8 +367,7 @@ static LogicalResult lowerLoop(C &c) {
   SmallVector<SmallVector<Value>> scans(c.numOutputs() - carried.size());
   for (int64_t trip = 0; trip < count && running; ++trip) {
     if (trip >= kMaxTrips)
-      return c.error() << "would be unrolled more than " << kMaxTrips
-                       << " times";
+      return lowerRunTimeLoop(c);
     SmallVector<Value> arguments{
         c.scalar(trip, c.graph.builder.getI64Type()),
         c.scalar(1, IntegerType::get(c.node.getContext(), 1))};
@@ -97,8 +376,8 @@ static LogicalResult lowerLoop(C &c) {
     if (failed(results) || results->empty())
       return results;
     auto next = c.tryConstant((*results)[0]);
-    if (!next)
-      return c.error() << "expects a condition known at compile time";
+    if (!next) // ends when the data says so
+      return lowerRunTimeLoop(c);
     running = next->ints()[0];
     carried.assign(results->begin() + 1, results->begin() + 1 + carried.size());
     for (auto [i, scan] : llvm::enumerate(scans))
