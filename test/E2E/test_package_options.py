@@ -257,3 +257,15 @@ def test_open_dimensions(tmp_path):
         np.testing.assert_allclose(run(tmp_path / f"{n}.anepkg", tmp_path / f"bundle{n}", {"x": x})["0"], (x @ weight.T).ravel() + n, atol=5e-2)
 
 
+
+
+def test_python(tmp_path):
+    weight, bias = linear_model(tmp_path / "m.onnx")
+    package = ane_mlir.compile(tmp_path / "m.onnx", output=tmp_path / "m.mlpackage", dims={"n": [2, 3]}, options=["--buckets=functions"])
+    assert ane_mlir.verify(package.path) == []
+    x = rng.standard_normal((3, 4)).astype(np.float32)
+    np.testing.assert_allclose(package.run({"x": x}, function="n3")["p"], softmax(x @ weight + bias), atol=3e-3)
+    with pytest.raises(ane_mlir.RunError, match="has no function"):
+        package.run({"x": x}, function="n9")
+    with pytest.raises(ane_mlir.RunError):
+        ane_mlir.verify(tmp_path / "nothing.mlpackage")
