@@ -4,15 +4,10 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/Infer.h"
 
 using namespace mlir;
 using namespace mlir::ane;
-
-#define INFER(OP)                                                              \
-  LogicalResult OP::inferReturnTypes(                                          \
-      MLIRContext *context, std::optional<Location> loc, Adaptor adaptor,      \
-      SmallVectorImpl<Type> &types)
 
 /// The integers of a literal operand.
 static std::optional<SmallVector<int64_t>> literalInts(Value value) {
@@ -38,9 +33,13 @@ static LogicalResult checkVector(std::optional<Location> loc, StringRef opName,
                            " axes, but got ", type);
 }
 
+/// Bounds, masks and strides of a slice of `rank` axes.
 template <typename Adaptor>
-static LogicalResult checkMasks(std::optional<Location> loc, StringRef opName,
-                                Adaptor adaptor, int64_t rank) {
+static LogicalResult checkBounds(std::optional<Location> loc, StringRef opName,
+                                 Adaptor adaptor, int64_t rank) {
+  if (failed(checkVector(loc, opName, "begin", adaptor.getBegin(), rank)) ||
+      failed(checkVector(loc, opName, "end", adaptor.getEnd(), rank)))
+    return failure();
   for (auto mask : {adaptor.getBeginMask(), adaptor.getEndMask(),
                     adaptor.getSqueezeMask()})
     if (mask && (int64_t)mask->size() != rank)
@@ -55,11 +54,8 @@ static LogicalResult checkMasks(std::optional<Location> loc, StringRef opName,
 }
 
 INFER(DynamicSliceOp) {
-  auto x = cast<RankedTensorType>(adaptor.getX().getType());
-  StringRef name = getOperationName();
-  if (failed(checkVector(loc, name, "begin", adaptor.getBegin(), x.getRank())) ||
-      failed(checkVector(loc, name, "end", adaptor.getEnd(), x.getRank())) ||
-      failed(checkMasks(loc, name, adaptor, x.getRank())))
+  auto x = tensorType(adaptor.getX());
+  if (failed(checkBounds(loc, getOperationName(), adaptor, x.getRank())))
     return failure();
   auto begins = literalInts(adaptor.getBegin()),
        ends = literalInts(adaptor.getEnd());
@@ -86,7 +82,7 @@ INFER(DynamicSliceOp) {
 }
 
 INFER(DynamicSliceBySizeOp) {
-  auto x = cast<RankedTensorType>(adaptor.getX().getType());
+  auto x = tensorType(adaptor.getX());
   if (failed(checkVector(loc, getOperationName(), "begin", adaptor.getBegin(),
                          x.getRank())))
     return failure();
@@ -113,23 +109,20 @@ INFER(DynamicSliceBySizeOp) {
 }
 
 INFER(SliceUpdateOp) {
-  auto x = cast<RankedTensorType>(adaptor.getX().getType());
-  StringRef name = getOperationName();
-  if (failed(checkVector(loc, name, "begin", adaptor.getBegin(), x.getRank())) ||
-      failed(checkVector(loc, name, "end", adaptor.getEnd(), x.getRank())) ||
-      failed(checkMasks(loc, name, adaptor, x.getRank())))
+  auto x = tensorType(adaptor.getX());
+  if (failed(checkBounds(loc, getOperationName(), adaptor, x.getRank())))
     return failure();
   if (getElementTypeOrSelf(adaptor.getUpdate()) != x.getElementType())
-    return emitOptionalError(loc, "'", name,
+    return emitOptionalError(loc, "'", getOperationName(),
                              "' op expects 'update' to have the dtype of ", x);
   types.push_back(x);
   return success();
 }
 
 INFER(FillLikeOp) {
-  auto value = cast<RankedTensorType>(adaptor.getValue().getType());
+  auto value = tensorType(adaptor.getValue());
   types.push_back(
-      cast<RankedTensorType>(adaptor.getRefTensor().getType())
+      tensorType(adaptor.getRefTensor())
           .clone(value.getElementType()));
   if (value.getRank() == 0)
     return success();
@@ -139,7 +132,7 @@ INFER(FillLikeOp) {
 }
 
 INFER(ShapeOp) {
-  auto x = cast<RankedTensorType>(adaptor.getX().getType());
+  auto x = tensorType(adaptor.getX());
   types.push_back(
       RankedTensorType::get({x.getRank()}, IntegerType::get(context, 32)));
   return success();

@@ -4,16 +4,11 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/Infer.h"
 #include <cmath>
 
 using namespace mlir;
 using namespace mlir::ane;
-
-#define INFER(OP)                                                              \
-  LogicalResult OP::inferReturnTypes(                                          \
-      MLIRContext *context, std::optional<Location> loc, Adaptor adaptor,      \
-      SmallVectorImpl<Type> &types)
 
 static LogicalResult expectRank(std::optional<Location> loc, StringRef opName,
                                 StringRef name, Value value, int64_t least,
@@ -27,7 +22,7 @@ static LogicalResult expectRank(std::optional<Location> loc, StringRef opName,
 }
 
 INFER(UpsampleBilinearOp) {
-  auto x = cast<RankedTensorType>(adaptor.getX().getType());
+  auto x = tensorType(adaptor.getX());
   if (failed(expectRank(loc, getOperationName(), "x", adaptor.getX(), 3, 32)))
     return failure();
   SmallVector<int64_t> shape(x.getShape());
@@ -46,7 +41,7 @@ INFER(UpsampleBilinearOp) {
 }
 
 INFER(ResizeOp) {
-  auto x = cast<RankedTensorType>(adaptor.getX().getType());
+  auto x = tensorType(adaptor.getX());
   int64_t count = adaptor.getResizedDims();
   if (count < 1 || count > x.getRank() ||
       (int64_t)adaptor.getShape().size() != count)
@@ -67,7 +62,7 @@ INFER(ResizeOp) {
 }
 
 INFER(CropOp) {
-  auto x = cast<RankedTensorType>(adaptor.getX().getType());
+  auto x = tensorType(adaptor.getX());
   if (failed(expectRank(loc, getOperationName(), "x", adaptor.getX(), 3, 32)))
     return failure();
   SmallVector<int64_t> shape(x.getShape());
@@ -88,8 +83,8 @@ INFER(CropOp) {
 }
 
 INFER(CropResizeOp) {
-  auto x = cast<RankedTensorType>(adaptor.getX().getType()),
-       boxes = cast<RankedTensorType>(adaptor.getBoxes().getType());
+  auto x = tensorType(adaptor.getX()),
+       boxes = tensorType(adaptor.getBoxes());
   if (failed(expectRank(loc, getOperationName(), "x", adaptor.getX(), 4, 4)) ||
       failed(
           expectRank(loc, getOperationName(), "boxes", adaptor.getBoxes(), 2, 2)))
@@ -106,8 +101,8 @@ INFER(CropResizeOp) {
 }
 
 INFER(ResampleOp) {
-  auto x = cast<RankedTensorType>(adaptor.getX().getType()),
-       grid = cast<RankedTensorType>(adaptor.getCoordinates().getType());
+  auto x = tensorType(adaptor.getX()),
+       grid = tensorType(adaptor.getCoordinates());
   if (failed(expectRank(loc, getOperationName(), "x", adaptor.getX(), 4, 4)) ||
       failed(expectRank(loc, getOperationName(), "coordinates",
                         adaptor.getCoordinates(), 4, 4)))
@@ -122,8 +117,8 @@ INFER(ResampleOp) {
 }
 
 INFER(AffineOp) {
-  auto x = cast<RankedTensorType>(adaptor.getX().getType()),
-       matrix = cast<RankedTensorType>(adaptor.getTransformMatrix().getType());
+  auto x = tensorType(adaptor.getX()),
+       matrix = tensorType(adaptor.getTransformMatrix());
   if (failed(expectRank(loc, getOperationName(), "x", adaptor.getX(), 4, 4)) ||
       failed(expectRank(loc, getOperationName(), "transform_matrix",
                         adaptor.getTransformMatrix(), 2, 2)))

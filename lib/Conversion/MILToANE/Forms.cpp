@@ -852,6 +852,16 @@ SmallVector<Value> Raiser::findCaptured(mil::OpOp op) {
   return captured.takeVector();
 }
 
+LogicalResult Raiser::lookUp(ArrayRef<Value> captured,
+                             SmallVectorImpl<Value> &raised) {
+  for (Value v : captured) {
+    raised.push_back(values.lookup(v));
+    if (!raised.back())
+      return failure(); // its operation was not raised, and that was recorded
+  }
+  return success();
+}
+
 LogicalResult Raiser::raiseBlock(mil::OpOp op, Region &from, Block &block,
                                  ArrayRef<Type> own,
                                  ArrayRef<Value> captured) {
@@ -915,12 +925,8 @@ LogicalResult Raiser::raiseCond(mil::OpOp op) {
     return failure();
   SmallVector<Value> captured = findCaptured(op), inputs;
   SmallVector<Type> types;
-  for (Value v : captured) {
-    Value raised = values.lookup(v);
-    if (!raised)
-      return failure();
-    inputs.push_back(raised);
-  }
+  if (failed(lookUp(captured, inputs)))
+    return failure();
   // The blocks say what the results are, so they come first.
   Region regions[2];
   for (auto [from, to] : llvm::zip(op.getBlocks(), regions))
@@ -958,12 +964,8 @@ LogicalResult Raiser::raiseWhile(mil::OpOp op) {
     inits.push_back(*init);
     types.push_back(init->getType());
   }
-  for (Value v : captured) {
-    Value raised = values.lookup(v);
-    if (!raised)
-      return failure();
-    inputs.push_back(raised);
-  }
+  if (failed(lookUp(captured, inputs)))
+    return failure();
   Region regions[2];
   for (auto [from, to] : llvm::zip(op.getBlocks(), regions)) {
     if (from.getNumArguments() != types.size())

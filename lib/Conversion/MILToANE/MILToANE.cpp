@@ -241,23 +241,26 @@ LogicalResult Raiser::raiseByTable(mil::OpOp op, const OpInfo &info,
                  {"quantize", "dequantize", "resample", "crop_resize",
                   "fill_like", "cast", "select", "scaled_dot_product_attention"},
                  info.milName);
-  if (!own && operands.size() > 1) {
-    Value data = operands[0];
+  llvm::SmallPtrSet<Type, 2> floats;
+  for (Value v : operands)
+    if (v && isa<FloatType>(typeOf(v).getElementType()))
+      floats.insert(typeOf(v).getElementType());
+  if (!own && floats.size() > 1) {
+    Type element;
     for (Value v : operands)
-      if (v && !isConstantTree(v) && isa<FloatType>(typeOf(v).getElementType())) {
-        data = v;
+      if (v && isa<FloatType>(typeOf(v).getElementType()) &&
+          !isConstantTree(v)) {
+        element = typeOf(v).getElementType();
         break;
       }
-    Type element = data ? typeOf(data).getElementType() : Type();
-    if (element && isa<FloatType>(element))
-      for (Value &v : operands)
-        if (v && v != data && isa<FloatType>(typeOf(v).getElementType()) &&
-            typeOf(v).getElementType() != element && isConstantTree(v)) {
-          v = b.create<CastOp>(op.getLoc(), {v},
-                               {b.attr("dtype", TypeAttr::get(element))});
-          if (!v)
-            return failure();
-        }
+    for (Value &v : operands)
+      if (element && v && isa<FloatType>(typeOf(v).getElementType()) &&
+          typeOf(v).getElementType() != element && isConstantTree(v)) {
+        v = b.create<CastOp>(op.getLoc(), {v},
+                             {b.attr("dtype", TypeAttr::get(element))});
+        if (!v)
+          return failure();
+      }
   }
   RegisteredOperationName name =
       *RegisteredOperationName::lookup(info.name, b.builder.getContext());

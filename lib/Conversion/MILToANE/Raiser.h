@@ -69,6 +69,8 @@ private:
                            ArrayRef<Type> own, ArrayRef<Value> captured);
   /// Values from around the blocks of `op` that they read, but for constants.
   SmallVector<Value> findCaptured(mil::OpOp op);
+  LogicalResult lookUp(ArrayRef<Value> captured,
+                       SmallVectorImpl<Value> &raised);
 
   // Arguments by name.
 
