@@ -23,6 +23,8 @@ static double now() {
 
 ToolDiagnostics::ToolDiagnostics(MLIRContext *context, llvm::StringRef file)
     : context(context), file(file.str()) {
+  // A message names the node; the whole function behind it helps nobody.
+  context->printOpOnDiagnostic(false);
   id = context->getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {
     auto severity = [](DiagnosticSeverity s) {
       return s == DiagnosticSeverity::Error     ? "error"

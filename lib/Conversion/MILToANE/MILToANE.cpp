@@ -349,7 +349,7 @@ FailureOr<ProgramOp> Raiser::run(StringRef symbol) {
     }
     auto tensor = dyn_cast<RankedTensorType>(type);
     if (!tensor || !toDType(tensor.getElementType()))
-      return func.emitError()
+      return emitError(func.getLoc())
                  << "parameter '" << name << "' of type " << argument.getType()
                  << " is not supported",
              failure();
@@ -357,7 +357,7 @@ FailureOr<ProgramOp> Raiser::run(StringRef symbol) {
     if (auto bound = shapes.find(name);
         bound != shapes.end() && !tensor.hasStaticShape()) {
       if (failed(verifyCompatibleShape(tensor.getShape(), bound->second)))
-        return func.emitError() << "parameter '" << name << "' of type "
+        return emitError(func.getLoc()) << "parameter '" << name << "' of type "
                                 << tensor << " cannot have the shape ["
                                 << bound->second << "]",
                failure();
@@ -386,7 +386,7 @@ FailureOr<ProgramOp> Raiser::run(StringRef symbol) {
     return failedCheck ? FailureOr<ProgramOp>(failure()) : program;
   if (!unknown.empty()) {
     InFlightDiagnostic diagnostic =
-        func.emitError()
+        emitError(func.getLoc())
         << "cannot be run, these operations have no meaning here:";
     for (auto &[name, count] : unknown)
       diagnostic << " " << name << " (" << count << ")";
@@ -411,7 +411,7 @@ FailureOr<ProgramOp> Raiser::run(StringRef symbol) {
           raised = *constant;
       }
     if (!raised)
-      return func.emitError() << "has a result of type " << value.getType()
+      return emitError(func.getLoc()) << "has a result of type " << value.getType()
                               << ", which cannot leave it",
              failure();
     StringRef name = "result";

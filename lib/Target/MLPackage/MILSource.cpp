@@ -96,7 +96,7 @@ FailureOr<mil::FuncOp> MILSource::function(StringRef name) const {
     if (!functions.empty())
       return functions.front();
   }
-  InFlightDiagnostic diagnostic = mil::ProgramOp(program).emitError();
+  InFlightDiagnostic diagnostic = emitError(mil::ProgramOp(program).getLoc());
   if (functions.empty())
     diagnostic << "has no function";
   else
