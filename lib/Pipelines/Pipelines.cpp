@@ -92,12 +92,16 @@ void mlir::ane::buildOptimizePipeline(OpPassManager &pm,
 
 void mlir::ane::buildRepairPipeline(OpPassManager &pm,
                                     const PipelineOptions &options) {
-  if (options.precision != "fp16" ||
-      llvm::is_contained(options.disable, "ane-repair-fp16"))
+  if (options.precision != "fp16")
     return;
-  pm.addPass(createRepairFP16Pass());
-  if (!llvm::is_contained(options.disable, "cse"))
-    pm.addPass(createCSEPass());
+  if (!llvm::is_contained(options.disable, "ane-repair-fp16")) {
+    pm.addPass(createRepairFP16Pass());
+    if (!llvm::is_contained(options.disable, "cse"))
+      pm.addPass(createCSEPass());
+  }
+  // Scales of weights are final by now.
+  if (options.quantize == "int8")
+    pm.addPass(createQuantizePass());
 }
 
 void mlir::ane::buildPlacePipeline(OpPassManager &pm,

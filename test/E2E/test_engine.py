@@ -151,3 +151,29 @@ def test_run_time_weights(tmp_path):
     assert "tensor<fp16, [1, 96, 1, 64]> a001" in text and "tensor<fp16, [1, 48, 1, 96]> a002" in text
     for numerics in ("fp16", "engine"):
         check(bundle.run(feeds, numerics=numerics), reference(tmp_path / "m.onnx", feeds), "fp16")
+
+
+def test_quantized_weights(tmp_path):
+    """int8 weights: half the bytes, less predicted time where they are streamed, values within their precision."""
+    models.build_gpt2(tmp_path / "m.onnx", layers=2, vocabulary=1000, sequence=8)
+    ids = {"ids": np.arange(8, dtype=np.int64).reshape(1, 8)}
+    expected = reference(tmp_path / "m.onnx", ids)
+    predicted, size = {}, {}
+    for quantize in ("none", "int8"):
+        bundle = ane_mlir.compile(tmp_path / "m.onnx", output=tmp_path / f"{quantize}.anepkg", options=[f"--quantize={quantize}"])
+        size[quantize] = sum(f.stat().st_size for f in (tmp_path / f"{quantize}.anepkg" / "weights").iterdir())
+        predicted[quantize] = sum(p["predicted_us"] for p in bundle.manifest["programs"] if p["kind"] == "ane")
+        for numerics in ("fp16", "engine"):
+            for got, wanted in zip(bundle.run(ids, numerics=numerics).values(), expected):
+                assert cosine(got, wanted) >= (0.999 if quantize == "none" else 0.99)
+    text = "".join(f.read_text() for f in (tmp_path / "int8.anepkg" / "programs").iterdir())
+    assert "constexpr_blockwise_shift_scale(" in text and "tensor<int8, [" in text
+    print(f"predicted {predicted['none']:.0f} us with fp16 weights, {predicted['int8']:.0f} us with int8 ones")
+    assert size["int8"] < 0.6 * size["none"] and predicted["int8"] < predicted["none"]
+    # A package takes them too; older text does not.
+    package = ane_mlir.compile(tmp_path / "m.onnx", output=tmp_path / "m.mlpackage", options=["--quantize=int8"])
+    assert ane_mlir.verify(package.path) == []
+    for got, wanted in zip(package.run(ids).values(), expected):
+        assert cosine(got, wanted) >= 0.99
+    with pytest.raises(ane_mlir.CompileError, match="which h13 was not seen to take"):
+        ane_mlir.compile(tmp_path / "m.onnx", target="h13", options=["--quantize=int8"])

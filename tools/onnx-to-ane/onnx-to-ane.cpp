@@ -88,6 +88,12 @@ static cl::opt<std::string> calibration(
              "(default: one random input, small models only), none, or a "
              "folder of samples (input_0.pb or .npy …, or one folder each)"),
     cl::value_desc("auto|none|DIR"), cl::init("auto"), cl::cat(targetOptions));
+static cl::opt<std::string> quantize(
+    "quantize",
+    cl::desc("int8: weights of 1x1 convolutions in one byte, with a scale for "
+             "each output channel (default none). Changes values; pays where "
+             "weights are streamed"),
+    cl::value_desc("none|int8"), cl::init("none"), cl::cat(targetOptions));
 static cl::opt<int64_t> liveBytes(
     "live-bytes",
     cl::desc("Make large values part by part so that no more bytes are alive "
@@ -420,6 +426,18 @@ int main(int argc, char **argv) {
   if (calibration.getNumOccurrences() && precision == "fp32")
     return usage("--calibration is for fp16; with --precision=fp32 nothing is "
                  "repaired");
+  if (quantize != "none" && quantize != "int8")
+    return usage("expects --quantize to be none or int8, but got '" + quantize +
+                 "'");
+  if (quantize == "int8" && precision == "fp32")
+    return usage("--quantize is for fp16");
+  if (quantize == "int8" && verifyNumerics)
+    return usage("--quantize changes values, which --verify-each-numerics "
+                 "would stop at");
+  bool olderText = extension != ".mlpackage" && target->verboseDialect;
+  if (quantize == "int8" && olderText)
+    return usage("--quantize writes constants of ios18, which " + target->name +
+                 " was not seen to take");
   if (liveBytes < 0)
     return usage("expects --live-bytes to be 0 or more");
   for (StringRef rule : rules) {
@@ -561,6 +579,7 @@ int main(int argc, char **argv) {
   if (compileTo.empty() && extension == ".mlpackage")
     pipeline.door = "coreml";
   pipeline.liveBytes = liveBytes;
+  pipeline.quantize = quantize;
   for (StringRef pass : disabled)
     pipeline.disable.push_back(pass.str());
   PassLog passLog;

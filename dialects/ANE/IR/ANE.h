@@ -92,6 +92,10 @@ bool isElementwise(Operation *op);
 /// its block.
 bool isConstantTree(Value value);
 
+/// True for a constant that is written as it is compressed instead of being
+/// evaluated: what ane-quantize marks.
+bool isCompressed(Operation *op);
+
 /// `axis` in [0, rank) or failure with a diagnostic at `loc`.
 FailureOr<int64_t> normalizeAxis(std::optional<Location> loc, StringRef opName,
                                  int64_t axis, int64_t rank);

@@ -189,6 +189,10 @@ static double byteSize(Type type) {
   return bytes;
 }
 
+bool mlir::ane::isCompressed(Operation *op) {
+  return op && op->hasAttr("ane.compressed");
+}
+
 bool mlir::ane::isElementwise(Operation *op) {
   const OpInfo *info = lookupOpInfo(op->getName().getStringRef());
   return isa<SelectOp, CastOp, GeluOp>(op) || (info && info->elementwise);
@@ -200,6 +204,11 @@ void mlir::ane::addTraffic(Operation *op, Cost &cost) {
                      SliceBySizeOp>(op);
   for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
     double bytes = byteSize(operand.getType());
+    if (Operation *producer = operand.getDefiningOp(); isCompressed(producer)) {
+      bytes = 0; // its parts are what is streamed
+      for (Value part : producer->getOperands())
+        bytes += byteSize(part.getType());
+    }
     if (selects && i == 0)
       bytes = std::min<double>(bytes, byteSize(op->getResult(0).getType()));
     (isConstantTree(operand) ? cost.weightBytes : cost.activationBytes) +=

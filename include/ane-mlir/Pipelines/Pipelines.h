@@ -31,6 +31,10 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
       *this, "live-bytes",
       llvm::cl::desc("what ane-tile lets be alive together; 0 is no limit"),
       llvm::cl::init(0)};
+  Option<std::string> quantize{
+      *this, "quantize",
+      llvm::cl::desc("none (default), or int8: weights of 1x1 convolutions"),
+      llvm::cl::init("none")};
   ListOption<std::string> disable{
       *this, "disable-pass", llvm::cl::desc("passes to leave out, by flag")};
 };

@@ -128,6 +128,15 @@ def RepairFP16Pass : Pass<"ane-repair-fp16", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numScaled", "num-scaled", "Run-time values multiplied by a power of two">];
 }
 
+def QuantizePass : Pass<"ane-quantize", "::mlir::ModuleOp"> {
+  let summary = "Weights of 1x1 convolutions become int8 with a scale for each output channel";
+  let description = [{
+    On request only (--quantize=int8): it changes values. Test: test/Transforms/quantize.mlir.
+  }];
+  let dependentDialects = ["::mlir::ane::ANEDialect"];
+  let statistics = [Statistic<"numQuantized", "num-quantized", "Convolutions with weights of one byte">];
+}
+
 def PlacePass : Pass<"ane-place", "::mlir::ModuleOp"> {
   let summary = "Decides for each op whether the engine or the host runs it";
   let description = [{

@@ -220,7 +220,9 @@ FailureOr<Value> Converter::operand(Operation *op, StringRef opName,
                              << "' to have a static shape, but got " << type,
            failure();
   bool hasBlob = getInfo(*dtype).blobCode != 0;
-  if (type.getNumElements() > kInlineElements && hasBlob) {
+  // A compressed constant takes its parts from a file, however small.
+  if ((type.getNumElements() > kInlineElements || isCompressed(op)) &&
+      hasBlob) {
     uint64_t offset = result.layout.add(*dtype, type.getNumElements());
     result.weights.push_back(value);
     constant = addConst(op->getLoc(), name, type,
@@ -352,7 +354,7 @@ LogicalResult Converter::convertBody(Block &block) {
   // operations. Marked in one pass, so that deep trees cost nothing.
   for (Operation &op : block.without_terminator()) {
     bool tree = isa<ConstantOp>(op);
-    if (!tree && op.getNumOperands() &&
+    if (!tree && op.getNumOperands() && !isCompressed(&op) &&
         lookupOpInfo(op.getName().getStringRef()))
       tree = llvm::all_of(op.getOperands(), [&](Value v) {
         return v.getDefiningOp() && trees.lookup(v.getDefiningOp());
