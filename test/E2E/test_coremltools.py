@@ -147,3 +147,76 @@ def test_compressed_weights(tmp_path, name, label, target, compress):
     tool("onnx-to-ane", tmp_path / "small.mlpackage", "-o", tmp_path / "again.mlpackage", "--quiet")
     tool("mil-verify", tmp_path / "again.mlpackage")
     close(tmp_path / "again.mlpackage", tmp_path / "package")
+
+
+def test_multifunction(tmp_path):
+    """coremltools' own packages of several functions, with shared weights."""
+    weight = np.random.default_rng(2).standard_normal((40, 30)).astype(np.float32)
+    for rows, name in ((2, "two"), (5, "five")):
+
+        @mb.program(input_specs=[mb.TensorSpec((rows, 30))], opset_version=ct.target.iOS18)
+        def program(x):
+            y = mb.linear(x=x, weight=weight)
+            return mb.relu(x=y, name="y") if name == "two" else mb.tanh(x=y, name="y")  # noqa: B023
+
+        ct.convert(program, minimum_deployment_target=ct.target.iOS18, skip_model_load=True).save(str(tmp_path / f"{name}.mlpackage"))
+    both = ct.utils.MultiFunctionDescriptor()
+    for name in ("two", "five"):
+        both.add_function(str(tmp_path / f"{name}.mlpackage"), "main", name)
+    both.default_function_name = "five"
+    ct.utils.save_multifunction(both, str(tmp_path / "m.mlpackage"))
+    assert ane_mlir.verify(tmp_path / "m.mlpackage") == []
+    package = ane_mlir.Package(tmp_path / "m.mlpackage")
+    x = np.random.default_rng(3).standard_normal((5, 30)).astype(np.float32)
+    np.testing.assert_allclose(package.run({"x": x})["y"], np.tanh(x @ weight.T), atol=2e-2)
+    np.testing.assert_allclose(package.run({"x": x[:2]}, function="two")["y"], np.maximum(x[:2] @ weight.T, 0), atol=6e-2)
+
+
+def test_ranges_and_images(tmp_path):
+    rng = np.random.default_rng(4)
+    weight = rng.standard_normal((4, 3, 3, 3)).astype(np.float32)
+    symbol = ct.converters.mil.mil.get_new_symbol()
+
+    @mb.program(input_specs=[mb.TensorSpec((1, 3, symbol, symbol))], opset_version=ct.target.iOS17)
+    def flexible(x):
+        y = mb.max_pool(x=mb.conv(x=x, weight=weight, pad_type="same"), kernel_sizes=[2, 2], strides=[2, 2], pad_type="valid")
+        return mb.reduce_mean(x=y, axes=[2, 3], name="y")
+
+    extent = ct.RangeDim(8, 64, default=16)
+    model = ct.convert(flexible, minimum_deployment_target=ct.target.iOS17, skip_model_load=True, inputs=[ct.TensorType("x", ct.Shape((1, 3, extent, extent)))])
+    model.save(str(tmp_path / "r.mlpackage"))
+    assert ane_mlir.verify(tmp_path / "r.mlpackage") == []
+    from mil_recipes import conv_ref, pool_ref
+
+    for size in (16, 20):
+        x = rng.standard_normal((1, 3, size, size)).astype(np.float32)
+        expected = pool_ref(conv_ref(x, weight, pads=[1, 1, 1, 1]), [2, 2], [2, 2], [0] * 4, "max", -np.inf).mean((2, 3))
+        np.testing.assert_allclose(ane_mlir.Package(tmp_path / "r.mlpackage").run({"x": x})["y"], expected, atol=2e-2)
+
+    @mb.program(input_specs=[mb.TensorSpec((1, 1, 16, 16))], opset_version=ct.target.iOS16)
+    def grey(x):
+        return mb.sigmoid(x=x, name="out")
+
+    layout = ct.colorlayout.GRAYSCALE_FLOAT16
+    model = ct.convert(grey, minimum_deployment_target=ct.target.iOS16, skip_model_load=True, inputs=[ct.ImageType("x", shape=(1, 1, 16, 16), color_layout=layout)], outputs=[ct.ImageType(name="out", color_layout=layout)])
+    model.save(str(tmp_path / "g.mlpackage"))
+    assert ane_mlir.verify(tmp_path / "g.mlpackage") == []
+    x = rng.standard_normal((1, 1, 16, 16)).astype(np.float16)
+    np.testing.assert_allclose(ane_mlir.Package(tmp_path / "g.mlpackage").run({"x": x})["out"], 1 / (1 + np.exp(-x.astype(np.float32))), atol=2e-3)
+
+
+def test_int8_boundary(tmp_path):
+    """iOS 26 lets int8 arrays cross the boundary."""
+    from coremltools.converters.mil.mil import types
+
+    if not hasattr(ct.target, "iOS26"):
+        pytest.skip("this coremltools knows no iOS 26")
+
+    @mb.program(input_specs=[mb.TensorSpec((2, 3), dtype=types.int8)], opset_version=ct.target.iOS26)
+    def program(x):
+        return mb.cast(x=x, dtype="fp16", name="y")
+
+    ct.convert(program, minimum_deployment_target=ct.target.iOS26, skip_model_load=True).save(str(tmp_path / "m.mlpackage"))
+    assert ane_mlir.verify(tmp_path / "m.mlpackage") == []
+    x = np.array([[-128, 0, 5], [7, -3, 127]], np.int8)
+    np.testing.assert_array_equal(ane_mlir.Package(tmp_path / "m.mlpackage").run({"x": x})["y"], x)

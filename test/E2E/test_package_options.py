@@ -188,6 +188,10 @@ def test_image(tmp_path, color, channels, code):
     from mil_recipes import conv_ref
 
     np.testing.assert_allclose(run(tmp_path / "m.mlpackage", tmp_path / "out", {"x": pixels})["0"], conv_ref(scaled, weight), atol=4e-2)
+    # An image stays one in a package made from this one.
+    tool("onnx-to-ane", tmp_path / "m.mlpackage", "-o", tmp_path / "again.mlpackage", "--quiet")
+    accepted(tmp_path / "again.mlpackage")
+    assert spec_of(tmp_path / "again.mlpackage").description.input[0].type.imageType == image
     assert "cannot be an image" in tool("onnx-to-ane", tmp_path / "m.onnx", "-o", tmp_path / "b.mlpackage", f"--image-input=x={'GRAY' if channels == 3 else 'RGB'}", ok=False)
 
 

@@ -334,8 +334,21 @@ static std::string readPackageOptions(PackageOptions &package, bool used) {
   return "";
 }
 
-/// What a package said of itself goes into the one made from it.
-static void addProvenance(PackageOptions &package, const PackageInfo &info) {
+/// What a package said of itself and of its inputs goes into the one made from
+/// it, where the options do not say otherwise.
+static void addProvenance(PackageOptions &package, const PackageInfo &info,
+                          const PackageInfo::Function *function) {
+  if (function)
+    for (const PackageFeature &feature : function->inputs) {
+      bool said = llvm::any_of(package.images, [&](const ImageInput &image) {
+        return image.name == feature.name;
+      });
+      if (feature.kind == PackageFeature::Kind::Image && !said) {
+        package.images.push_back({});
+        package.images.back().name = feature.name;
+        package.images.back().colorSpace = feature.colorSpace;
+      }
+    }
   for (auto &[key, text] : info.metadata) {
     std::string *field = key == "author"        ? &package.author
                          : key == "license"     ? &package.license
@@ -548,7 +561,7 @@ int main(int argc, char **argv) {
       if (failed(convertMILToFunction(builder, *func, source->weights,
                                       source->bindShapes(*func, shapes))))
         return {};
-      addProvenance(package, source->info);
+      addProvenance(package, source->info, source->describe(*func));
     } else {
       module = importONNX(
           input, &context,
