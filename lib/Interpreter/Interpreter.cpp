@@ -98,8 +98,7 @@ FailureOr<Tensor> ConstantEvaluator::evaluate(Value value) {
     if (cache.count(v))
       return success();
     Operation *op = v.getDefiningOp();
-    if (!op || (!isa<ConstantOp>(op) &&
-                (!isa<EvaluateOpInterface>(op) || op->getNumOperands() == 0)))
+    if (!op || (!isa<ConstantOp>(op) && !isFunctionOfOperands(op)))
       return failure();
     stack.push_back(op);
     return success();
@@ -190,7 +189,7 @@ LogicalResult BlockInterpreter::run(ArrayRef<Tensor> arguments,
       return failure();
     }
     // Ops over constants alone are weight trees: kept for the next run.
-    constant &= isa<ConstantOp>(op) || op.getNumOperands() > 0;
+    constant &= isa<ConstantOp>(op) || isFunctionOfOperands(&op);
     for (auto [result, tensor] : llvm::zip(op.getResults(), outputs))
       (constant ? constants : values)[result] = tensor;
     if (observer && !constant)

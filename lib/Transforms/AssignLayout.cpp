@@ -621,7 +621,7 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
         moved.clear();
     for (Operation &op : block)
       if (isa<ConstantOp>(op) ||
-          (op.getNumOperands() && isa<EvaluateOpInterface>(op) &&
+          (isFunctionOfOperands(&op) &&
            llvm::all_of(op.getOperands(), [&](Value v) { return isTree(v); })))
         for (Value result : op.getResults())
           trees.insert(result);

@@ -20,7 +20,7 @@ llvm::DenseSet<Operation *> mlir::ane::findWeightTrees(Block &block) {
   llvm::DenseSet<Operation *> trees;
   for (Operation &op : block)
     if (isa<ConstantOp>(op) ||
-        (op.getNumOperands() && isa<EvaluateOpInterface>(op) &&
+        (isFunctionOfOperands(&op) &&
          llvm::all_of(op.getOperands(), [&](Value v) {
            return v.getDefiningOp() && trees.contains(v.getDefiningOp());
          })))

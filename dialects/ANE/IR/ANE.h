@@ -92,6 +92,10 @@ bool isElementwise(Operation *op);
 /// its block.
 bool isConstantTree(Value value);
 
+/// True for an op that gives the same for the same operands, of which it has
+/// some: over constants it is part of a weight tree. Random numbers are not.
+bool isFunctionOfOperands(Operation *op);
+
 /// True for a constant that is written as it is compressed instead of being
 /// evaluated: what ane-quantize marks.
 bool isCompressed(Operation *op);

@@ -171,7 +171,7 @@ bool mlir::ane::isConstantTree(Value value) {
     // few ops, and taking a large tree for a run-time value is safe.
     if (seen.size() > 1024)
       return false;
-    if (!isa<EvaluateOpInterface>(op) || op->getNumOperands() == 0)
+    if (!isFunctionOfOperands(op))
       return false;
     llvm::append_range(worklist, op->getOperands());
   }
@@ -187,6 +187,11 @@ static double byteSize(Type type) {
   for (int64_t dim : tensor.getShape())
     bytes *= ShapedType::isDynamic(dim) ? 1 : dim;
   return bytes;
+}
+
+bool mlir::ane::isFunctionOfOperands(Operation *op) {
+  return op->getNumOperands() && isa<EvaluateOpInterface>(op) &&
+         isMemoryEffectFree(op);
 }
 
 bool mlir::ane::isCompressed(Operation *op) {

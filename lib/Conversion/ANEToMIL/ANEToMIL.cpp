@@ -354,7 +354,7 @@ LogicalResult Converter::convertBody(Block &block) {
   // operations. Marked in one pass, so that deep trees cost nothing.
   for (Operation &op : block.without_terminator()) {
     bool tree = isa<ConstantOp>(op);
-    if (!tree && op.getNumOperands() && !isCompressed(&op) &&
+    if (!tree && isFunctionOfOperands(&op) && !isCompressed(&op) &&
         lookupOpInfo(op.getName().getStringRef()))
       tree = llvm::all_of(op.getOperands(), [&](Value v) {
         return v.getDefiningOp() && trees.lookup(v.getDefiningOp());
