@@ -158,7 +158,6 @@ def pool_ref(x, kernel, strides, pads, reduce, fill, count_pad=True):
     return y.astype(np.float32)
 
 
-px = f(1, 2, 6, 7)
 for exclude in (False, True):
     add("avg_pool", {"x": f(1, 2, 6, 7)}, {"kernel_sizes": [3, 2], "strides": [2, 1], "pad_type": "custom", "pad": [1, 1, 0, 1], "exclude_padding_from_average": exclude},
         ref=lambda x, exclude=exclude: [pool_ref(x, [3, 2], [2, 1], [1, 1, 0, 1], "avg", 0, not exclude)])  # fmt: skip
@@ -239,7 +238,6 @@ add("reverse", {"x": f(2, 3, 4)}, {"axes": [0, 2]})
 add("reverse", {"x": f(2, 3, 4)})
 add("reverse_sequence", {"x": f(3, 5), "lengths": np.array([2, 5, 1], np.int32)}, {"seq_axis": 1, "batch_axis": 0},
     ref=lambda x, lengths: [np.stack([np.concatenate([row[:n][::-1], row[n:]]) for row, n in zip(x, lengths)])])  # fmt: skip
-d2s = f(1, 8, 2, 3)
 add("depth_to_space", {"x": f(1, 8, 2, 3)}, {"block_size": 2}, ref=lambda x: [x.reshape(1, 2, 2, 2, 2, 3).transpose(0, 3, 4, 1, 5, 2).reshape(1, 2, 4, 6)])
 add("space_to_depth", {"x": f(1, 2, 4, 6)}, {"block_size": 2}, ref=lambda x: [x.reshape(1, 2, 2, 2, 3, 2).transpose(0, 3, 5, 1, 2, 4).reshape(1, 8, 2, 3)])
 add("pixel_shuffle", {"x": f(1, 8, 2, 3)}, {"upscale_factor": 2}, ref=lambda x: [x.reshape(1, 2, 2, 2, 2, 3).transpose(0, 1, 4, 2, 5, 3).reshape(1, 2, 4, 6)])

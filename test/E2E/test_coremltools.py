@@ -14,7 +14,7 @@ from test_packages import run
 import ane_mlir
 
 warnings.filterwarnings("ignore")
-ct = pytest.importorskip("coremltools")
+import coremltools as ct  # noqa: E402
 from coremltools.converters.mil.mil import Builder as mb  # noqa: E402
 from coremltools.optimize import coreml as cto  # noqa: E402
 
@@ -210,7 +210,7 @@ def test_int8_boundary(tmp_path):
     from coremltools.converters.mil.mil import types
 
     if not hasattr(ct.target, "iOS26"):
-        pytest.skip("this coremltools knows no iOS 26")
+        pytest.skip("this coremltools knows no iOS 26")  # it came with version 9
 
     @mb.program(input_specs=[mb.TensorSpec((2, 3), dtype=types.int8)], opset_version=ct.target.iOS26)
     def program(x):

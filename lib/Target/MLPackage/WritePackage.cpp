@@ -800,10 +800,11 @@ LogicalResult mlir::ane::writeMLPackage(ArrayRef<PackageFunction> functions,
 static FailureOr<std::string> featureOf(mil::FuncOp func, StringRef name,
                                         Type type) {
   std::string message;
-  if (auto state = dyn_cast<mil::StateType>(type)) {
+  auto state = dyn_cast<mil::StateType>(type);
+  if (auto wrapped = state ? dyn_cast<RankedTensorType>(state.getWrapped())
+                           : RankedTensorType()) {
     std::string inner;
-    pbf_writer(inner).add_message(
-        1, arrayMessage(cast<RankedTensorType>(state.getWrapped()), {}));
+    pbf_writer(inner).add_message(1, arrayMessage(wrapped, {}));
     return featureMessage(name, name, featuretype::State, inner);
   }
   if (isa<mil::DictType>(type)) {
