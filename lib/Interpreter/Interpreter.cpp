@@ -71,6 +71,16 @@ LogicalResult mlir::ane::evaluateOperation(Operation *op, EvalContext &context,
   auto evaluable = dyn_cast<EvaluateOpInterface>(op);
   if (!evaluable)
     return op->emitOpError() << "cannot be evaluated by the interpreter";
+  // What holds fp32 is no part of an engine program (L07).
+  auto isSingle = [](Value v) {
+    auto type = dyn_cast<RankedTensorType>(v.getType());
+    return type && type.getElementType().isF32();
+  };
+  if (context.getEngine() && (llvm::any_of(op->getOperands(), isSingle) ||
+                              llvm::any_of(op->getResults(), isSingle))) {
+    EvalContext host(context.getContext(), Numerics::Float16);
+    return evaluateOperation(op, host, inputs, outputs);
+  }
   SmallVector<Tensor> replaced;
   if (context.getEngine()) {
     replaced.assign(inputs.begin(), inputs.end());

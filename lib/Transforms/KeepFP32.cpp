@@ -123,7 +123,8 @@ private:
       return countTerms(op) <= kFewTerms;
     return isElementwise(op) || isMovement(op) ||
            isa<CumsumOp, ReduceMaxOp, ReduceMinOp, ReduceSumOp, ReduceMeanOp,
-               ReduceL2NormOp, ReduceL1NormOp, ReduceSumSquareOp, TopkOp>(op);
+               ReduceL2NormOp, ReduceL1NormOp, ReduceSumSquareOp, TopkOp,
+               SoftmaxOp, MaxPoolOp>(op);
   }
 
   void mark(Operation *op, Reason reason, bool sink) {
@@ -273,6 +274,13 @@ private:
         return;
       mark(op, "it compares positions", true);
       followBackward(op->getOperands(), "it is compared as a position", light);
+      return;
+    }
+    if (isa<TopkOp, ArgsortOp, ReduceArgmaxOp, ReduceArgminOp,
+            NonMaximumSuppressionOp>(op) &&
+        isFloat(op->getOperand(0))) {
+      mark(op, "its order decides indices", true);
+      followBackward(op->getOperands(), "its order decides indices", light);
       return;
     }
     if (isa<CumsumOp>(op) && isFloat(op->getResult(0))) {

@@ -20,12 +20,29 @@ using namespace mlir::ane;
 // Matching
 //===----------------------------------------------------------------------===//
 
+/// A number that exporters write is a constant behind few operations; a longer
+/// look would walk the graph behind every run-time value.
+static bool isShortTree(Value value) {
+  SmallVector<Value> stack{value};
+  for (unsigned seen = 0; !stack.empty(); ++seen) {
+    Operation *op = stack.pop_back_val().getDefiningOp();
+    if (!op || seen > 16)
+      return false;
+    if (isa<ConstantOp>(op))
+      continue;
+    if (!isFunctionOfOperands(op))
+      return false;
+    llvm::append_range(stack, op->getOperands());
+  }
+  return true;
+}
+
 /// The number that every element of a small constant is.
 static std::optional<double> numberOf(Value v) {
   auto type = dyn_cast<RankedTensorType>(v.getType());
   if (!type || !isa<FloatType>(type.getElementType()) ||
       !type.hasStaticShape() || type.getNumElements() == 0 ||
-      type.getNumElements() > 4096 || !isConstantTree(v))
+      type.getNumElements() > 4096 || !isShortTree(v))
     return std::nullopt;
   EvalContext context(v.getContext(), Numerics::Float32);
   FailureOr<Tensor> tensor = ConstantEvaluator(context).evaluate(v);
@@ -44,9 +61,8 @@ static std::pair<Value, double> besideNumber(Value v) {
   if (auto op = v.getDefiningOp<Op>())
     for (auto [x, number] : {std::pair(op.getX(), op.getY()),
                              std::pair(op.getY(), op.getX())})
-      if (!isConstantTree(x))
-        if (auto found = numberOf(number))
-          return {x, *found};
+      if (auto found = numberOf(number); found && !isShortTree(x))
+        return {x, *found};
   return {};
 }
 
@@ -414,7 +430,7 @@ struct RecoverNorm : OpRewritePattern<Op> {
          {std::pair(op.getX(), op.getY()), std::pair(op.getY(), op.getX())}) {
       auto squares = matchRoot(root, !divides);
       if (squares && data.getType() == type && fits(root, *squares) &&
-          areEqual(squares->x, data) && !isConstantTree(data)) {
+          areEqual(squares->x, data) && !isShortTree(data)) {
         b.replaceOp(op, normaliseSafely(b, op.getLoc(), data, squares->axes,
                                         squares->guard));
         return success();
