@@ -468,7 +468,7 @@ struct Legalize : ane::impl::LegalizePassBase<Legalize> {
              DecomposeLinear, DecomposeTile, WidenPool<MaxPoolOp>,
              WidenPool<AvgPoolOp>, WidenPool<L2PoolOp>, ToReshape<SqueezeOp>,
              ToReshape<ExpandDimsOp>, ToReshape<Flatten2dOp>>(&getContext());
-    populateFormPatterns(patterns);
+    populateFormPatterns(patterns, door == "raw");
     // Before the bias is taken out, so that it is added in the wide form.
     patterns.add<WidenConv<ConvOp>, WidenConv<ConvTransposeOp>>(&getContext(),
                                                                 /*benefit=*/2);
