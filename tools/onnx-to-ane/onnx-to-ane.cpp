@@ -53,6 +53,17 @@ static cl::list<std::string>
                 cl::desc("Make an input a constant: axes, sizes and other "
                          "values that decide shapes"),
                 cl::value_desc("NAME=FILE.pb"), cl::cat(modelOptions));
+static cl::list<std::string>
+    maxLengths("max-length",
+               cl::desc("Give a Range whose limit the data decides so many "
+                        "entries, by node"),
+               cl::value_desc("NODE=N"), cl::cat(modelOptions));
+static cl::opt<std::string>
+    randomNumbers("random",
+                  cl::desc("Random numbers are their mean (default), or "
+                           "further inputs of the model, named as their nodes"),
+                  cl::value_desc("mean|input"), cl::init("mean"),
+                  cl::cat(modelOptions));
 static cl::opt<std::string>
     functionName("function",
                  cl::desc("Which function of a package to take (default: its "
@@ -113,6 +124,11 @@ static cl::opt<std::string> quantize(
              "each output channel (default none). Changes values; pays where "
              "weights are streamed"),
     cl::value_desc("none|int8"), cl::init("none"), cl::cat(targetOptions));
+static cl::opt<std::string> quantizedActivations(
+    "quantized-activations",
+    cl::desc("Activations that the model quantises: float (default for fp16: "
+             "their limits are kept, weights stay integers), or keep"),
+    cl::value_desc("float|keep"), cl::init("float"), cl::cat(targetOptions));
 static cl::opt<int64_t> liveBytes(
     "live-bytes",
     cl::desc("Make large values part by part so that no more bytes are alive "
@@ -543,6 +559,10 @@ int main(int argc, char **argv) {
   for (auto &[option, given] :
        {std::pair<StringRef, bool>("--dim", !dims.empty()),
         {"--input-value", !inputValues.empty()},
+        {"--max-length", !maxLengths.empty()},
+        {"--random", randomNumbers.getNumOccurrences() > 0},
+        {"--quantized-activations",
+         quantizedActivations.getNumOccurrences() > 0},
         {"--outputs", !outputNames.empty()},
         {"--compile-to=onnx", compileTo == "onnx"}})
     if (given && fromMIL)
@@ -598,6 +618,24 @@ int main(int argc, char **argv) {
                    "'");
     options.inputShapes[name] = shape;
   }
+  for (StringRef entry : maxLengths) {
+    auto [name, value] = entry.rsplit('=');
+    int64_t length;
+    if (name.empty() || value.getAsInteger(10, length) || length < 1 ||
+        length > INT32_MAX)
+      return usage("expects --max-length NODE=N, but got '" + entry + "'");
+    options.maxLengths[name] = length;
+  }
+  if (randomNumbers != "mean" && randomNumbers != "input")
+    return usage("expects --random to be mean or input, but got '" +
+                 randomNumbers + "'");
+  options.randomInputs = randomNumbers == "input";
+  if (quantizedActivations != "float" && quantizedActivations != "keep")
+    return usage("expects --quantized-activations to be float or keep, but "
+                 "got '" +
+                 quantizedActivations + "'");
+  options.half = precision == "fp16";
+  options.keepSteps = quantizedActivations == "keep";
 
   DialectRegistry registry;
   registerAllDialects(registry);
