@@ -58,6 +58,11 @@ TITLE, LINE, FACE = (2, 8, 300, 36), (0, 46, 384, 66), (150, 20, 310, 200)
 # Audio.
 
 
+def pcm(audio: np.ndarray) -> np.ndarray:
+    """What a file of 16-bit samples holds."""
+    return (np.round(audio * 32768) / 32768).astype(np.float32)
+
+
 def speech(seconds: float, rate: int, seed: int = 1) -> np.ndarray:
     """Words of syllables (pulses of a voice through the resonances of a vowel, or hissing), with pauses of exact zeros between."""
     rng = np.random.default_rng(seed)
@@ -81,12 +86,13 @@ def speech(seconds: float, rate: int, seed: int = 1) -> np.ndarray:
             response = sum(width * f / (f * f - frequency**2 + 1j * width * frequency) for f in formants)
             sound = np.fft.irfft(np.fft.rfft(source, 2 * length) * response, 2 * length)[:length]
             envelope = np.minimum(1, np.minimum(time / 0.02, (length / rate - time) / 0.05).clip(0))
-            sound = level * rng.uniform(0.4, 1.0) * envelope * sound / np.abs(sound).max()
+            # As in any recording, what is no voice is 45 dB below it.
+            sound = level * rng.uniform(0.4, 1.0) * envelope * (sound / np.abs(sound).max() + 0.005 * rng.standard_normal(length))
             end = min(at + length, total)
             out[at:end] = sound[: end - at]
             at = end
         at += int(rng.uniform(0.08, 0.35) * rate)
-    return out.astype(np.float32)
+    return pcm(out)
 
 
 def notes(samples: int, rate: int, seed: int = 1) -> np.ndarray:
@@ -99,9 +105,10 @@ def notes(samples: int, rate: int, seed: int = 1) -> np.ndarray:
             pitch = 440 * 2 ** ((note - 69) / 12)
             tone = sum(np.sin(2 * np.pi * pitch * h * time) / h**1.5 for h in range(1, 9) if pitch * h < rate / 2)
             sound = 0.15 * tone * np.exp(-time / 0.12) * np.minimum(1, time / 0.005) * np.minimum(1, (time[-1] - time) / 0.02)
+            sound += 0.001 * rng.standard_normal(len(time))
             at = int(start * rate)
             out[at : at + len(sound)] += sound[: samples - at]
-    return out.astype(np.float32)
+    return pcm(out)
 
 
 def power_spectrum(audio: np.ndarray, size: int, hop: int, window: int | None = None, kind: str = "hann", centre: bool = True) -> np.ndarray:
