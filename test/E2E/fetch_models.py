@@ -44,7 +44,7 @@ def download(package: dict, folder: pathlib.Path) -> pathlib.Path:
     if package["registry"] == "npm":
         if not shutil.which("npm"):
             raise Unavailable("npm is not installed")
-        command = ["npm", "pack", "--silent", f"{package['name']}@{package['version']}"]
+        command = ["npm", "pack", "--loglevel=error", f"{package['name']}@{package['version']}"]
     else:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "--dest", ".", f"{package['name']}=={package['version']}"]
     try:
@@ -53,8 +53,8 @@ def download(package: dict, folder: pathlib.Path) -> pathlib.Path:
         raise Unavailable("no answer within 600 s") from None
     archives = sorted(folder.iterdir())
     if result.returncode or not archives:
-        lines = [line for line in result.stderr.strip().splitlines() if line.strip()]
-        raise Unavailable(lines[-1] if lines else f"{command[0]} exited with {result.returncode}")
+        lines = [line for line in result.stderr.splitlines() if "error" in line.lower()]
+        raise Unavailable("; ".join(lines[:2]) or f"the client exited with {result.returncode}")
     return archives[0]
 
 

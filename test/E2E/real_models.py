@@ -35,30 +35,29 @@ ENVIRONMENT = os.environ | {"OMP_NUM_THREADS": "1"}
 
 @dataclasses.dataclass
 class Distance:
-    """The worst of several outputs: cosine, and error as a part of the largest magnitude."""
+    """The worst of several outputs: cosine, and error as a part of the largest magnitude, each over all calls."""
 
     cosine: float = 1.0
     error: float = 0.0
     faults: list[str] = dataclasses.field(default_factory=list)
 
-    def add(self, name: str, actual: np.ndarray, expected: np.ndarray) -> None:
-        if actual.shape != expected.shape:
+    def add(self, name: str, actual: list[np.ndarray], expected: list[np.ndarray]) -> None:
+        """One output of every call."""
+        for number, (a, e) in enumerate(zip(actual, expected)):
+            where = f"{name} (call {number})" if number else name
             # A scalar is an array of one element in a package.
-            if expected.shape or actual.shape != (1,):
-                self.faults.append(f"{name} has shape {actual.shape}, not {expected.shape}")
+            if a.shape != e.shape and (e.shape or a.shape != (1,)):
+                self.faults.append(f"{where} has shape {a.shape}, not {e.shape}")
                 return
-            actual = actual.reshape(())
-        if expected.dtype.kind != "f":
-            if not np.array_equal(actual.astype(np.int64), expected.astype(np.int64)):
-                self.faults.append(f"{name}: {np.count_nonzero(actual != expected)} of {expected.size} integers differ")
-            return
-        a, e = actual.astype(np.float64).ravel(), expected.astype(np.float64).ravel()
-        finite = np.isfinite(e)
-        if not np.array_equal(a[~finite], e[~finite], equal_nan=True) or not np.isfinite(a[finite]).all():
-            self.faults.append(f"{name}: {np.count_nonzero(~np.isfinite(a))} of {a.size} are not finite, in the reference {np.count_nonzero(~finite)}")
-            finite &= np.isfinite(a)
-        a, e = a[finite], e[finite]
-        if not e.size:
+            if e.dtype.kind != "f":
+                if differ := np.count_nonzero(a.astype(np.int64).ravel() != e.astype(np.int64).ravel()):
+                    self.faults.append(f"{where}: {differ} of {e.size} integers differ")
+            elif not np.array_equal(np.where(np.isfinite(a), 0, a).ravel(), np.where(np.isfinite(e), 0, e).ravel(), equal_nan=True):
+                self.faults.append(f"{where}: {np.count_nonzero(~np.isfinite(a))} of {a.size} are not finite, in the reference {np.count_nonzero(~np.isfinite(e))}")
+        a, e = (np.concatenate([value.astype(np.float64).ravel() for value in values]) for values in (actual, expected))
+        both = np.isfinite(a) & np.isfinite(e)
+        a, e = a[both], e[both]
+        if expected[0].dtype.kind != "f" or not e.size:
             return
         norm, largest = np.sqrt((a @ a) * (e @ e)), np.abs(e).max()
         self.cosine = min(self.cosine, float(a @ e / norm) if norm else float(np.array_equal(a, e)))
@@ -151,15 +150,18 @@ def judge(entry: dict, paths: dict[str, pathlib.Path], numerics: list[str], fold
         return "refused: " + message[0].split("error: ", 1)[1] if message and done.returncode == 1 else f"onnx-to-ane exited with {done.returncode}: {done.stderr[-300:]}"
 
     def compare(label: str, artifact: str, mode: str, cosine: float, error: float, count: int) -> str:
-        distance = result.distances[label] = Distance()
-        for number, (feeds, outputs) in enumerate(list(zip(calls, expected))[:count]):
+        """Why the outputs of the first `count` calls are not near enough, or nothing."""
+        got = []
+        for feeds, outputs in list(zip(calls, expected))[:count]:
             actual, why = run(os.fspath(folder / artifact), mode, feeds, folder)
+            if not why and len(actual) != len(outputs):
+                why = f"{len(actual)} outputs, not {len(outputs)}"
             if why:
                 return f"{label}: {why}"
-            if len(actual) != len(outputs):
-                return f"{label}: {len(actual)} outputs, not {len(outputs)}"
-            for (name, value), got in zip(outputs.items(), actual):
-                distance.add(f"{name} (call {number})" if number else name, got, value)
+            got.append(actual)
+        distance = result.distances[label] = Distance()
+        for index, name in enumerate(expected[0]):
+            distance.add(name, [actual[index] for actual in got], [outputs[name] for outputs in expected[:count]])
         return f"{label}: {why}" if (why := distance.why(cosine, error)) else ""
 
     rounding, hard = [], []
