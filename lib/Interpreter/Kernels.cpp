@@ -82,55 +82,122 @@ void mlir::ane::batchedMatmul(const EvalContext &context, const float *a,
   }
 }
 
-/// The windows as columns, then the engine's own product per item and group.
+namespace {
+/// Columns of a convolution read from the input: a column is a place of the
+/// output, a term a channel's tap.
+class Windows {
+public:
+  Windows(const Tensor &x, const WindowGeometry &window, const Tensor &y,
+          int64_t inputs)
+      : x(x), window(window), y(y), inputs(inputs),
+        inner(window.kernel.size() - 1),
+        inStrides(rowMajorStrides(x.shape().drop_front(2))),
+        outStrides(rowMajorStrides(y.shape().drop_front(2))),
+        tapStrides(rowMajorStrides(window.kernel)) {
+    for (int64_t i = 0; i <= inner; ++i) {
+      taps *= window.kernel[i];
+      extent *= x.shape()[i + 2];
+    }
+  }
+  int64_t getTaps() const { return taps; }
+
+  /// Terms of item n and group g, as PanelReader wants them.
+  void read(int64_t n, int64_t g, int64_t t, int64_t terms, int64_t column,
+            int64_t columns, float *panel) const {
+    constexpr int64_t width = 16;
+    std::fill_n(panel, terms * width, 0.0f);
+    const float *image =
+        x.floats().data() + (n * x.shape()[1] + g * inputs) * extent;
+    // Columns lie in rows of the output; each is a run along the last axis.
+    int64_t outWidth = y.shape()[inner + 2], step = window.strides[inner];
+    for (int64_t lane = 0; lane < columns;) {
+      int64_t place = column + lane, first = place % outWidth,
+              run = std::min(columns - lane, outWidth - first);
+      for (int64_t i = 0; i < terms; ++i) {
+        int64_t tap = (t + i) % taps, at = (t + i) / taps * extent;
+        bool inside = true;
+        for (int64_t axis = 0; axis < inner; ++axis) {
+          int64_t from = place / outStrides[axis] % y.shape()[axis + 2] *
+                             window.strides[axis] -
+                         window.pads[axis].first +
+                         tap / tapStrides[axis] % window.kernel[axis] *
+                             window.dilations[axis];
+          inside &= from >= 0 && from < x.shape()[axis + 2];
+          at += from * inStrides[axis];
+        }
+        if (!inside)
+          continue;
+        int64_t from = first * step - window.pads[inner].first +
+                       tap % window.kernel[inner] * window.dilations[inner];
+        // The run's part with 0 <= from + k * step < width of the input.
+        int64_t begin = from < 0 ? (-from + step - 1) / step : 0,
+                end = std::min(run, (x.shape()[inner + 2] - from + step - 1) /
+                                        step);
+        float *to = panel + i * width + lane;
+        for (int64_t k = begin; k < end; ++k)
+          to[k] = image[at + from + k * step];
+      }
+      lane += run;
+    }
+  }
+
+private:
+  const Tensor &x;
+  const WindowGeometry &window;
+  const Tensor &y;
+  int64_t inputs, inner, taps = 1, extent = 1;
+  llvm::SmallVector<int64_t, 6> inStrides, outStrides, tapStrides;
+};
+} // namespace
+
+/// The engine's own product of each group's weights and windows.
 static void engineConvolution(const EvalContext &context, const Tensor &x,
                               const Tensor &weight, const Tensor *bias,
                               const WindowGeometry &window, int64_t groups,
                               Tensor &y) {
-  int64_t spatial = x.rank() - 2, taps = 1, points = 1, extent = 1;
-  for (int64_t i = 0; i < spatial; ++i) {
-    taps *= window.kernel[i];
-    points *= y.shape()[i + 2];
-    extent *= x.shape()[i + 2];
-  }
   int64_t inputs = x.shape()[1] / groups, outputs = y.shape()[1] / groups;
-  auto tapStrides = rowMajorStrides(window.kernel);
-  auto pointStrides = rowMajorStrides(y.shape().drop_front(2));
-  auto inStrides = rowMajorStrides(x.shape().drop_front(2));
-  std::vector<float> columns(inputs * taps * points);
-  for (int64_t n = 0; n < x.shape()[0]; ++n)
-    for (int64_t g = 0; g < groups; ++g) {
-      context.parallelFor(inputs * taps, 1, [&](int64_t begin, int64_t end) {
-        for (int64_t row = begin; row < end; ++row)
-          for (int64_t p = 0; p < points; ++p) {
-            int64_t at = 0;
-            bool inside = true;
-            for (int64_t i = 0; i < spatial; ++i) {
-              int64_t place =
-                  p / pointStrides[i] % y.shape()[i + 2] * window.strides[i] -
-                  window.pads[i].first +
-                  row % taps / tapStrides[i] % window.kernel[i] *
-                      window.dilations[i];
-              inside &= place >= 0 && place < x.shape()[i + 2];
-              at += place * inStrides[i];
-            }
-            int64_t channel = g * inputs + row / taps;
-            columns[row * points + p] =
-                inside ? x.floats()[(n * x.shape()[1] + channel) * extent + at]
-                       : 0;
-          }
-      });
-      float *result =
-          y.mutableFloats().data() + (n * y.shape()[1] + g * outputs) * points;
-      engineProduct(context,
-                    weight.floats().data() + g * outputs * inputs * taps,
-                    {inputs * taps, 1}, columns.data(), {points, 1}, result,
-                    outputs, inputs * taps, points);
-      if (bias)
-        for (int64_t o = 0; o < outputs; ++o)
-          for (int64_t p = 0; p < points; ++p)
-            result[o * points + p] += bias->floats()[g * outputs + o];
+  Windows windows(x, window, y, inputs);
+  int64_t terms = inputs * windows.getTaps(), points = 1;
+  for (int64_t dim : y.shape().drop_front(2))
+    points *= dim;
+  bool plain = windows.getTaps() == 1 &&
+               x.shape().drop_front(2) == y.shape().drop_front(2) &&
+               llvm::all_of(window.pads, [](auto pad) {
+                 return pad.first == 0 && pad.second == 0;
+               });
+  auto one = [&](int64_t index, bool parallel) {
+    int64_t n = index / groups, g = index % groups;
+    const float *weights = weight.floats().data() + g * outputs * terms;
+    float *result =
+        y.mutableFloats().data() + (n * y.shape()[1] + g * outputs) * points;
+    if (parallel && plain && points < 16) {
+      // A product with few columns, which has a form of its own.
+      engineProduct(context, weights, {terms, 1},
+                    x.floats().data() +
+                        (n * x.shape()[1] + g * inputs) * points,
+                    {points, 1}, result, outputs, terms, points);
+    } else {
+      auto read = [&](int64_t t, int64_t count, int64_t column,
+                      int64_t columns, float *panel) {
+        windows.read(n, g, t, count, column, columns, panel);
+      };
+      engineProduct(context, weights, {terms, 1}, read, result, {points, 1},
+                    outputs, terms, points, parallel);
     }
+    if (bias)
+      for (int64_t o = 0; o < outputs; ++o)
+        for (int64_t p = 0; p < points; ++p)
+          result[o * points + p] += bias->floats()[g * outputs + o];
+  };
+  int64_t products = x.shape()[0] * groups;
+  if (products >= 2 * int64_t(context.getContext()->getNumThreads()))
+    context.parallelFor(products, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i)
+        one(i, false);
+    });
+  else
+    for (int64_t i = 0; i < products; ++i)
+      one(i, true);
 }
 
 std::string mlir::ane::convolution(const EvalContext &context, const Tensor &x,
