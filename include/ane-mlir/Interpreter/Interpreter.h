@@ -57,6 +57,7 @@ public:
   /// Where the engine's products note the largest magnitude that a partial sum
   /// has on its way; null to stop.
   void setPartialPeak(std::atomic<float> *peak) { partialPeak = peak; }
+  bool recordsPartials() const { return partialPeak; }
   void recordPartial(double magnitude) const {
     if (!partialPeak)
       return;
