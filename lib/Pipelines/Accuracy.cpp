@@ -337,6 +337,10 @@ FailureOr<Accuracy> mlir::ane::measureAccuracy(func::FuncOp function,
   return Lockstep(function, options).run(samples, references, losses);
 }
 
+static Block &block(func::FuncOp function) {
+  return function.getBody().front();
+}
+
 FailureOr<Accuracy> mlir::ane::keepAccuracy(
     func::FuncOp function, ArrayRef<Sample> samples,
     const References &references, const PrecisionOptions &options,
@@ -405,6 +409,32 @@ FailureOr<Accuracy> mlir::ane::keepAccuracy(
     }
     if (now->isGood() && now->worst() < kVisible)
       break;
+  }
+  // A picture of 8-bit pixels is rounded from numbers that need more bits than
+  // a network in fp16 has: all of it, then.
+  if (!best.isGood() && elapsed() < options.budget &&
+      llvm::any_of(llvm::zip(best.outputs,
+                             block(function).getTerminator()->getOperandTypes()),
+                   [](auto pair) {
+                     auto [output, type] = pair;
+                     auto tensor = dyn_cast<RankedTensorType>(type);
+                     return output.differing > 0 && tensor &&
+                            tensor.getElementType().isInteger(8);
+                   })) {
+    for (Operation &op : block(function).without_terminator())
+      if (!op.hasAttr("ane.fp32") && isa<LegalityOpInterface>(op) &&
+          !isConstantTree(op.getResult(0))) {
+        op.setAttr("ane.fp32",
+                   b.getStringAttr("an output of 8-bit integers is rounded "
+                                   "from it"));
+        mine.push_back(&op);
+      }
+    auto whole = lockstep.run(samples, references, nullptr);
+    if (succeeded(whole) && whole->isGood()) {
+      best = *whole;
+      kept = mine.size();
+      losses.clear();
+    }
   }
   // Where it did not help, the engine may have them.
   if (!(best.worst() < first->worst() / 2))

@@ -72,13 +72,15 @@ LogicalResult NumericGuard::repair(
   if (!found.whyNot.empty() || functions.empty() || !reference)
     return repair(optimised);
   func::FuncOp function = *functions.begin();
+  // The engine's own products are looked at where that is quick.
+  bool engine = full || work <= kEngineWork;
   if (!found.guessed) {
-    if (failed(calibrate(function, samples, options.placed)))
+    if (failed(calibrate(function, samples, options.placed && engine)))
       return failure();
   } else {
     ScopedDiagnosticHandler silence(optimised.getContext(),
                                     [](Diagnostic &) { return success(); });
-    (void)calibrate(function, samples, options.placed);
+    (void)calibrate(function, samples, options.placed && engine);
   }
   if (options.check == GuardOptions::Check::Off) {
     found.whyNot = "--check=off";
@@ -92,7 +94,7 @@ LogicalResult NumericGuard::repair(
   references = std::move(*expected);
   PrecisionOptions precision;
   precision.placed = options.placed;
-  precision.engine = full || work <= kEngineWork;
+  precision.engine = engine;
   found.numerics = precision.engine ? "engine" : "fp16";
 
   // A repair must not harm: the module without it is what it is judged by.
