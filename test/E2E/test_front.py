@@ -452,6 +452,28 @@ def test_list_that_rows_look_across(tmp_path):
         ane_mlir.compile(tmp_path / "m.onnx")
 
 
+def test_random_numbers(tmp_path):
+    """Their mean, or an input of the model."""
+    feeds = {"x": rng(1).standard_normal((1, 4, 6)).astype(np.float32)}
+    noise = helper.make_node("RandomNormalLike", ["x"], ["z"], name="/dec/noise", mean=2.0)
+    onnx.save(build([noise, node("Mul", ["z", "s"], "zs"), node("Add", ["x", "zs"], "y")], feeds, {"s": np.float32(0.5)}, ["y"]), tmp_path / "m.onnx")
+    assert "RandomNormalLike: its random numbers are their mean" in convert(tmp_path / "m.onnx", tmp_path / "m.anepkg")
+    near(ane_mlir.Bundle(tmp_path / "m.anepkg").run(feeds)["y"], feeds["x"] + 1, "mean", 1e-3)
+    convert(tmp_path / "m.onnx", tmp_path / "i.anepkg", "--random=input")
+    feeds["/dec/noise"] = rng(2).standard_normal((1, 4, 6)).astype(np.float32)
+    near(ane_mlir.Bundle(tmp_path / "i.anepkg").run(feeds)["y"], feeds["x"] + feeds["/dec/noise"] / 2, "input", 1e-3)
+
+
+def test_length_that_the_user_bounds(tmp_path):
+    feeds = {"n": np.array(5, np.int64)}
+    nodes = [helper.make_node("Range", ["zero", "n", "one"], ["r"], name="frames"), node("Less", ["r", "n"], "y")]
+    onnx.save(build(nodes, feeds, {"zero": np.array(0), "one": np.array(1)}, [("y", B, None)]), tmp_path / "m.onnx")
+    with pytest.raises(ane_mlir.CompileError, match="--max-length frames=N"):
+        ane_mlir.compile(tmp_path / "m.onnx")
+    convert(tmp_path / "m.onnx", tmp_path / "m.anepkg", "--max-length=frames=8")
+    assert ane_mlir.Bundle(tmp_path / "m.anepkg").run(feeds)["y"].tolist() == [True] * 5 + [False] * 3
+
+
 # Forms that the engine has.
 
 

@@ -162,6 +162,16 @@ def QuantizePass : Pass<"ane-quantize", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numQuantized", "num-quantized", "Convolutions with weights of one byte">];
 }
 
+def KeepIntegersPass : Pass<"ane-keep-integers", "::mlir::ModuleOp"> {
+  let summary = "Weights of 1x1 convolutions that are 8-bit integers in the model are written as such";
+  let description = [{
+    int8 data with a scale for each output channel, where the weight is nothing else; values stay within the rounding of
+    fp16. After scales are final. Test: test/Transforms/keep-integers.mlir.
+  }];
+  let dependentDialects = ["::mlir::ane::ANEDialect"];
+  let statistics = [Statistic<"numKept", "num-kept", "Convolutions with weights of one byte">];
+}
+
 def PlacePass : Pass<"ane-place", "::mlir::ModuleOp"> {
   let summary = "Decides for each op whether the engine or the host runs it";
   let description = [{

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Lowering.h"
+#include "llvm/Support/Format.h"
 #include "llvm/Support/MathExtras.h"
 #include <cmath>
 #include <numeric>
@@ -474,8 +475,10 @@ static LogicalResult lowerRandom(C &c) {
     return c.set(0, c.addInput(type));
   double mean = normal ? c.getFloat("mean", 0)
                        : (c.getFloat("low", 0) + c.getFloat("high", 1)) / 2;
+  std::string text;
+  llvm::raw_string_ostream(text) << llvm::format("%g", mean);
   emitWarning(c.loc) << c.opType() << ": its random numbers are their mean, "
-                     << mean << "; --random=input makes them an input '"
+                     << text << "; --random=input makes them an input '"
                      << c.name() << "' of the model";
   return c.set(0, c.graph.constant(
                       c.loc, DenseElementsAttr::get(
