@@ -104,6 +104,8 @@ void mlir::ane::buildRepairPipeline(OpPassManager &pm,
   // Scales of weights are final by now.
   if (options.quantize == "int8")
     pm.addPass(createQuantizePass());
+  if (options.keepIntegers)
+    pm.addPass(createKeepIntegersPass());
 }
 
 void mlir::ane::buildPlacePipeline(OpPassManager &pm,

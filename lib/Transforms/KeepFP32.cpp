@@ -116,15 +116,31 @@ private:
   }
   /// Arithmetic on single elements, movement, short sums: what a computation of
   /// coordinates is made of.
-  static bool isLight(Operation *op) {
+  bool isLight(Operation *op) const {
     if (!mayMark(op))
       return false;
     if (isProduct(op))
-      return countTerms(op) <= kFewTerms;
+      return countTerms(op) <= kFewTerms || isIntegerProduct(op);
     return isElementwise(op) || isMovement(op) ||
            isa<CumsumOp, ReduceMaxOp, ReduceMinOp, ReduceSumOp, ReduceMeanOp,
                ReduceL2NormOp, ReduceL1NormOp, ReduceSumSquareOp, TopkOp,
                SoftmaxOp, MaxPoolOp>(op);
+  }
+
+  /// A product of integers in float clothes, as MatMulInteger is written.
+  bool isIntegerProduct(Operation *op) const {
+    return llvm::all_of(op->getOperands(), [&](Value v) {
+      while (Operation *from = v.getDefiningOp()) {
+        if (isTree(v))
+          return true;
+        if (auto cast = dyn_cast<CastOp>(from))
+          return isa<IntegerType>(typeOf(cast.getX()).getElementType());
+        if (!isMovement(from) && !isa<AddOp, SubOp>(from))
+          return false;
+        v = from->getOperand(0);
+      }
+      return false;
+    });
   }
 
   void mark(Operation *op, Reason reason, bool sink) {
@@ -149,7 +165,7 @@ private:
 
   /// Does the arithmetic behind `v` reach an integer, a running sum, an input
   /// or an angle that is large as it stands?
-  bool comesFromPositions(Value v, bool inputsToo) {
+  bool comesFromPositions(Value v, bool inputsToo) const {
     SmallVector<Value> stack{v};
     llvm::DenseSet<Value> seen;
     while (!stack.empty()) {
@@ -167,6 +183,8 @@ private:
       if (auto cast = dyn_cast<CastOp>(op);
           cast && isWide(typeOf(cast.getX()).getElementType()))
         return true;
+      if (isProduct(op) && countTerms(op) > kFewTerms)
+        continue;
       if (isFloat(at) && isLight(op))
         llvm::append_range(stack, op->getOperands());
     }
@@ -245,7 +263,7 @@ private:
   }
 
   void visitSink(Operation *op) {
-    auto light = [](Operation *op) { return isLight(op); };
+    auto light = [this](Operation *op) { return isLight(op); };
     if (auto cast = dyn_cast<CastOp>(op)) {
       Type from = typeOf(cast.getX()).getElementType(),
            to = typeOf(cast.getY()).getElementType();

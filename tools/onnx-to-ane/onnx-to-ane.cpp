@@ -707,6 +707,9 @@ int main(int argc, char **argv) {
     pipeline.door = "coreml";
   pipeline.liveBytes = liveBytes;
   pipeline.quantize = quantize;
+  // Compressed constants are of ios18.
+  pipeline.keepIntegers =
+      precision == "fp16" && !olderText && package.opset.value_or(18) >= 18;
   for (StringRef pass : disabled)
     pipeline.disable.push_back(pass.str());
   PassLog passLog;

@@ -35,6 +35,10 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
       *this, "quantize",
       llvm::cl::desc("none (default), or int8: weights of 1x1 convolutions"),
       llvm::cl::init("none")};
+  Option<bool> keepIntegers{
+      *this, "keep-integers",
+      llvm::cl::desc("write weights that the model has in 8 bits as such"),
+      llvm::cl::init(false)};
   ListOption<std::string> disable{
       *this, "disable-pass", llvm::cl::desc("passes to leave out, by flag")};
 };
