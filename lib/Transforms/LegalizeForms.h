@@ -15,6 +15,12 @@ namespace mlir::ane {
 /// attention its products.
 void populateFormPatterns(RewritePatternSet &patterns);
 
+/// round becomes floors, a factor behind floor or ceil takes the full shape.
+void populateRoundingPatterns(RewritePatternSet &patterns);
+
+/// silu becomes x / (1 + exp(-x)).
+void populateSiluPattern(RewritePatternSet &patterns);
+
 } // namespace mlir::ane
 
 #endif // ANEMLIR_LIB_TRANSFORMS_LEGALIZEFORMS_H
