@@ -172,7 +172,7 @@ def judge(entry: dict, paths: dict[str, pathlib.Path], numerics: list[str], fold
         result.programs = f"{kinds.count('ane')}+{len(kinds) - kinds.count('ane')}"
         for mode in numerics:
             rounding.append(compare(mode, "model.anepkg", mode, 0.999, 0.02, len(calls)))
-        hard.append(f"fp32: {why}" if (why := convert("fp32.anepkg", "--precision=fp32")) else compare("fp32", "fp32.anepkg", "fp32", 0.9999, 1e-3, len(calls)))
+        hard.append(f"fp32: {why}" if (why := convert("fp32.anepkg", "--precision=fp32")) else compare("fp32", "fp32.anepkg", "fp32", 0.9999, entry.get("fp32", 1e-3), len(calls)))
         if why := convert("model.mlpackage"):
             hard.append(f"package: {why}")
         else:
@@ -251,6 +251,7 @@ def main() -> int:
     results = []
     # The largest first, so that they do not run alone at the end.
     order = sorted(chosen, key=lambda item: -paths[item[1]["model"]].stat().st_size if item[0]["name"] not in missing else 0)
+    if os.environ.get("SMALL_FIRST"): order=order[::-1]
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for result in pool.map(work, order):
             results.append(result)
