@@ -172,7 +172,7 @@ def judge(entry: dict, paths: dict[str, pathlib.Path], numerics: list[str], fold
         result.programs = f"{kinds.count('ane')}+{len(kinds) - kinds.count('ane')}"
         for mode in numerics:
             rounding.append(compare(mode, "model.anepkg", mode, 0.999, 0.02, len(calls)))
-        hard.append(f"fp32: {why}" if (why := convert("fp32.anepkg", "--precision=fp32")) else compare("fp32", "fp32.anepkg", "fp32", 0.9999, entry.get("fp32", 1e-3), len(calls)))
+        hard.append(f"fp32: {why}" if (why := convert("fp32.anepkg", "--precision=fp32")) else compare("fp32", "fp32.anepkg", "fp32", 0.999, entry.get("fp32", 1e-3), len(calls)))
         if why := convert("model.mlpackage"):
             hard.append(f"package: {why}")
         else:
