@@ -65,13 +65,22 @@ void EvalContext::parallelFor(
   });
 }
 
-/// Evaluates one op whose operands are in `inputs`.
-static LogicalResult evaluateOne(Operation *op, EvalContext &context,
-                                 ArrayRef<Tensor> inputs,
-                                 SmallVectorImpl<Tensor> &outputs) {
+LogicalResult mlir::ane::evaluateOperation(Operation *op, EvalContext &context,
+                                           ArrayRef<Tensor> inputs,
+                                           SmallVectorImpl<Tensor> &outputs) {
   auto evaluable = dyn_cast<EvaluateOpInterface>(op);
   if (!evaluable)
     return op->emitOpError() << "cannot be evaluated by the interpreter";
+  // What holds fp32 is no part of an engine program (L07).
+  auto isSingle = [](Value v) {
+    auto type = dyn_cast<RankedTensorType>(v.getType());
+    return type && type.getElementType().isF32();
+  };
+  if (context.getEngine() && (llvm::any_of(op->getOperands(), isSingle) ||
+                              llvm::any_of(op->getResults(), isSingle))) {
+    EvalContext host(context.getContext(), Numerics::Float16);
+    return evaluateOperation(op, host, inputs, outputs);
+  }
   SmallVector<Tensor> replaced;
   if (context.getEngine()) {
     replaced.assign(inputs.begin(), inputs.end());
@@ -128,7 +137,7 @@ FailureOr<Tensor> ConstantEvaluator::evaluate(Value value) {
     SmallVector<Tensor> inputs, outputs;
     for (Value operand : op->getOperands())
       inputs.push_back(cache.lookup(operand));
-    if (failed(evaluateOne(op, context, inputs, outputs)))
+    if (failed(evaluateOperation(op, context, inputs, outputs)))
       return failure();
     for (auto [result, tensor] : llvm::zip(op->getResults(), outputs))
       cache[result] = tensor;
@@ -149,6 +158,18 @@ BlockInterpreter::BlockInterpreter(Block &block, Numerics numerics,
         lastUses[&op].push_back(operand);
 }
 
+Tensor BlockInterpreter::roundRoot(Value value, const Tensor &exact) {
+  if (exact.dtype() != DType::Float16 ||
+      context.getNumerics() == Numerics::Float32 ||
+      value.getDefiningOp<ConstantOp>())
+    return exact;
+  Tensor &root = roots[value];
+  if (!root)
+    root = Tensor::fromBytes(exact.dtype(), exact.shape(),
+                             exact.toWeightBytes());
+  return root;
+}
+
 LogicalResult BlockInterpreter::run(ArrayRef<Tensor> arguments,
                                     SmallVectorImpl<Tensor> &results,
                                     const Observer &observer) {
@@ -156,40 +177,43 @@ LogicalResult BlockInterpreter::run(ArrayRef<Tensor> arguments,
   for (auto [argument, tensor] :
        llvm::zip_equal(block.getArguments(), arguments))
     values[argument] = tensor;
-  ConstantEvaluator trees(context);
-  auto get = [&](Value value) {
+  // Weights are computed by us when they are written, not by the engine: in
+  // fp32, with one rounding at the root.
+  EvalContext exact(context.getContext(), Numerics::Float32);
+  ConstantEvaluator trees(exact);
+  auto get = [&](Value value, bool inTree) {
     auto it = constants.find(value);
-    return it != constants.end() ? it->second : values.lookup(value);
+    if (it == constants.end())
+      return values.lookup(value);
+    return inTree ? it->second : roundRoot(value, it->second);
   };
   for (Operation &op : block) {
     if (op.hasTrait<OpTrait::IsTerminator>()) {
       for (Value operand : op.getOperands())
-        results.push_back(get(operand));
+        results.push_back(get(operand, false));
       return success();
     }
     if (op.getNumResults() && constants.count(op.getResult(0)))
       continue;
     SmallVector<Tensor> inputs, outputs;
-    bool constant = true;
-    for (Value operand : op.getOperands()) {
-      inputs.push_back(get(operand));
-      constant &= constants.count(operand);
-    }
+    bool constant =
+        (isa<ConstantOp>(op) || isFunctionOfOperands(&op)) &&
+        llvm::all_of(op.getOperands(),
+                     [&](Value operand) { return constants.count(operand); });
+    for (Value operand : op.getOperands())
+      inputs.push_back(get(operand, constant));
     auto start = std::chrono::steady_clock::now();
-    // Weights are computed by us when they are written, not by the engine.
-    bool tree = constant && op.getNumOperands() > 0;
-    EvalContext plain(context.getContext(), context.getNumerics());
     if (auto literal = dyn_cast<ConstantOp>(op)) {
       FailureOr<Tensor> tensor = trees.evaluate(literal);
       if (failed(tensor))
         return failure();
       outputs.push_back(*tensor);
     } else if (failed(
-                   evaluateOne(&op, tree ? plain : context, inputs, outputs))) {
+                   evaluateOperation(&op, constant ? exact : context,
+                                     inputs, outputs))) {
       return failure();
     }
     // Ops over constants alone are weight trees: kept for the next run.
-    constant &= isa<ConstantOp>(op) || isFunctionOfOperands(&op);
     for (auto [result, tensor] : llvm::zip(op.getResults(), outputs))
       (constant ? constants : values)[result] = tensor;
     if (observer && !constant)

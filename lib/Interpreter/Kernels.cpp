@@ -6,7 +6,9 @@
 
 #include "EngineNumerics.h"
 #include "Evaluators.h"
+#include <dlfcn.h>
 #include <dnnl.hpp>
+#include <mutex>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -15,6 +17,33 @@ using dnnl::memory;
 static dnnl::engine &engine() {
   static dnnl::engine instance(dnnl::engine::kind::cpu, 0);
   return instance;
+}
+
+/// oneDNN stays on the calling thread, and work is parted here: its own team of
+/// threads would wait busily beside ours, which costs more than it brings.
+static void stayOnThread() {
+  using Set = void (*)(int);
+  static const Set set =
+      reinterpret_cast<Set>(dlsym(RTLD_DEFAULT, "omp_set_num_threads"));
+  static thread_local bool done = false;
+  if (set && !done)
+    set(1);
+  done = true;
+}
+
+/// Multiplications that are worth a thread of their own.
+static constexpr int64_t kTaskWork = 1 << 18;
+
+/// Runs body(begin, end) over `count` parts of a problem with that much work.
+static void partition(const EvalContext &context, int64_t count, int64_t work,
+                      llvm::function_ref<void(int64_t, int64_t)> body) {
+  int64_t grain = work <= kTaskWork
+                      ? count
+                      : std::max<int64_t>(1, count * kTaskWork / work);
+  context.parallelFor(count, grain, [&](int64_t begin, int64_t end) {
+    stayOnThread();
+    body(begin, end);
+  });
 }
 
 static memory::desc plain(llvm::ArrayRef<int64_t> shape) {
@@ -53,20 +82,24 @@ void mlir::ane::batchedMatmul(const EvalContext &context, const float *a,
     std::fill(c, c + batch * m * n, 0.0f);
     return;
   }
-  for (int64_t i = 0; i < batch; ++i) {
-    const float *pa = a + batchA[i] * m * k, *pb = b + batchB[i] * k * n;
-    float *pc = c + i * m * n;
-    if (context.getEngine()) {
+  auto left = [&](int64_t i) { return a + batchA[i] * m * k; };
+  auto right = [&](int64_t i) { return b + batchB[i] * k * n; };
+  if (context.getEngine()) {
+    for (int64_t i = 0; i < batch; ++i)
       engineProduct(
-          context, pa,
-          transposeA ? std::pair(int64_t(1), m) : std::pair(k, int64_t(1)), pb,
-          transposeB ? std::pair(int64_t(1), k) : std::pair(n, int64_t(1)), pc,
-          m, k, n);
-      continue;
-    }
-    // Small products (shape arithmetic, heads of tiny models) are not worth a
-    // primitive.
-    if (m * n * k <= 4096) {
+          context, left(i),
+          transposeA ? std::pair(int64_t(1), m) : std::pair(k, int64_t(1)),
+          right(i),
+          transposeB ? std::pair(int64_t(1), k) : std::pair(n, int64_t(1)),
+          c + i * m * n, m, k, n);
+    return;
+  }
+  // Small products (shape arithmetic, heads of tiny models) are not worth a
+  // primitive.
+  if (m * n * k <= 4096) {
+    for (int64_t i = 0; i < batch; ++i) {
+      const float *pa = left(i), *pb = right(i);
+      float *pc = c + i * m * n;
       for (int64_t r = 0; r < m; ++r)
         for (int64_t s = 0; s < n; ++s) {
           float sum = 0;
@@ -75,78 +108,185 @@ void mlir::ane::batchedMatmul(const EvalContext &context, const float *a,
                    pb[transposeB ? s * k + t : t * n + s];
           pc[r * n + s] = sum;
         }
-      continue;
     }
-    dnnl_sgemm(transposeA ? 'T' : 'N', transposeB ? 'T' : 'N', m, n, k, 1.0f,
-               pa, transposeA ? m : k, pb, transposeB ? k : n, 0.0f, pc, n);
+    return;
   }
+  // Parts are products, or rows or columns of the only one.
+  bool whole = batch > 1, rows = m >= n;
+  partition(
+      context, whole ? batch : rows ? m : n, batch * m * n * k,
+      [&](int64_t begin, int64_t end) {
+        int64_t count = end - begin;
+        if (whole)
+          for (int64_t i = begin; i < end; ++i)
+            dnnl_sgemm(transposeA ? 'T' : 'N', transposeB ? 'T' : 'N', m, n, k,
+                       1.0f, left(i), transposeA ? m : k, right(i),
+                       transposeB ? k : n, 0.0f, c + i * m * n, n);
+        else if (rows)
+          dnnl_sgemm(transposeA ? 'T' : 'N', transposeB ? 'T' : 'N', count, n,
+                     k, 1.0f, left(0) + begin * (transposeA ? 1 : k),
+                     transposeA ? m : k, right(0), transposeB ? k : n, 0.0f,
+                     c + begin * n, n);
+        else
+          dnnl_sgemm(transposeA ? 'T' : 'N', transposeB ? 'T' : 'N', m, count,
+                     k, 1.0f, left(0), transposeA ? m : k,
+                     right(0) + begin * (transposeB ? k : 1),
+                     transposeB ? k : n, 0.0f, c + begin, n);
+      });
 }
 
-/// The windows as columns, then the engine's own product per item and group.
+namespace {
+/// Columns of a convolution read from the input: a column is a place of the
+/// output, a term a channel's tap.
+class Windows {
+public:
+  Windows(const Tensor &x, const WindowGeometry &window, const Tensor &y,
+          int64_t inputs)
+      : x(x), window(window), y(y), inputs(inputs),
+        inner(window.kernel.size() - 1),
+        inStrides(rowMajorStrides(x.shape().drop_front(2))),
+        outStrides(rowMajorStrides(y.shape().drop_front(2))),
+        tapStrides(rowMajorStrides(window.kernel)) {
+    for (int64_t i = 0; i <= inner; ++i) {
+      taps *= window.kernel[i];
+      extent *= x.shape()[i + 2];
+    }
+  }
+  int64_t getTaps() const { return taps; }
+
+  /// Terms of item n and group g, as PanelReader wants them.
+  void read(int64_t n, int64_t g, int64_t t, int64_t terms, int64_t column,
+            int64_t columns, float *panel) const {
+    constexpr int64_t width = 16;
+    std::fill_n(panel, terms * width, 0.0f);
+    const float *image =
+        x.floats().data() + (n * x.shape()[1] + g * inputs) * extent;
+    // Columns lie in rows of the output; each is a run along the last axis.
+    int64_t outWidth = y.shape()[inner + 2], step = window.strides[inner];
+    for (int64_t lane = 0; lane < columns;) {
+      int64_t place = column + lane, first = place % outWidth,
+              run = std::min(columns - lane, outWidth - first);
+      for (int64_t i = 0; i < terms; ++i) {
+        int64_t tap = (t + i) % taps, at = (t + i) / taps * extent;
+        bool inside = true;
+        for (int64_t axis = 0; axis < inner; ++axis) {
+          int64_t from = place / outStrides[axis] % y.shape()[axis + 2] *
+                             window.strides[axis] -
+                         window.pads[axis].first +
+                         tap / tapStrides[axis] % window.kernel[axis] *
+                             window.dilations[axis];
+          inside &= from >= 0 && from < x.shape()[axis + 2];
+          at += from * inStrides[axis];
+        }
+        if (!inside)
+          continue;
+        int64_t from = first * step - window.pads[inner].first +
+                       tap % window.kernel[inner] * window.dilations[inner];
+        // The run's part with 0 <= from + k * step < width of the input.
+        int64_t begin = from < 0 ? (-from + step - 1) / step : 0,
+                end = std::min(run, (x.shape()[inner + 2] - from + step - 1) /
+                                        step);
+        float *to = panel + i * width + lane;
+        for (int64_t k = begin; k < end; ++k)
+          to[k] = image[at + from + k * step];
+      }
+      lane += run;
+    }
+  }
+
+private:
+  const Tensor &x;
+  const WindowGeometry &window;
+  const Tensor &y;
+  int64_t inputs, inner, taps = 1, extent = 1;
+  llvm::SmallVector<int64_t, 6> inStrides, outStrides, tapStrides;
+};
+} // namespace
+
+/// The engine's own product of each group's weights and windows.
 static void engineConvolution(const EvalContext &context, const Tensor &x,
                               const Tensor &weight, const Tensor *bias,
                               const WindowGeometry &window, int64_t groups,
                               Tensor &y) {
-  int64_t spatial = x.rank() - 2, taps = 1, points = 1, extent = 1;
-  for (int64_t i = 0; i < spatial; ++i) {
-    taps *= window.kernel[i];
-    points *= y.shape()[i + 2];
-    extent *= x.shape()[i + 2];
-  }
   int64_t inputs = x.shape()[1] / groups, outputs = y.shape()[1] / groups;
-  auto tapStrides = rowMajorStrides(window.kernel);
-  auto pointStrides = rowMajorStrides(y.shape().drop_front(2));
-  auto inStrides = rowMajorStrides(x.shape().drop_front(2));
-  std::vector<float> columns(inputs * taps * points);
-  for (int64_t n = 0; n < x.shape()[0]; ++n)
-    for (int64_t g = 0; g < groups; ++g) {
-      context.parallelFor(inputs * taps, 1, [&](int64_t begin, int64_t end) {
-        for (int64_t row = begin; row < end; ++row)
-          for (int64_t p = 0; p < points; ++p) {
-            int64_t at = 0;
-            bool inside = true;
-            for (int64_t i = 0; i < spatial; ++i) {
-              int64_t place =
-                  p / pointStrides[i] % y.shape()[i + 2] * window.strides[i] -
-                  window.pads[i].first +
-                  row % taps / tapStrides[i] % window.kernel[i] *
-                      window.dilations[i];
-              inside &= place >= 0 && place < x.shape()[i + 2];
-              at += place * inStrides[i];
-            }
-            int64_t channel = g * inputs + row / taps;
-            columns[row * points + p] =
-                inside ? x.floats()[(n * x.shape()[1] + channel) * extent + at]
-                       : 0;
-          }
-      });
-      float *result =
-          y.mutableFloats().data() + (n * y.shape()[1] + g * outputs) * points;
-      engineProduct(context,
-                    weight.floats().data() + g * outputs * inputs * taps,
-                    {inputs * taps, 1}, columns.data(), {points, 1}, result,
-                    outputs, inputs * taps, points);
-      if (bias)
-        for (int64_t o = 0; o < outputs; ++o)
-          for (int64_t p = 0; p < points; ++p)
-            result[o * points + p] += bias->floats()[g * outputs + o];
+  Windows windows(x, window, y, inputs);
+  int64_t terms = inputs * windows.getTaps(), points = 1;
+  for (int64_t dim : y.shape().drop_front(2))
+    points *= dim;
+  bool plain = windows.getTaps() == 1 &&
+               x.shape().drop_front(2) == y.shape().drop_front(2) &&
+               llvm::all_of(window.pads, [](auto pad) {
+                 return pad.first == 0 && pad.second == 0;
+               });
+  auto one = [&](int64_t index, bool parallel) {
+    int64_t n = index / groups, g = index % groups;
+    const float *weights = weight.floats().data() + g * outputs * terms;
+    float *result =
+        y.mutableFloats().data() + (n * y.shape()[1] + g * outputs) * points;
+    if (parallel && plain && points < 16) {
+      // A product with few columns, which has a form of its own.
+      engineProduct(context, weights, {terms, 1},
+                    x.floats().data() +
+                        (n * x.shape()[1] + g * inputs) * points,
+                    {points, 1}, result, outputs, terms, points);
+    } else {
+      auto read = [&](int64_t t, int64_t count, int64_t column,
+                      int64_t columns, float *panel) {
+        windows.read(n, g, t, count, column, columns, panel);
+      };
+      engineProduct(context, weights, {terms, 1}, read, result, {points, 1},
+                    outputs, terms, points, parallel);
     }
+    if (bias)
+      for (int64_t o = 0; o < outputs; ++o)
+        for (int64_t p = 0; p < points; ++p)
+          result[o * points + p] += bias->floats()[g * outputs + o];
+  };
+  int64_t products = x.shape()[0] * groups;
+  if (products >= 2 * int64_t(context.getContext()->getNumThreads()))
+    context.parallelFor(products, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t i = begin; i < end; ++i)
+        one(i, false);
+    });
+  else
+    for (int64_t i = 0; i < products; ++i)
+      one(i, true);
 }
 
-std::string mlir::ane::convolution(const EvalContext &context, const Tensor &x,
-                                   const Tensor &weight, const Tensor *bias,
-                                   const WindowGeometry &window, int64_t groups,
-                                   Tensor &y) {
-  if (context.getEngine()) {
-    engineConvolution(context, x, weight, bias, window, groups, y);
-    return {};
-  }
+/// Channels of a tensor in the plain layout.
+static std::pair<memory::desc, const float *>
+channels(const Tensor &tensor, int64_t begin, int64_t end) {
+  SmallVector<int64_t, 6> shape(tensor.shape());
+  auto strides = rowMajorStrides(shape);
+  shape[1] = end - begin;
+  return {memory::desc(memory::dims(shape.begin(), shape.end()),
+                       memory::data_type::f32,
+                       memory::dims(strides.begin(), strides.end())),
+          tensor.floats().data() + begin * strides[1]};
+}
+
+/// Output channels or, with several groups, groups from `begin` to `end`.
+static std::string convolutionPart(const Tensor &x, const Tensor &weight,
+                                   const Tensor *bias,
+                                   const WindowGeometry &window,
+                                   int64_t groups, int64_t begin, int64_t end,
+                                   const Tensor &y) {
   try {
     dnnl::stream stream(engine());
+    int64_t perGroup = groups > 1 ? weight.shape()[0] / groups : 1,
+            inputs = weight.shape()[1], first = begin * perGroup,
+            last = end * perGroup;
+    auto [xDesc, xData] = groups > 1
+                              ? channels(x, begin * inputs, end * inputs)
+                              : channels(x, 0, x.shape()[1]);
+    auto [yDesc, yData] = channels(y, first, last);
+    const float *weightData =
+        weight.floats().data() + first * (weight.size() / weight.shape()[0]);
     SmallVector<int64_t, 6> weightShape(weight.shape());
+    weightShape[0] = last - first;
     if (groups > 1) {
-      weightShape.insert(weightShape.begin(), groups);
-      weightShape[1] /= groups;
+      weightShape[0] = perGroup;
+      weightShape.insert(weightShape.begin(), end - begin);
     }
     memory::dims strides(window.strides.begin(), window.strides.end()),
         dilations, before, after;
@@ -155,32 +295,36 @@ std::string mlir::ane::convolution(const EvalContext &context, const Tensor &x,
       before.push_back(pad.first);
       after.push_back(pad.second);
     }
-    SmallVector<int64_t, 1> channels{y.shape()[1]};
+    auto any = [](const memory::desc &desc) {
+      return memory::desc(desc.dims(), memory::data_type::f32,
+                          memory::format_tag::any);
+    };
+    SmallVector<int64_t, 1> biasShape{last - first};
     dnnl::convolution_forward::desc desc =
         bias ? dnnl::convolution_forward::desc(
                    dnnl::prop_kind::forward_inference,
-                   dnnl::algorithm::convolution_direct, anyLayout(x.shape()),
-                   anyLayout(weightShape), plain(channels),
-                   anyLayout(y.shape()), strides, dilations, before, after)
+                   dnnl::algorithm::convolution_direct, any(xDesc),
+                   anyLayout(weightShape), plain(biasShape), any(yDesc),
+                   strides, dilations, before, after)
              : dnnl::convolution_forward::desc(
                    dnnl::prop_kind::forward_inference,
-                   dnnl::algorithm::convolution_direct, anyLayout(x.shape()),
-                   anyLayout(weightShape), anyLayout(y.shape()), strides,
-                   dilations, before, after);
+                   dnnl::algorithm::convolution_direct, any(xDesc),
+                   anyLayout(weightShape), any(yDesc), strides, dilations,
+                   before, after);
     dnnl::convolution_forward::primitive_desc primitive(desc, engine());
-    memory source = reordered(stream, wrap(plain(x.shape()), x.floats().data()),
-                              primitive.src_desc());
-    memory weights =
-        reordered(stream, wrap(plain(weightShape), weight.floats().data()),
-                  primitive.weights_desc());
-    memory result = wrap(plain(y.shape()), y.floats().data());
+    memory source =
+        reordered(stream, wrap(xDesc, xData), primitive.src_desc());
+    memory weights = reordered(stream, wrap(plain(weightShape), weightData),
+                               primitive.weights_desc());
+    memory result = wrap(yDesc, yData);
     bool direct = primitive.dst_desc() == result.get_desc();
     memory target = direct ? result : memory(primitive.dst_desc(), engine());
     std::unordered_map<int, memory> args{{DNNL_ARG_SRC, source},
                                          {DNNL_ARG_WEIGHTS, weights},
                                          {DNNL_ARG_DST, target}};
     if (bias)
-      args[DNNL_ARG_BIAS] = wrap(plain(channels), bias->floats().data());
+      args[DNNL_ARG_BIAS] =
+          wrap(plain(biasShape), bias->floats().data() + first);
     dnnl::convolution_forward(primitive).execute(stream, args);
     if (!direct)
       dnnl::reorder(target, result).execute(stream, target, result);
@@ -191,8 +335,33 @@ std::string mlir::ane::convolution(const EvalContext &context, const Tensor &x,
   }
 }
 
+std::string mlir::ane::convolution(const EvalContext &context, const Tensor &x,
+                                   const Tensor &weight, const Tensor *bias,
+                                   const WindowGeometry &window, int64_t groups,
+                                   Tensor &y) {
+  if (context.getEngine()) {
+    engineConvolution(context, x, weight, bias, window, groups, y);
+    return {};
+  }
+  // Output channels, or groups with the channels they read.
+  bool grouped = groups > 1;
+  std::string failure;
+  std::mutex mutex;
+  partition(context, grouped ? groups : y.shape()[1],
+            y.size() * (weight.size() / weight.shape()[0]),
+            [&](int64_t begin, int64_t end) {
+              std::string error = convolutionPart(x, weight, bias, window,
+                                                  groups, begin, end, y);
+              std::lock_guard<std::mutex> lock(mutex);
+              if (!error.empty())
+                failure = error;
+            });
+  return failure;
+}
+
 std::string mlir::ane::pool(const Tensor &x, PoolKind kind,
                             const WindowGeometry &window, Tensor &y) {
+  stayOnThread();
   try {
     dnnl::stream stream(engine());
     memory::dims strides(window.strides.begin(), window.strides.end()),

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "EngineNumerics.h"
 #include "Evaluators.h"
 #include <cmath>
 
@@ -223,6 +224,15 @@ LogicalResult evaluateOp(SoftmaxOp op, EvalContext &context,
         for (int64_t row = begin; row < end; ++row) {
           int64_t base =
               row / view.inner * view.extent * view.inner + row % view.inner;
+          if (const NumericContract *engine = context.getEngine()) {
+            std::vector<float> values(view.extent);
+            for (int64_t i = 0; i < view.extent; ++i)
+              values[i] = x[base + i * view.inner];
+            engineSoftmax(*engine, values);
+            for (int64_t i = 0; i < view.extent; ++i)
+              z[base + i * view.inner] = values[i];
+            continue;
+          }
           float top = -INFINITY, sum = 0;
           for (int64_t i = 0; i < view.extent; ++i)
             top = std::fmax(top, x[base + i * view.inner]);

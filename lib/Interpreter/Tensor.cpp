@@ -7,6 +7,8 @@
 #include "ane-mlir/Interpreter/Tensor.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
+#include "llvm/ADT/STLExtras.h"
+#include <cmath>
 #include <cstdlib>
 
 using namespace mlir;
@@ -128,12 +130,28 @@ Tensor Tensor::retyped(DType dtype) const {
   return result;
 }
 
-std::vector<char> Tensor::toBytes(bool saturate) const {
+std::vector<char> Tensor::toBytes() const {
   std::vector<char> bytes(getByteSize(type, count));
   if (isFloat())
-    encode(type, floats(), bytes, saturate);
+    encode(type, floats(), bytes);
   else
     encode(type, ints(), bytes);
+  return bytes;
+}
+
+std::vector<char> Tensor::toWeightBytes() const {
+  if (type != DType::Float16)
+    return toBytes();
+  constexpr float kLeast = 0x1p-24f;
+  if (count > 0 && floats()[0] != 0 && std::fabs(floats()[0]) <= kLeast / 2 &&
+      llvm::all_equal(floats())) {
+    Tensor least(type, dims);
+    std::fill_n(least.mutableFloats().begin(), count,
+                std::copysign(kLeast, floats()[0]));
+    return least.toBytes();
+  }
+  std::vector<char> bytes(getByteSize(type, count));
+  encode(type, floats(), bytes, /*saturate=*/true);
   return bytes;
 }
 

@@ -5,15 +5,11 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Pipelines/Calibrate.h"
-#include "ane-mlir/Import/TestData.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Interpreter/TensorFiles.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/MapVector.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/Path.h"
 #include <cmath>
-#include <set>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -118,15 +114,25 @@ private:
 };
 } // namespace
 
-static LogicalResult watch(func::FuncOp function,
-                           ArrayRef<std::vector<Tensor>> samples,
-                           bool products) {
+LogicalResult mlir::ane::calibrate(func::FuncOp function,
+                                   ArrayRef<Sample> samples, bool products) {
   Watcher watcher(function.getContext(), getTarget(function), products);
   BlockInterpreter interpreter(function.getBody().front(), Numerics::Float32);
-  for (const std::vector<Tensor> &sample : samples) {
-    SmallVector<Tensor> results;
+  for (const Sample &sample : samples) {
+    SmallVector<Tensor> arguments, results;
+    for (auto [argument, tensor] :
+         llvm::zip_equal(function.getArguments(), sample.inputs)) {
+      llvm::Expected<Tensor> carried = convertTensor(
+          tensor,
+          *toDType(
+              cast<RankedTensorType>(argument.getType()).getElementType()),
+          "input");
+      if (!carried)
+        return function.emitError() << llvm::toString(carried.takeError());
+      arguments.push_back(*carried);
+    }
     if (failed(interpreter.run(
-            sample, results,
+            arguments, results,
             [&](Operation *op, ArrayRef<Tensor> inputs,
                 ArrayRef<Tensor> outputs,
                 double) { watcher.see(op, inputs, outputs); })))
@@ -134,96 +140,4 @@ static LogicalResult watch(func::FuncOp function,
   }
   watcher.annotate();
   return success();
-}
-
-/// Name, dtype and shape of each argument.
-static LogicalResult describe(func::FuncOp function,
-                              std::vector<std::string> &names,
-                              std::vector<std::pair<DType, ArrayRef<int64_t>>>
-                                  &types) {
-  for (BlockArgument argument : function.getArguments()) {
-    auto type = cast<RankedTensorType>(argument.getType());
-    if (!type.hasStaticShape())
-      return failure();
-    auto name = function.getArgAttrOfType<StringAttr>(argument.getArgNumber(),
-                                                      "ane.name");
-    names.push_back(name ? name.str() : "");
-    types.push_back({*toDType(type.getElementType()), type.getShape()});
-  }
-  return success();
-}
-
-LogicalResult mlir::ane::calibrate(ModuleOp module, StringRef dir,
-                                   bool products) {
-  auto refuse = [&](const Twine &why) {
-    return module.emitError() << "calibration: " << why;
-  };
-  // Each folder that holds inputs is a sample.
-  std::set<std::string> folders;
-  std::error_code error;
-  for (llvm::sys::fs::directory_iterator it(dir, error), end;
-       it != end && !error; it.increment(error))
-    if (llvm::sys::fs::is_directory(it->path()))
-      folders.insert(it->path());
-  if (error)
-    return refuse("cannot read '" + dir + "': " + error.message());
-  SmallString<128> own(dir);
-  llvm::sys::path::append(own, "input_0");
-  if (folders.empty() || llvm::sys::fs::exists(own + ".pb") ||
-      llvm::sys::fs::exists(own + ".npy"))
-    folders = {dir.str()};
-
-  for (auto function : module.getOps<func::FuncOp>()) {
-    std::vector<std::string> names;
-    std::vector<std::pair<DType, ArrayRef<int64_t>>> types;
-    if (failed(describe(function, names, types)))
-      return refuse("an input has an unknown dimension; set it with --dim");
-    std::vector<std::vector<Tensor>> samples;
-    for (const std::string &folder : folders) {
-      std::vector<Tensor> sample(names.size());
-      if (llvm::Error error =
-              readTestInputs(folder, names, module.getContext(), sample))
-        return refuse(llvm::toString(std::move(error)));
-      for (auto [name, type, tensor] : llvm::zip(names, types, sample)) {
-        if (!tensor)
-          return refuse("'" + folder + "' has no value for input '" + name +
-                        "'");
-        if (tensor.shape() != type.second)
-          return refuse("in '" + folder + "' input '" + name +
-                        "' has another shape than in the model");
-        llvm::Expected<Tensor> carried =
-            convertTensor(tensor, type.first, name);
-        if (!carried)
-          return refuse(llvm::toString(carried.takeError()));
-        tensor = *carried;
-      }
-      samples.push_back(std::move(sample));
-    }
-    if (failed(watch(function, samples, products)))
-      return failure();
-  }
-  return success();
-}
-
-void mlir::ane::calibrateOnRandom(ModuleOp module, bool products) {
-  ScopedDiagnosticHandler silence(module.getContext(),
-                                  [](Diagnostic &) { return success(); });
-  const Target &target = getTarget(module);
-  for (auto function : module.getOps<func::FuncOp>()) {
-    std::vector<std::string> names;
-    std::vector<std::pair<DType, ArrayRef<int64_t>>> types;
-    double work = 0;
-    for (Operation &op : function.getBody().front())
-      if (auto costed = dyn_cast<CostOpInterface>(op)) {
-        Cost cost = costed.estimateCost(target);
-        work += cost.flops + cost.activationBytes + cost.weightBytes;
-      }
-    if (!(work <= 200e6) || failed(describe(function, names, types)))
-      continue;
-    std::mt19937_64 engine(0);
-    std::vector<Tensor> sample;
-    for (auto &[dtype, shape] : types)
-      sample.push_back(randomTensor(dtype, shape, engine));
-    (void)watch(function, {std::move(sample)}, products);
-  }
 }

@@ -47,7 +47,7 @@ void mlir::ane::buildOptimizePipeline(OpPassManager &pm,
   };
   addCleanup(pm, enabled);
   if (enabled("ane-recover"))
-    pm.addPass(createRecoverPass());
+    pm.addPass(createRecoverPass(RecoverPassOptions{options.precision == "fp16"}));
   if (enabled("ane-simplify"))
     pm.addPass(createSimplifyPass());
   pm.addPass(createNarrowIntegersPass());
@@ -88,6 +88,8 @@ void mlir::ane::buildOptimizePipeline(OpPassManager &pm,
   if (options.precision == "fp16" && enabled("ane-repair-fp16"))
     pm.addPass(createRepairMasksPass());
   addCleanup(pm, enabled);
+  if (options.precision == "fp16")
+    pm.addPass(createKeepFP32Pass());
 }
 
 void mlir::ane::buildRepairPipeline(OpPassManager &pm,
@@ -102,18 +104,29 @@ void mlir::ane::buildRepairPipeline(OpPassManager &pm,
   // Scales of weights are final by now.
   if (options.quantize == "int8")
     pm.addPass(createQuantizePass());
+  if (options.keepIntegers)
+    pm.addPass(createKeepIntegersPass());
 }
 
 void mlir::ane::buildPlacePipeline(OpPassManager &pm,
                                    const PipelineOptions &options) {
   pm.addPass(createPlacePass(PlacePassOptions{options.placement}));
+  pm.addPass(createWidenHostPass());
   pm.addPass(createFormProgramsPass());
   pm.addPass(createPlanIOPass());
   pm.addPass(createVerifyTargetPass());
 }
 
+void mlir::ane::buildUnplacedPipeline(OpPassManager &pm,
+                                      const PipelineOptions &options) {
+  WidenHostPassOptions widen;
+  widen.markedOnly = true;
+  pm.addPass(createWidenHostPass(widen));
+}
+
 void mlir::ane::buildPackagePipeline(OpPassManager &pm,
                                      const PipelineOptions &options) {
+  buildUnplacedPipeline(pm, options);
   pm.addPass(createPreparePackagePass());
   if (!llvm::is_contained(options.disable, "canonicalize"))
     pm.addPass(createCanonicalizerPass());

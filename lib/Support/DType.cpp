@@ -425,17 +425,27 @@ float mlir::ane::roundTo(DType dtype, float value) {
   }
 }
 
+/// As floatToHalf and halfToFloat, without branches, so that loops over it
+/// become vector instructions.
+static float roundToHalf(float value) {
+  uint32_t bits = llvm::bit_cast<uint32_t>(value), sign = bits & 0x80000000,
+           size = bits ^ sign;
+  uint32_t normal = (size + 0xfff + ((size >> 13) & 1)) & 0xffffe000;
+  normal = size >= 0x477ff000 ? 0x7f800000 : normal;
+  float small = llvm::bit_cast<float>(size < 0x38800000 ? size : 0);
+  small = (small + 0.5f) - 0.5f;
+  uint32_t result =
+      size < 0x38800000 ? llvm::bit_cast<uint32_t>(small) : normal;
+  result = size > 0x7f800000 ? (size | 0x400000) & 0xffffe000 : result;
+  return llvm::bit_cast<float>(result | sign);
+}
+
 void mlir::ane::roundTo(DType dtype, llvm::MutableArrayRef<float> values) {
   if (dtype == DType::Float32 || dtype == DType::Float64)
     return;
   if (dtype == DType::Float16) {
-    char buffer[2 * 1024];
-    for (size_t i = 0; i < values.size(); i += 1024) {
-      auto chunk = values.slice(i, std::min<size_t>(1024, values.size() - i));
-      llvm::MutableArrayRef<char> bytes(buffer, 2 * chunk.size());
-      encode(dtype, chunk, bytes);
-      decode(dtype, bytes, chunk);
-    }
+    for (float &value : values)
+      value = roundToHalf(value);
     return;
   }
   for (float &value : values)

@@ -6,6 +6,7 @@
 
 #include "LegalizeForms.h"
 #include "Reshape.h"
+#include "SafeNorm.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -135,9 +136,16 @@ static Value normalise(OpBuilder &b, Location loc, Value x,
                                 b.getBoolAttr(true));
   };
   Value centred = SubOp::create(b, loc, type, x, mean(x));
-  Value scale = RsqrtOp::create(b, loc, type.clone(reduced),
-                                mean(mul(b, loc, centred, centred)), epsilon);
-  Value y = mul(b, loc, centred, scale);
+  Value y;
+  if (type.getElementType().isF16()) {
+    NormGuard guard;
+    guard.inside = epsilon.getValueAsDouble();
+    y = normaliseSafely(b, loc, centred, axes, guard);
+  } else {
+    Value scale = RsqrtOp::create(b, loc, type.clone(reduced),
+                                  mean(mul(b, loc, centred, centred)), epsilon);
+    y = mul(b, loc, centred, scale);
+  }
   if (gamma)
     y = mul(b, loc, y, reshapeTo(b, loc, gamma, wide));
   return beta ? add(b, loc, y, reshapeTo(b, loc, beta, wide)) : y;
@@ -460,7 +468,7 @@ struct Legalize : ane::impl::LegalizePassBase<Legalize> {
              DecomposeLinear, DecomposeTile, WidenPool<MaxPoolOp>,
              WidenPool<AvgPoolOp>, WidenPool<L2PoolOp>, ToReshape<SqueezeOp>,
              ToReshape<ExpandDimsOp>, ToReshape<Flatten2dOp>>(&getContext());
-    populateFormPatterns(patterns);
+    populateFormPatterns(patterns, door == "raw");
     // Before the bias is taken out, so that it is added in the wide form.
     patterns.add<WidenConv<ConvOp>, WidenConv<ConvTransposeOp>>(&getContext(),
                                                                 /*benefit=*/2);

@@ -92,6 +92,127 @@ struct NearestToUpsample : OpRewritePattern<ResizeNearestNeighborOp> {
   }
 };
 
+/// Mirrored and repeated edges (L28) are slices of one row or column each beside
+/// the rest. Wide ones would be more slices than they are worth.
+struct PadToSlices : OpRewritePattern<PadOp> {
+  using OpRewritePattern::OpRewritePattern;
+  static constexpr int64_t kWidest = 16;
+  LogicalResult matchAndRewrite(PadOp op, PatternRewriter &b) const override {
+    bool reflect = op.getMode() == "reflect";
+    if (!reflect && op.getMode() != "replicate")
+      return b.notifyMatchFailure(op, "is no pad by its own edge");
+    auto type = typeOf(op.getX());
+    if (!type.hasStaticShape() || isConstantTree(op.getX()))
+      return b.notifyMatchFailure(op, "shape is not static");
+    ArrayRef<int64_t> pad = op.getPad();
+    if (llvm::any_of(pad, [](int64_t p) { return p > kWidest; }))
+      return b.notifyMatchFailure(op, "is wide");
+    Location loc = op.getLoc();
+    Value x = op.getX();
+    for (size_t i = 0; i < pad.size() / 2; ++i) {
+      int64_t before = pad[2 * i], after = pad[2 * i + 1];
+      int64_t axis = type.getRank() - pad.size() / 2 + i;
+      if (!before && !after)
+        continue;
+      auto have = typeOf(x);
+      int64_t extent = have.getDimSize(axis);
+      auto row = [&](int64_t at) -> Value {
+        SmallVector<int64_t> begin(have.getRank(), 0), size(have.getShape());
+        begin[axis] = at;
+        size[axis] = 1;
+        return SliceBySizeOp::create(b, loc, have.clone(size), x,
+                                     b.getDenseI64ArrayAttr(begin),
+                                     b.getDenseI64ArrayAttr(size));
+      };
+      SmallVector<Value> parts;
+      Value first = reflect || !before ? Value() : row(0),
+            last = reflect || !after ? Value() : row(extent - 1);
+      for (int64_t k = before; k > 0; --k)
+        parts.push_back(reflect ? row(k) : first);
+      parts.push_back(x);
+      for (int64_t k = 1; k <= after; ++k)
+        parts.push_back(reflect ? row(extent - 1 - k) : last);
+      SmallVector<int64_t> shape(have.getShape());
+      shape[axis] += before + after;
+      x = ConcatOp::create(b, loc, have.clone(shape), parts,
+                           b.getI64IntegerAttr(axis), b.getBoolAttr(false));
+    }
+    b.replaceOp(op, x);
+    return success();
+  }
+};
+
+/// pixel_shuffle orders channels as the engine does not (L27). Behind a
+/// convolution the order is a matter of its weights; what is element-wise
+/// between them does not mind.
+struct ShuffleToDepth : OpRewritePattern<PixelShuffleOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(PixelShuffleOp op,
+                                PatternRewriter &b) const override {
+    Value x = op.getX();
+    int64_t channels = typeOf(x).getDimSize(1);
+    SmallVector<OpOperand *> perChannel; // biases and scales on the way
+    while (Operation *between = x.getDefiningOp()) {
+      if (!isElementwise(between) || between->getNumResults() != 1 ||
+          !x.hasOneUse())
+        break;
+      OpOperand *data = nullptr;
+      bool fits = true;
+      for (OpOperand &operand : between->getOpOperands()) {
+        auto type = typeOf(operand.get());
+        if (!isConstantTree(operand.get())) {
+          fits &= !data && type.getShape() == typeOf(x).getShape();
+          data = &operand;
+        } else if (type.getNumElements() == channels && channels != 1) {
+          fits &= type.getRank() >= 3 &&
+                  type.getDimSize(type.getRank() - 3) == channels;
+          perChannel.push_back(&operand);
+        } else {
+          fits &= type.getNumElements() == 1;
+        }
+      }
+      if (!data || !fits)
+        return b.notifyMatchFailure(op, "is behind an operation that tells "
+                                        "channels apart");
+      x = data->get();
+    }
+    auto conv = x.getDefiningOp<ConvOp>();
+    if (!conv || !conv->hasOneUse() || conv.getGroups() != 1 ||
+        !isConstantTree(conv.getWeight()) ||
+        (conv.getBias() && !isConstantTree(conv.getBias())))
+      return b.notifyMatchFailure(op, "is not behind a convolution with "
+                                      "constant weights");
+    int64_t block = op.getUpscaleFactor(), square = block * block;
+    Location loc = op.getLoc();
+    auto reorder = [&](Value v) -> Value {
+      auto type = typeOf(v);
+      int64_t depth = channels / square, rest = type.getNumElements() / channels;
+      auto moved = type.clone({square, depth, rest});
+      Value y = TransposeOp::create(
+          b, loc, moved, reshapeTo(b, loc, v, {depth, square, rest}),
+          b.getDenseI64ArrayAttr({1, 0, 2}));
+      return reshapeTo(b, loc, y, type.getShape());
+    };
+    for (OpOperand *operand : perChannel) {
+      b.setInsertionPoint(operand->getOwner());
+      Value moved = reorder(operand->get());
+      b.modifyOpInPlace(operand->getOwner(), [&] { operand->set(moved); });
+    }
+    b.setInsertionPoint(conv);
+    Value weight = reorder(conv.getWeight()),
+          bias = conv.getBias() ? reorder(conv.getBias()) : Value();
+    b.modifyOpInPlace(conv, [&] {
+      conv.getWeightMutable().assign(weight);
+      if (bias)
+        conv.getBiasMutable().assign(bias);
+    });
+    b.setInsertionPoint(op);
+    b.replaceOpWithNewOp<DepthToSpaceOp>(op, op.getType(), op.getX(),
+                                         b.getI64IntegerAttr(block));
+    return success();
+  }
+};
+
 /// softmax(query · key^T / sqrt(E) + mask) · value, in products (L15).
 struct DecomposeAttention
     : OpRewritePattern<ScaledDotProductAttentionOp> {
@@ -146,7 +267,10 @@ struct DecomposeAttention
 };
 } // namespace
 
-void mlir::ane::populateFormPatterns(RewritePatternSet &patterns) {
+void mlir::ane::populateFormPatterns(RewritePatternSet &patterns, bool raw) {
+  // Core ML has these, and splits what it places.
+  if (raw)
+    patterns.add<PadToSlices, ShuffleToDepth>(patterns.getContext());
   patterns.add<GatherToSlice, NearestToUpsample, DecomposeAttention>(
       patterns.getContext());
 }

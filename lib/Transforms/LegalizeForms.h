@@ -12,8 +12,9 @@
 namespace mlir::ane {
 
 /// Gathers of neighbours become slices, resizing by a whole number upsampling,
-/// attention its products.
-void populateFormPatterns(RewritePatternSet &patterns);
+/// pads by their own edge slices beside the rest, a pixel shuffle behind a
+/// convolution its other order, attention its products. `raw`: for the engine's own compiler.
+void populateFormPatterns(RewritePatternSet &patterns, bool raw);
 
 } // namespace mlir::ane
 

@@ -48,7 +48,8 @@ mlir::ane::assignStages(Block &block,
   return stages;
 }
 
-static bool isMovement(Operation *op) {
+/// What does not count as computing in a program of its own (L13).
+static bool movesOnly(Operation *op) {
   return isa<ReshapeOp, TransposeOp, ConcatOp, SplitOp, SliceByIndexOp,
              SliceBySizeOp, StackOp, PadOp, CastOp, IdentityOp, ReverseOp,
              SqueezeOp, ExpandDimsOp>(op);
@@ -76,7 +77,7 @@ struct Place : ane::impl::PlacePassBase<Place> {
       auto stages = assignStages(block, trees);
       llvm::DenseMap<unsigned, bool> computes;
       for (auto &[op, stage] : stages)
-        computes[stage] |= stage % 2 == 0 && !isMovement(op);
+        computes[stage] |= stage % 2 == 0 && !movesOnly(op);
       for (Operation &op : block.without_terminator())
         if (auto it = stages.find(&op); it != stages.end() &&
                                         it->second % 2 == 0 &&
@@ -147,7 +148,10 @@ struct Place : ane::impl::PlacePassBase<Place> {
         auto legality = dyn_cast<LegalityOpInterface>(op);
         // What the user asked for, by node.
         auto wanted = op.getAttrOfType<StringAttr>("ane.wanted");
-        if (wanted && wanted.getValue() == "host") {
+        auto precise = op.getAttrOfType<StringAttr>("ane.fp32");
+        if (precise && !(wanted && wanted.getValue() == "ane")) {
+          toHost(&op, "L07", ("computed in fp32: " + precise.getValue()).str());
+        } else if (wanted && wanted.getValue() == "host") {
           toHost(&op, "", "the placement file says host");
         } else if (!legality) {
           toHost(&op, "L05", "is no tensor operation");

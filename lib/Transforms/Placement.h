@@ -20,6 +20,28 @@ inline bool isOnEngine(Operation *op) {
   return placement && placement.getValue() == "ane";
 }
 
+/// True for an op that only moves elements.
+inline bool isMovement(Operation *op) {
+  return isa<ReshapeOp, TransposeOp, ConcatOp, SplitOp, SliceByIndexOp,
+             SliceBySizeOp, StackOp, IdentityOp, ReverseOp, ReverseSequenceOp,
+             SqueezeOp, ExpandDimsOp, GatherOp, GatherAlongAxisOp, GatherNdOp,
+             TileOp, SelectOp, PadOp, Flatten2dOp, DepthToSpaceOp,
+             SpaceToDepthOp, PixelShuffleOp, PixelUnshuffleOp, BandPartOp,
+             SlidingWindowsOp, DynamicSliceOp, DynamicSliceBySizeOp,
+             SliceUpdateOp, UpsampleNearestNeighborOp,
+             ResizeNearestNeighborOp>(op);
+}
+
+/// True for an op that rounds nothing, in whatever precision its operands are:
+/// moves, compares and selections of elements.
+inline bool isExact(Operation *op) {
+  return isMovement(op) ||
+         isa<AbsOp, SignOp, ReluOp, MaximumOp, MinimumOp, MaxPoolOp,
+             ReduceMaxOp, ReduceMinOp, ReduceArgmaxOp, ReduceArgminOp, TopkOp,
+             ArgsortOp, NonZeroOp, OneHotOp, EqualOp, NotEqualOp, GreaterOp,
+             GreaterEqualOp, LessOp, LessEqualOp, FloorOp, CeilOp, RoundOp>(op);
+}
+
 /// Segment of each op: even ones run on the engine, odd ones on the host, in
 /// ascending order.
 llvm::DenseMap<Operation *, unsigned>

@@ -10,6 +10,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "RecoverSafe.h"
 #include "ane-mlir/Interpreter/Tensor.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "mlir/IR/PatternMatch.h"
@@ -418,14 +419,23 @@ struct RootQuotient : OpRewritePattern<RealDivOp> {
 };
 
 struct Recover : ane::impl::RecoverPassBase<Recover> {
+  using RecoverPassBase::RecoverPassBase;
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
+    if (safe)
+      populateSafeFormPatterns(patterns);
     patterns.add<RecoverSigmoidHard, RecoverSigmoidHardOfQuotient,
                  RecoverSoftmax, RecoverGelu, RecoverSilu, RecoverLayerNorm<RealDivOp>,
                  RecoverLayerNorm<MulOp>, AbsorbAffine<MulOp, true>,
                  AbsorbAffine<AddOp, false>>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
+    if (safe) {
+      RewritePatternSet norms(&getContext());
+      populateSafeNormPatterns(norms);
+      if (failed(applyPatternsGreedily(getOperation(), std::move(norms))))
+        return signalPassFailure();
+    }
     // What is left, so that it does not hide a fragment.
     RewritePatternSet rest(&getContext());
     rest.add<DivideToMultiply, RootQuotient>(&getContext());

@@ -36,8 +36,11 @@ constexpr double kLargest = 65504;
 /// scale is needed the value comes down to kCool. Partial sums overflow at 2^15
 /// (L60), results at 65504 (L62).
 constexpr double kHotResult = 32768, kHotPartial = 16384, kCool = 8192;
-/// Of exponents, and of one factor: powers of two beyond are no fp16 numbers.
-constexpr int kMostExponent = 40, kMostStep = 14;
+/// Of one factor: powers of two beyond are no fp16 numbers.
+constexpr int kMostStep = 14;
+/// What needs a larger exponent is a mask or saturates by design; scaled down by
+/// as much, everything beside it would vanish.
+constexpr int kMostExponent = 16;
 /// Relative error of the engine's product against fp32, from which scaling up
 /// is tried (L61).
 constexpr double kVanishing = 0.01;
@@ -95,7 +98,7 @@ findBound(Operation *op, llvm::function_ref<std::optional<double>(Value)> of) {
 class Exponents {
 public:
   explicit Exponents(MLIRContext *context)
-      : builder(context), evaluation(context, Numerics::Float16),
+      : builder(context), evaluation(context, Numerics::Float32),
         constants(evaluation) {}
 
   void visit(Operation *op);
@@ -117,8 +120,9 @@ private:
       if (FailureOr<Tensor> tensor = constants.evaluate(v);
           succeeded(tensor) && tensor->isFloat()) {
         found = 0;
-        for (float x : tensor->floats())
-          found = std::max<double>(*found, std::fabs(x));
+        for (float x : tensor->floats()) // as they are stored
+          found = std::min<double>(std::max<double>(*found, std::fabs(x)),
+                                   kLargest);
       }
       constants.clear();
     }
@@ -133,7 +137,8 @@ private:
   static int needed(double most, double hot, int natural) {
     if (!(std::ldexp(most, -natural) > hot) || !std::isfinite(most))
       return natural;
-    return std::min<int>(kMostExponent, std::ceil(std::log2(most / kCool)));
+    int exponent = std::ceil(std::log2(most / kCool));
+    return exponent > kMostExponent ? natural : exponent;
   }
   /// `v` stored with exponent `e`.
   Value at(Value v, int e) {
@@ -164,12 +169,14 @@ private:
   }
   /// A constant number times 2^step, but not 0: epsilons keep their purpose.
   Value scaleNumber(Value v, int step) {
-    auto constant = v.getDefiningOp<ConstantOp>();
-    auto dense = constant ? dyn_cast<DenseElementsAttr>(constant.getValue())
-                          : DenseElementsAttr();
-    if (!dense || dense.getNumElements() != 1)
+    if (!isConstantTree(v) ||
+        cast<RankedTensorType>(v.getType()).getNumElements() != 1)
       return {};
-    double number = dense.getSplatValue<APFloat>().convertToDouble();
+    FailureOr<Tensor> tensor = constants.evaluate(v);
+    constants.clear();
+    if (failed(tensor))
+      return {};
+    double number = tensor->floats()[0];
     double wanted = std::ldexp(number, step), least = std::ldexp(1.0, -24);
     if (number != 0 && std::fabs(wanted) < least)
       wanted = std::copysign(least, number);
@@ -380,6 +387,13 @@ void Exponents::visit(Operation *op) {
   if (op->getNumResults() == 0 || isConstantTree(op->getResult(0)))
     return;
   builder.setInsertionPoint(op);
+  // Computed in fp32, or compared with something as it is.
+  if (op->hasAttr("ane.fp32") || op->hasAttr("ane.unscaled")) {
+    for (OpOperand &operand : op->getOpOperands())
+      if (!isConstantTree(operand.get()))
+        setAt(operand, 0);
+    return;
+  }
   auto measured = op->getAttrOfType<DenseF32ArrayAttr>("ane.peak");
   hotResult = measured ? kHotResult : kLargest;
   for (auto [i, result] : llvm::enumerate(op->getResults()))

@@ -41,7 +41,7 @@ Value clamp(OpBuilder &b, Value v) {
 class Masks {
 public:
   explicit Masks(MLIRContext *context)
-      : builder(context), evaluation(context, Numerics::Float16),
+      : builder(context), evaluation(context, Numerics::Float32),
         constants(evaluation) {}
 
   void visit(Operation *softmax) {

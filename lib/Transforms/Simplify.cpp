@@ -33,7 +33,7 @@ static std::optional<float> uniformValue(Value value) {
       type.getNumElements() > kMostElements || type.getNumElements() == 0 ||
       !isConstantTree(value))
     return std::nullopt;
-  EvalContext context(value.getContext(), Numerics::Float16);
+  EvalContext context(value.getContext(), Numerics::Float32);
   FailureOr<Tensor> tensor = ConstantEvaluator(context).evaluate(value);
   if (failed(tensor))
     return std::nullopt;

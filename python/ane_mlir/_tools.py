@@ -90,7 +90,7 @@ def compile(  # noqa: A001 - the name users expect
     model: str | os.PathLike[str],
     *,
     target: str = "h16",
-    precision: str = "fp16",
+    precision: str = "mixed",
     output: str | os.PathLike[str] | None = None,
     dims: Mapping[str, int | Sequence[int]] | None = None,
     input_shapes: Mapping[str, Sequence[int]] | None = None,

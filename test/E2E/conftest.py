@@ -7,8 +7,10 @@ import pathlib
 import sys
 
 import numpy as np
+import onnx
 import onnxruntime
 import pytest
+from onnx import numpy_helper
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "python"))
@@ -21,6 +23,13 @@ def shared() -> pathlib.Path:
     if not (SHARED / "models").is_dir():
         pytest.skip(f"no shared models beside the project ({SHARED.name}/models)")
     return SHARED
+
+
+def read_tensor(path: pathlib.Path) -> np.ndarray:
+    """A TensorProto of test data."""
+    proto = onnx.TensorProto()
+    proto.ParseFromString(path.read_bytes())
+    return numpy_helper.to_array(proto)
 
 
 def reference(model: str | os.PathLike[str], feeds: dict[str, np.ndarray]) -> list[np.ndarray]:

@@ -12,19 +12,13 @@ import time
 import numpy as np
 import onnx
 import pytest
-from conftest import ROOT, check, cosine, reference
+from conftest import ROOT, check, cosine, read_tensor, reference
 from onnx import numpy_helper
 
 import ane_mlir
 from ane_mlir import models
 
 PRECISIONS = ("fp32", "fp16")
-
-
-def tensor(path: pathlib.Path) -> np.ndarray:
-    proto = onnx.TensorProto()
-    proto.ParseFromString(path.read_bytes())
-    return numpy_helper.to_array(proto)
 
 
 def face_feeds() -> dict[str, np.ndarray]:
@@ -83,8 +77,8 @@ def test_exported(shared, precision):
         args = (folder / "args.txt").read_text().split() if (folder / "args.txt").exists() else []
         bundle = ane_mlir.compile(folder / "model.onnx", precision=precision, options=args)
         data = folder / "test_data_set_0"
-        feeds = {name: tensor(data / f"input_{i}.pb") for i, name in enumerate(bundle.inputs)}
-        expected = [tensor(data / f"output_{i}.pb") for i in range(len(bundle.outputs))]
+        feeds = {name: read_tensor(data / f"input_{i}.pb") for i, name in enumerate(bundle.inputs)}
+        expected = [read_tensor(data / f"output_{i}.pb") for i in range(len(bundle.outputs))]
         actual = bundle.run(feeds, numerics=precision)
         for (name, a), e in zip(actual.items(), expected):
             if precision == "fp32":
@@ -99,8 +93,8 @@ DIGITS = ROOT / "test" / "E2E" / "digits"
 @pytest.mark.parametrize("precision", PRECISIONS)
 def test_digits(precision):
     bundle = ane_mlir.compile(DIGITS / "digits.onnx", precision=precision, dims={"batch": 360})
-    logits = bundle.run({"image": tensor(DIGITS / "test_data_set_0" / "input_0.pb")}, numerics=precision)
-    check(logits, [tensor(DIGITS / "test_data_set_0" / "output_0.pb")], precision)
+    logits = bundle.run({"image": read_tensor(DIGITS / "test_data_set_0" / "input_0.pb")}, numerics=precision)
+    check(logits, [read_tensor(DIGITS / "test_data_set_0" / "output_0.pb")], precision)
     accuracy = np.mean(logits["logits"].argmax(1) == np.load(DIGITS / "labels.npy"))
     assert accuracy >= 0.95
     if precision == "fp16":

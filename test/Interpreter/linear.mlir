@@ -1,5 +1,6 @@
 // Convolution, matmul, pooling against results worked out by hand.
 // RUN: ane-opt %s --ane-evaluate-constants="numerics=fp32" | FileCheck %s
+// RUN: ane-opt %s --ane-evaluate-constants="numerics=engine" | FileCheck %s
 
 // CHECK-LABEL: func @conv_same_stride
 // CHECK{LITERAL}: dense<[[[[1.200000e+01, 1.100000e+01], [2.400000e+01, 1.700000e+01]]]]>

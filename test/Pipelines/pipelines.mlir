@@ -7,7 +7,7 @@
 
 // OPT: canonicalize
 // OPT-NEXT: cse,
-// OPT-NEXT: ane-recover,
+// OPT-NEXT: ane-recover{safe=true},
 // OPT-NEXT: ane-simplify,
 // OPT-NEXT: ane-narrow-integers,
 // OPT-NEXT: ane-fold-into-conv{scale-only=false},
@@ -29,9 +29,10 @@
 // OPT-NEXT: ane-tile{live-bytes=0 working-set=0},
 // OPT-NEXT: ane-repair-masks,
 // OPT-NEXT: canonicalize
-// OPT-NEXT: cse
+// OPT-NEXT: cse,
+// OPT-NEXT: ane-keep-fp32
 // FP32: canonicalize
-// FP32-NEXT: ane-recover,
+// FP32-NEXT: ane-recover{safe=false},
 // FP32-NEXT: ane-simplify,
 // FP32-NEXT: ane-narrow-integers,
 // FP32-NEXT: ane-fold-into-conv{scale-only=false},
@@ -52,6 +53,7 @@
 // REPAIR-NEXT: cse
 // NOREPAIR: Pass Manager with 0 passes
 // PLACE: ane-place{mode=host},
+// PLACE-NEXT: ane-widen-host{marked-only=false},
 // PLACE-NEXT: ane-form-programs{max-ops=0},
 // PLACE-NEXT: ane-plan-io,
 // PLACE-NEXT: ane-verify-target

@@ -100,3 +100,36 @@ func.func @attention(%q: tensor<1x2x3x4xf16>, %k: tensor<1x2x5x4xf16>, %v: tenso
   %0 = ane.scaled_dot_product_attention %q, %k, %v, %m : (tensor<1x2x3x4xf16>, tensor<1x2x5x4xf16>, tensor<1x2x5x6xf16>, tensor<3x5xf16>) -> tensor<1x2x3x6xf16>
   return %0 : tensor<1x2x3x6xf16>
 }
+
+// Edges that are mirrored or repeated are slices beside the rest; a wide pad stays.
+// CHECK-LABEL: func @pads(
+// CHECK: %[[TWO:.+]] = ane.slice_by_size %arg0 {begin = array<i64: 0, 0, 0, 2>, size = array<i64: 1, 2, 3, 1>}
+// CHECK: %[[ONE:.+]] = ane.slice_by_size %arg0 {begin = array<i64: 0, 0, 0, 1>, size = array<i64: 1, 2, 3, 1>}
+// CHECK: %[[LAST:.+]] = ane.slice_by_size %arg0 {begin = array<i64: 0, 0, 0, 2>, size = array<i64: 1, 2, 3, 1>}
+// CHECK: %[[R:.+]] = ane.concat %[[TWO]], %[[ONE]], %arg0, %[[LAST]] {axis = 3 : i64
+// CHECK: %[[TOP:.+]] = ane.slice_by_size %arg0 {begin = array<i64: 0, 0, 0, 0>, size = array<i64: 1, 2, 1, 4>}
+// CHECK: %[[E:.+]] = ane.concat %[[TOP]], %[[TOP]], %arg0 {axis = 2 : i64
+// CHECK: %[[W:.+]] = ane.pad
+// CHECK: return %[[R]], %[[E]], %[[W]]
+func.func @pads(%x: tensor<1x2x3x4xf16>) -> (tensor<1x2x3x7xf16>, tensor<1x2x5x4xf16>, tensor<1x2x3x24xf16>) {
+  %r = ane.pad %x {mode = "reflect", pad = array<i64: 2, 1>} : (tensor<1x2x3x4xf16>) -> tensor<1x2x3x7xf16>
+  %e = ane.pad %x {mode = "replicate", pad = array<i64: 2, 0, 0, 0>} : (tensor<1x2x3x4xf16>) -> tensor<1x2x5x4xf16>
+  %w = ane.pad %x {mode = "replicate", pad = array<i64: 0, 20>} : (tensor<1x2x3x4xf16>) -> tensor<1x2x3x24xf16>
+  return %r, %e, %w : tensor<1x2x3x7xf16>, tensor<1x2x5x4xf16>, tensor<1x2x3x24xf16>
+}
+
+// The order of channels that pixel_shuffle wants is one of the weights and of the bias; an input has no weights.
+// CHECK-LABEL: func @shuffle(
+// CHECK: %[[W:.+]] = ane.transpose %{{.+}} {perm = array<i64: 1, 0, 2>} : (tensor<2x4x3xf16>) -> tensor<4x2x3xf16>
+// CHECK: ane.conv %arg0
+// CHECK: ane.depth_to_space %{{.+}} {block_size = 2 : i64} : (tensor<1x8x4x4xf16>) -> tensor<1x2x8x8xf16>
+// CHECK: ane.pixel_shuffle %arg1
+func.func @shuffle(%x: tensor<1x3x4x4xf16>, %z: tensor<1x8x4x4xf16>) -> (tensor<1x2x8x8xf16>, tensor<1x2x8x8xf16>) {
+  %w = ane.constant dense<1.0> : tensor<8x3x1x1xf16>
+  %b = ane.constant dense<1.0> : tensor<8xf16>
+  %c = ane.conv %x, %w, %b {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x3x4x4xf16>, tensor<8x3x1x1xf16>, tensor<8xf16>) -> tensor<1x8x4x4xf16>
+  %r = ane.relu %c : (tensor<1x8x4x4xf16>) -> tensor<1x8x4x4xf16>
+  %y = ane.pixel_shuffle %r {upscale_factor = 2 : i64} : (tensor<1x8x4x4xf16>) -> tensor<1x2x8x8xf16>
+  %u = ane.pixel_shuffle %z {upscale_factor = 2 : i64} : (tensor<1x8x4x4xf16>) -> tensor<1x2x8x8xf16>
+  return %y, %u : tensor<1x2x8x8xf16>, tensor<1x2x8x8xf16>
+}

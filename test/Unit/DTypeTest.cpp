@@ -56,6 +56,22 @@ TEST(DType, FloatToHalfRoundsLikeAPFloat) {
     EXPECT_EQ(floatToHalf(tie), halfByAPFloat(tie)) << tie;
 }
 
+TEST(DType, BulkRoundingMatchesScalar) {
+  std::vector<float> values, rounded;
+  for (uint64_t bits = 0; bits < 0x100000000; bits += 8191) {
+    float value;
+    uint32_t word = uint32_t(bits);
+    std::memcpy(&value, &word, 4);
+    values.push_back(value);
+  }
+  rounded = values;
+  roundTo(DType::Float16, rounded);
+  for (auto [value, actual] : llvm::zip(values, rounded)) {
+    float expected = halfToFloat(floatToHalf(value));
+    EXPECT_EQ(std::memcmp(&expected, &actual, 4), 0) << value;
+  }
+}
+
 TEST(DType, BulkConversionMatchesScalar) {
   std::vector<float> values;
   for (int i = 0; i < 1003; ++i) // no multiple of the vector width

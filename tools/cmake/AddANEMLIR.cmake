@@ -44,9 +44,15 @@ if(NOT ANEMLIR_SHARED_MLIR)
   endforeach()
 endif()
 
-# ane_library(NAME [DEPENDS target...] [LINK lib...]): one static library from the .cpp files of the current folder.
+# A compiler cache can only keep what does not hold the time of day.
+if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+  add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:SHELL:-Xclang -fno-pch-timestamp>")
+endif()
+
+# ane_library(NAME [PRECOMPILED] [DEPENDS target...] [LINK lib...]): one static library from the .cpp files of the current folder.
+# PRECOMPILED: it parses the dialect and has no compile options of its own.
 function(ane_library name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "PRECOMPILED" "" "SOURCES;DEPENDS;LINK" ${ARGN})
   if(NOT ARG_SOURCES)
     file(GLOB ARG_SOURCES CONFIGURE_DEPENDS *.cpp)
   endif()
@@ -54,6 +60,9 @@ function(ane_library name)
   target_link_libraries(${name} PUBLIC ${ARG_LINK})
   if(ARG_DEPENDS)
     add_dependencies(${name} ${ARG_DEPENDS})
+  endif()
+  if(ARG_PRECOMPILED)
+    target_precompile_headers(${name} REUSE_FROM ANEMLIRPrecompiled)
   endif()
 endfunction()
 

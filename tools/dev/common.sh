@@ -46,7 +46,7 @@ configure_and_build() {
   if [ ! -f "$folder/build.ninja" ]; then
     cmake -G Ninja -S "$root" -B "$folder" -DCMAKE_BUILD_TYPE=Release -DMLIR_DIR="$prefix/lib/cmake/mlir" \
       -DCMAKE_C_COMPILER="$prefix/bin/clang" -DCMAKE_CXX_COMPILER="$prefix/bin/clang++" -DCMAKE_EXE_LINKER_FLAGS=-fuse-ld=lld \
-      -DCMAKE_CXX_COMPILER_LAUNCHER=ccache "${options[@]}" >"$folder.log" 2>&1 || { cat "$folder.log"; exit 1; }
+      -DCMAKE_CXX_COMPILER_LAUNCHER="env;CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime;ccache" "${options[@]}" >"$folder.log" 2>&1 || { cat "$folder.log"; exit 1; }
     rm -f "$folder.log"
   fi
   if [ -t 1 ]; then ninja -C "$folder" "$@"; else ninja -C "$folder" "$@" | grep -E -v '^\[' || true; ninja -C "$folder" "$@" >/dev/null; fi

@@ -8,7 +8,7 @@
 #include "ane-mlir/Conversion/ONNXToANE.h"
 #include "ane-mlir/Import/ONNX.h"
 #include "ane-mlir/InitAll.h"
-#include "ane-mlir/Pipelines/Calibrate.h"
+#include "ane-mlir/Pipelines/NumericGuard.h"
 #include "ane-mlir/Pipelines/Report.h"
 #include "ane-mlir/Pipelines/VerifyNumerics.h"
 #include "ane-mlir/Support/AtomicPath.h"
@@ -27,6 +27,7 @@
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -52,6 +53,17 @@ static cl::list<std::string>
                 cl::desc("Make an input a constant: axes, sizes and other "
                          "values that decide shapes"),
                 cl::value_desc("NAME=FILE.pb"), cl::cat(modelOptions));
+static cl::list<std::string>
+    maxLengths("max-length",
+               cl::desc("Give a Range whose limit the data decides so many "
+                        "entries, by node"),
+               cl::value_desc("NODE=N"), cl::cat(modelOptions));
+static cl::opt<std::string>
+    randomNumbers("random",
+                  cl::desc("Random numbers are their mean (default), or "
+                           "further inputs of the model, named as their nodes"),
+                  cl::value_desc("mean|input"), cl::init("mean"),
+                  cl::cat(modelOptions));
 static cl::opt<std::string>
     functionName("function",
                  cl::desc("Which function of a package to take (default: its "
@@ -68,8 +80,11 @@ static cl::opt<std::string>
                cl::init("h16"), cl::cat(targetOptions));
 static cl::opt<std::string> precision(
     "precision",
-    cl::desc("fp16 (default); fp32 checks semantics and runs on the host"),
-    cl::init("fp16"), cl::cat(targetOptions));
+    cl::desc("mixed (default): fp16 on the engine, fp32 on the host and for "
+             "what fp16 cannot hold; fp16 is another name for it; fp32 checks "
+             "semantics and runs on the host"),
+    cl::value_desc("mixed|fp16|fp32"), cl::init("mixed"),
+    cl::cat(targetOptions));
 static cl::opt<std::string> placement(
     "placement",
     cl::desc("auto (default: the engine wherever it is legal), cost (the "
@@ -84,16 +99,36 @@ static cl::opt<bool> requireANE(
     cl::cat(targetOptions));
 static cl::opt<std::string> calibration(
     "calibration",
-    cl::desc("What ane-repair-fp16 knows about the size of values: auto "
-             "(default: one random input, small models only), none, or a "
-             "folder of samples (input_0.pb or .npy …, or one folder each)"),
+    cl::desc("Inputs to measure values on: auto (default: guessed from names, "
+             "shapes and what reads them), none, or a folder of samples "
+             "(input_0.pb or .npy …, or one folder each)"),
     cl::value_desc("auto|none|DIR"), cl::init("auto"), cl::cat(targetOptions));
+static cl::opt<std::string> checkMode(
+    "check",
+    cl::desc("Run what was written and compare it with fp32: fast (default: "
+             "the engine's arithmetic for small models, fp16 for others, "
+             "nothing for the largest), full (the engine's, always), off"),
+    cl::value_desc("off|fast|full"), cl::init("fast"), cl::cat(targetOptions));
+static cl::opt<double> maxError(
+    "max-error",
+    cl::desc("Exit 1 where the check finds a larger error, as a part of an "
+             "output's largest magnitude (0.02 is 2 %)"),
+    cl::value_desc("X"), cl::init(0), cl::cat(targetOptions));
+static cl::opt<double> minCosine(
+    "min-cosine",
+    cl::desc("Exit 1 where the check finds an output with a smaller cosine"),
+    cl::value_desc("X"), cl::init(0), cl::cat(targetOptions));
 static cl::opt<std::string> quantize(
     "quantize",
     cl::desc("int8: weights of 1x1 convolutions in one byte, with a scale for "
              "each output channel (default none). Changes values; pays where "
              "weights are streamed"),
     cl::value_desc("none|int8"), cl::init("none"), cl::cat(targetOptions));
+static cl::opt<std::string> quantizedActivations(
+    "quantized-activations",
+    cl::desc("Activations that the model quantises: float (default for fp16: "
+             "their limits are kept, weights stay integers), or keep"),
+    cl::value_desc("float|keep"), cl::init("float"), cl::cat(targetOptions));
 static cl::opt<int64_t> liveBytes(
     "live-bytes",
     cl::desc("Make large values part by part so that no more bytes are alive "
@@ -362,6 +397,49 @@ static void addProvenance(PackageOptions &package, const PackageInfo &info,
   }
 }
 
+/// Warns of outputs below the bar, with where accuracy is lost; 1 where the
+/// user's own bar is missed.
+static int reportAccuracy(const AccuracyReport &found) {
+  bool fails = false;
+  for (const OutputAccuracy &o : found.accuracy.outputs) {
+    bool misses = (maxError > 0 && (o.error > maxError || o.nonFinite ||
+                                    o.differing > 0)) ||
+                  (minCosine > 0 && (o.cosine < minCosine || o.nonFinite));
+    fails |= misses;
+    if (o.isGood() && !misses)
+      continue;
+    std::string text;
+    llvm::raw_string_ostream os(text);
+    if (o.nonFinite)
+      os << "is not finite where fp32 is, or the other way round";
+    else if (o.differing > 0)
+      os << llvm::format("has %.3g %% of integers that differ from fp32",
+                         100 * o.differing);
+    else
+      os << llvm::format("has cosine %.5f against fp32 and errors up to %.3g "
+                         "%% of its largest magnitude",
+                         o.cosine, 100 * o.error);
+    if (!found.losses.empty()) {
+      const Loss &loss = found.losses.front();
+      os << "; the first to lose accuracy is '" << loss.op << "' at "
+         << loss.where;
+      if (std::isinf(loss.error))
+        os << ", whose result fp16 cannot hold";
+      else
+        os << llvm::format(", whose result is off by %.2g %%",
+                           100 * loss.error);
+    }
+    llvm::errs() << "onnx-to-ane: " << (misses ? "error" : "warning")
+                 << ": output '" << o.name << "' " << os.str()
+                 << " (in " << found.numerics << " numerics, on "
+                 << (found.guessed ? "guessed inputs; --calibration=DIR gives "
+                                     "real ones"
+                                   : "the samples given")
+                 << ")\n";
+  }
+  return fails;
+}
+
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   registerPassManagerCLOptions();
@@ -394,9 +472,23 @@ int main(int argc, char **argv) {
   const Target *target = lookupTarget(targetName);
   if (!target)
     return usage("unknown target '" + targetName + "'");
-  if (precision != "fp16" && precision != "fp32")
-    return usage("expects --precision to be fp16 or fp32, but got '" +
+  if (precision != "mixed" && precision != "fp16" && precision != "fp32")
+    return usage("expects --precision to be mixed, fp16 or fp32, but got '" +
                  precision + "'");
+  // One thing inside; the host's part is what makes it mixed.
+  if (precision == "mixed")
+    precision = std::string("fp16");
+  if (checkMode != "off" && checkMode != "fast" && checkMode != "full")
+    return usage("expects --check to be off, fast or full, but got '" +
+                 checkMode + "'");
+  for (auto &[option, given] :
+       {std::pair<StringRef, bool>("--max-error",
+                                   maxError.getNumOccurrences() > 0),
+        {"--min-cosine", minCosine.getNumOccurrences() > 0}})
+    if (given && (checkMode == "off" || precision == "fp32" ||
+                  !compileTo.empty()))
+      return usage(option + " is about the check of what is written; expects "
+                            "fp16, -o and no --check=off");
   bool placementFile = StringRef(placement).ends_with(".json");
   static constexpr StringLiteral placements[] = {"auto", "cost", "ane", "host"};
   if (!placementFile && !llvm::is_contained(placements, StringRef(placement)))
@@ -467,6 +559,10 @@ int main(int argc, char **argv) {
   for (auto &[option, given] :
        {std::pair<StringRef, bool>("--dim", !dims.empty()),
         {"--input-value", !inputValues.empty()},
+        {"--max-length", !maxLengths.empty()},
+        {"--random", randomNumbers.getNumOccurrences() > 0},
+        {"--quantized-activations",
+         quantizedActivations.getNumOccurrences() > 0},
         {"--outputs", !outputNames.empty()},
         {"--compile-to=onnx", compileTo == "onnx"}})
     if (given && fromMIL)
@@ -522,6 +618,24 @@ int main(int argc, char **argv) {
                    "'");
     options.inputShapes[name] = shape;
   }
+  for (StringRef entry : maxLengths) {
+    auto [name, value] = entry.rsplit('=');
+    int64_t length;
+    if (name.empty() || value.getAsInteger(10, length) || length < 1 ||
+        length > INT32_MAX)
+      return usage("expects --max-length NODE=N, but got '" + entry + "'");
+    options.maxLengths[name] = length;
+  }
+  if (randomNumbers != "mean" && randomNumbers != "input")
+    return usage("expects --random to be mean or input, but got '" +
+                 randomNumbers + "'");
+  options.randomInputs = randomNumbers == "input";
+  if (quantizedActivations != "float" && quantizedActivations != "keep")
+    return usage("expects --quantized-activations to be float or keep, but "
+                 "got '" +
+                 quantizedActivations + "'");
+  options.half = precision == "fp16";
+  options.keepSteps = quantizedActivations == "keep";
 
   DialectRegistry registry;
   registerAllDialects(registry);
@@ -593,6 +707,9 @@ int main(int argc, char **argv) {
     pipeline.door = "coreml";
   pipeline.liveBytes = liveBytes;
   pipeline.quantize = quantize;
+  // Compressed constants are of ios18.
+  pipeline.keepIntegers =
+      precision == "fp16" && !olderText && package.opset.value_or(18) >= 18;
   for (StringRef pass : disabled)
     pipeline.disable.push_back(pass.str());
   PassLog passLog;
@@ -610,7 +727,9 @@ int main(int argc, char **argv) {
       verifier.attach(pm);
     return success(succeeded(pm.run(module)) && !verifier.failed());
   };
-  auto optimise = [&](ModuleOp module) -> LogicalResult {
+  auto optimise = [&](ModuleOp module, NumericGuard &guard) -> LogicalResult {
+    if (precision == "fp16" && failed(guard.start(module)))
+      return failure();
     if (verifyNumerics) {
       progress.phase("running in the interpreter");
       if (failed(verifier.start(module)))
@@ -619,25 +738,28 @@ int main(int argc, char **argv) {
     progress.phase("optimising");
     if (failed(run(module, buildOptimizePipeline)))
       return failure();
-    if (precision == "fp16" &&
-        !llvm::is_contained(pipeline.disable, "ane-repair-fp16")) {
-      if (calibration == "auto") {
-        calibrateOnRandom(module, pipeline.door == "raw");
-      } else if (calibration != "none") {
-        progress.phase("calibrating");
-        if (failed(calibrate(module, calibration, pipeline.door == "raw")))
-          return failure();
-      }
-    }
-    return run(module, buildRepairPipeline);
+    if (precision == "fp32")
+      return run(module, buildRepairPipeline);
+    progress.phase("measuring");
+    return guard.repair(module, [&](ModuleOp module) {
+      return run(module, buildRepairPipeline);
+    });
   };
 
   // One module per combination of dimensions.
   std::vector<OwningOpRef<ModuleOp>> modules;
   std::vector<PackageFunction> functions;
+  std::vector<std::unique_ptr<NumericGuard>> guards;
+  GuardOptions guardOptions;
+  guardOptions.calibration = calibration;
+  guardOptions.check = checkMode == "off"    ? GuardOptions::Check::Off
+                       : checkMode == "full" ? GuardOptions::Check::Full
+                                             : GuardOptions::Check::Fast;
+  guardOptions.placed = pipeline.door == "raw" && extension != ".mil";
   auto compileAll = [&]() -> LogicalResult {
     modules.clear();
     functions.clear();
+    guards.clear();
     for (auto &[label, chosen] : buckets) {
       ONNXToANEOptions bound = options;
       for (auto [dim, value] : llvm::zip(dimValues, chosen))
@@ -648,7 +770,8 @@ int main(int argc, char **argv) {
       modules.push_back(std::move(imported));
       if (stopAt("onnx") || stopAt("ane"))
         return success();
-      if (failed(optimise(*modules.back())) ||
+      guards.push_back(std::make_unique<NumericGuard>(guardOptions));
+      if (failed(optimise(*modules.back(), *guards.back())) ||
           (toPackage && failed(run(*modules.back(), buildPackagePipeline))))
         return failure();
       functions.push_back({*modules.back(),
@@ -669,8 +792,30 @@ int main(int argc, char **argv) {
   };
   if (stopAt("optimized") || (compileTo.empty() && extension == ".mlir"))
     return failed(printModule(*module, output));
+  // What was written is run, and judged.
+  auto judge = [&]() -> int {
+    if (precision == "fp32")
+      return 0;
+    progress.phase("checking");
+    NumericGuard &guard = *guards[0];
+    guard.check(output);
+    const AccuracyReport &found = guard.report();
+    if (!quiet)
+      printAccuracy(llvm::outs(), found);
+    if (found.numerics.empty()) {
+      if (maxError > 0 || minCosine > 0) {
+        llvm::errs() << "onnx-to-ane: error: the accuracy that --max-error and "
+                        "--min-cosine ask for could not be measured: "
+                     << found.whyNot << '\n';
+        return 1;
+      }
+      return 0;
+    }
+    return reportAccuracy(found);
+  };
   if (compileTo.empty() && extension == ".mil")
-    return failed(writeMILFile(*module, output, bundle));
+    return failed(run(*module, buildUnplacedPipeline)) ||
+           failed(writeMILFile(*module, output, bundle)) || judge();
 
   if (toPackage) {
     progress.phase("writing");
@@ -688,7 +833,7 @@ int main(int argc, char **argv) {
       progress.phase("writing");
       written = writeMLPackage(functions, output, package);
     }
-    return failed(written);
+    return failed(written) || judge();
   }
 
   progress.phase("placing");
@@ -754,5 +899,5 @@ int main(int argc, char **argv) {
     return 1;
   if (!quiet)
     report.writeText(llvm::outs());
-  return 0;
+  return judge();
 }

@@ -41,10 +41,11 @@ class ANE_CostParameter<string name_, string value_, string unit_, string source
 
 /// How the engine computes where that differs from IEEE (ane-target.md §4.3).
 class ANE_NumericContract<string accumulator_, bit productRounds_, bit tiesAway_, bit nanIsInf_, string grade_, string source_> {
-  /// fp32: partial sums from 2^15 on are infinite. q15.16: fixed point of 2^-16, the same limit, smaller products are
-  /// dropped. zero: an exact sum, but 0 from 2^15 on.
+  /// fp32, or q15.16: each product is rounded to a multiple of 2^-16, halves away from zero, and dropped when the exponents
+  /// of its factors add up to -17 or less. With a partial sum from 2^15 on the result of both is infinite; q15.16-zero is
+  /// q15.16 where it is 0.
   string accumulator = accumulator_;
-  /// Each product is rounded to fp16 first.
+  /// Each product is rounded to fp16 first (fp32 only).
   bit productRounds = productRounds_;
   /// Results half way between two fp16 go away from zero instead of to even.
   bit tiesAway = tiesAway_;

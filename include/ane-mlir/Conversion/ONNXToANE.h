@@ -21,6 +21,17 @@ struct ONNXToANEOptions {
   /// Inputs that are constants of this compilation: shapes, axes and the like
   /// that a model leaves to its caller.
   llvm::StringMap<ElementsAttr> inputValues;
+  /// Values will be fp16. Then activations that the model quantises stay floats
+  /// (of pairs of QuantizeLinear and DequantizeLinear the limits are kept),
+  /// unless their steps are to be kept; those of 16 bits never are, fp16 has
+  /// fewer.
+  bool half = false, keepSteps = false;
+  /// Node name -> length: a Range whose limit the data decides has so many
+  /// entries.
+  llvm::StringMap<int64_t> maxLengths;
+  /// Random numbers are further inputs of the model, named as their nodes;
+  /// otherwise each is its mean.
+  bool randomInputs = false;
 };
 
 /// Replaces the module's onnx.graph by a func.func @main of ane ops. Arguments

@@ -57,6 +57,7 @@ public:
   /// Where the engine's products note the largest magnitude that a partial sum
   /// has on its way; null to stop.
   void setPartialPeak(std::atomic<float> *peak) { partialPeak = peak; }
+  bool recordsPartials() const { return partialPeak; }
   void recordPartial(double magnitude) const {
     if (!partialPeak)
       return;
@@ -75,6 +76,12 @@ private:
   const NumericContract *engine;
   std::atomic<float> *partialPeak = nullptr;
 };
+
+/// Evaluates one op on the values of its operands, with what the engine does to
+/// special values. Failure after a diagnostic at the op.
+LogicalResult evaluateOperation(Operation *op, EvalContext &context,
+                                llvm::ArrayRef<Tensor> inputs,
+                                llvm::SmallVectorImpl<Tensor> &outputs);
 
 /// Attaches EvaluateOpInterface to every op that has an evaluator.
 void registerEvaluationModels(DialectRegistry &registry);
@@ -114,6 +121,9 @@ private:
   EvalContext context;
   /// Weight trees are evaluated at the first run and kept.
   llvm::DenseMap<Value, Tensor> constants;
+  /// Their roots as the weight writer stores them in fp16.
+  llvm::DenseMap<Value, Tensor> roots;
+  Tensor roundRoot(Value value, const Tensor &exact);
   /// Values to forget after each op, by op.
   llvm::DenseMap<Operation *, llvm::SmallVector<Value, 2>> lastUses;
 };

@@ -59,7 +59,11 @@ public:
   Tensor retyped(DType dtype) const;
 
   /// Packed little-endian bytes, as in a weight file.
-  std::vector<char> toBytes(bool saturate = false) const;
+  std::vector<char> toBytes() const;
+  /// The same as a weight: finite values beyond fp16 saturate, and a number
+  /// that stands alone (all elements are equal) does not become 0: the epsilon
+  /// beside a divisor keeps its purpose.
+  std::vector<char> toWeightBytes() const;
   /// A dense (small) constant of the builtin type.
   DenseElementsAttr toElements(MLIRContext *context) const;
 

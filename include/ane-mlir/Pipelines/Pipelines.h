@@ -35,6 +35,10 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
       *this, "quantize",
       llvm::cl::desc("none (default), or int8: weights of 1x1 convolutions"),
       llvm::cl::init("none")};
+  Option<bool> keepIntegers{
+      *this, "keep-integers",
+      llvm::cl::desc("write weights that the model has in 8 bits as such"),
+      llvm::cl::init(false)};
   ListOption<std::string> disable{
       *this, "disable-pass", llvm::cl::desc("passes to leave out, by flag")};
 };
@@ -44,6 +48,8 @@ void buildOptimizePipeline(OpPassManager &pm, const PipelineOptions &options);
 /// Optimised ane, with or without the attributes of calibrate(), to ane that
 /// fp16 and the engine's accumulator can hold.
 void buildRepairPipeline(OpPassManager &pm, const PipelineOptions &options);
+/// Optimised ane to what is written without being placed: one MIL function.
+void buildUnplacedPipeline(OpPassManager &pm, const PipelineOptions &options);
 /// Optimised ane (door coreml) to what a package can hold.
 void buildPackagePipeline(OpPassManager &pm, const PipelineOptions &options);
 /// Optimised ane to programs with surfaces, gate included.

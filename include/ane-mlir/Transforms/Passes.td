@@ -22,9 +22,11 @@ def NarrowIntegersPass : Pass<"ane-narrow-integers", "::mlir::ModuleOp"> {
 def RecoverPass : Pass<"ane-recover", "::mlir::ModuleOp"> {
   let summary = "gelu, silu, layer_norm, softmax and hardswish from the fragments that exporters write";
   let description = [{
-    Only fragments that compute the same function. Divisions by a number become multiplications.
-    Test: test/Transforms/recover.mlir.
+    Only fragments that compute the same function. Divisions by a number become multiplications. With `safe`, fragments
+    with values on their way that fp16 cannot hold (RMS and L2 norms, variances, logarithms of sums of exponentials,
+    means written as sums) take forms without. Tests: test/Transforms/recover.mlir, recover-safe.mlir.
   }];
+  let options = [Option<"safe", "safe", "bool", "false", "Also forms that fp16 holds for rows of any size">];
   let dependentDialects = ["::mlir::ane::ANEDialect"];
 }
 
@@ -51,10 +53,33 @@ def FoldIntoConvPass : Pass<"ane-fold-into-conv", "::mlir::ModuleOp"> {
 def AssignPrecisionPass : Pass<"ane-assign-precision", "::mlir::ModuleOp"> {
   let summary = "fp32 values become fp16";
   let description = [{
-    Everything computed in fp32 is computed in fp16; fp32 constants are cast by the weight writer. Finite constants
-    beyond fp16 saturate. Test: test/Transforms/assign-precision.mlir.
+    Everything computed at run time becomes fp16. Weight trees stay fp32 up to their root, where a cast rounds once, in
+    the weight writer; finite numbers beyond fp16 saturate there. Test: test/Transforms/assign-precision.mlir.
   }];
   let dependentDialects = ["::mlir::ane::ANEDialect"];
+}
+
+def KeepFP32Pass : Pass<"ane-keep-fp32", "::mlir::ModuleOp"> {
+  let summary = "Marks what fp16 cannot hold by its meaning: positions, phases, lengths, quiet spectra";
+  let description = [{
+    Sets `ane.fp32`, with the reason, on the slices behind casts to integers, comparisons of positions, sines and cosines
+    of positions, running sums and logarithms that a small number guards, and on what such values alone decide.
+    ane-place puts marked ops on the host, ane-widen-host computes them in fp32. Parts that others read too are copied,
+    so that the engine does not wait for the host. Test: test/Transforms/keep-fp32.mlir.
+  }];
+  let dependentDialects = ["::mlir::ane::ANEDialect"];
+  let statistics = [Statistic<"numMarked", "num-marked", "Operations kept in fp32">];
+}
+
+def WidenHostPass : Pass<"ane-widen-host", "::mlir::ModuleOp"> {
+  let summary = "What the host computes is fp32";
+  let description = [{
+    fp16 arithmetic of ops that are placed on the host becomes fp32, with casts where the engine is on the other side;
+    what only passes values on keeps their type. Weights are read before they are rounded. With `marked-only`
+    (packages, where Core ML places) only ops that ane-keep-fp32 marked. Test: test/Transforms/widen-host.mlir.
+  }];
+  let dependentDialects = ["::mlir::ane::ANEDialect"];
+  let options = [Option<"markedOnly", "marked-only", "bool", "false", "Only ops with `ane.fp32`">];
 }
 
 def LegalizePass : Pass<"ane-legalize", "::mlir::ModuleOp"> {
@@ -135,6 +160,16 @@ def QuantizePass : Pass<"ane-quantize", "::mlir::ModuleOp"> {
   }];
   let dependentDialects = ["::mlir::ane::ANEDialect"];
   let statistics = [Statistic<"numQuantized", "num-quantized", "Convolutions with weights of one byte">];
+}
+
+def KeepIntegersPass : Pass<"ane-keep-integers", "::mlir::ModuleOp"> {
+  let summary = "Weights of 1x1 convolutions that are 8-bit integers in the model are written as such";
+  let description = [{
+    int8 data with a scale for each output channel, where the weight is nothing else; values stay within the rounding of
+    fp16. After scales are final. Test: test/Transforms/keep-integers.mlir.
+  }];
+  let dependentDialects = ["::mlir::ane::ANEDialect"];
+  let statistics = [Statistic<"numKept", "num-kept", "Convolutions with weights of one byte">];
 }
 
 def PlacePass : Pass<"ane-place", "::mlir::ModuleOp"> {

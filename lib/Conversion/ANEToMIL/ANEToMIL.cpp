@@ -537,5 +537,5 @@ FailureOr<std::vector<char>> mlir::ane::evaluateWeight(Value root) {
   FailureOr<Tensor> tensor = evaluator.evaluate(root);
   if (failed(tensor))
     return failure();
-  return tensor->toBytes(/*saturate=*/true);
+  return tensor->toWeightBytes();
 }

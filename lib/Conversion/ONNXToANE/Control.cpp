@@ -94,24 +94,91 @@ static Type meet(Type a, Type b) {
   return x.clone(shape);
 }
 
+/// What the user can do about a condition that is an input of the model, and so
+/// about a length that depends on it.
+static std::string conditionRemedy(C &c) {
+  Value condition = c.input(0);
+  while (Operation *op = condition.getDefiningOp()) {
+    if (!isa<ReshapeOp, CastOp, LogicalNotOp, IdentityOp, SqueezeOp>(op))
+      return "";
+    condition = op->getOperand(0);
+  }
+  auto name = dyn_cast<NameLoc>(condition.getLoc());
+  if (!name)
+    return "";
+  StringRef input = name.getName().getValue();
+  return ("; it is decided by the input '" + input +
+          "', which --input-value " + input + "=FILE.pb makes a constant")
+      .str();
+}
+
 /// Both branches, of which the host takes one.
 static LogicalResult lowerRunTimeIf(C &c) {
   Region regions[2];
+  MLIRContext *context = c.node.getContext();
+  // A branch that cannot be had with the shapes given stands for calls with
+  // other shapes (a decoder without its cache): the other one is taken.
+  SmallVector<Diagnostic> said[2];
+  bool bad[2] = {false, false};
   for (auto [name, graph] :
        llvm::zip(c.node.getRegionNames(), c.node.getGraphs())) {
     bool isThen = cast<StringAttr>(name).getValue() == "then_branch";
+    unsigned which = isThen ? 0 : 1;
     OpBuilder::InsertionGuard guard(c.graph.builder);
-    Block &block = regions[isThen ? 0 : 1].emplaceBlock();
+    Block &block = regions[which].emplaceBlock();
     c.graph.builder.setInsertionPointToStart(&block);
-    FailureOr<SmallVector<Value>> results = lowerRegion(c, graph, {});
-    if (failed(results))
-      return failure();
+    FailureOr<SmallVector<Value>> results = failure();
+    {
+      ScopedDiagnosticHandler capture(context, [&](Diagnostic &diagnostic) {
+        said[which].push_back(std::move(diagnostic));
+        return success();
+      });
+      results = lowerRegion(c, graph, {});
+    }
+    bad[which] = failed(results);
+    if (bad[which])
+      continue;
+    for (Diagnostic &diagnostic : said[which])
+      context->getDiagEngine().emit(std::move(diagnostic));
     FailureOr<bool> whole = yield(c, *results);
     if (failed(whole))
       return failure();
     if (!*whole)
       return success(); // outputs stay null
   }
+  if (bad[0] || bad[1]) {
+    for (unsigned which : {0u, 1u})
+      if (bad[which] && bad[1 - which])
+        for (Diagnostic &diagnostic : said[which])
+          context->getDiagEngine().emit(std::move(diagnostic));
+    if (bad[0] && bad[1])
+      return c.error() << "has no branch that can be converted"
+                       << conditionRemedy(c);
+  }
+  for (unsigned which : {0u, 1u})
+    if (bad[which] && !regions[1 - which].empty()) {
+      InFlightDiagnostic warning =
+          emitWarning(c.loc)
+          << "If: takes its " << (which ? "then_branch" : "else_branch")
+          << " whatever the condition is, because the other branch cannot be "
+             "had with these shapes"
+          << conditionRemedy(c);
+      for (Diagnostic &diagnostic : said[which])
+        warning.attachNote(diagnostic.getLocation()) << diagnostic.str();
+      warning.report();
+      // The branch that is left, in place.
+      for (auto [name, graph] :
+           llvm::zip(c.node.getRegionNames(), c.node.getGraphs()))
+        if ((cast<StringAttr>(name).getValue() == "then_branch") ==
+            (which == 1)) {
+          FailureOr<SmallVector<Value>> results = lowerRegion(c, graph, {});
+          if (failed(results))
+            return failure();
+          for (auto [i, result] : llvm::enumerate(*results))
+            c.put(i, result);
+          return success();
+        }
+    }
   if (regions[0].empty() || regions[1].empty())
     return c.error() << "expects a then_branch and an else_branch";
   auto yields = [](Region &region) {
@@ -124,7 +191,7 @@ static LogicalResult lowerRunTimeIf(C &c) {
     types.push_back(meet(a, b));
     if (!types.back())
       return c.error() << "has a branch that gives " << a
-                       << " and one that gives " << b;
+                       << " and one that gives " << b << conditionRemedy(c);
   }
   Value pred = c.input(0);
   if (c.rank(pred))
@@ -139,8 +206,21 @@ static LogicalResult lowerRunTimeIf(C &c) {
     state.addRegion()->takeBody(region);
   Operation *cond = c.graph.builder.create(state);
   isolate(cond);
-  for (auto [i, result] : llvm::enumerate(cond->getResults()))
+  bool open = false;
+  for (auto [i, result] : llvm::enumerate(cond->getResults())) {
     c.put(i, result);
+    open |= !cast<RankedTensorType>(result.getType()).hasStaticShape();
+  }
+  // Everything behind a length that is not known runs on the host, if at all.
+  if (open) {
+    std::string remedy = conditionRemedy(c);
+    cond->setAttr("ane.open_length",
+                  StringAttr::get(context, "its branches give different "
+                                           "lengths" + remedy));
+    emitWarning(c.loc) << "If: its branches give different lengths, so what "
+                          "follows runs on the host"
+                       << remedy;
+  }
   return success();
 }
 

@@ -14,7 +14,7 @@ using C = NodeContext;
 
 /// ONNX indices count from the end when negative; MIL's from iOS 17 on do not.
 /// Constant ones are wrapped here.
-static Value wrapNegative(C &c, Value indices, int64_t extent) {
+Value mlir::ane::wrapNegative(C &c, Value indices, int64_t extent) {
   if (!indices)
     return {};
   if (std::optional<Tensor> known = c.tryConstant(indices);

@@ -39,10 +39,15 @@ public:
   Value input(unsigned i) const {
     return i < inputs.size() ? inputs[i] : Value();
   }
+  /// For a handler that hands over to another one.
+  void setInputs(SmallVector<Value> values) { inputs = std::move(values); }
   unsigned numOutputs() const { return outputs.size(); }
   bool isUsed(unsigned output) const {
     return output < node.getNumResults() && !node.getResult(output).use_empty();
   }
+  /// The shape that the model declares for one of its outputs, -1 where it leaves
+  /// an extent open; nothing for other values.
+  std::optional<SmallVector<int64_t>> declaredShape(unsigned output) const;
   /// Sets an output; a null value after a sticky failure is fine.
   LogicalResult set(unsigned i, Value value) {
     if (i < outputs.size())
@@ -69,6 +74,25 @@ public:
   /// it); nullopt when neither is there.
   FailureOr<std::optional<SmallVector<int64_t>>> getIntsOrInput(StringRef name,
                                                                 unsigned index);
+
+  /// The node's name, as the model has it.
+  StringRef name() const {
+    auto nameLoc = dyn_cast<NameLoc>(loc);
+    return nameLoc ? nameLoc.getName().getValue() : StringRef();
+  }
+  /// Whether activations that the model quantises are floats here: in fp16 that
+  /// is as near to the model's results as its own steps, which fp16 moves.
+  bool floatActivations() const;
+  /// Counts a quantisation that is left out, for one remark in the end.
+  void countDroppedSteps();
+  /// Whether values will be fp16.
+  bool isHalf() const;
+  /// --max-length for this node, or nothing.
+  std::optional<int64_t> maxLength() const;
+  /// Whether random numbers are inputs (--random=input); `addInput` makes one,
+  /// called as the node.
+  bool randomIsInput() const;
+  Value addInput(RankedTensorType type);
 
   // Types.
   RankedTensorType type(Value value) const {
@@ -220,6 +244,9 @@ inline onnxir::SequenceOp asSequence(Value value) {
 }
 Value makeSequence(NodeContext &c, ArrayRef<Value> elements);
 
+/// Indices that count from the end when negative, as MIL's do not.
+Value wrapNegative(NodeContext &c, Value indices, int64_t extent);
+
 /// [B,S,H*E] as [B,H,S,E].
 Value splitHeads(NodeContext &c, Value x, int64_t heads);
 /// Rotary embedding of the leading features of x [B,H,S,E]; cosines and sines
@@ -231,8 +258,16 @@ Value rotatePairs(NodeContext &c, Value x, Value cosine, Value sine,
 /// blocked along the axis.
 Value shapeParameter(NodeContext &c, Value parameter, Value x, int64_t axis,
                      int64_t block);
+/// x - zero as floats. Codes that were rounded from floats just before are taken
+/// from there: a way through integers would leave the engine. `exact`: the
+/// integers themselves matter, not what they stand for.
+Value centredCodes(NodeContext &c, Value x, Value zero, bool exact = false);
 /// round(value) + zero, clipped to the integer type, in its carrier.
 Value toInteger(NodeContext &c, Value value, Value zero, IntegerType type);
+
+/// Products whose activations are quantised while the model runs become float
+/// products with the file's integer weights (DynamicQuant.cpp).
+void dropDynamicQuantisation(onnxir::GraphOp graph);
 
 /// Translates a block of onnx ops in the scope of an outer one; used by If.
 /// Results are those of its yield.

@@ -205,6 +205,26 @@ static LogicalResult lowerPackedAttention(C &c) {
   return finishAttention(c, parts[0], k, v, 3);
 }
 
+/// Attention whose input and weights are in 8 bits; products are of floats.
+static LogicalResult lowerQAttention(C &c) {
+  auto number = [&](unsigned i) -> Value {
+    Value v = c.input(i);
+    return v && c.type(v).getNumElements() == 1 ? c.reshape(v, {}) : v;
+  };
+  Value scale = number(3), weightScale = number(4);
+  if (!c.input(1) || !scale || !weightScale)
+    return c.error() << "expects weights, and scales of the input and of them";
+  Value x = centredCodes(c, c.input(0), number(6));
+  if (auto one = c.tryConstant(scale); !one || one->floats()[0] != 1)
+    x = c.mul(x, c.castTo(scale, c.f32()));
+  Value weight = c.mul(centredCodes(c, c.input(1), number(7)),
+                       c.castTo(weightScale, c.f32()));
+  if (!x || !weight)
+    return failure();
+  c.setInputs({x, weight, c.input(2), c.input(5), c.input(8)});
+  return lowerPackedAttention(c);
+}
+
 static LogicalResult lowerMultiHeadAttention(C &c) {
   Value query = c.input(0), key = c.input(1), value = c.input(2),
         bias = c.input(3);
@@ -490,6 +510,51 @@ static LogicalResult lowerMatMulNBits(C &c) {
   return c.set(0, bias ? c.add(y, bias) : y);
 }
 
+/// Rows of a table of integers, each block of which has a scale and a zero
+/// point. The table stays a tree over the integers.
+static LogicalResult lowerGatherBlockQuantized(C &c) {
+  Value data = c.input(0), indices = c.input(1), scales = c.input(2),
+        zeros = c.input(3);
+  if (!indices || !scales || c.rank(scales) != c.rank(data))
+    return c.error() << "expects indices, and scales of the data's rank";
+  FailureOr<int64_t> gatherAxis = c.axis(c.getInt("gather_axis", 0),
+                                         c.rank(data)),
+                     axis = c.axis(c.getInt("quantize_axis", 1), c.rank(data));
+  int64_t bits = c.getInt("bits", 4), block = c.getInt("block_size", 128);
+  if (failed(gatherAxis) || failed(axis))
+    return failure();
+  if ((bits != 2 && bits != 4 && bits != 8) || block < 1)
+    return c.error() << "expects a block_size, and bits of 2, 4 or 8";
+  // Bytes hold several values; types of 4 bits came as one value per byte.
+  auto declared = dyn_cast<TensorType>(c.node.getInputs()[0].getType());
+  Type file = declared ? declared.getElementType() : c.element(data);
+  bool packed = file.getIntOrFloatBitWidth() == 8 && bits < 8;
+  Value q = packed ? unpackBits(c, data, bits) : data;
+  Value zero;
+  if (zeros) {
+    zero = packed ? unpackBits(c, zeros, bits) : zeros;
+    if (zero && packed) // the last byte of a row may be half full
+      zero = c.slice(zero, c.rank(zero) - 1, 0, c.shape(scales).back());
+  } else if (file.isUnsignedInteger(8)) {
+    zero = c.scalar(double(1 << (bits - 1)), c.f32());
+  }
+  Type element = c.element(scales);
+  q = c.castTo(q, element);
+  if (!q)
+    return failure();
+  Value s = shapeParameter(c, scales, q, *axis, block);
+  if (zeros)
+    zero = shapeParameter(c, zero, q, *axis, block);
+  if (zero)
+    q = c.sub(q, c.castTo(zero, element));
+  Value table = c.mul(q, s);
+  if (!table)
+    return failure();
+  int64_t extent = c.shape(table)[*gatherAxis];
+  return c.set(0, c.gather(table, wrapNegative(c, indices, extent),
+                           *gatherAxis));
+}
+
 void mlir::ane::addMicrosoftHandlers(HandlerTable &t) {
   static constexpr StringLiteral domain = "com.microsoft";
   t.add("Attention", 1, lowerPackedAttention, domain);
@@ -498,4 +563,6 @@ void mlir::ane::addMicrosoftHandlers(HandlerTable &t) {
   t.add("RotaryEmbedding", 1, lowerRotaryEmbedding, domain);
   t.add("EmbedLayerNormalization", 1, lowerEmbedLayerNorm, domain);
   t.add("MatMulNBits", 1, lowerMatMulNBits, domain);
+  t.add("QAttention", 1, lowerQAttention, domain);
+  t.add("GatherBlockQuantized", 1, lowerGatherBlockQuantized, domain);
 }

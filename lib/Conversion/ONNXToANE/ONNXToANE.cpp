@@ -6,8 +6,10 @@
 
 #include "ane-mlir/Conversion/ONNXToANE.h"
 #include "Lowering.h"
+#include "PaddedRows.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
+#include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
@@ -73,7 +75,8 @@ static bool takesOpenLengths(StringRef domain, StringRef op) {
       "Equal",     "Exp",     "Gather", "GatherND", "Greater", "Identity",
       "Less",      "Log",     "Mul",    "Neg",      "Not",     "Relu",
       "Sigmoid",   "Squeeze", "Sqrt",   "Sub",      "Tanh",    "Transpose",
-      "Unsqueeze", "And",     "Or",     "Floor",    "Ceil",    "Round"};
+      "Unsqueeze", "And",     "Or",     "Floor",    "Ceil",    "Round",
+      "MatMul",    "Softmax", "Reshape", "Where",   "Pow",     "Erf"};
   return domain.empty() && known.contains(op);
 }
 
@@ -108,24 +111,37 @@ namespace mlir::ane {
 /// State of one conversion.
 class Lowering {
 public:
-  Lowering(ModuleOp module, const ONNXToANEOptions &options)
-      : graph(module.getContext()), module(module), options(options) {}
+  Lowering(ModuleOp module, const ONNXToANEOptions &options,
+           PaddedRows *padded = nullptr)
+      : graph(module.getContext()), module(module), options(options),
+        padded(padded) {}
   LogicalResult run();
   /// Translates the ops of a block; values of enclosing blocks are found in
   /// `values`.
   LogicalResult lowerBlock(Block &block, SmallVectorImpl<Value> &results);
 
+  Value addInput(Location loc, StringRef name, RankedTensorType type);
+  const ONNXToANEOptions &getOptions() const { return options; }
+
   llvm::DenseMap<Value, Value> values;
   GraphBuilder graph;
+  unsigned droppedSteps = 0;
 
 private:
   FailureOr<RankedTensorType> bindInput(onnxir::GraphOp graphOp,
                                         unsigned index);
   LogicalResult lowerNode(onnxir::NodeOp node);
+  LogicalResult lowerRow(NodeContext &c, const ImportRow &row);
   LogicalResult reportUnsupported();
 
   ModuleOp module;
   const ONNXToANEOptions &options;
+  /// Where lists are padded to the length they may reach; null where their
+  /// length is left to the data.
+  PaddedRows *padded;
+  /// Of the function that is made.
+  Block *entry = nullptr;
+  SmallVector<DictionaryAttr> argAttrs;
   /// "domain.Op@version" -> nodes.
   llvm::MapVector<std::string, SmallVector<onnxir::NodeOp>,
                   std::map<std::string, unsigned>>
@@ -173,6 +189,47 @@ NodeContext::getIntsOrInput(StringRef name, unsigned index) {
     return std::optional(*ints);
   }
   return std::optional<SmallVector<int64_t>>();
+}
+
+bool NodeContext::isHalf() const { return lowering.getOptions().half; }
+bool NodeContext::floatActivations() const {
+  return isHalf() && !lowering.getOptions().keepSteps;
+}
+void NodeContext::countDroppedSteps() { ++lowering.droppedSteps; }
+std::optional<int64_t> NodeContext::maxLength() const {
+  auto &lengths = lowering.getOptions().maxLengths;
+  auto it = lengths.find(name());
+  return it == lengths.end() ? std::nullopt : std::optional(it->second);
+}
+bool NodeContext::randomIsInput() const {
+  return lowering.getOptions().randomInputs;
+}
+Value NodeContext::addInput(RankedTensorType type) {
+  return lowering.addInput(loc, name(), type);
+}
+Value Lowering::addInput(Location loc, StringRef name, RankedTensorType type) {
+  Builder b(module.getContext());
+  StringRef dtype = getInfo(*toDType(type.getElementType())).name;
+  argAttrs.push_back(b.getDictionaryAttr(
+      {b.getNamedAttr("ane.dtype", b.getStringAttr(dtype)),
+       b.getNamedAttr("ane.name", b.getStringAttr(name))}));
+  return entry->addArgument(type, loc);
+}
+
+std::optional<SmallVector<int64_t>>
+NodeContext::declaredShape(unsigned output) const {
+  for (OpOperand &use : node.getResult(output).getUses())
+    if (auto graphOp = dyn_cast<onnxir::GraphOp>(use.getOwner()->getParentOp());
+        graphOp && isa<onnxir::YieldOp>(use.getOwner()))
+      if (auto type = dyn_cast<RankedTensorType>(
+              cast<TypeAttr>(graphOp.getOutputTypes()[use.getOperandNumber()])
+                  .getValue())) {
+        SmallVector<int64_t> shape(type.getShape());
+        for (int64_t &dim : shape)
+          dim = ShapedType::isDynamic(dim) ? -1 : dim;
+        return shape;
+      }
+  return std::nullopt;
 }
 
 FailureOr<int64_t> NodeContext::axis(int64_t axis, int64_t rank) {
@@ -352,6 +409,31 @@ FailureOr<RankedTensorType> Lowering::bindInput(onnxir::GraphOp graphOp,
   return RankedTensorType::get(shape, element);
 }
 
+/// Why a length is not known and what to do about it.
+static std::string openLengthRemedy(Value value) {
+  SmallVector<Value> list{value};
+  llvm::DenseSet<Value> seen;
+  while (!list.empty()) {
+    Value v = list.pop_back_val();
+    Operation *op = v.getDefiningOp();
+    if (!op || !seen.insert(v).second)
+      continue;
+    if (auto why = op->getAttrOfType<StringAttr>("ane.open_length"))
+      if (why.getValue().contains("--input-value")) {
+        auto name = dyn_cast<NameLoc>(op->getLoc());
+        return (": it comes from If '" +
+                (name ? name.getName().getValue() : StringRef("?")) + "', " +
+                why.getValue())
+            .str();
+      }
+    for (Value operand : op->getOperands())
+      if (auto type = dyn_cast<RankedTensorType>(operand.getType());
+          type && !type.hasStaticShape())
+        list.push_back(operand);
+  }
+  return "; cut the model before it with --outputs";
+}
+
 LogicalResult Lowering::lowerNode(onnxir::NodeOp node) {
   SmallVector<Value> inputs;
   bool poisoned = false;
@@ -407,49 +489,24 @@ LogicalResult Lowering::lowerNode(onnxir::NodeOp node) {
       return emitError(node.getLoc())
              << node.getOpType() << ": expects input " << i
              << " to have a static shape, but the length of " << type
-             << " depends on data; cut the model before it with --outputs";
+             << " depends on data" << openLengthRemedy(input);
   NodeContext c(*this, graph, node, std::move(inputs));
-  if (handler) {
+  if (handler && padded && padded->concerns(c)) {
+    if (failed(padded->lower(c, [&] { return handler(c); })))
+      return failure();
+  } else if (handler) {
     if (failed(handler(c))) {
       // A handler that failed without a message would fail in silence.
       if (!c.failed())
         c.error() << "could not be converted";
       return failure();
     }
-  } else {
-    SmallVector<NamedAttribute> attributes;
-    for (const ArgInfo &arg : lookupOpInfo(row->op)->args) {
-      if (arg.isOperand())
-        continue;
-      StringRef onnxName = arg.name;
-      for (StringRef rename : row->renames)
-        if (auto [to, from] = rename.split('='); to == arg.name)
-          onnxName = from;
-      if (Attribute value = c.attribute(onnxName))
-        attributes.push_back(graph.attr(arg.name, value));
-    }
-    SmallVector<Value> operands;
-    for (unsigned i = 0; i < c.numInputs(); ++i)
-      operands.push_back(c.input(i));
-    // Float-only functions of integers (newer opsets allow some) go through
-    // fp32, exact below 2^24.
-    Type original;
-    const OpInfo *info = lookupOpInfo(row->op);
-    if (operands.size() == 1 && operands[0] &&
-        isa<IntegerType>(c.element(operands[0])) &&
-        !c.element(operands[0]).isInteger(1) &&
-        llvm::is_contained({"ane.relu", "ane.ceil", "ane.floor", "ane.round",
-                            "ane.sqrt", "ane.erf", "ane.exp"},
-                           info->name)) {
-      original = c.element(operands[0]);
-      operands[0] = c.castTo(operands[0], graph.builder.getF32Type());
-    }
-    SmallVector<Value> results = c.createNamed(row->op, operands, attributes);
-    if (results.empty())
+  } else if (auto byRow = [&] { return lowerRow(c, *row); };
+             padded && padded->concerns(c)) {
+    if (failed(padded->lower(c, byRow)))
       return failure();
-    for (auto [i, result] : llvm::enumerate(results))
-      if (failed(c.set(i, original ? c.castTo(result, original) : result)))
-        return failure();
+  } else if (failed(byRow())) {
+    return failure();
   }
   for (auto [i, result] : llvm::enumerate(node.getResults()))
     if (Value value = c.output(i))
@@ -457,6 +514,44 @@ LogicalResult Lowering::lowerNode(onnxir::NodeOp node) {
     else if (!result.use_empty())
       return emitError(node.getLoc()) << node.getOpType() << ": output " << i
                                       << " is used, but cannot be expressed";
+  return success();
+}
+
+/// An op that a record of the table stands for.
+LogicalResult Lowering::lowerRow(NodeContext &c, const ImportRow &row) {
+  SmallVector<NamedAttribute> attributes;
+  const OpInfo *info = lookupOpInfo(row.op);
+  for (const ArgInfo &arg : info->args) {
+    if (arg.isOperand())
+      continue;
+    StringRef onnxName = arg.name;
+    for (StringRef rename : row.renames)
+      if (auto [to, from] = rename.split('='); to == arg.name)
+        onnxName = from;
+    if (Attribute value = c.attribute(onnxName))
+      attributes.push_back(graph.attr(arg.name, value));
+  }
+  SmallVector<Value> operands;
+  for (unsigned i = 0; i < c.numInputs(); ++i)
+    operands.push_back(c.input(i));
+  // Float-only functions of integers (newer opsets allow some) go through fp32,
+  // exact below 2^24.
+  Type original;
+  if (operands.size() == 1 && operands[0] &&
+      isa<IntegerType>(c.element(operands[0])) &&
+      !c.element(operands[0]).isInteger(1) &&
+      llvm::is_contained({"ane.relu", "ane.ceil", "ane.floor", "ane.round",
+                          "ane.sqrt", "ane.erf", "ane.exp"},
+                         info->name)) {
+    original = c.element(operands[0]);
+    operands[0] = c.castTo(operands[0], graph.builder.getF32Type());
+  }
+  SmallVector<Value> results = c.createNamed(row.op, operands, attributes);
+  if (results.empty())
+    return failure();
+  for (auto [i, result] : llvm::enumerate(results))
+    if (failed(c.set(i, original ? c.castTo(result, original) : result)))
+      return failure();
   return success();
 }
 
@@ -513,22 +608,38 @@ LogicalResult Lowering::reportUnsupported() {
   return diagnostic;
 }
 
+/// What the model says of an output is often wrong and never needed, but a user
+/// who relies on it wants to know.
+static void compareDeclared(StringRef name, Value value, Type declared) {
+  auto said = dyn_cast<RankedTensorType>(declared);
+  auto have = cast<RankedTensorType>(value.getType());
+  if (!said)
+    return;
+  bool fits = said.getRank() == have.getRank();
+  for (int64_t i = 0; fits && i < have.getRank(); ++i)
+    fits = said.isDynamicDim(i) || have.isDynamicDim(i) ||
+           said.getDimSize(i) == have.getDimSize(i);
+  if (fits)
+    return;
+  auto print = [](RankedTensorType type) {
+    std::string text = "[";
+    for (auto [i, dim] : llvm::enumerate(type.getShape()))
+      text += (i ? ", " : "") +
+              (ShapedType::isDynamic(dim) ? "?" : std::to_string(dim));
+    return text + "]";
+  };
+  emitWarning(value.getLoc())
+      << "output '" << name << "' has shape " << print(have)
+      << ", but the model declares " << print(said)
+      << "; the shape that its nodes give is taken";
+}
+
 LogicalResult Lowering::run() {
-  auto graphs = module.getOps<onnxir::GraphOp>();
-  if (graphs.empty())
-    return emitError(module.getLoc()) << "expects an onnx.graph";
-  onnxir::GraphOp graphOp = *graphs.begin();
-  // Nodes that no output needs are dropped first: they are neither converted
-  // nor held against the model.
-  for (Operation &op :
-       llvm::make_early_inc_range(llvm::reverse(graphOp.getBody().front())))
-    if (op.use_empty() && !op.hasTrait<OpTrait::IsTerminator>())
-      op.erase();
+  onnxir::GraphOp graphOp = *module.getOps<onnxir::GraphOp>().begin();
   MLIRContext *context = module.getContext();
   Builder attrs(context);
   // Inputs.
   SmallVector<Type> types;
-  SmallVector<DictionaryAttr> argAttrs;
   SmallVector<unsigned> kept; // inputs that were not given a value
   bool bound = true;
   for (auto &entry : options.inputValues)
@@ -569,7 +680,7 @@ LogicalResult Lowering::run() {
   graph.builder.setInsertionPoint(graphOp);
   auto function = func::FuncOp::create(graph.builder, module.getLoc(), "main",
                                        attrs.getFunctionType(types, {}));
-  Block *entry = function.addEntryBlock();
+  entry = function.addEntryBlock();
   for (auto [i, index] : llvm::enumerate(kept)) {
     BlockArgument argument = graphOp.getBody().getArgument(index);
     entry->getArgument(i).setLoc(argument.getLoc());
@@ -594,6 +705,10 @@ LogicalResult Lowering::run() {
   if (failed(lowerBlock(graphOp.getBody().front(), results)) ||
       failed(reportUnsupported()))
     return failure();
+  if (padded)
+    for (Value value : graphOp.getBody().front().getTerminator()->getOperands())
+      if (padded->isPadded(value))
+        return failure();
   SmallVector<std::pair<std::string, Value>> outputs;
   SmallVector<Attribute> declared;
   for (auto [name, value, type] :
@@ -613,6 +728,8 @@ LogicalResult Lowering::run() {
                                      "be outputs, so cut the model before it "
                                      "with --outputs"
                                    : "no tensor of numbers");
+    if (i < declared.size())
+      compareDeclared(name, value, cast<TypeAttr>(declared[i]).getValue());
     returned.push_back(value);
     resultTypes.push_back(value.getType());
     Type element = cast<RankedTensorType>(value.getType()).getElementType();
@@ -627,9 +744,16 @@ LogicalResult Lowering::run() {
          attrs.getNamedAttr("ane.name", attrs.getStringAttr(name))}));
   }
   func::ReturnOp::create(graph.builder, module.getLoc(), returned);
-  function.setType(attrs.getFunctionType(types, resultTypes));
+  function.setType(
+      attrs.getFunctionType(entry->getArgumentTypes(), resultTypes));
   function.setAllArgAttrs(argAttrs);
   function.setAllResultAttrs(resultAttrs);
+  if (droppedSteps)
+    emitRemark(module.getLoc())
+        << "computes with floats where the model quantises activations: of "
+        << droppedSteps
+        << " pairs of QuantizeLinear and DequantizeLinear only the limits are "
+           "kept (--quantized-activations=keep keeps steps of 8 bits)";
   // Sequences were only a way to hold values together.
   for (Operation &op : llvm::make_early_inc_range(llvm::reverse(*entry)))
     if (isa<onnxir::SequenceOp, onnxir::NoneOp>(op) && op.use_empty())
@@ -638,8 +762,65 @@ LogicalResult Lowering::run() {
   return success();
 }
 
+/// A list whose length the data decides keeps that length where it can, on the
+/// host, else it is padded. What the first attempt says is what the user hears
+/// when neither works.
+static LogicalResult convertWithLists(ModuleOp module,
+                                      const ONNXToANEOptions &options) {
+  MLIRContext *context = module.getContext();
+  SmallVector<Diagnostic> said;
+  auto attempt = [&](PaddedRows *padded, SmallVector<Diagnostic> &into) {
+    ScopedDiagnosticHandler handler(context, [&](Diagnostic &diagnostic) {
+      into.push_back(std::move(diagnostic));
+      return success();
+    });
+    return Lowering(module, options, padded).run();
+  };
+  auto repeat = [&](SmallVector<Diagnostic> &list) {
+    for (Diagnostic &diagnostic : list)
+      context->getDiagEngine().emit(std::move(diagnostic));
+  };
+  auto clear = [&] {
+    for (auto function :
+         llvm::make_early_inc_range(module.getOps<func::FuncOp>()))
+      function.erase();
+  };
+  if (succeeded(attempt(nullptr, said)))
+    return repeat(said), success();
+  clear();
+  PaddedRows padded;
+  SmallVector<Diagnostic> again;
+  if (failed(attempt(&padded, again)) || !padded.count) {
+    clear();
+    return repeat(said), failure();
+  }
+  repeat(again);
+  emitRemark(module.getLoc())
+      << "takes every row where " << padded.count
+      << " NonZero would pick some by the data, and leaves out those that do "
+         "not count where rows are put back; so all shapes are static";
+  return success();
+}
+
 LogicalResult mlir::ane::convertONNXToANE(ModuleOp module,
                                           const ONNXToANEOptions &options) {
   module.getContext()->loadDialect<ANEDialect, func::FuncDialect>();
-  return Lowering(module, options).run();
+  auto graphs = module.getOps<onnxir::GraphOp>();
+  if (graphs.empty())
+    return emitError(module.getLoc()) << "expects an onnx.graph";
+  onnxir::GraphOp graphOp = *graphs.begin();
+  // Nodes that no output needs are dropped first: they are neither converted
+  // nor held against the model.
+  for (Operation &op :
+       llvm::make_early_inc_range(llvm::reverse(graphOp.getBody().front())))
+    if (op.use_empty() && !op.hasTrait<OpTrait::IsTerminator>())
+      op.erase();
+  if (options.half && !options.keepSteps)
+    dropDynamicQuantisation(graphOp);
+  bool lists = false;
+  graphOp.getBody().walk([&](onnxir::NodeOp node) {
+    lists |= node.getOpType() == "NonZero" && node.getDomain().empty();
+  });
+  return lists ? convertWithLists(module, options)
+               : Lowering(module, options).run();
 }

@@ -17,9 +17,9 @@ using C = NodeContext;
 /// (input x - zero) * scale in fp32; `zero` may be absent.
 static Value dequantize(C &c, unsigned x, unsigned scale, unsigned zero,
                         int64_t axis = 1) {
-  Value v = c.castTo(c.input(x), c.f32());
-  if (Value z = c.input(zero))
-    v = c.sub(v, shapeParameter(c, c.castTo(z, c.f32()), v, axis, 0));
+  Value z = c.input(zero);
+  Value v = centredCodes(
+      c, c.input(x), z ? shapeParameter(c, z, c.input(x), axis, 0) : z);
   return c.mul(
       v, shapeParameter(c, c.castTo(c.input(scale), c.f32()), v, axis, 0));
 }
@@ -107,22 +107,27 @@ static LogicalResult lowerWhere(C &c) {
   return c.set(0, quantize(c, y, 7, 8, c.input(1)));
 }
 
-/// A in float or int, B in int with a scale per column; the product of integers
-/// is exact in fp32 below 2^24.
+/// A in float times B in int with a scale per column. Where values become fp16
+/// the weight takes the scale, so that no sum of integers has to fit; else the
+/// products of integers are exact below 2^24.
 static Value scaledProduct(C &c, Value a, unsigned b, unsigned scale,
                            unsigned zero) {
-  Value w = c.castTo(c.input(b), c.f32());
   auto perColumn = [&](Value p) {
     return c.type(p).getNumElements() == 1 ? c.reshape(p, {}) : p;
   };
-  if (Value z = c.input(zero))
-    w = c.sub(w, perColumn(c.castTo(z, c.f32())));
-  return c.mul(c.matmul(a, w), perColumn(c.castTo(c.input(scale), c.f32())));
+  Value z = c.input(zero);
+  Value w = centredCodes(c, c.input(b), z ? perColumn(z) : z);
+  Value s = perColumn(c.castTo(c.input(scale), c.f32()));
+  return c.isHalf() ? c.matmul(a, c.mul(w, s)) : c.mul(c.matmul(a, w), s);
 }
 
 /// A is quantised to uint8 over its own range while the model runs.
 static LogicalResult lowerDynamicQuantizeMatMul(C &c) {
   Value a = c.castTo(c.input(0), c.f32());
+  if (c.floatActivations()) { // as DynamicQuant.cpp says
+    Value y = scaledProduct(c, a, 1, 2, 3);
+    return c.set(0, c.input(4) ? c.add(y, c.input(4)) : y);
+  }
   NamedAttribute keep = c.graph.flag("keep_dims", false);
   Value zero = c.scalar(0, c.f32());
   Value low = c.create<MinimumOp>({c.create<ReduceMinOp>({a}, {keep}), zero}),
@@ -141,11 +146,11 @@ static LogicalResult lowerDynamicQuantizeMatMul(C &c) {
 }
 
 static LogicalResult lowerMatMulIntegerToFloat(C &c) {
-  Value a = c.castTo(c.input(0), c.f32());
-  if (Value z = c.input(4))
-    a = c.sub(a, c.reshape(c.castTo(z, c.f32()), {}));
-  Value y = c.mul(scaledProduct(c, a, 1, 3, 5),
-                  c.reshape(c.castTo(c.input(2), c.f32()), {}));
+  Value z = c.input(4), scale = c.reshape(c.castTo(c.input(2), c.f32()), {});
+  Value a = centredCodes(c, c.input(0), z ? c.reshape(z, {}) : z);
+  if (auto one = c.tryConstant(scale); !one || one->floats()[0] != 1)
+    a = c.mul(a, scale);
+  Value y = scaledProduct(c, a, 1, 3, 5);
   return c.set(0, c.input(6) ? c.add(y, c.input(6)) : y);
 }
 

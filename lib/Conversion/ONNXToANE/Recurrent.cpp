@@ -402,6 +402,42 @@ static LogicalResult lowerLSTM(C &c) {
   return setOutputs(c, *r, results[0], {results[1], results[2]});
 }
 
+/// com.microsoft's LSTM with weights [D,K,4H] in 8 bits, a scale and a zero point
+/// for each direction or column: the weights become trees over the integers.
+/// The activations, which ONNX Runtime quantises step by step, stay floats.
+static LogicalResult lowerDynamicQuantizeLSTM(C &c) {
+  auto weight = [&](unsigned i, unsigned scaleInput) -> Value {
+    Value w = c.input(i), scale = c.input(scaleInput),
+          zero = c.input(scaleInput + 1);
+    if (!w || !scale || c.rank(w) != 3)
+      return c.error() << "expects W and R of rank 3 with their scales",
+             Value();
+    auto wide = [&](Value parameter) -> Value {
+      if (!parameter || c.type(parameter).getNumElements() == 1)
+        return c.reshape(parameter, {});
+      int64_t directions = c.shape(w)[0];
+      if (c.type(parameter).getNumElements() % directions)
+        return c.error() << "expects a scale and a zero point for each "
+                            "direction or column, but got "
+                         << c.type(parameter),
+               Value();
+      return c.reshape(parameter,
+                       {directions, 1,
+                        c.type(parameter).getNumElements() / directions});
+    };
+    Value y = c.mul(centredCodes(c, w, wide(zero)),
+                    c.castTo(wide(scale), c.f32()));
+    return c.transpose(y, {0, 2, 1});
+  };
+  SmallVector<Value> inputs{c.input(0), weight(1, 8), weight(2, 10)};
+  if (c.failed())
+    return failure();
+  for (unsigned i = 3; i < 8; ++i)
+    inputs.push_back(c.input(i));
+  c.setInputs(std::move(inputs));
+  return lowerLSTM(c);
+}
+
 /// Joins the results of single-direction ops on the feature axis.
 template <typename Make>
 static LogicalResult perDirection(C &c, const Recurrent &r, Make make) {
@@ -469,6 +505,7 @@ static LogicalResult lowerRNN(C &c) {
 
 void mlir::ane::addRecurrentHandlers(HandlerTable &t) {
   t.add("LSTM", 7, lowerLSTM);
+  t.add("DynamicQuantizeLSTM", 1, lowerDynamicQuantizeLSTM, "com.microsoft");
   t.add("GRU", 7, lowerGRU);
   t.add("RNN", 7, lowerRNN);
 }

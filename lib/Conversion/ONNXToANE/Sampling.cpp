@@ -140,13 +140,15 @@ static LogicalResult lowerGridSample(C &c) {
         Value here = c.create<EqualOp>({clamped, position});
         inside = inside ? c.create<LogicalAndOp>({inside, here}) : here;
       }
-      Value scaled = c.mul(clamped, c.scalar(strides[axis], f32));
-      offset = offset ? c.add(offset, scaled) : scaled;
+      // Integers before they are put together: a position in the plane is more
+      // than fp16 can count.
+      Value whole = c.castTo(c.create<RoundOp>({clamped}), c.i32());
+      if (strides[axis] != 1)
+        whole = c.mul(whole, c.scalar(strides[axis], c.i32()));
+      offset = offset ? c.add(offset, whole) : whole;
       weight = weight ? c.mul(weight, tap.weight) : tap.weight;
     }
-    Value indices =
-        c.castTo(c.create<RoundOp>({offset}), c.graph.builder.getI32Type());
-    Value values = c.create<GatherOp>({rows, indices},
+    Value values = c.create<GatherOp>({rows, offset},
                                       {c.graph.attr("axis", int64_t(1)),
                                        c.graph.attr("batch_dims", int64_t(1))});
     if (!values || !weight)

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Lowering.h"
+#include "llvm/Support/Format.h"
 #include "llvm/Support/MathExtras.h"
 #include <cmath>
 #include <numeric>
@@ -49,7 +50,7 @@ static LogicalResult lowerReshape(C &c) {
         if ((int64_t)i >= c.rank(x))
           return c.error() << "expects a zero of 'shape' to copy an axis of "
                            << c.type(x) << ", but got one at " << i;
-        dim = c.shape(x)[i];
+        dim = ShapedType::isDynamic(c.shape(x)[i]) ? -1 : c.shape(x)[i];
       }
   // Resolve -1 here: MIL's own zero and -1 rules differ.
   int64_t known = 1, open = -1;
@@ -396,7 +397,31 @@ static LogicalResult lowerConstantOfShape(C &c) {
   return failure();
 }
 
+/// A length that the data decides, but no more than the user says: entries
+/// behind the limit are there too.
+static LogicalResult lowerBoundedRange(C &c, int64_t length) {
+  Value start = c.reshape(c.input(0), {}), step = c.reshape(c.input(2), {});
+  if (!start || !step)
+    return failure();
+  SmallVector<int64_t> numbers(length);
+  std::iota(numbers.begin(), numbers.end(), 0);
+  emitRemark(c.loc) << "Range: has " << length
+                    << " entries, as --max-length says, whatever its limit is";
+  return c.set(0, c.add(c.mul(c.castTo(c.ints({length}, numbers),
+                                       c.element(start)),
+                              step),
+                        start));
+}
+
 static LogicalResult lowerRange(C &c) {
+  if (!c.tryConstant(c.input(1)) || !c.tryConstant(c.input(0))) {
+    if (std::optional<int64_t> length = c.maxLength())
+      return lowerBoundedRange(c, *length);
+    return c.error() << "expects 'start', 'limit' and 'delta' to be known at "
+                        "compile time, but the data decides them; --max-length "
+                     << c.name() << "=N gives it N entries, or cut the model "
+                                    "before it with --outputs";
+  }
   auto start = c.constantTensor(c.input(0), "start"),
        limit = c.constantTensor(c.input(1), "limit"),
        delta = c.constantTensor(c.input(2), "delta");
@@ -421,6 +446,44 @@ static LogicalResult lowerRange(C &c) {
     else
       tensor.mutableInts()[i] = start->ints()[0] + i * delta->ints()[0];
   return c.set(0, c.graph.constant(c.loc, tensor));
+}
+
+/// Random numbers are their mean, so that results can be compared, or an input.
+static LogicalResult lowerRandom(C &c) {
+  bool like = c.opType().ends_with("Like"),
+       normal = c.opType().starts_with("RandomNormal");
+  SmallVector<int64_t> shape;
+  Type element = c.f32();
+  if (like) {
+    if (!c.input(0) || !c.type(c.input(0)).hasStaticShape())
+      return c.error() << "expects an input of static shape";
+    shape.assign(c.shape(c.input(0)).begin(), c.shape(c.input(0)).end());
+    if (c.isFloat(c.input(0)))
+      element = c.element(c.input(0));
+  } else if (auto given = c.getInts("shape")) {
+    shape = *given;
+  } else {
+    return c.error() << "expects a shape";
+  }
+  if (auto dtype = lookupDTypeByOnnxCode(c.getInt("dtype", 0)))
+    element = carrierOf(toMLIRType(*dtype, c.node.getContext()));
+  if (!isa<FloatType>(element) ||
+      llvm::any_of(shape, [](int64_t d) { return d < 0 || d > INT32_MAX; }))
+    return c.error() << "expects floats of a sensible shape";
+  auto type = RankedTensorType::get(shape, element);
+  if (c.randomIsInput())
+    return c.set(0, c.addInput(type));
+  double mean = normal ? c.getFloat("mean", 0)
+                       : (c.getFloat("low", 0) + c.getFloat("high", 1)) / 2;
+  std::string text;
+  llvm::raw_string_ostream(text) << llvm::format("%g", mean);
+  emitWarning(c.loc) << c.opType() << ": its random numbers are their mean, "
+                     << text << "; --random=input makes them an input '"
+                     << c.name() << "' of the model";
+  return c.set(0, c.graph.constant(
+                      c.loc, DenseElementsAttr::get(
+                                 type, ArrayRef<Attribute>{FloatAttr::get(
+                                           cast<FloatType>(element), mean)})));
 }
 
 static LogicalResult lowerDepthToSpace(C &c) {
@@ -581,6 +644,20 @@ resizeMatrix(C &c, const ResizeAxis &axis, StringRef mode, StringRef transform,
   return matrix;
 }
 
+/// floor(extent * scale). The scale is an fp32: 10/3 is a little less or more
+/// than that, and of 30 pixels the exact product makes 99 where one rounded to
+/// fp32, as ONNX Runtime's is, makes 100. What the model says of its output
+/// decides, else ONNX Runtime.
+static int64_t resizedExtent(C &c, int64_t axis, int64_t from, double scale) {
+  int64_t exact = int64_t(std::floor(double(from) * scale)),
+          rounded = int64_t(float(from) * float(scale));
+  std::optional<SmallVector<int64_t>> declared = c.declaredShape(0);
+  return declared && axis < (int64_t)declared->size() &&
+                 (*declared)[axis] == exact
+             ? exact
+             : rounded;
+}
+
 static LogicalResult lowerResize(C &c) {
   Value x = c.input(0);
   bool upsample = c.opType() == "Upsample",
@@ -662,7 +739,7 @@ static LogicalResult lowerResize(C &c) {
       return failure();
     ResizeAxis r;
     r.from = c.shape(x)[axis];
-    r.to = sizes ? (*sizes)[i] : int64_t(std::floor(r.from * scaleValues[i]));
+    r.to = sizes ? (*sizes)[i] : resizedExtent(c, axis, r.from, scaleValues[i]);
     r.scale =
         scaleValues.size() == axes.size() && (!sizes || policy != "stretch")
             ? scaleValues[i]
@@ -744,6 +821,9 @@ void mlir::ane::addShapeHandlers(HandlerTable &t) {
   t.add("Pad", 1, lowerPad);
   t.add("ConstantOfShape", 9, lowerConstantOfShape);
   t.add("Range", 11, lowerRange);
+  for (StringRef op : {"RandomNormal", "RandomNormalLike", "RandomUniform",
+                       "RandomUniformLike"})
+    t.add(op, 1, lowerRandom);
   t.add("DepthToSpace", 1, lowerDepthToSpace);
   t.add("SpaceToDepth", 1, lowerSpaceToDepth);
   t.add("Trilu", 14, lowerTrilu);

@@ -148,6 +148,8 @@ static Taps zeroTaps(C &c, Value at, int64_t extent) {
 
 /// The four weighted neighbours of points (y, x) broadcast against each other;
 /// `rows` is [positions, C], `base` the first position of each point's plane.
+/// Rows and columns become integers before they are put together: a position in
+/// the plane is more than fp16 can count.
 static SmallVector<Value> sampleTaps(C &c, Value rows, Value base, Taps y,
                                      Taps x, int64_t width) {
   SmallVector<Value> taps;
@@ -155,8 +157,10 @@ static SmallVector<Value> sampleTaps(C &c, Value rows, Value base, Taps y,
        {std::pair(y.low, y.lowWeight), std::pair(y.high, y.highWeight)})
     for (auto [column, columnWeight] :
          {std::pair(x.low, x.lowWeight), std::pair(x.high, x.highWeight)}) {
-      Value position = c.add(c.mul(row, c.scalar(width, c.f32())), column);
-      position = c.add(base, c.castTo(position, c.i32()));
+      Value position =
+          c.add(c.mul(c.castTo(row, c.i32()), c.scalar(width, c.i32())),
+                c.castTo(column, c.i32()));
+      position = c.add(base, position);
       Value value = c.gather(rows, position, 0),
             weight = c.mul(rowWeight, columnWeight);
       if (!value || !weight)

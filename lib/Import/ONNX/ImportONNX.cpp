@@ -131,9 +131,9 @@ OwningOpRef<ModuleOp> Importer::import() {
     emitError(fileLoc) << "is no ONNX model: it has no graph";
     return {};
   }
-  if (model.irVersion < 3 || model.irVersion > 13)
+  if (model.irVersion < 3 || model.irVersion > 14)
     emitWarning(fileLoc) << "has IR version " << model.irVersion
-                         << ", versions 3 to 13 are known";
+                         << ", versions 3 to 14 are known";
   llvm::StringMap<int64_t> opsets;
   NamedAttrList opsetAttrs;
   for (const proto::OpsetImport &opset : model.opsets) {

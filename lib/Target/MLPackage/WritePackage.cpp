@@ -457,8 +457,10 @@ static FailureOr<Part> convertPart(const PackageFunction &function,
   for (auto milFunc : part.converted.program.getBody().getOps<mil::FuncOp>())
     for (Operation &op : milFunc.getBody().front())
       for (Value result : op.getResults())
+        // A constant that nothing reads is not written.
         if (auto type = dyn_cast<RankedTensorType>(result.getType());
-            type && type.getRank() > 5 && !mil::getConstant(result))
+            type && type.getRank() > 5 &&
+            (!mil::getConstant(result) || !result.use_empty()))
           return op.emitError() << "has a result of type " << type
                                 << "; values of a package have at most 5 axes",
                  failure();

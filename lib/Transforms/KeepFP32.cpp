@@ -1,0 +1,416 @@
+//===- KeepFP32.cpp - what must not be fp16 -------------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+// fp16 holds integers up to 2048 and eleven bits of anything. That is too little
+// for what decides an integer (positions, flat indices, lengths), for phases of
+// sine and cosine, and for logarithms of what is guarded by a small number: the
+// quiet bins of a spectrum are told apart by less than the rounding of the loud
+// ones. From each such place the slice behind it is marked `ane.fp32`, as far as
+// it is arithmetic on few numbers; what such values alone decide is marked too.
+// Marked ops run on the host, in fp32 (ane-place, ane-widen-host).
+//
+//===----------------------------------------------------------------------===//
+
+#include "Placement.h"
+#include "Reshape.h"
+#include "ane-mlir/Interpreter/Interpreter.h"
+#include "ane-mlir/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/SetVector.h"
+#include <cmath>
+
+using namespace mlir;
+using namespace mlir::ane;
+
+namespace mlir::ane {
+#define GEN_PASS_DEF_KEEPFP32PASS
+#include "include/ane-mlir/Transforms/Passes.h.inc"
+} // namespace mlir::ane
+
+namespace {
+/// A guard below this is lost beside fp16 values, or is none of them: the
+/// smallest normal number.
+constexpr double kSmallGuard = 0x1p-14;
+/// Integers beyond are not exact in fp16.
+constexpr double kExactInteger = 2048;
+/// A product over more terms is a layer of a network, not a change of
+/// coordinates.
+constexpr int64_t kFewTerms = 16;
+/// A front end (windows, a Fourier basis, filters) has a few products between
+/// the input and its logarithm.
+constexpr unsigned kFrontEndProducts = 6;
+constexpr double kFrontEndWork = 4e9;
+
+bool isFloat(Value v) {
+  auto type = dyn_cast<RankedTensorType>(v.getType());
+  return type && isa<FloatType>(type.getElementType());
+}
+bool isHalf(Value v) {
+  auto type = dyn_cast<RankedTensorType>(v.getType());
+  return type && type.getElementType().isF16();
+}
+bool isWide(Type element) {
+  auto integer = dyn_cast<IntegerType>(element);
+  return integer && integer.getWidth() > 8;
+}
+bool isProduct(Operation *op) {
+  return isa<ConvOp, ConvTransposeOp, MatmulOp, LinearOp, EinsumOp>(op);
+}
+
+/// Terms of one sum of a product.
+int64_t countTerms(Operation *op) {
+  auto last = [](Value v) {
+    auto type = typeOf(v);
+    return type.getRank() ? type.getDimSize(type.getRank() - 1) : 1;
+  };
+  if (auto product = dyn_cast<MatmulOp>(op)) {
+    auto x = typeOf(product.getX());
+    return product.getTransposeX() && x.getRank() > 1
+               ? x.getDimSize(x.getRank() - 2)
+               : last(product.getX());
+  }
+  if (isa<LinearOp>(op))
+    return last(op->getOperand(0));
+  if (isa<ConvOp, ConvTransposeOp>(op)) {
+    int64_t terms = 1;
+    for (int64_t dim : typeOf(op->getOperand(1)).getShape().drop_front())
+      terms *= std::max<int64_t>(dim, 1);
+    return terms;
+  }
+  return kFewTerms + 1;
+}
+
+class Slices {
+public:
+  explicit Slices(func::FuncOp function)
+      : block(function.getBody().front()), target(getTarget(function)),
+        trees(findWeightTrees(block)),
+        evaluation(function.getContext(), Numerics::Float32),
+        constants(evaluation) {}
+
+  unsigned run() {
+    for (Operation &op : block)
+      if (!trees.contains(&op))
+        visitSink(&op);
+    if (marked.empty())
+      return 0;
+    followForward();
+    copyShared();
+    for (auto &[op, reason] : marked)
+      op->setAttr("ane.fp32", StringAttr::get(op->getContext(), reason));
+    return marked.size();
+  }
+
+private:
+  using Reason = StringRef;
+
+  bool isTree(Value v) const {
+    return v.getDefiningOp() && trees.contains(v.getDefiningOp());
+  }
+  static bool mayMark(Operation *op) {
+    return !op->hasTrait<OpTrait::IsTerminator>() && op->getNumRegions() == 0 &&
+           isa<LegalityOpInterface>(op);
+  }
+  /// Arithmetic on single elements, movement, short sums: what a computation of
+  /// coordinates is made of.
+  bool isLight(Operation *op) const {
+    if (!mayMark(op))
+      return false;
+    if (isProduct(op))
+      return countTerms(op) <= kFewTerms || isIntegerProduct(op);
+    return isElementwise(op) || isMovement(op) ||
+           isa<CumsumOp, ReduceMaxOp, ReduceMinOp, ReduceSumOp, ReduceMeanOp,
+               ReduceL2NormOp, ReduceL1NormOp, ReduceSumSquareOp, TopkOp,
+               SoftmaxOp, MaxPoolOp>(op);
+  }
+
+  /// A product of integers in float clothes, as MatMulInteger is written.
+  bool isIntegerProduct(Operation *op) const {
+    return llvm::all_of(op->getOperands(), [&](Value v) {
+      while (Operation *from = v.getDefiningOp()) {
+        if (isTree(v))
+          return true;
+        if (auto cast = dyn_cast<CastOp>(from))
+          return isa<IntegerType>(typeOf(cast.getX()).getElementType());
+        if (!isMovement(from) && !isa<AddOp, SubOp>(from))
+          return false;
+        v = from->getOperand(0);
+      }
+      return false;
+    });
+  }
+
+  void mark(Operation *op, Reason reason, bool sink) {
+    marked.insert({op, reason});
+    if (sink)
+      sinks.insert(op);
+  }
+
+  /// Marks what `from` is computed from, up to where `stop` says.
+  void followBackward(ValueRange from, Reason reason,
+                      function_ref<bool(Operation *)> goOn) {
+    SmallVector<Value> stack(from);
+    while (!stack.empty()) {
+      Value v = stack.pop_back_val();
+      Operation *op = v.getDefiningOp();
+      if (!op || isTree(v) || !isFloat(v) || marked.count(op) || !goOn(op))
+        continue;
+      mark(op, reason, false);
+      llvm::append_range(stack, op->getOperands());
+    }
+  }
+
+  /// Does the arithmetic behind `v` reach an integer, a running sum, an input
+  /// or an angle that is large as it stands?
+  bool comesFromPositions(Value v, bool inputsToo) const {
+    SmallVector<Value> stack{v};
+    llvm::DenseSet<Value> seen;
+    while (!stack.empty()) {
+      Value at = stack.pop_back_val();
+      if (!seen.insert(at).second || isTree(at))
+        continue;
+      Operation *op = at.getDefiningOp();
+      if (!op) {
+        if (inputsToo)
+          return true;
+        continue;
+      }
+      if (isa<CumsumOp>(op))
+        return true;
+      if (auto cast = dyn_cast<CastOp>(op);
+          cast && isWide(typeOf(cast.getX()).getElementType()))
+        return true;
+      if (isProduct(op) && countTerms(op) > kFewTerms)
+        continue;
+      if (isFloat(at) && isLight(op))
+        llvm::append_range(stack, op->getOperands());
+    }
+    return false;
+  }
+
+  /// The smallest and the largest magnitude but 0 of a constant.
+  std::optional<std::pair<double, double>> magnitudes(Value v) {
+    if (!isTree(v) || !typeOf(v).hasStaticShape() ||
+        typeOf(v).getNumElements() > (1 << 16))
+      return std::nullopt;
+    FailureOr<Tensor> tensor = constants.evaluate(v);
+    constants.clear();
+    if (failed(tensor) || !tensor->isFloat() || tensor->size() == 0)
+      return std::nullopt;
+    double least = INFINITY, most = 0;
+    for (float x : tensor->floats())
+      if (x != 0) {
+        least = std::min(least, double(std::fabs(x)));
+        most = std::max(most, double(std::fabs(x)));
+      }
+    return std::pair(least, most);
+  }
+
+  /// Is `v` something plus, or not less than, a number that fp16 loses?
+  bool isGuardedBySmall(Value v) {
+    for (unsigned depth = 0; depth < 8; ++depth) {
+      Operation *op = v.getDefiningOp();
+      if (!op || isTree(v))
+        return false;
+      if (isMovement(op)) {
+        v = op->getOperand(0);
+        continue;
+      }
+      if (auto clip = dyn_cast<ClipOp>(op)) {
+        double low = clip.getAlpha().convertToDouble();
+        return low > 0 && low < kSmallGuard;
+      }
+      if (isa<AddOp, MaximumOp>(op)) {
+        for (unsigned i : {0u, 1u})
+          if (auto size = magnitudes(op->getOperand(i)))
+            return size->second > 0 && size->second < kSmallGuard;
+        return false;
+      }
+      return false;
+    }
+    return false;
+  }
+
+  /// Everything between the inputs and `v` if it is a front end; else what is
+  /// light.
+  void followFrontEnd(Value v, Reason reason) {
+    llvm::SetVector<Operation *> cone;
+    SmallVector<Value> stack{v};
+    unsigned products = 0;
+    double work = 0;
+    bool whole = true;
+    while (!stack.empty() && whole) {
+      Value at = stack.pop_back_val();
+      Operation *op = at.getDefiningOp();
+      if (!op || isTree(at) || !isFloat(at) || !cone.insert(op))
+        continue;
+      whole = mayMark(op);
+      if (isProduct(op))
+        ++products;
+      if (auto costed = dyn_cast<CostOpInterface>(op))
+        work += costed.estimateCost(target).flops;
+      whole &= products <= kFrontEndProducts && work <= kFrontEndWork &&
+               !isa<LayerNormOp, InstanceNormOp, LstmOp, GruOp, RnnOp>(op);
+      llvm::append_range(stack, op->getOperands());
+    }
+    followBackward(v, reason, [&](Operation *op) {
+      return whole ? cone.contains(op)
+                   : isLight(op) || isa<SoftmaxOp, SigmoidOp>(op);
+    });
+  }
+
+  void visitSink(Operation *op) {
+    auto light = [this](Operation *op) { return isLight(op); };
+    if (auto cast = dyn_cast<CastOp>(op)) {
+      Type from = typeOf(cast.getX()).getElementType(),
+           to = typeOf(cast.getY()).getElementType();
+      if (isa<FloatType>(from) && isWide(to)) {
+        mark(op, "its result is an integer", true);
+        followBackward(op->getOperands(), "its result decides an integer",
+                       light);
+      } else if (isa<FloatType>(to) && isWide(from)) {
+        mark(op, "integers beyond 2048 are not exact in fp16", true);
+      }
+      return;
+    }
+    if (isa<SinOp, CosOp>(op)) {
+      if (!comesFromPositions(op->getOperand(0), /*inputsToo=*/true))
+        return;
+      mark(op, "its angle is a position", true);
+      followBackward(op->getOperands(), "it is a part of an angle", light);
+      return;
+    }
+    if (isa<GreaterOp, GreaterEqualOp, LessOp, LessEqualOp, EqualOp,
+            NotEqualOp, FloorDivOp, ModOp>(op)) {
+      bool positions = false;
+      for (Value v : op->getOperands())
+        positions |= isFloat(v) && comesFromPositions(v, false);
+      if (!positions)
+        return;
+      mark(op, "it compares positions", true);
+      followBackward(op->getOperands(), "it is compared as a position", light);
+      return;
+    }
+    if (isa<TopkOp, ArgsortOp, ReduceArgmaxOp, ReduceArgminOp,
+            NonMaximumSuppressionOp>(op) &&
+        isFloat(op->getOperand(0))) {
+      mark(op, "its order decides indices", true);
+      followBackward(op->getOperands(), "its order decides indices", light);
+      return;
+    }
+    if (isa<CumsumOp>(op) && isFloat(op->getResult(0))) {
+      mark(op, "a running sum loses its small parts in fp16", true);
+      followBackward(op->getOperands(), "a running sum adds it up", light);
+      return;
+    }
+    if (auto log = dyn_cast<LogOp>(op)) {
+      double epsilon = log.getEpsilon().convertToDouble();
+      if (!(epsilon > 0 && epsilon < kSmallGuard) &&
+          !isGuardedBySmall(log.getX()))
+        return;
+      mark(op, "the small numbers in front of its logarithm decide", true);
+      followFrontEnd(log.getX(), "a logarithm tells its small values apart");
+      return;
+    }
+    if (isa<ReduceSumOp>(op) && overflows(cast<ReduceSumOp>(op)))
+      mark(op, "its sum may be beyond fp16", true);
+  }
+
+  /// Is the sum of numbers of a known size beyond what fp16 counts?
+  bool overflows(ReduceSumOp op) {
+    auto x = typeOf(op.getX()), y = typeOf(op.getY());
+    if (!isHalf(op.getX()) || !x.hasStaticShape() || !y.hasStaticShape() ||
+        y.getNumElements() == 0)
+      return false;
+    Value v = op.getX();
+    while (v.getDefiningOp() && isMovement(v.getDefiningOp()) &&
+           !isa<SelectOp>(v.getDefiningOp()))
+      v = v.getDefiningOp()->getOperand(0);
+    auto cast = v.getDefiningOp<CastOp>();
+    bool counts =
+        cast && typeOf(cast.getX()).getElementType().isInteger(1);
+    return counts && double(x.getNumElements() / y.getNumElements()) >
+                         kExactInteger;
+  }
+
+  /// What such values alone decide is as exact as they are.
+  void followForward() {
+    for (Operation &op : block) {
+      if (trees.contains(&op) || marked.count(&op) || !isLight(&op) ||
+          isa<TopkOp>(&op))
+        continue;
+      bool any = false, all = true;
+      Reason reason;
+      for (Value v : op.getOperands()) {
+        if (!isFloat(v) || isTree(v))
+          continue;
+        auto it = v.getDefiningOp() ? marked.find(v.getDefiningOp())
+                                    : marked.end();
+        all &= it != marked.end();
+        if (it != marked.end()) {
+          any = true;
+          reason = it->second;
+        }
+      }
+      if (any && all && llvm::any_of(op.getResults(), isFloat))
+        mark(&op, reason, true);
+    }
+  }
+
+  /// What others read too is computed twice, so that the engine does not wait
+  /// for the host.
+  void copyShared() {
+    SmallVector<Operation *> order;
+    for (Operation &op : block)
+      if (marked.count(&op))
+        order.push_back(&op);
+    for (Operation *op : llvm::reverse(order)) {
+      if (sinks.contains(op))
+        continue;
+      SmallVector<OpOperand *> inside;
+      bool others = false;
+      for (OpOperand &use : op->getUses()) {
+        if (marked.count(use.getOwner()))
+          inside.push_back(&use);
+        else
+          others = true;
+      }
+      if (!others)
+        continue;
+      // What is computed from marked values only is theirs anyway.
+      bool fromMarked = false;
+      for (Value v : op->getOperands())
+        fromMarked |= v.getDefiningOp() && sinks.contains(v.getDefiningOp());
+      if (fromMarked)
+        continue;
+      OpBuilder b(op);
+      b.setInsertionPointAfter(op);
+      Operation *copy = b.clone(*op);
+      for (OpOperand *use : inside)
+        use->set(copy->getResult(cast<OpResult>(use->get()).getResultNumber()));
+      Reason reason = marked.lookup(op);
+      marked.erase(op);
+      marked.insert({copy, reason});
+    }
+  }
+
+  Block &block;
+  const Target &target;
+  llvm::DenseSet<Operation *> trees;
+  EvalContext evaluation;
+  ConstantEvaluator constants;
+  llvm::MapVector<Operation *, Reason> marked;
+  llvm::DenseSet<Operation *> sinks;
+};
+
+struct KeepFP32 : ane::impl::KeepFP32PassBase<KeepFP32> {
+  using KeepFP32PassBase::KeepFP32PassBase;
+  void runOnOperation() override {
+    for (auto function : getOperation().getOps<func::FuncOp>())
+      numMarked += Slices(function).run();
+  }
+};
+} // namespace

@@ -1,0 +1,51 @@
+// RUN: ane-opt %s --ane-keep-fp32 | FileCheck %s
+
+// What decides an index, back to where it is an integer or the network begins.
+// CHECK-LABEL: func @index
+// CHECK: ane.relu %arg0 :
+// CHECK: ane.cast %arg1 {{.*}}ane.fp32 = "integers beyond 2048
+// CHECK: ane.mul {{.*}}ane.fp32 = "its result decides an integer"
+// CHECK: ane.floor {{.*}}ane.fp32
+// CHECK: ane.cast {{.*}}ane.fp32 = "its result is an integer"
+func.func @index(%x: tensor<4xf16>, %i: tensor<4xi32>) -> (tensor<4xf16>, tensor<4xi32>) {
+  %r = ane.relu %x : (tensor<4xf16>) -> tensor<4xf16>
+  %s = ane.constant dense<0.1> : tensor<f16>
+  %f = ane.cast %i {dtype = f16} : (tensor<4xi32>) -> tensor<4xf16>
+  %p = ane.mul %f, %s : (tensor<4xf16>, tensor<f16>) -> tensor<4xf16>
+  %q = ane.floor %p : (tensor<4xf16>) -> tensor<4xf16>
+  %k = ane.cast %q {dtype = i32} : (tensor<4xf16>) -> tensor<4xi32>
+  return %r, %k : tensor<4xf16>, tensor<4xi32>
+}
+
+// A sine of positions is computed in fp32, that of a feature is not.
+// CHECK-LABEL: func @sines
+// CHECK: ane.cast %arg0 {{.*}}ane.fp32
+// CHECK: ane.sin {{.*}}ane.fp32 = "its angle is a position"
+// CHECK: ane.conv
+// CHECK: ane.sin %{{[0-9]+}} :
+func.func @sines(%i: tensor<8xi32>, %x: tensor<1x32x1x8xf16>) -> (tensor<8xf16>, tensor<1x32x1x8xf16>) {
+  %f = ane.cast %i {dtype = f16} : (tensor<8xi32>) -> tensor<8xf16>
+  %a = ane.sin %f : (tensor<8xf16>) -> tensor<8xf16>
+  %w = ane.constant dense<0.1> : tensor<32x32x1x1xf16>
+  %c = ane.conv %x, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 1} : (tensor<1x32x1x8xf16>, tensor<32x32x1x1xf16>) -> tensor<1x32x1x8xf16>
+  %s = ane.sin %c : (tensor<1x32x1x8xf16>) -> tensor<1x32x1x8xf16>
+  return %a, %s : tensor<8xf16>, tensor<1x32x1x8xf16>
+}
+
+// The quiet bins of a spectrum: everything back to the audio. What the engine reads too is copied.
+// CHECK-LABEL: func @logmel
+// CHECK: ane.conv
+// CHECK: ane.conv {{.*}}ane.fp32
+// CHECK: ane.mul {{.*}}ane.fp32
+// CHECK: ane.add {{.*}}ane.fp32
+// CHECK: ane.log {{.*}}ane.fp32
+func.func @logmel(%x: tensor<1x1x1x64xf16>) -> (tensor<1x2x1x57xf16>, tensor<1x2x1x57xf16>) {
+  %w = ane.constant dense<0.1> : tensor<2x1x1x8xf16>
+  %c = ane.conv %x, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 1} : (tensor<1x1x1x64xf16>, tensor<2x1x1x8xf16>) -> tensor<1x2x1x57xf16>
+  %p = ane.mul %c, %c : (tensor<1x2x1x57xf16>, tensor<1x2x1x57xf16>) -> tensor<1x2x1x57xf16>
+  %e32 = ane.constant dense<1.0e-10> : tensor<f32>
+  %e = ane.cast %e32 {dtype = f16} : (tensor<f32>) -> tensor<f16>
+  %s = ane.add %p, %e : (tensor<1x2x1x57xf16>, tensor<f16>) -> tensor<1x2x1x57xf16>
+  %l = ane.log %s : (tensor<1x2x1x57xf16>) -> tensor<1x2x1x57xf16>
+  return %c, %l : tensor<1x2x1x57xf16>, tensor<1x2x1x57xf16>
+}
