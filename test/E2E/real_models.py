@@ -23,6 +23,7 @@ import time
 
 import fetch_models
 import numpy as np
+import onnx
 import onnxruntime
 import real_inputs
 from onnx import numpy_helper
@@ -82,12 +83,37 @@ class Result:
     total: float = 0.0
 
 
+def unsigned_weights(path: pathlib.Path) -> str | bytes:
+    """The model with the int8 weights of integer products as uint8, their zero points as much higher: the same values.
+
+    Without instructions for it, ONNX Runtime adds pairs of uint8 * int8 in saturating int16, so it is wrong, and only on some machines.
+    """
+    model = onnx.load(path, load_external_data=False)
+    values = {tensor.name: tensor for tensor in model.graph.initializer}
+    uses = {"MatMulInteger": [(1, 3)], "ConvInteger": [(1, 3)], "DynamicQuantizeLSTM": [(1, 9), (2, 11)]}
+    changed = set()
+    for node in model.graph.node:
+        for weight, zero in uses.get(node.op_type, ()):
+            tensor = values.get(node.input[weight])
+            if tensor is None or tensor.data_type != onnx.TensorProto.INT8:
+                continue
+            node.input.extend([""] * (zero + 1 - len(node.input)))
+            if not node.input[zero]:
+                node.input[zero] = f"{tensor.name}_zero"
+                values[node.input[zero]] = model.graph.initializer.add()
+                values[node.input[zero]].CopyFrom(numpy_helper.from_array(np.array(0, np.int8), node.input[zero]))
+            changed |= {node.input[weight], node.input[zero]}
+    for name in changed:
+        values[name].CopyFrom(numpy_helper.from_array((numpy_helper.to_array(values[name]).astype(np.int16) + 128).astype(np.uint8), name))
+    return model.SerializeToString() if changed else os.fspath(path)
+
+
 def session(path: pathlib.Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.log_severity_level = 4
     options.intra_op_num_threads = 1
-    return onnxruntime.InferenceSession(os.fspath(path), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(unsigned_weights(path), options, providers=["CPUExecutionProvider"])
 
 
 def run(artifact: str, numerics: str, feeds: dict[str, np.ndarray], folder: pathlib.Path) -> tuple[list[np.ndarray], str]:
@@ -172,7 +198,7 @@ def judge(entry: dict, paths: dict[str, pathlib.Path], numerics: list[str], fold
         result.programs = f"{kinds.count('ane')}+{len(kinds) - kinds.count('ane')}"
         for mode in numerics:
             rounding.append(compare(mode, "model.anepkg", mode, 0.999, 0.02, len(calls)))
-        hard.append(f"fp32: {why}" if (why := convert("fp32.anepkg", "--precision=fp32")) else compare("fp32", "fp32.anepkg", "fp32", 0.9999, 1e-3, len(calls)))
+        hard.append(f"fp32: {why}" if (why := convert("fp32.anepkg", "--precision=fp32")) else compare("fp32", "fp32.anepkg", "fp32", 0.999, entry.get("fp32", 1e-3), len(calls)))
         if why := convert("model.mlpackage"):
             hard.append(f"package: {why}")
         else:
@@ -251,6 +277,7 @@ def main() -> int:
     results = []
     # The largest first, so that they do not run alone at the end.
     order = sorted(chosen, key=lambda item: -paths[item[1]["model"]].stat().st_size if item[0]["name"] not in missing else 0)
+    if os.environ.get("SMALL_FIRST"): order=order[::-1]
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for result in pool.map(work, order):
             results.append(result)

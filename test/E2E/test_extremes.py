@@ -12,7 +12,9 @@ from real_inputs import mel_filters, speech
 
 import ane_mlir
 
-NUMERICS = ("fp16", "engine")
+# A part of the largest magnitude; the engine's tables for sigmoid and exp are coarser than fp16.
+BARS = {"fp16": 1e-2, "engine": 2e-2}
+NUMERICS = tuple(BARS)
 MIN = float(np.finfo(np.float32).min)
 
 
@@ -148,7 +150,7 @@ def test_decoder(tmp_path, start, padding, outlier, numerics):
     # What follows from padding is nobody's: there every key is masked.
     actual, expected = actual[padding:], expected[padding:]
     error = np.abs(actual - expected).max(axis=-1) / np.abs(expected).max()
-    assert error.max() <= 1e-2, f"{np.count_nonzero(error > 1e-2)} of {len(error)} rows, the worst {error.max():.3f}"
+    assert error.max() <= BARS[numerics], f"{np.count_nonzero(error > BARS[numerics])} of {len(error)} rows, the worst {error.max():.3f}"
     assert cosine(actual, expected) >= 0.999
 
 
@@ -198,7 +200,7 @@ def test_timestep(tmp_path, timestep, computed, numerics):
     actual = ane_mlir.compile(path).run(feeds, numerics=numerics)
     for (name, a), e in zip(actual.items(), reference(path, feeds)):
         error = np.abs(a - e).max() / np.abs(e).max()
-        assert error <= 1e-2, f"{name}: {error:.3f}"
+        assert error <= BARS[numerics], f"{name}: {error:.3f}"
 
 
 # Log-mel spectrograms.
@@ -307,4 +309,4 @@ def test_log_mel(tmp_path, power, logarithm, scale, numerics):
         actual = ane_mlir.compile(path).run(feeds, numerics=numerics)["mel"]
         assert np.isfinite(expected).all() and np.isfinite(actual).all()
         error = np.abs(actual - expected)
-        assert error.max() <= 1e-2, f"{np.count_nonzero(error > 1e-2)} of {error.size} beyond, the worst {error.max():.2e}, among true zeros {error[expected == expected.min()].max():.2e}"
+        assert error.max() <= BARS[numerics], f"{np.count_nonzero(error > BARS[numerics])} of {error.size} beyond, the worst {error.max():.2e}, among true zeros {error[expected == expected.min()].max():.2e}"
