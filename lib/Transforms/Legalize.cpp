@@ -462,11 +462,11 @@ struct Legalize : ane::impl::LegalizePassBase<Legalize> {
                    DecomposeLayerNorm, SeparateBias<ConvOp>,
                    SeparateBias<ConvTransposeOp>>(&getContext());
       populateRoundingPatterns(patterns);
-      if (exactSilu)
-        populateSiluPattern(patterns);
     } else {
       patterns.add<SeparateParameters>(&getContext());
     }
+    if (exactSilu)
+      populateSiluPattern(patterns);
     patterns
         .add<VectorProduct, DecomposeBatchNorm, DecomposeInstanceNorm,
              DecomposeLinear, DecomposeTile, WidenPool<MaxPoolOp>,

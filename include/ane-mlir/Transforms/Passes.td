@@ -93,7 +93,7 @@ def LegalizePass : Pass<"ane-legalize", "::mlir::ModuleOp"> {
   }];
   let dependentDialects = ["::mlir::ane::ANEDialect"];
   let options = [Option<"door", "door", "std::string", "\"raw\"", "raw (the in-memory compiler) or coreml (packages)">,
-                 Option<"exactSilu", "exact-silu", "bool", "false", "silu as x / (1 + exp(-x)) instead of the engine's table (raw door)">];
+                 Option<"exactSilu", "exact-silu", "bool", "false", "silu as x / (1 + exp(-x)) instead of the engine's table">];
 }
 
 def MatmulToConvPass : Pass<"ane-matmul-to-conv", "::mlir::ModuleOp"> {
