@@ -374,10 +374,18 @@ FailureOr<Accuracy> mlir::ane::keepAccuracy(
       SmallVector<Operation *> add{op};
       if (op->hasAttr("ane.fp32")) {
         add.clear();
-        for (Value operand : op->getOperands())
-          if (Operation *producer = operand.getDefiningOp();
-              producer && !isConstantTree(operand))
-            add.push_back(producer);
+        SmallVector<Operation *> stack{op};
+        llvm::SmallPtrSet<Operation *, 16> seen;
+        while (!stack.empty()) {
+          Operation *wide = stack.pop_back_val();
+          for (Value operand : wide->getOperands()) {
+            Operation *producer = operand.getDefiningOp();
+            if (!producer || isConstantTree(operand) ||
+                !seen.insert(producer).second)
+              continue;
+            (producer->hasAttr("ane.fp32") ? stack : add).push_back(producer);
+          }
+        }
       }
       for (Operation *each : add) {
         if (each->hasAttr("ane.fp32") || !isa<LegalityOpInterface>(each))

@@ -16,12 +16,12 @@
 using namespace mlir;
 using namespace mlir::ane;
 
-/// Work (floating-point operations of one run) up to which the engine's own
-/// arithmetic is followed, and up to which the model is run at all, unless a
-/// full check is asked for.
-static constexpr double kEngineWork = 1e9, kRunWork = 60e9;
-/// Parameters beyond which two copies in fp32 are too much.
-static constexpr double kMostWeights = 400e6;
+/// Work (floating-point operations of one run) up to which, unless a full check
+/// is asked for: each op is compared in the engine's own arithmetic; what was
+/// written is run in it; the model is run at all.
+static constexpr double kEngineSteps = 30e6, kEngineWork = 1e9, kRunWork = 20e9;
+/// Parameters beyond which copies in fp32 are too much.
+static constexpr double kMostWeights = 64e6;
 
 func::FuncOp NumericGuard::original() {
   auto functions = kept->getOps<func::FuncOp>();
@@ -73,7 +73,7 @@ LogicalResult NumericGuard::repair(
     return repair(optimised);
   func::FuncOp function = *functions.begin();
   // The engine's own products are looked at where that is quick.
-  bool engine = full || work <= kEngineWork;
+  bool engine = full || work <= kEngineSteps;
   if (!found.guessed) {
     if (failed(calibrate(function, samples, options.placed && engine)))
       return failure();
@@ -95,7 +95,7 @@ LogicalResult NumericGuard::repair(
   PrecisionOptions precision;
   precision.placed = options.placed;
   precision.engine = engine;
-  found.numerics = precision.engine ? "engine" : "fp16";
+  found.numerics = full || work <= kEngineWork ? "engine" : "fp16";
 
   // A repair must not harm: the module without it is what it is judged by.
   OwningOpRef<ModuleOp> before = cast<ModuleOp>(optimised->clone());

@@ -57,7 +57,7 @@ void mlir::ane::buildOptimizePipeline(OpPassManager &pm,
     pm.addPass(createAssignPrecisionPass());
   // All the others run in fp32 too, which is how their meaning is tested.
   if (enabled("ane-legalize"))
-    pm.addPass(createLegalizePass(LegalizePassOptions{options.door}));
+    pm.addPass(createLegalizePass(LegalizePassOptions{options.door, /*exactSilu=*/true}));
   addCleanup(pm, enabled);
   if (enabled("ane-matmul-to-conv"))
     pm.addPass(createMatmulToConvPass());
@@ -66,7 +66,7 @@ void mlir::ane::buildOptimizePipeline(OpPassManager &pm,
     pm.addPass(createAssignLayoutPass());
   // Normalisation over channels needs its definition.
   if (enabled("ane-legalize"))
-    pm.addPass(createLegalizePass(LegalizePassOptions{options.door}));
+    pm.addPass(createLegalizePass(LegalizePassOptions{options.door, /*exactSilu=*/true}));
   addCleanup(pm, enabled);
   if (enabled("ane-simplify"))
     pm.addPass(createSimplifyPass());

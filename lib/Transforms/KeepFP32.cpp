@@ -229,7 +229,22 @@ private:
             return size->second > 0 && size->second < kSmallGuard;
         return false;
       }
-      return false;
+      // The guard became the bias of the filters in front.
+      if (isa<ConvOp, LinearOp>(op)) {
+        if (op->getNumOperands() > 2)
+          if (auto size = magnitudes(op->getOperand(2)))
+            return size->second > 0 && size->second < kSmallGuard;
+        return false;
+      }
+      // An upper limit, a factor or a root between guard and logarithm.
+      if (isa<MinimumOp, MulOp>(op) && isTree(op->getOperand(0)))
+        v = op->getOperand(1);
+      else if (isa<SqrtOp>(op) ||
+               (isa<MinimumOp, MulOp, RealDivOp>(op) &&
+                isTree(op->getOperand(1))))
+        v = op->getOperand(0);
+      else
+        return false;
     }
     return false;
   }

@@ -457,12 +457,16 @@ struct Legalize : ane::impl::LegalizePassBase<Legalize> {
       return signalPassFailure();
     }
     RewritePatternSet patterns(&getContext());
-    if (door == "raw")
+    if (door == "raw") {
       patterns.add<DecomposeGelu, DecomposeSoftplus, PatchesToDepth,
                    DecomposeLayerNorm, SeparateBias<ConvOp>,
                    SeparateBias<ConvTransposeOp>>(&getContext());
-    else
+      populateRoundingPatterns(patterns);
+    } else {
       patterns.add<SeparateParameters>(&getContext());
+    }
+    if (exactSilu)
+      populateSiluPattern(patterns);
     patterns
         .add<VectorProduct, DecomposeBatchNorm, DecomposeInstanceNorm,
              DecomposeLinear, DecomposeTile, WidenPool<MaxPoolOp>,

@@ -16,6 +16,12 @@ namespace mlir::ane {
 /// convolution its other order, attention its products. `raw`: for the engine's own compiler.
 void populateFormPatterns(RewritePatternSet &patterns, bool raw);
 
+/// round becomes floors, a factor behind floor or ceil takes the full shape.
+void populateRoundingPatterns(RewritePatternSet &patterns);
+
+/// silu becomes x / (1 + exp(-x)).
+void populateSiluPattern(RewritePatternSet &patterns);
+
 } // namespace mlir::ane
 
 #endif // ANEMLIR_LIB_TRANSFORMS_LEGALIZEFORMS_H

@@ -149,18 +149,21 @@ struct Place : ane::impl::PlacePassBase<Place> {
         // What the user asked for, by node.
         auto wanted = op.getAttrOfType<StringAttr>("ane.wanted");
         auto precise = op.getAttrOfType<StringAttr>("ane.fp32");
-        if (precise && !(wanted && wanted.getValue() == "ane")) {
-          toHost(&op, "L07", ("computed in fp32: " + precise.getValue()).str());
-        } else if (wanted && wanted.getValue() == "host") {
+        if (wanted && wanted.getValue() == "ane")
+          precise = {};
+        if (wanted && wanted.getValue() == "host") {
           toHost(&op, "", "the placement file says host");
         } else if (!legality) {
           toHost(&op, "L05", "is no tensor operation");
         } else {
           findEnabledViolations(legality, target, violations);
-          if (violations.empty())
-            op.setAttr("ane.placement", StringAttr::get(&getContext(), "ane"));
-          else
+          if (!violations.empty())
             toHost(&op, violations[0].rule, violations[0].reason);
+          else if (precise)
+            toHost(&op, "L07",
+                   ("computed in fp32: " + precise.getValue()).str());
+          else
+            op.setAttr("ane.placement", StringAttr::get(&getContext(), "ane"));
         }
         if (wanted && wanted.getValue() == "ane" && !isOnEngine(&op))
           unwilling.push_back(&op);

@@ -160,8 +160,12 @@ private:
     auto cast = CastOp::create(
         b, v.getLoc(), type, v,
         TypeAttr::get(mlir::cast<RankedTensorType>(type).getElementType()));
-    if (!v.getDefiningOp() || !trees.contains(v.getDefiningOp()))
+    if (!v.getDefiningOp() || !trees.contains(v.getDefiningOp())) {
       cast->setAttr("ane.placement", b.getStringAttr("host"));
+      cast->setAttr("ane.rule", b.getStringAttr("L07"));
+      cast->setAttr("ane.reason",
+                    b.getStringAttr("the host computes in fp32"));
+    }
     return cast;
   }
 

@@ -177,3 +177,19 @@ def test_quantized_weights(tmp_path):
         assert cosine(got, wanted) >= 0.99
     with pytest.raises(ane_mlir.CompileError, match="which h13 was not seen to take"):
         ane_mlir.compile(tmp_path / "m.onnx", target="h13", options=["--quantize=int8"])
+
+
+@pytest.mark.parametrize("target", ("h13", "h15", "h16", "h17"))
+def test_rounding(tmp_path, target):
+    """round with ties to even, and factors behind floor and ceil, although the engine does neither."""
+    value = lambda name: helper.make_tensor_value_info(name, TensorProto.FLOAT, [4, 512])  # noqa: E731
+    nodes = [helper.make_node("Round", ["x"], ["r"]), helper.make_node("Floor", ["x"], ["f"]), helper.make_node("Mul", ["f", "quarter"], ["y"]),
+             helper.make_node("Ceil", ["x"], ["c"]), helper.make_node("Mul", ["quarter", "c"], ["z"])]
+    graph = helper.make_graph(nodes, "g", [value("x")], [value("r"), value("y"), value("z")], [numpy_helper.from_array(np.array(0.25, np.float32), "quarter")])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    x = np.concatenate([np.arange(-512, 512) / 2, np.linspace(-2047, 2047, 1024).round(), ]).astype(np.float16).astype(np.float32).reshape(4, 512)
+    bundle = ane_mlir.compile(tmp_path / "m.onnx", target=target)
+    assert [p["kind"] for p in bundle.manifest["programs"]] == ["ane"]
+    for numerics in ("fp16", "engine"):
+        for got, wanted in zip(bundle.run({"x": x}, numerics=numerics).values(), reference(tmp_path / "m.onnx", {"x": x})):
+            np.testing.assert_array_equal(got, wanted.astype(np.float16).astype(np.float32), err_msg=numerics)

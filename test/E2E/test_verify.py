@@ -50,7 +50,7 @@ def test_parts_of_large_values(tmp_path, name):
 
 def test_digits(tmp_path):
     errors = verify(ROOT / "test" / "E2E" / "digits" / "digits.onnx", tmp_path, "--dim=batch=4")
-    assert 0 < errors["ane-assign-precision"] < 1e-2
+    assert errors["ane-assign-precision"] == 0  # weights are rounded once, when they are written
 
 
 def test_unknown_dimension(tmp_path):

@@ -6,9 +6,9 @@
 // CHECK: %[[W:.+]] = ane.constant dense<1.000000e-01> : tensor<4xf32>
 // CHECK: %[[A:.+]] = ane.atan %arg0 {{.*}} : (tensor<4xf32>) -> tensor<4xf32>
 // CHECK: %[[B:.+]] = ane.mul %[[A]], %[[W]] {{.*}} -> tensor<4xf32>
-// CHECK: %[[H:.+]] = ane.cast %[[B]] {ane.placement = "host", dtype = f16}
+// CHECK: %[[H:.+]] = ane.cast %[[B]] {ane.placement = "host", {{.*}}dtype = f16}
 // CHECK: %[[C:.+]] = ane.add %[[H]], %arg1 {{.*}} -> tensor<4xf16>
-// CHECK: %[[D:.+]] = ane.cast %[[C]] {ane.placement = "host", dtype = f32}
+// CHECK: %[[D:.+]] = ane.cast %[[C]] {ane.placement = "host", {{.*}}dtype = f32}
 // CHECK: %[[E:.+]] = ane.sinh %[[D]] {{.*}} -> tensor<4xf32>
 // CHECK: return %[[E]]
 // MARKED-LABEL: func @mixed(%arg0: tensor<4xf16>

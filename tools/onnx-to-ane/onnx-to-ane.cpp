@@ -406,7 +406,7 @@ static int reportAccuracy(const AccuracyReport &found) {
                                     o.differing > 0)) ||
                   (minCosine > 0 && (o.cosine < minCosine || o.nonFinite));
     fails |= misses;
-    if (o.isGood() && !misses)
+    if (o.isWithinBar() && !misses)
       continue;
     std::string text;
     llvm::raw_string_ostream os(text);

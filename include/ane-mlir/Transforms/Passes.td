@@ -86,12 +86,14 @@ def LegalizePass : Pass<"ane-legalize", "::mlir::ModuleOp"> {
   let summary = "Rewrites ops into forms that the target's engine takes";
   let description = [{
     gelu, batch_norm, instance_norm, linear and tile are decomposed, one-dimensional convolutions and pools become
-    two-dimensional, biases become additions, squeeze and expand_dims become reshapes (ane-target.md §1.11, §6).
+    two-dimensional, biases become additions, squeeze and expand_dims become reshapes (ane-target.md §1.11, §6). round
+    becomes floors, and a number that scales what was rounded takes the full shape (L30).
     Behind Core ML's own front end (`door=coreml`) what only the raw compiler lacks is left whole: gelu, layer_norm,
     biases. Test: test/Transforms/legalize.mlir.
   }];
   let dependentDialects = ["::mlir::ane::ANEDialect"];
-  let options = [Option<"door", "door", "std::string", "\"raw\"", "raw (the in-memory compiler) or coreml (packages)">];
+  let options = [Option<"door", "door", "std::string", "\"raw\"", "raw (the in-memory compiler) or coreml (packages)">,
+                 Option<"exactSilu", "exact-silu", "bool", "false", "silu as x / (1 + exp(-x)) instead of the engine's table">];
 }
 
 def MatmulToConvPass : Pass<"ane-matmul-to-conv", "::mlir::ModuleOp"> {
