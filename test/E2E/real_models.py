@@ -277,7 +277,6 @@ def main() -> int:
     results = []
     # The largest first, so that they do not run alone at the end.
     order = sorted(chosen, key=lambda item: -paths[item[1]["model"]].stat().st_size if item[0]["name"] not in missing else 0)
-    if os.environ.get("SMALL_FIRST"): order=order[::-1]
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
         for result in pool.map(work, order):
             results.append(result)
