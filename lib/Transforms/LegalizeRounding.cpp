@@ -53,7 +53,13 @@ struct RoundByFloor : OpRewritePattern<RoundOp> {
     Value odd = sub(whole, add(pairs, pairs));
     Value rest = add(sub(x, whole), mul(odd, 0x1p-11));
     Value up = floor(add(rest, number(b, loc, 0.5 - 0x1p-11, x)));
-    b.replaceOp(op, add(whole, up));
+    // Larger numbers are whole; what is infinite has no rest.
+    auto bits = type.clone(b.getI1Type());
+    Value large = GreaterEqualOp::create(b, loc, bits,
+                                         AbsOp::create(b, loc, type, x),
+                                         number(b, loc, 1024, x));
+    b.replaceOp(op, SelectOp::create(b, loc, type, large, x, add(whole, up))
+                        .getResult());
     return success();
   }
 };
