@@ -277,7 +277,8 @@ def test_qlinear_where():
 def test_dynamic_quantize_matmul(per_column):
     rng = RNG(14)
     n = (5,) if per_column else ()
-    inputs = {"a": floats(rng, 2, 3, 4), "b": quantised(rng, np.int8, 4, 5), "bs": np.abs(floats(rng, *n)).astype(np.float32) if n else scale(0.02), "bz": np.zeros(n, np.int8), "bias": floats(rng, 5)}
+    # 7 bits: without VNNI, ONNX Runtime adds pairs of uint8 times int8 in 16 bits, which saturate.
+    inputs = {"a": floats(rng, 2, 3, 4), "b": quantised(rng, np.int8, 4, 5) // 2, "bs": np.abs(floats(rng, *n)).astype(np.float32) if n else scale(0.02), "bz": np.zeros(n, np.int8), "bias": floats(rng, 5)}
     run("DynamicQuantizeMatMul", inputs, MS, ("b", "bs", "bz", "bias"), tolerance=1e-3)
 
 
