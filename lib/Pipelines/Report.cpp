@@ -147,6 +147,48 @@ void PassLog::attach(PassManager &pm) {
   pm.addInstrumentation(std::make_unique<PassCounter>(*this));
 }
 
+/// JSON has no infinity: null stands for a result that is not finite.
+static llvm::json::Value finiteOrNull(double value) {
+  return std::isfinite(value) ? llvm::json::Value(value)
+                              : llvm::json::Value(nullptr);
+}
+
+static void writeAccuracy(llvm::json::OStream &j, const AccuracyReport &found) {
+  j.attributeArray("samples", [&] {
+    for (const std::string &sample : found.samples)
+      j.value(sample);
+  });
+  j.attribute("guessed", found.guessed);
+  if (found.numerics.empty()) {
+    j.attribute("not_measured", found.whyNot);
+    return;
+  }
+  j.attribute("numerics", found.numerics);
+  j.attribute("kept_fp32", int64_t(found.kept));
+  j.attribute("repair_undone", found.repairUndone);
+  j.attributeArray("outputs", [&] {
+    for (const OutputAccuracy &output : found.accuracy.outputs)
+      j.object([&] {
+        j.attribute("name", output.name);
+        j.attribute("cosine", output.cosine);
+        j.attribute("max_error", finiteOrNull(output.error));
+        j.attribute("finite", !output.nonFinite);
+        j.attribute("integers_differing", output.differing);
+        j.attribute("within_bar", output.isWithinBar());
+      });
+  });
+  j.attributeArray("losses", [&] {
+    for (const Loss &loss : llvm::ArrayRef(found.losses).take_front(16))
+      j.object([&] {
+        j.attribute("op", loss.op);
+        if (auto name = dyn_cast<NameLoc>(loss.where))
+          j.attribute("node", name.getName().getValue());
+        j.attribute("error", finiteOrNull(loss.error));
+        j.attribute("error_before", finiteOrNull(loss.before));
+      });
+  });
+}
+
 void Report::writeJSON(llvm::raw_ostream &os) const {
   llvm::json::OStream j(os, 2);
   j.object([&] {
@@ -170,6 +212,8 @@ void Report::writeJSON(llvm::raw_ostream &os) const {
                         ? llvm::json::Value(alternatives->crossover)
                         : llvm::json::Value(nullptr));
       });
+    if (accuracy)
+      j.attributeObject("accuracy", [&] { writeAccuracy(j, *accuracy); });
     j.attributeArray("programs", [&] {
       for (const Program &program : programs)
         j.object([&] {

@@ -793,13 +793,17 @@ int main(int argc, char **argv) {
   if (stopAt("optimized") || (compileTo.empty() && extension == ".mlir"))
     return failed(printModule(*module, output));
   // What was written is run, and judged.
+  auto check = [&]() -> bool {
+    if (precision == "fp16") {
+      progress.phase("checking");
+      guards[0]->check(output);
+    }
+    return false; // what it finds is judged later
+  };
   auto judge = [&]() -> int {
     if (precision == "fp32")
       return 0;
-    progress.phase("checking");
-    NumericGuard &guard = *guards[0];
-    guard.check(output);
-    const AccuracyReport &found = guard.report();
+    const AccuracyReport &found = guards[0]->report();
     if (!quiet)
       printAccuracy(llvm::outs(), found);
     if (found.numerics.empty()) {
@@ -815,7 +819,7 @@ int main(int argc, char **argv) {
   };
   if (compileTo.empty() && extension == ".mil")
     return failed(run(*module, buildUnplacedPipeline)) ||
-           failed(writeMILFile(*module, output, bundle)) || judge();
+           failed(writeMILFile(*module, output, bundle)) || check() || judge();
 
   if (toPackage) {
     progress.phase("writing");
@@ -833,7 +837,7 @@ int main(int argc, char **argv) {
       progress.phase("writing");
       written = writeMLPackage(functions, output, package);
     }
-    return failed(written) || judge();
+    return failed(written) || check() || judge();
   }
 
   progress.phase("placing");
@@ -862,15 +866,19 @@ int main(int argc, char **argv) {
     }
     return success();
   };
-  bool page = StringRef(reportPath).ends_with(".html");
-  if (!reportPath.empty() &&
-      failed(write(reportPath, [&](llvm::raw_ostream &os) {
-        page ? report.writeHTML(os) : report.writeJSON(os);
-      })))
-    return 1;
-  if (!tracePath.empty() &&
-      failed(write(tracePath,
-                   [&](llvm::raw_ostream &os) { report.writeTrace(os); })))
+  auto writeReports = [&]() -> LogicalResult {
+    bool page = StringRef(reportPath).ends_with(".html");
+    if (!reportPath.empty() &&
+        failed(write(reportPath, [&](llvm::raw_ostream &os) {
+          page ? report.writeHTML(os) : report.writeJSON(os);
+        })))
+      return failure();
+    return success(tracePath.empty() ||
+                   succeeded(write(tracePath, [&](llvm::raw_ostream &os) {
+                     report.writeTrace(os);
+                   })));
+  };
+  if (!compileTo.empty() && failed(writeReports()))
     return 1;
   if (stopAt("placed"))
     return failed(printModule(*module, output));
@@ -896,6 +904,11 @@ int main(int argc, char **argv) {
   }
   progress.phase("writing");
   if (failed(writeBundle(*module, output, bundle)))
+    return 1;
+  check();
+  if (precision == "fp16")
+    report.accuracy = guards[0]->report();
+  if (failed(writeReports()))
     return 1;
   if (!quiet)
     report.writeText(llvm::outs());

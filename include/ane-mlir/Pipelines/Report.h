@@ -8,6 +8,7 @@
 #define ANEMLIR_PIPELINES_REPORT_H
 
 #include "ane-mlir/Analysis/CostModel.h"
+#include "ane-mlir/Pipelines/NumericGuard.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/Support/raw_ostream.h"
 #include "mlir/Pass/PassManager.h"
@@ -64,6 +65,8 @@ struct Report {
   std::optional<Alternatives> alternatives;
 
   std::vector<PassLog::Change> passes;
+  /// What the check of the artifact found, where there was one.
+  std::optional<AccuracyReport> accuracy;
 
   void writeJSON(llvm::raw_ostream &os) const;
   /// One self-contained page; needs no network.

@@ -12,7 +12,9 @@
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Target/MILText.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringSet.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -529,6 +531,32 @@ LogicalResult mlir::ane::writeWeights(Location loc,
   return success();
 }
 
+/// Says where a weight is beyond fp16. One number alone in many places is a
+/// mask, which saturates by intention.
+static void reportRange(Value root, const Tensor &weight) {
+  if (weight.dtype() != DType::Float16 || weight.size() < 2)
+    return;
+  float first = 0, most = 0;
+  bool several = false;
+  int64_t beyond = 0;
+  for (float x : weight.floats()) {
+    most = std::max(most, std::fabs(x));
+    if (!(std::fabs(x) >= 65520) || std::isinf(x))
+      continue;
+    several |= beyond && x != first;
+    first = x;
+    ++beyond;
+  }
+  if (several)
+    emitWarning(root.getLoc())
+        << beyond << " of " << weight.size()
+        << " numbers of a weight are beyond fp16 and become 65504";
+  else if (most > 0 && most <= 0x1p-25f && !llvm::all_equal(weight.floats()))
+    emitWarning(root.getLoc()) << "all " << weight.size()
+                               << " numbers of a weight are too small for fp16 "
+                                  "and become 0";
+}
+
 FailureOr<std::vector<char>> mlir::ane::evaluateWeight(Value root) {
   // In fp32, so that a tree rounds once, at the end; its own evaluator, so that
   // nothing outlives the tensor.
@@ -537,5 +565,6 @@ FailureOr<std::vector<char>> mlir::ane::evaluateWeight(Value root) {
   FailureOr<Tensor> tensor = evaluator.evaluate(root);
   if (failed(tensor))
     return failure();
+  reportRange(root, *tensor);
   return tensor->toWeightBytes();
 }
