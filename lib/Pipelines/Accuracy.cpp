@@ -115,24 +115,6 @@ static double errorOf(const Tensor &actual, const Tensor &expected) {
 // Two runs in one
 //===----------------------------------------------------------------------===//
 
-static Tensor toType(const Tensor &tensor, DType dtype) {
-  if (tensor.dtype() == dtype)
-    return tensor;
-  if (tensor.isFloat() && isFloat(dtype))
-    return tensor.retyped(dtype);
-  Tensor result(dtype, tensor.shape());
-  for (int64_t i = 0; i < tensor.size(); ++i) {
-    double value =
-        tensor.isFloat() ? tensor.floats()[i] : double(tensor.ints()[i]);
-    if (result.isFloat())
-      result.mutableFloats()[i] = float(value);
-    else
-      result.mutableInts()[i] =
-          wrapTo(dtype, tensor.isFloat() ? int64_t(value) : tensor.ints()[i]);
-  }
-  return result;
-}
-
 FailureOr<References> mlir::ane::runReference(func::FuncOp function,
                                               ArrayRef<Sample> samples) {
   ScopedDiagnosticHandler silence(function.getContext(),
@@ -143,7 +125,7 @@ FailureOr<References> mlir::ane::runReference(func::FuncOp function,
     SmallVector<Tensor> arguments, results;
     for (auto [argument, tensor] :
          llvm::zip_equal(function.getArguments(), sample.inputs))
-      arguments.push_back(toType(
+      arguments.push_back(inDType(
           tensor, *toDType(cast<RankedTensorType>(argument.getType())
                                .getElementType())));
     if (failed(interpreter.run(arguments, results)))
@@ -186,7 +168,7 @@ public:
         return failure();
       for (auto [output, actual, wanted] :
            llvm::zip(accuracy.outputs, results, expected))
-        output.add(toType(actual, wanted.dtype()), wanted);
+        output.add(inDType(actual, wanted.dtype()), wanted);
     }
     return accuracy;
   }
@@ -233,7 +215,7 @@ private:
     llvm::DenseMap<Value, Twin> values;
     for (auto [argument, tensor] :
          llvm::zip_equal(function.getArguments(), sample.inputs)) {
-      Tensor typed = toType(
+      Tensor typed = inDType(
           tensor,
           *toDType(cast<RankedTensorType>(argument.getType()).getElementType()));
       values[argument] = {typed, typed, 0, true, false};

@@ -236,6 +236,24 @@ static FailureOr<std::vector<Input>> describe(func::FuncOp function) {
   return inputs;
 }
 
+Tensor mlir::ane::inDType(const Tensor &tensor, DType dtype) {
+  if (tensor.dtype() == dtype)
+    return tensor;
+  if (tensor.isFloat() && isFloat(dtype))
+    return tensor.retyped(dtype);
+  Tensor result(dtype, tensor.shape());
+  for (int64_t i = 0; i < tensor.size(); ++i) {
+    double value =
+        tensor.isFloat() ? tensor.floats()[i] : double(tensor.ints()[i]);
+    if (result.isFloat())
+      result.mutableFloats()[i] = float(value);
+    else
+      result.mutableInts()[i] =
+          wrapTo(dtype, tensor.isFloat() ? int64_t(value) : tensor.ints()[i]);
+  }
+  return result;
+}
+
 std::vector<Sample> mlir::ane::guessSamples(func::FuncOp function) {
   auto inputs = describe(function);
   if (failed(inputs))

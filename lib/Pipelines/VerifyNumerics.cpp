@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Pipelines/VerifyNumerics.h"
+#include "ane-mlir/Pipelines/Samples.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Interpreter/TensorFiles.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -62,22 +63,8 @@ static void copyFront(const Tensor &from, Tensor &to) {
                    to.mutableFloats().begin() + rows(to, n, c, h));
 }
 
-/// A tensor in the type of `type`; integers wrap, as the caller's values fit.
 static Tensor castTo(const Tensor &tensor, RankedTensorType type) {
-  DType dtype = *toDType(type.getElementType());
-  if (tensor.dtype() == dtype)
-    return tensor;
-  Tensor result(dtype, tensor.shape());
-  for (int64_t i = 0; i < tensor.size(); ++i) {
-    double value =
-        tensor.isFloat() ? tensor.floats()[i] : double(tensor.ints()[i]);
-    if (result.isFloat())
-      result.mutableFloats()[i] = float(value);
-    else
-      result.mutableInts()[i] =
-          tensor.isFloat() ? int64_t(value) : tensor.ints()[i];
-  }
-  return result;
+  return inDType(tensor, *toDType(type.getElementType()));
 }
 
 using OpObserver = llvm::function_ref<void(Operation *, ArrayRef<Tensor>)>;

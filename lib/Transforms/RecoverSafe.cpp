@@ -131,8 +131,8 @@ static std::optional<Reduction> matchReduction(Value v) {
   r.x = op.getX();
   r.keep = op.getKeepDims();
   int64_t rank = typeOf(r.x).getRank();
-  if (op.getAxes())
-    for (int64_t axis : *op.getAxes())
+  if (std::optional<ArrayRef<int64_t>> axes = op.getAxes())
+    for (int64_t axis : *axes)
       r.axes.push_back(axis < 0 ? axis + rank : axis);
   else
     r.axes = llvm::to_vector(llvm::seq<int64_t>(rank));
@@ -159,6 +159,30 @@ static Value skipBroadcast(Value v) {
     v = x;
   }
   return v;
+}
+
+/// What stands behind a guard against zero (v + number, max(v, number) or a clip
+/// from below), which goes into `guard`; `v` itself where there is none. Null
+/// where the number is negative.
+static Value matchGuard(Value v, double &guard, bool &isMaximum) {
+  v = skipBroadcast(v);
+  guard = 0;
+  isMaximum = false;
+  Value inner = v;
+  if (auto [x, number] = besideNumber<AddOp>(v); x) {
+    guard = number;
+    inner = x;
+  } else if (auto [x, number] = besideNumber<MaximumOp>(v); x) {
+    guard = number;
+    isMaximum = true;
+    inner = x;
+  } else if (auto clip = v.getDefiningOp<ClipOp>();
+             clip && clip.getBeta().convertToDouble() > 1e30) {
+    guard = clip.getAlpha().convertToDouble();
+    isMaximum = true;
+    inner = clip.getX();
+  }
+  return guard < 0 ? Value() : skipBroadcast(inner);
 }
 
 //===----------------------------------------------------------------------===//
@@ -202,6 +226,60 @@ struct SumToMean : OpRewritePattern<Op> {
   }
 };
 
+/// x / (sum(|x|) + e) as x / (mean(|x|) + e/n) / n, also of sums of x itself:
+/// the mean is a number of x's own size.
+struct ShareOfSum : OpRewritePattern<RealDivOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(RealDivOp op,
+                                PatternRewriter &b) const override {
+    double guard;
+    bool isMaximum;
+    Value v = matchGuard(op.getY(), guard, isMaximum);
+    if (!v)
+      return b.notifyMatchFailure(op, "its guard is negative");
+    auto sum = matchReduction<ReduceSumOp>(v);
+    Value terms = sum ? sum->x : Value();
+    if (!sum)
+      if ((sum = matchReduction<ReduceL1NormOp>(v)))
+        terms = sum->x;
+    if (!sum || !(sum->count >= 2 && sum->count <= 32768))
+      return b.notifyMatchFailure(op, "divides by no sum");
+    auto type = op.getType();
+    Value x = op.getX(), inner = terms;
+    if (auto abs = terms.getDefiningOp<AbsOp>())
+      inner = abs.getX();
+    if (x.getType() != type || !isa<FloatType>(type.getElementType()) ||
+        !(areEqual(x, terms) || areEqual(x, inner)))
+      return b.notifyMatchFailure(op, "is no share of a sum");
+    Location loc = op.getLoc();
+    SmallVector<int64_t> shape(type.getShape());
+    for (int64_t axis : sum->axes)
+      shape[axis] = 1;
+    auto small = type.clone(shape);
+    auto number = [&](double value) -> Value {
+      auto scalar = RankedTensorType::get({}, type.getElementType());
+      return ConstantOp::create(
+          b, loc, scalar,
+          DenseElementsAttr::get(
+              scalar, b.getFloatAttr(type.getElementType(), value)));
+    };
+    if (v.getDefiningOp<ReduceL1NormOp>())
+      terms = AbsOp::create(b, loc, type, terms);
+    Value mean = ReduceMeanOp::create(b, loc, small, terms, axesAttr(b, *sum),
+                                      b.getBoolAttr(true));
+    if (guard > 0)
+      mean = isMaximum
+                 ? MaximumOp::create(b, loc, small, mean,
+                                     number(guard / sum->count))
+                       .getResult()
+                 : AddOp::create(b, loc, small, mean, number(guard / sum->count))
+                       .getResult();
+    b.replaceOpWithNewOp<MulOp>(op, type, RealDivOp::create(b, loc, type, x, mean),
+                                number(1 / sum->count));
+    return success();
+  }
+};
+
 /// mean(x^2) - mean(x)^2 -> mean((x - mean(x))^2): the difference of two large
 /// numbers, one of them beyond fp16.
 struct CentreVariance : OpRewritePattern<SubOp> {
@@ -238,6 +316,20 @@ struct RecoverLogOfExp : OpRewritePattern<LogOp> {
         !typeOf(op.getX()).hasStaticShape())
       return b.notifyMatchFailure(op, "has an epsilon");
     Location loc = op.getLoc();
+    // log(sigmoid(x)) = -softplus(-x): a sigmoid below 2^-24 is 0.
+    if (auto sigmoid = op.getX().getDefiningOp<SigmoidOp>()) {
+      auto scalar = RankedTensorType::get({}, op.getType().getElementType());
+      Value minus = ConstantOp::create(
+          b, loc, scalar,
+          DenseElementsAttr::get(
+              scalar, b.getFloatAttr(scalar.getElementType(), -1)));
+      Value negative =
+          MulOp::create(b, loc, op.getType(), sigmoid.getX(), minus);
+      b.replaceOpWithNewOp<MulOp>(
+          op, op.getType(),
+          SoftplusOp::create(b, loc, op.getType(), negative), minus);
+      return success();
+    }
     if (auto sum = matchReduction<ReduceSumOp>(op.getX()))
       if (auto exp = sum->x.getDefiningOp<ExpOp>()) {
         b.replaceOpWithNewOp<ReduceLogSumExpOp>(
@@ -385,21 +477,9 @@ std::optional<Squares> matchRoot(Value v, bool inverse) {
     return std::nullopt;
   }
   NormGuard outside;
-  if (auto [inner, number] = besideNumber<AddOp>(v); inner && number >= 0) {
-    outside.outside = number;
-    v = skipBroadcast(inner);
-  } else if (auto [inner, number] = besideNumber<MaximumOp>(v);
-             inner && number >= 0) {
-    outside.outside = number;
-    outside.isMaximum = true;
-    v = skipBroadcast(inner);
-  } else if (auto clip = v.getDefiningOp<ClipOp>();
-             clip && clip.getAlpha().convertToDouble() >= 0 &&
-             clip.getBeta().convertToDouble() > 1e30) {
-    outside.outside = clip.getAlpha().convertToDouble();
-    outside.isMaximum = true;
-    v = skipBroadcast(clip.getX());
-  }
+  v = matchGuard(v, outside.outside, outside.isMaximum);
+  if (!v)
+    return std::nullopt;
   std::optional<Squares> s;
   if (auto sqrt = v.getDefiningOp<SqrtOp>()) {
     s = matchSquares(sqrt.getX());
@@ -454,6 +534,50 @@ struct RecoverNorm : OpRewritePattern<Op> {
   }
 };
 
+/// sum(a b) / (|a| |b|): each is normalised first, since both the sum and the
+/// product of two norms of 256 are beyond fp16.
+struct RecoverCosine : OpRewritePattern<RealDivOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(RealDivOp op,
+                                PatternRewriter &b) const override {
+    auto dot = matchReduction<ReduceSumOp>(op.getX());
+    auto product = dot ? dot->x.getDefiningOp<MulOp>() : MulOp();
+    if (!product || op.getType() != op.getX().getType())
+      return b.notifyMatchFailure(op, "is of no sum of products");
+    double guard;
+    bool isMaximum;
+    Value v = matchGuard(op.getY(), guard, isMaximum);
+    auto norms = v ? v.getDefiningOp<MulOp>() : MulOp();
+    if (!norms || guard > 1e-4)
+      return b.notifyMatchFailure(op, "divides by no product of norms");
+    auto first = matchRoot(norms.getX(), false),
+         second = matchRoot(norms.getY(), false);
+    if (!first || !second || first->axes != dot->axes ||
+        second->axes != dot->axes || !first->guard.sum || !second->guard.sum)
+      return b.notifyMatchFailure(op, "divides by no product of norms");
+    Value x = product.getX(), y = product.getY();
+    if (!areEqual(x, first->x))
+      std::swap(x, y);
+    if (!areEqual(x, first->x) || !areEqual(y, second->x) ||
+        x.getType() != y.getType() || x.getType() != product.getType())
+      return b.notifyMatchFailure(op, "norms are of others");
+    auto normalise = [&](Value value, NormGuard own) {
+      if (guard > 0 && own.outside == 0) {
+        own.outside = std::sqrt(guard);
+        own.isMaximum = true;
+      }
+      return normaliseSafely(b, op.getLoc(), value, dot->axes, own);
+    };
+    Value shares = MulOp::create(b, op.getLoc(), x.getType(),
+                                 normalise(x, first->guard),
+                                 normalise(y, second->guard));
+    b.replaceOpWithNewOp<ReduceSumOp>(op, op.getType(), shares,
+                                      axesAttr(b, *dot),
+                                      b.getBoolAttr(dot->keep));
+    return success();
+  }
+};
+
 /// root(sum(x^2)), used for itself: its squares are beyond fp16 long before it.
 template <typename Op>
 struct RecoverL2 : OpRewritePattern<Op> {
@@ -480,11 +604,11 @@ struct RecoverL2 : OpRewritePattern<Op> {
 } // namespace
 
 void mlir::ane::populateSafeFormPatterns(RewritePatternSet &patterns) {
-  patterns.add<SumToMean<MulOp>, SumToMean<RealDivOp>, CentreVariance,
-               RecoverLogOfExp, RecoverQuotientOfExp>(patterns.getContext());
+  patterns.add<SumToMean<MulOp>, SumToMean<RealDivOp>, ShareOfSum,
+               CentreVariance, RecoverLogOfExp, RecoverQuotientOfExp>(patterns.getContext());
 }
 void mlir::ane::populateSafeNormPatterns(RewritePatternSet &patterns) {
-  patterns.add<RecoverNorm<RealDivOp>, RecoverNorm<MulOp>>(
+  patterns.add<RecoverCosine, RecoverNorm<RealDivOp>, RecoverNorm<MulOp>>(
       patterns.getContext(), /*benefit=*/2);
   patterns.add<RecoverL2<SqrtOp>, RecoverL2<PowOp>>(patterns.getContext(),
                                                     /*benefit=*/1);

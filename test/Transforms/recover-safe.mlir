@@ -100,3 +100,42 @@ func.func @variance(%x: tensor<4x64xf32>) -> tensor<4x1xf32> {
   %y = ane.sub %q, %s : (tensor<4x1xf32>, tensor<4x1xf32>) -> tensor<4x1xf32>
   return %y : tensor<4x1xf32>
 }
+
+// A share of a sum divides by the mean, which is of the terms' own size.
+// CHECK-LABEL: func @share
+// CHECK: ane.reduce_mean
+// CHECK-NOT: ane.reduce_l1_norm
+// CHECK: ane.real_div
+func.func @share(%x: tensor<4x64xf32>) -> tensor<4x64xf32> {
+  %eps = ane.constant dense<1.0e-12> : tensor<f32>
+  %n = ane.reduce_l1_norm %x {axes = array<i64: 1>, keep_dims = true} : (tensor<4x64xf32>) -> tensor<4x1xf32>
+  %c = ane.maximum %n, %eps : (tensor<4x1xf32>, tensor<f32>) -> tensor<4x1xf32>
+  %y = ane.real_div %x, %c : (tensor<4x64xf32>, tensor<4x1xf32>) -> tensor<4x64xf32>
+  return %y : tensor<4x64xf32>
+}
+
+// CHECK-LABEL: func @log_sigmoid
+// CHECK: ane.softplus
+// CHECK-NOT: ane.log
+func.func @log_sigmoid(%x: tensor<8xf32>) -> tensor<8xf32> {
+  %s = ane.sigmoid %x : (tensor<8xf32>) -> tensor<8xf32>
+  %y = ane.log %s : (tensor<8xf32>) -> tensor<8xf32>
+  return %y : tensor<8xf32>
+}
+
+// Both sides are normalised before they are multiplied.
+// CHECK-LABEL: func @cosine
+// CHECK-COUNT-2: ane.reduce_max
+// CHECK: ane.reduce_sum
+// CHECK-NOT: ane.reduce_l2_norm
+func.func @cosine(%x: tensor<4x64xf32>, %z: tensor<4x64xf32>) -> tensor<4xf32> {
+  %eps = ane.constant dense<1.0e-8> : tensor<f32>
+  %p = ane.mul %x, %z : (tensor<4x64xf32>, tensor<4x64xf32>) -> tensor<4x64xf32>
+  %d = ane.reduce_sum %p {axes = array<i64: 1>, keep_dims = false} : (tensor<4x64xf32>) -> tensor<4xf32>
+  %a = ane.reduce_l2_norm %x {axes = array<i64: 1>, keep_dims = false} : (tensor<4x64xf32>) -> tensor<4xf32>
+  %b = ane.reduce_l2_norm %z {axes = array<i64: 1>, keep_dims = false} : (tensor<4x64xf32>) -> tensor<4xf32>
+  %n = ane.mul %a, %b : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %c = ane.maximum %n, %eps : (tensor<4xf32>, tensor<f32>) -> tensor<4xf32>
+  %y = ane.real_div %d, %c : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  return %y : tensor<4xf32>
+}

@@ -21,6 +21,9 @@ struct Sample {
   std::vector<Tensor> inputs;
 };
 
+/// `tensor` in another dtype. Floats keep their value, unrounded; integers wrap.
+Tensor inDType(const Tensor &tensor, DType dtype);
+
 /// Inputs that such a model is likely to see, from names, types and what the
 /// graph does with them: 8-bit images 0…255, image-shaped floats 0…1 and 0…255,
 /// token ids over their vocabulary, masks of ones and with padding, positions

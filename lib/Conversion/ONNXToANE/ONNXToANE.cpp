@@ -492,7 +492,7 @@ LogicalResult Lowering::lowerNode(onnxir::NodeOp node) {
              << " depends on data" << openLengthRemedy(input);
   NodeContext c(*this, graph, node, std::move(inputs));
   if (handler && padded && padded->concerns(c)) {
-    if (failed(padded->lower(c, [&] { return handler(c); })))
+    if (failed(padded->lower(c, [&, handler = handler] { return handler(c); })))
       return failure();
   } else if (handler) {
     if (failed(handler(c))) {
