@@ -157,7 +157,7 @@ static const Table *lookupTable(Operation *op) {
 
 static void clearInfiniteRows(SoftmaxOp op, const Tensor &x,
                               llvm::MutableArrayRef<float> y) {
-  int64_t axis = op.getAxis() < 0 ? op.getAxis() + x.rank() : op.getAxis();
+  int64_t axis = int64_t(op.getAxis()) < 0 ? op.getAxis() + x.rank() : op.getAxis();
   int64_t length = x.shape()[axis], inner = 1;
   for (int64_t dim : x.shape().drop_front(axis + 1))
     inner *= dim;

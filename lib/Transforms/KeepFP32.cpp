@@ -56,6 +56,10 @@ bool isWide(Type element) {
   auto integer = dyn_cast<IntegerType>(element);
   return integer && integer.getWidth() > 8;
 }
+bool isComparison(Operation *op) {
+  return isa<GreaterOp, GreaterEqualOp, LessOp, LessEqualOp, EqualOp,
+             NotEqualOp>(op);
+}
 bool isProduct(Operation *op) {
   return isa<ConvOp, ConvTransposeOp, MatmulOp, LinearOp, EinsumOp>(op);
 }
@@ -298,8 +302,7 @@ private:
       followBackward(op->getOperands(), "it is a part of an angle", light);
       return;
     }
-    if (isa<GreaterOp, GreaterEqualOp, LessOp, LessEqualOp, EqualOp,
-            NotEqualOp, FloorDivOp, ModOp>(op)) {
+    if (isComparison(op) || isa<FloorDivOp, ModOp>(op)) {
       bool positions = false;
       for (Value v : op->getOperands())
         positions |= isFloat(v) && comesFromPositions(v, false);
@@ -370,7 +373,8 @@ private:
           reason = it->second;
         }
       }
-      if (any && all && llvm::any_of(op.getResults(), isFloat))
+      // A comparison must see the same position as the integer beside it.
+      if (any && (all || isComparison(&op)))
         mark(&op, reason, true);
     }
   }

@@ -230,7 +230,7 @@ static bool limitSlice(SliceByIndexOp op, int64_t most) {
 /// Operands that share all axes but one, which stands alone.
 static bool limitConcat(ConcatOp op, int64_t most) {
   auto to = op.getType();
-  int64_t axis = op.getAxis() < 0 ? op.getAxis() + to.getRank() : op.getAxis();
+  int64_t axis = int64_t(op.getAxis()) < 0 ? op.getAxis() + to.getRank() : op.getAxis();
   SmallVector<std::optional<uint64_t>> keys(to.getRank(), 0);
   keys[axis] = std::nullopt;
   SmallVector<int64_t> groups = group(keys);
@@ -248,7 +248,7 @@ static bool limitConcat(ConcatOp op, int64_t most) {
 static bool limitSplit(SplitOp op, int64_t most) {
   auto from = typeOf(op.getX());
   int64_t axis =
-      op.getAxis() < 0 ? op.getAxis() + from.getRank() : op.getAxis();
+      int64_t(op.getAxis()) < 0 ? op.getAxis() + from.getRank() : op.getAxis();
   SmallVector<std::optional<uint64_t>> keys(from.getRank(), 0);
   keys[axis] = std::nullopt;
   SmallVector<int64_t> groups = group(keys);
@@ -293,7 +293,7 @@ static bool limitGather(GatherOp op, int64_t most) {
   auto x = typeOf(op.getX()), indices = typeOf(op.getIndices());
   if (op.getBatchDims().value_or(0) || most < 3)
     return false;
-  int64_t axis = op.getAxis() < 0 ? op.getAxis() + x.getRank() : op.getAxis();
+  int64_t axis = int64_t(op.getAxis()) < 0 ? op.getAxis() + x.getRank() : op.getAxis();
   SmallVector<int64_t> shape, places{indices.getNumElements()};
   int64_t before = 1, behind = 1;
   for (int64_t i = 0; i < x.getRank(); ++i)

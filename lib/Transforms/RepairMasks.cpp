@@ -26,6 +26,8 @@ namespace {
 
 /// What masks are clamped to: two of them and any score stay finite.
 constexpr double kMask = -30000, kLargest = 65504;
+/// A score with a mask is below, one without above.
+constexpr double kSwallowed = -20000;
 
 bool isHalf(Value v) {
   auto type = dyn_cast<RankedTensorType>(v.getType());
@@ -62,11 +64,22 @@ public:
     bool guarded = !distinct.empty() && isMasked(x.get(), false);
     int64_t axis = type.getRank();
     if (auto op = dyn_cast<SoftmaxOp>(softmax))
-      axis = op.getAxis() < 0 ? -op.getAxis() : axis - op.getAxis();
-    bool canBeFull = guarded && mayMaskRow(x.get(), axis);
+      axis = int64_t(op.getAxis()) < 0 ? -int64_t(op.getAxis())
+                                       : axis - int64_t(op.getAxis());
+    bool masked = guarded || isMasked(x.get(), false);
+    bool canBeFull = masked && mayMaskRow(x.get(), axis);
     visit(x, false);
-    if (!guarded)
+    if (!guarded) {
+      // In fp32 a mask swallows the score beside it, so that a row that is
+      // masked as a whole becomes even.
+      if (canBeFull && isHalf(x.get())) {
+        builder.setInsertionPoint(softmax);
+        x.set(ClipOp::create(builder, softmax->getLoc(), x.get().getType(),
+                             x.get(), builder.getF32FloatAttr(kSwallowed),
+                             builder.getF32FloatAttr(kLargest)));
+      }
       return;
+    }
     for (Operation *guard : distinct) {
       builder.setInsertionPoint(guard);
       Location loc = guard->getLoc();

@@ -17,7 +17,8 @@ func.func @mask(%x: tensor<1x2xf16>, %y: tensor<1x2xf16>) -> tensor<1x2xf16> {
 // CHECK-LABEL: func @mask_read_twice
 // CHECK: %[[SUM:.+]] = ane.add
 // CHECK: %[[CLAMPED:.+]] = ane.clip %[[SUM]]
-// CHECK: ane.softmax %[[CLAMPED]]
+// CHECK: %[[EVEN:.+]] = ane.clip %[[CLAMPED]]
+// CHECK: ane.softmax %[[EVEN]]
 // CHECK: return %{{.+}}, %[[SUM]]
 func.func @mask_read_twice(%x: tensor<1x2xf16>, %y: tensor<1x2xf16>) -> (tensor<1x2xf16>, tensor<1x2xf16>) {
   %mask = ane.constant dense<[[0.0, 0xFC00]]> : tensor<1x2xf16>
@@ -91,4 +92,16 @@ func.func @vanishing(%p: tensor<2x8xf16>, %v: tensor<8x4xf16>) -> tensor<2x4xf16
 func.func @fine(%x: tensor<2x8xf16>, %y: tensor<2x8xf16>) -> tensor<2x8xf16> {
   %s = ane.add %x, %y {ane.peak = array<f32: 1.0e3>} : (tensor<2x8xf16>, tensor<2x8xf16>) -> tensor<2x8xf16>
   return %s : tensor<2x8xf16>
+}
+
+// A mask of run time may cover a whole row, which fp32 makes even: the mask swallows the scores.
+// CHECK-LABEL: func @whole_rows
+// CHECK: %[[S:.+]] = ane.add
+// CHECK: %[[E:.+]] = ane.clip %[[S]] {alpha = -2.000000e+04 : f32
+// CHECK: ane.softmax %[[E]]
+func.func @whole_rows(%x: tensor<4x8xf16>, %y: tensor<8x8xf16>, %m: tensor<4x8xf16>) -> tensor<4x8xf16> {
+  %q = ane.matmul %x, %y : (tensor<4x8xf16>, tensor<8x8xf16>) -> tensor<4x8xf16>
+  %s = ane.add %q, %m : (tensor<4x8xf16>, tensor<4x8xf16>) -> tensor<4x8xf16>
+  %p = ane.softmax %s : (tensor<4x8xf16>) -> tensor<4x8xf16>
+  return %p : tensor<4x8xf16>
 }
