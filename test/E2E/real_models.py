@@ -278,8 +278,8 @@ def main() -> int:
     # The largest first, so that they do not run alone at the end.
     order = sorted(chosen, key=lambda item: -paths[item[1]["model"]].stat().st_size if item[0]["name"] not in missing else 0)
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        for result in pool.map(work, order):
-            results.append(result)
+        for future in concurrent.futures.as_completed([pool.submit(work, item) for item in order]):
+            results.append(result := future.result())
             print(row(result), flush=True)
             for why in result.why:
                 print(f"   {why}", flush=True)
