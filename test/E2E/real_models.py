@@ -197,7 +197,7 @@ def judge(entry: dict, paths: dict[str, pathlib.Path], numerics: list[str], fold
         kinds = [program["kind"] for program in json.loads((folder / "model.anepkg" / "manifest.json").read_text())["programs"]]
         result.programs = f"{kinds.count('ane')}+{len(kinds) - kinds.count('ane')}"
         for mode in numerics:
-            rounding.append(compare(mode, "model.anepkg", mode, 0.999, 0.02, len(calls)))
+            rounding.append(compare(mode, "model.anepkg", mode, 0.999, entry.get("fp16", 0.02), len(calls)))
         hard.append(f"fp32: {why}" if (why := convert("fp32.anepkg", "--precision=fp32")) else compare("fp32", "fp32.anepkg", "fp32", 0.999, entry.get("fp32", 1e-3), len(calls)))
         if why := convert("model.mlpackage"):
             hard.append(f"package: {why}")
@@ -205,7 +205,7 @@ def judge(entry: dict, paths: dict[str, pathlib.Path], numerics: list[str], fold
             found = subprocess.run([BIN / "mil-verify", "--quiet", folder / "model.mlpackage"], capture_output=True, text=True)
             if found.returncode:
                 hard.append(f"package: {(found.stdout + found.stderr).strip().splitlines()[0]}")
-            rounding.append(compare("package", "model.mlpackage", "fp16", 0.999, 0.02, 1))
+            rounding.append(compare("package", "model.mlpackage", "fp16", 0.999, entry.get("fp16", 0.02), 1))
     rounding, hard = [w for w in rounding if w], [w for w in hard if w]
     warned = "warns" in entry and any(entry["warns"] in line for line in result.warnings)
     if rounding and warned and not hard:
