@@ -35,6 +35,8 @@ struct RoundByFloor : OpRewritePattern<RoundOp> {
     auto type = typeOf(x);
     if (!type.getElementType().isF16() || isConstantTree(op.getResult()))
       return b.notifyMatchFailure(op, "is not computed by the engine");
+    if (isQuantisation(op))
+      return b.notifyMatchFailure(op, "makes codes, of which a tie is as near");
     Location loc = op.getLoc();
     auto floor = [&](Value v) -> Value {
       return FloorOp::create(b, loc, type, v);
@@ -61,6 +63,25 @@ struct RoundByFloor : OpRewritePattern<RoundOp> {
     b.replaceOp(op, SelectOp::create(b, loc, type, large, x, add(whole, up))
                         .getResult());
     return success();
+  }
+
+private:
+  /// round, a zero point, clip to few codes: what is wrong from 1024 on is
+  /// clipped, and a tie has two nearest codes, between which the rounding of the
+  /// quotient to fp16 decides as often. A dozen operations instead of one would
+  /// double the predicted time of quantised models.
+  static bool isQuantisation(RoundOp op) {
+    for (Value value = op.getResult(); value.hasOneUse();) {
+      Operation *user = *value.getUsers().begin();
+      if (auto clip = dyn_cast<ClipOp>(user))
+        return clip.getAlpha().convertToFloat() > -1024 &&
+               clip.getBeta().convertToFloat() < 1024;
+      if (!isa<AddOp, SubOp>(user) ||
+          !isConstantTree(user->getOperand(user->getOperand(0) == value)))
+        return false;
+      value = user->getResult(0);
+    }
+    return false;
   }
 };
 

@@ -27,6 +27,24 @@ func.func @host_round(%x: tensor<2x8xf32>) -> tensor<2x8xf32> {
   return %y : tensor<2x8xf32>
 }
 
+// Codes of a quantised value; sixteen bits are too many.
+// CHECK-LABEL: func @codes(
+// CHECK: ane.round
+// CHECK-LABEL: func @wide_codes(
+// CHECK-NOT: ane.round
+func.func @codes(%x: tensor<2x8xf16>) -> tensor<2x8xf16> {
+  %z = ane.constant dense<3.0> : tensor<f16>
+  %r = ane.round %x : (tensor<2x8xf16>) -> tensor<2x8xf16>
+  %s = ane.add %z, %r : (tensor<f16>, tensor<2x8xf16>) -> tensor<2x8xf16>
+  %c = ane.clip %s {alpha = -128.0 : f32, beta = 127.0 : f32} : (tensor<2x8xf16>) -> tensor<2x8xf16>
+  return %c : tensor<2x8xf16>
+}
+func.func @wide_codes(%x: tensor<2x8xf16>) -> tensor<2x8xf16> {
+  %r = ane.round %x : (tensor<2x8xf16>) -> tensor<2x8xf16>
+  %c = ane.clip %r {alpha = -32768.0 : f32, beta = 32767.0 : f32} : (tensor<2x8xf16>) -> tensor<2x8xf16>
+  return %c : tensor<2x8xf16>
+}
+
 // CHECK-LABEL: func @factor(
 // CHECK-DAG: %[[C:.*]] = ane.constant dense<1.250000e-01> : tensor<2x8xf16>
 // CHECK-DAG: %[[F:.*]] = ane.floor
