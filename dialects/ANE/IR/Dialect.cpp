@@ -169,7 +169,7 @@ bool mlir::ane::isConstantTree(Value value) {
       continue;
     // A run-time value may have the whole graph behind it; weights are made of
     // few ops, and taking a large tree for a run-time value is safe.
-    if (seen.size() > 128)
+    if (seen.size() > 48)
       return false;
     if (!isFunctionOfOperands(op))
       return false;
