@@ -24,11 +24,15 @@ static constexpr double kEngineSteps = 30e6, kEngineWork = 1e9, kRunWork = 20e9;
 static constexpr double kMostWeights = 64e6;
 
 func::FuncOp NumericGuard::original() {
+  if (!kept)
+    return {};
   auto functions = kept->getOps<func::FuncOp>();
   return functions.empty() ? func::FuncOp() : *functions.begin();
 }
 
 LogicalResult NumericGuard::start(ModuleOp converted) {
+  if (options.calibration == "none")
+    return success();
   kept = cast<ModuleOp>(converted->clone());
   func::FuncOp function = original();
   if (!function)
@@ -40,8 +44,6 @@ LogicalResult NumericGuard::start(ModuleOp converted) {
     if (auto constant = dyn_cast<ConstantOp>(op))
       weights += constant.getType().getNumElements();
   }
-  if (options.calibration == "none")
-    return success();
   if (options.calibration == "auto") {
     samples = guessSamples(function);
   } else {
