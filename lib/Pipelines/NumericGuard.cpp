@@ -30,6 +30,15 @@ func::FuncOp NumericGuard::original() {
   return functions.empty() ? func::FuncOp() : *functions.begin();
 }
 
+static bool hasStaticTypes(Operation *op) {
+  auto isStatic = [](Type type) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    return !tensor || tensor.hasStaticShape();
+  };
+  return llvm::all_of(op->getOperandTypes(), isStatic) &&
+         llvm::all_of(op->getResultTypes(), isStatic);
+}
+
 LogicalResult NumericGuard::start(ModuleOp converted) {
   if (options.calibration == "none")
     return success();
@@ -39,7 +48,8 @@ LogicalResult NumericGuard::start(ModuleOp converted) {
     return success();
   const Target &target = getTarget(*kept);
   for (Operation &op : function.getBody().front()) {
-    if (auto costed = dyn_cast<CostOpInterface>(op))
+    if (auto costed = dyn_cast<CostOpInterface>(op);
+        costed && hasStaticTypes(&op))
       work += costed.estimateCost(target).flops;
     if (auto constant = dyn_cast<ConstantOp>(op))
       weights += constant.getType().getNumElements();

@@ -269,7 +269,13 @@ private:
       whole = mayMark(op);
       if (isProduct(op))
         ++products;
-      if (auto costed = dyn_cast<CostOpInterface>(op))
+      auto isOpen = [](Value v) {
+        auto type = dyn_cast<RankedTensorType>(v.getType());
+        return type && !type.hasStaticShape();
+      };
+      whole &= llvm::none_of(op->getOperands(), isOpen) &&
+               llvm::none_of(op->getResults(), isOpen);
+      if (auto costed = dyn_cast<CostOpInterface>(op); costed && whole)
         work += costed.estimateCost(target).flops;
       whole &= products <= kFrontEndProducts && work <= kFrontEndWork &&
                !isa<LayerNormOp, InstanceNormOp, LstmOp, GruOp, RnnOp>(op);

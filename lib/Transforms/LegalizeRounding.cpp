@@ -97,7 +97,8 @@ struct FactorBehindRounding : OpRewritePattern<MulOp> {
     for (bool right : {false, true}) {
       Value factor = right ? op.getY() : op.getX(),
             other = right ? op.getX() : op.getY();
-      if (!isRounded(other) || typeOf(factor).getNumElements() != 1 ||
+      if (!isRounded(other) || !typeOf(factor).hasStaticShape() ||
+          typeOf(factor).getNumElements() != 1 ||
           !isConstantTree(factor) || isConstantTree(other))
         continue;
       EvalContext context(b.getContext(), Numerics::Float32);
