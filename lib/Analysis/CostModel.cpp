@@ -130,7 +130,13 @@ static double w8a8Speedup(Block &block, const Target &target) {
 OpWork mlir::ane::findWork(Operation *op, const Target &target,
                            double speedup) {
   OpWork work;
-  if (isFree(op))
+  // What has open lengths runs on the host; its cost is not known.
+  auto isOpen = [](Type type) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    return tensor && !tensor.hasStaticShape();
+  };
+  if (isFree(op) || llvm::any_of(op->getOperandTypes(), isOpen) ||
+      llvm::any_of(op->getResultTypes(), isOpen))
     return work;
   work.cost = cast<CostOpInterface>(op).estimateCost(target);
   work.elements = std::max(elementsOf(op->getOperandTypes()),
