@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Pipelines/Accuracy.h"
+#include "ane-mlir/Analysis/CostModel.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
 #include <chrono>
@@ -80,6 +81,10 @@ double Accuracy::worst() const {
   for (const OutputAccuracy &output : outputs)
     worst = std::max(worst, output.badness());
   return worst;
+}
+bool Accuracy::isWithinBar() const {
+  return llvm::all_of(outputs,
+                      [](const OutputAccuracy &o) { return o.isWithinBar(); });
 }
 bool Accuracy::isGood() const {
   return llvm::all_of(outputs,
@@ -319,8 +324,105 @@ FailureOr<Accuracy> mlir::ane::measureAccuracy(func::FuncOp function,
   return Lockstep(function, options).run(samples, references, losses);
 }
 
-static Block &block(func::FuncOp function) {
-  return function.getBody().front();
+//===----------------------------------------------------------------------===//
+// What is kept in fp32
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Marks in the order in which they were made, so that the later ones, which
+/// did not help, can be taken back.
+class Marks {
+public:
+  explicit Marks(func::FuncOp function)
+      : block(function.getBody().front()), b(function.getContext()) {}
+
+  bool add(Operation *op, const Twine &why) {
+    if (op->hasAttr("ane.fp32") || !isa<LegalityOpInterface>(op))
+      return false;
+    op->setAttr("ane.fp32", b.getStringAttr(why));
+    ops.push_back(op);
+    return true;
+  }
+  void addAll(const Twine &why) {
+    for (Operation &op : block.without_terminator())
+      if (op.getNumResults() && !isConstantTree(op.getResult(0)))
+        add(&op, why);
+  }
+  void keep() { kept = ops.size(); }
+  void keepNone() { kept = 0; }
+  /// The number of marks that stay.
+  unsigned finish() {
+    for (Operation *op : ArrayRef(ops).drop_front(kept))
+      op->removeAttr("ane.fp32");
+    return kept;
+  }
+
+private:
+  Block &block;
+  Builder b;
+  SmallVector<Operation *> ops;
+  size_t kept = 0;
+};
+} // namespace
+
+/// The op, or, where it is in fp32 already and only amplifies what came in, the
+/// ops that feed it and its kind.
+static SmallVector<Operation *> findCulprits(Operation *op) {
+  if (!op->hasAttr("ane.fp32"))
+    return {op};
+  SmallVector<Operation *> found, stack{op};
+  llvm::SmallPtrSet<Operation *, 16> seen;
+  while (!stack.empty()) {
+    Operation *wide = stack.pop_back_val();
+    for (Value operand : wide->getOperands()) {
+      Operation *producer = operand.getDefiningOp();
+      if (!producer || isConstantTree(operand) || !seen.insert(producer).second)
+        continue;
+      (producer->hasAttr("ane.fp32") ? stack : found).push_back(producer);
+    }
+  }
+  return found;
+}
+
+static std::string describe(const Loss &loss) {
+  std::string why;
+  llvm::raw_string_ostream os(why);
+  if (std::isinf(loss.error))
+    os << "fp16 cannot hold its result";
+  else
+    os << llvm::format("its result is off by %.2g %% in fp16",
+                       100 * loss.error);
+  return why;
+}
+
+/// Why all of it had better be in fp32, where single ops do not help: "" where
+/// the engine is worth an inexact answer, which is then said.
+static StringRef whyWhole(func::FuncOp function, const Accuracy &accuracy) {
+  Block &block = function.getBody().front();
+  // A picture of 8-bit pixels is rounded from numbers that need more bits than
+  // a network in fp16 has.
+  for (auto [output, type] :
+       llvm::zip(accuracy.outputs, block.getTerminator()->getOperandTypes())) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    if (output.differing > 0 && tensor && tensor.getElementType().isInteger(8))
+      return "an output of 8-bit integers is rounded from it";
+  }
+  if (accuracy.isWithinBar())
+    return "";
+  const Target &target = getTarget(function);
+  double host = 0, engine = target.cost("dispatch_us");
+  for (Operation &op : block.without_terminator()) {
+    if (llvm::any_of(op.getResultTypes(), [](Type type) {
+          auto tensor = dyn_cast<RankedTensorType>(type);
+          return tensor && !tensor.hasStaticShape();
+        }))
+      return "";
+    host += predictHostMicros(&op, target);
+    engine += predict(&op, target).total();
+  }
+  return host < engine ? "fp16 spoils an output, and the host is predicted to "
+                         "be no slower"
+                       : "";
 }
 
 FailureOr<Accuracy> mlir::ane::keepAccuracy(
@@ -338,52 +440,19 @@ FailureOr<Accuracy> mlir::ane::keepAccuracy(
   marked = 0;
   Lockstep lockstep(function, options);
   auto first = lockstep.run(samples, references, &losses);
-  if (failed(first) || first->isGood())
+  if (failed(first) || first->isWithinBar())
     return first;
-  Builder b(function.getContext());
-  SmallVector<Operation *> mine;
+  Marks marks(function);
   Accuracy best = *first;
-  size_t kept = 0;
   std::vector<Loss> found = losses;
   std::vector<Operation *> ops = lockstep.lossOps;
   for (unsigned round = 0; round < 8 && !ops.empty(); ++round) {
-    double spent = elapsed();
-    if (spent * (round + 2) / (round + 1) > options.budget)
+    if (elapsed() * (round + 2) / (round + 1) > options.budget)
       break;
     bool more = false;
-    for (auto [op, loss] : llvm::zip(ops, found)) {
-      // What is in fp32 already amplifies what came in: so do they.
-      SmallVector<Operation *> add{op};
-      if (op->hasAttr("ane.fp32")) {
-        add.clear();
-        SmallVector<Operation *> stack{op};
-        llvm::SmallPtrSet<Operation *, 16> seen;
-        while (!stack.empty()) {
-          Operation *wide = stack.pop_back_val();
-          for (Value operand : wide->getOperands()) {
-            Operation *producer = operand.getDefiningOp();
-            if (!producer || isConstantTree(operand) ||
-                !seen.insert(producer).second)
-              continue;
-            (producer->hasAttr("ane.fp32") ? stack : add).push_back(producer);
-          }
-        }
-      }
-      for (Operation *each : add) {
-        if (each->hasAttr("ane.fp32") || !isa<LegalityOpInterface>(each))
-          continue;
-        std::string why;
-        llvm::raw_string_ostream os(why);
-        if (std::isinf(loss.error))
-          os << "fp16 cannot hold its result";
-        else
-          os << llvm::format("its result is off by %.2g %% in fp16",
-                             100 * loss.error);
-        each->setAttr("ane.fp32", b.getStringAttr(why));
-        mine.push_back(each);
-        more = true;
-      }
-    }
+    for (auto [op, loss] : llvm::zip(ops, found))
+      for (Operation *each : findCulprits(op))
+        more |= marks.add(each, describe(loss));
     if (!more)
       break;
     found.clear();
@@ -392,45 +461,32 @@ FailureOr<Accuracy> mlir::ane::keepAccuracy(
     if (failed(now))
       break;
     ops = lockstep.lossOps;
+    // Many ops that each lose a little: no few of them will help.
+    if (first->isGood() && now->worst() > 0.8 * best.worst())
+      break;
     if (now->worst() < best.worst()) {
       best = *now;
-      kept = mine.size();
+      marks.keep();
       losses = found;
     }
-    if (now->isGood() && now->worst() < kVisible)
+    if (now->isWithinBar() && now->worst() < kVisible)
       break;
   }
-  // A picture of 8-bit pixels is rounded from numbers that need more bits than
-  // a network in fp16 has: all of it, then.
-  if (!best.isGood() && elapsed() < options.budget &&
-      llvm::any_of(llvm::zip(best.outputs,
-                             block(function).getTerminator()->getOperandTypes()),
-                   [](auto pair) {
-                     auto [output, type] = pair;
-                     auto tensor = dyn_cast<RankedTensorType>(type);
-                     return output.differing > 0 && tensor &&
-                            tensor.getElementType().isInteger(8);
-                   })) {
-    for (Operation &op : block(function).without_terminator())
-      if (!op.hasAttr("ane.fp32") && isa<LegalityOpInterface>(op) &&
-          !isConstantTree(op.getResult(0))) {
-        op.setAttr("ane.fp32",
-                   b.getStringAttr("an output of 8-bit integers is rounded "
-                                   "from it"));
-        mine.push_back(&op);
-      }
+  StringRef why = whyWhole(function, best);
+  if (!why.empty() && elapsed() < options.budget) {
+    marks.addAll(why);
     auto whole = lockstep.run(samples, references, nullptr);
-    if (succeeded(whole) && whole->isGood()) {
+    if (succeeded(whole) && whole->isGood() && whole->worst() < best.worst()) {
       best = *whole;
-      kept = mine.size();
+      marks.keep();
       losses.clear();
     }
   }
   // Where it did not help, the engine may have them.
-  if (!(best.worst() < first->worst() / 2))
-    kept = 0, best = *first;
-  for (Operation *op : ArrayRef(mine).drop_front(kept))
-    op->removeAttr("ane.fp32");
-  marked = kept;
+  if (!(best.worst() < first->worst() / 2)) {
+    marks.keepNone();
+    best = *first;
+  }
+  marked = marks.finish();
   return best;
 }

@@ -39,6 +39,7 @@ struct Accuracy {
   std::vector<OutputAccuracy> outputs;
   double worst() const;
   bool isGood() const;
+  bool isWithinBar() const;
 };
 
 /// Outputs of a function in fp32, by sample.
