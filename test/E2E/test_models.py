@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import hashlib
 import json
 import pathlib
 import resource
@@ -11,6 +12,7 @@ import time
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from conftest import ROOT, check, cosine, read_tensor, reference
 from onnx import numpy_helper
@@ -174,8 +176,8 @@ def test_int32_ids(minilm, tmp_path):
 
 
 def run_measured(command: list[str]) -> tuple[float, int]:
-    """Seconds and peak anonymous memory in KiB (resident memory without mapped files)."""
-    start = time.perf_counter()
+    """CPU seconds and peak anonymous memory in KiB (resident memory without mapped files)."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     process = subprocess.Popen(command)
     peak = 0
     while process.poll() is None:
@@ -186,29 +188,55 @@ def run_measured(command: list[str]) -> tuple[float, int]:
             pass
         time.sleep(0.002)
     assert process.returncode == 0
-    return time.perf_counter() - start, peak
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, peak
+
+
+def own_time(work) -> float:
+    """CPU seconds of a peer's work in this process."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
 
 
 def test_face_converts_fast(shared, tmp_path):
-    command = [ane_mlir.find_tool("onnx-to-ane"), str(shared / "models" / "face-rfb-320.onnx"), "-o", str(tmp_path / "face.anepkg"), "--quiet"]
+    """Beside ONNX Runtime, which loads and optimises the same model: what it takes depends on the machine, their ratio little."""
+    model = str(shared / "models" / "face-rfb-320.onnx")
+    command = [ane_mlir.find_tool("onnx-to-ane"), model, "-o", str(tmp_path / "face.anepkg"), "--quiet"]
     checked = min(run_measured(command)[0] for _ in range(2))
     command += ["--check=off", "--calibration=none"]  # what runs the model takes longer than what converts it
     seconds = min(run_measured(command)[0] for _ in range(5))
-    print(f"face-rfb-320, measured and checked: {checked:.3f} s")
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    print(f"face-rfb-320: {seconds:.3f} s; largest child so far {peak / 1024:.0f} MiB")
-    assert seconds <= 0.15  # 0.05 to 0.08 s on two shared cores, half of them in more passes over casts of constants
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads, settings.log_severity_level = 1, 3
+    peer = min(own_time(lambda: onnxruntime.InferenceSession(model, settings, providers=["CPUExecutionProvider"])) for _ in range(5))
+    print(f"face-rfb-320: {seconds:.3f} s of CPU, {seconds / peer:.1f} times what ONNX Runtime takes to load it; measured and checked {checked:.3f} s")
+    assert seconds <= 5 * peer
 
 
 def test_gpt2_streams_its_weights(tmp_path):
-    """100 M parameters: 3 s, and 150 MB + 3 x the largest tensor of anonymous memory (design invariants 1 and 3)."""
+    """100 M parameters: a few times the work of rounding, hashing and writing them, and 150 MB + 3 x the largest tensor of anonymous memory
+    (design invariants 1 and 3)."""
     path = tmp_path / "gpt2.onnx"
     parameters = models.build_gpt2(path)
     assert parameters >= 100e6
+
+    def round_hash_write() -> None:
+        digest = hashlib.sha256()
+        with open(tmp_path / "peer.bin", "wb") as out:
+            for file in tmp_path.glob("gpt2.onnx*"):
+                data = np.memmap(file, np.uint8, "r")
+                for at in range(0, data.size // 4 * 4, 1 << 24):
+                    with np.errstate(all="ignore"):
+                        half = data[at : at + (1 << 24)][: (data.size - at) // 4 * 4].view(np.float32).astype(np.float16).tobytes()
+                    digest.update(half)
+                    out.write(half)
+
+    peer = own_time(round_hash_write)
+    assert (tmp_path / "peer.bin").stat().st_size >= 2 * parameters
     seconds, peak = run_measured([ane_mlir.find_tool("onnx-to-ane"), str(path), "-o", str(tmp_path / "gpt2.anepkg"), "--quiet"])
     largest = 20000 * 768 * 4 / 1e6
-    print(f"gpt2: {parameters / 1e6:.0f} M parameters, {seconds:.2f} s, {peak / 1e3:.0f} MB anonymous")
-    assert seconds <= 3 and peak / 1e3 <= 150 + 3 * largest
+    print(f"gpt2: {parameters / 1e6:.0f} M parameters, {seconds:.2f} s of CPU, {seconds / peer:.1f} times the peer's, {peak / 1e3:.0f} MB anonymous")
+    assert seconds <= 4 * peer and peak / 1e3 <= 150 + 3 * largest
 
 
 def test_gpt2_small_is_right(tmp_path):
