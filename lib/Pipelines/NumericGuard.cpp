@@ -7,6 +7,7 @@
 #include "ane-mlir/Pipelines/NumericGuard.h"
 #include "ane-mlir/Interpreter/TensorFiles.h"
 #include "ane-mlir/Pipelines/Calibrate.h"
+#include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Target/Bundle.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "llvm/ADT/StringExtras.h"
@@ -267,7 +268,7 @@ void mlir::ane::printAccuracy(llvm::raw_ostream &os,
       os << "  … and " << report.accuracy.outputs.size() - 12 << " more\n";
       break;
     }
-    os << "  " << llvm::left_justify(output.name, 24);
+    os << "  " << llvm::left_justify(printable(output.name), 24);
     if (output.nonFinite)
       os << " not finite where fp32 is, or the other way round\n";
     else if (output.differing > 0)

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Pipelines/Report.h"
+#include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Analysis/CostModel.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
@@ -400,5 +401,5 @@ void Report::writeText(llvm::raw_ostream &os) const {
     os << "on the host:\n";
   for (auto &[key, entry] : reasons)
     os << "  " << llvm::left_justify(key.first, 6) << key.second << " ("
-       << entry.first << ", first \"" << entry.second << "\")\n";
+       << entry.first << ", first \"" << printable(entry.second) << "\")\n";
 }

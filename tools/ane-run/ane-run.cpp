@@ -10,6 +10,7 @@
 #include "ane-mlir/Support/AtomicPath.h"
 #include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Target/Bundle.h"
+#include "ane-mlir/Target/MILText.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
@@ -85,8 +86,37 @@ static cl::opt<bool> quiet("quiet", cl::desc("Print nothing but errors"),
                            cl::cat(outputOptions));
 
 static int fail(const llvm::Twine &message, int code = 1) {
-  llvm::errs() << "ane-run: error: " << message << '\n';
+  llvm::errs() << "ane-run: error: " << printable(message.str(), true) << '\n';
   return code;
+}
+
+/// NAME=FILE, where a name may have a '=' of its own: FILE is there.
+static std::pair<StringRef, StringRef> splitInput(StringRef entry) {
+  for (size_t at = entry.find('='); at != StringRef::npos;
+       at = entry.find('=', at + 1))
+    if (llvm::sys::fs::exists(entry.drop_front(at + 1)))
+      return {entry.take_front(at), entry.drop_front(at + 1)};
+  return entry.split('=');
+}
+
+/// By the name in the artifact, that in the model, or, in a text, which has no
+/// other names, the only one that can stand for it.
+static const Port *findPort(ArrayRef<Port> ports, StringRef name) {
+  for (const Port &port : ports)
+    if (port.name == name)
+      return &port;
+  for (const Port &port : ports)
+    if (port.alias == name)
+      return &port;
+  std::string identifier = mil::makeIdentifier(name);
+  const Port *found = ports.end();
+  for (const Port &port : ports)
+    if (StringRef(port.name).rtrim('_') == StringRef(identifier).rtrim('_')) {
+      if (found != ports.end())
+        return ports.end();
+      found = &port;
+    }
+  return found;
 }
 
 int main(int argc, char **argv) {
@@ -121,7 +151,7 @@ int main(int argc, char **argv) {
   llvm::StringMap<Tensor> given;
   llvm::StringMap<std::string> unread;
   for (StringRef entry : inputs) {
-    auto [name, path] = entry.split('=');
+    auto [name, path] = splitInput(entry);
     if (path.empty())
       return fail("expects --input NAME=FILE.npy", 2);
     // Whether the name is one of an input is more worth saying than why its
@@ -159,8 +189,7 @@ int main(int argc, char **argv) {
   std::vector<Tensor> arguments(ports.size());
   for (auto &entry : given) {
     StringRef name = entry.getKey();
-    auto it = llvm::find_if(
-        ports, [&](const Port &port) { return port.name == name; });
+    const Port *it = findPort(ports, name);
     if (it == ports.end())
       return fail("'" + name + "' is no input; the inputs are " +
                   llvm::join(llvm::map_range(
@@ -293,7 +322,7 @@ int main(int argc, char **argv) {
         continue;
       compared = true;
       Comparison comparison = compareTensors(result, *expected, rtol, atol_);
-      printComparison(llvm::outs(), outputs[i].name, comparison, result,
+      printComparison(llvm::outs(), printable(outputs[i].name), comparison, result,
                       *expected, quiet);
       ok &= comparison.ok();
     }
@@ -301,7 +330,7 @@ int main(int argc, char **argv) {
     return fail("'" + compareDir + "' has no output_0.npy or output_0.pb");
   if (!quiet && !compared && outputDir.empty())
     for (auto [port, result] : llvm::zip(outputs, results)) {
-      llvm::outs() << port.name << ": " << getInfo(result.dtype()).name << " ["
+      llvm::outs() << printable(port.name) << ": " << getInfo(result.dtype()).name << " ["
                    << shapeText(result.shape())
                    << "]";
       for (int64_t i = 0; i < std::min<int64_t>(result.size(), 6); ++i)

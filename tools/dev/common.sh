@@ -52,6 +52,12 @@ configure_and_build() {
   if [ -t 1 ]; then ninja -C "$folder" "$@"; else ninja -C "$folder" "$@" | grep -E -v '^\[' || true; ninja -C "$folder" "$@" >/dev/null; fi
 }
 
+# The tools and the fuzzers, with sanitizers, in $build/asan.
+configure_with_sanitizers() {
+  configure_and_build "$build/asan" -DANEMLIR_SANITIZERS=address,undefined -DANEMLIR_FUZZERS=ON -DANEMLIR_ENABLE_ASSERTIONS=ON -DCMAKE_CXX_FLAGS_RELEASE=-O1 \
+    -DANEMLIR_BUILD_TESTS=OFF -- onnx-to-ane ane-run ane-translate mil-verify fuzzers
+}
+
 # A virtual environment with the packages of a requirements file; $python is its interpreter.
 python_environment() {
   local requirements=$1

@@ -217,7 +217,8 @@ static cl::opt<bool> quiet("quiet", cl::desc("No progress and no summary"),
                            cl::cat(outputOptions));
 
 static int usage(const llvm::Twine &message) {
-  llvm::errs() << "onnx-to-ane: " << message << "; see --help\n";
+  llvm::errs() << "onnx-to-ane: " << printable(message.str(), true)
+               << "; see --help\n";
   return 2;
 }
 
@@ -430,7 +431,7 @@ static int reportAccuracy(const AccuracyReport &found) {
                            100 * loss.error);
     }
     llvm::errs() << "onnx-to-ane: " << (misses ? "error" : "warning")
-                 << ": output '" << o.name << "' " << os.str()
+                 << ": output '" << printable(o.name) << "' " << os.str()
                  << " (in " << found.numerics << " numerics, on "
                  << (found.guessed ? "guessed inputs; --calibration=DIR gives "
                                      "real ones"

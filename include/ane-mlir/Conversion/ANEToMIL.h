@@ -25,12 +25,13 @@ struct ConvertedProgram {
 /// ops) to the module of `builder`. `weightPath` is the BLOBFILE path. Names,
 /// constants and weight offsets are all fixed here, so that the printer has
 /// nothing to decide. Parameters and results are named by `parameterNames` and
-/// `resultNames`.
+/// `resultNames`; no value gets one of the `reserved` names.
 FailureOr<ConvertedProgram>
 convertANEToMIL(OpBuilder &builder, Operation *program, StringRef symbol,
                 bool verbose, StringRef weightPath,
                 ArrayRef<std::string> parameterNames,
-                ArrayRef<std::string> resultNames);
+                ArrayRef<std::string> resultNames,
+                ArrayRef<StringRef> reserved = {});
 
 /// Writes the weights of a program, one at a time, in file order.
 LogicalResult writeWeights(Location loc, const ConvertedProgram &converted,

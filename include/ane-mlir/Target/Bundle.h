@@ -39,6 +39,8 @@ struct Port {
   /// The user's dtype, and the one that carries it through the programs.
   DType dtype, carrier;
   SmallVector<int64_t> shape;
+  /// The name in the model where an artifact could not keep it, or empty.
+  std::string alias;
 };
 
 /// A loaded artifact, ready to run in the interpreter.

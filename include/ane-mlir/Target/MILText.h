@@ -21,6 +21,11 @@ LogicalResult printMILText(ProgramOp program, llvm::raw_ostream &os);
 bool isLegalIdentifier(llvm::StringRef name);
 /// A legal identifier that resembles `name`.
 std::string makeIdentifier(llvm::StringRef name);
+/// One for each name, all different, and other than the `reserved` ones; a name
+/// that is legal keeps itself.
+std::vector<std::string>
+makeIdentifiers(llvm::ArrayRef<std::string> names,
+                llvm::ArrayRef<llvm::StringRef> reserved = {});
 
 } // namespace mlir::mil
 

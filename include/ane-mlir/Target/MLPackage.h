@@ -21,6 +21,9 @@ namespace mlir::ane {
 struct PackageFeature {
   enum class Kind { Array, Image, State, Number, String, Dictionary, Other };
   std::string name;
+  /// What the author says of it; in packages written here the name that it has
+  /// in the model, where that is another.
+  std::string description;
   Kind kind = Kind::Other;
   /// Arrays and states; absent for a type that Core ML does not list.
   std::optional<DType> dtype;

@@ -39,7 +39,8 @@ public:
         verbose(verbose), weightPath(weightPath) {}
   FailureOr<ConvertedProgram> run(StringRef symbol,
                                   ArrayRef<std::string> parameters,
-                                  ArrayRef<std::string> results);
+                                  ArrayRef<std::string> results,
+                                  ArrayRef<StringRef> reserved);
 
 private:
   std::string uniqueName(StringRef wanted);
@@ -446,7 +447,8 @@ LogicalResult Converter::convertOp(Operation *op) {
 
 FailureOr<ConvertedProgram> Converter::run(StringRef symbol,
                                            ArrayRef<std::string> parameterNames,
-                                           ArrayRef<std::string> results) {
+                                           ArrayRef<std::string> results,
+                                           ArrayRef<StringRef> reserved) {
   Block &block = source->getRegion(0).front();
   // The lowest opset that has every op; the modern dialect was seen with ios18
   // only (ane-target.md §1.2).
@@ -480,6 +482,8 @@ FailureOr<ConvertedProgram> Converter::run(StringRef symbol,
     names.insert(name);
   for (const std::string &name : results)
     names.insert(name);
+  for (StringRef name : reserved)
+    names.insert(name);
   for (BlockArgument argument : block.getArguments())
     values[argument] = body.addArgument(argument.getType(), argument.getLoc());
   // A returned value takes the result's name; one returned twice, or an
@@ -512,10 +516,11 @@ FailureOr<ConvertedProgram>
 mlir::ane::convertANEToMIL(OpBuilder &builder, Operation *program,
                            StringRef symbol, bool verbose, StringRef weightPath,
                            ArrayRef<std::string> parameterNames,
-                           ArrayRef<std::string> resultNames) {
+                           ArrayRef<std::string> resultNames,
+                           ArrayRef<StringRef> reserved) {
   builder.getContext()->loadDialect<mil::MILDialect>();
   return Converter(builder, program, verbose, weightPath)
-      .run(symbol, parameterNames, resultNames);
+      .run(symbol, parameterNames, resultNames, reserved);
 }
 
 LogicalResult mlir::ane::writeWeights(Location loc,

@@ -349,7 +349,7 @@ mlir::ane::loadBundle(StringRef path, MLIRContext *context) {
         return fail("port '" + port->name +
                     "' has no sensible dtype and tensor");
       auto &tensor = bundle->tensors[port->tensor];
-      ports.push_back({port->name, *dtype, tensor.dtype, tensor.shape});
+      ports.push_back({port->name, *dtype, tensor.dtype, tensor.shape, ""});
       ids.push_back(port->tensor);
     }
     return success();
@@ -382,7 +382,8 @@ mlir::ane::loadBundle(StringRef path, MLIRContext *context) {
 
 /// One function with the user's own inputs and outputs.
 static FailureOr<std::unique_ptr<Executable>>
-makeMILExecutable(FailureOr<LoadedProgram> loaded) {
+makeMILExecutable(FailureOr<LoadedProgram> loaded,
+                  const llvm::StringMap<std::string> &aliases) {
   if (failed(loaded))
     return failure();
   auto executable = std::make_unique<MILExecutable>();
@@ -394,8 +395,9 @@ makeMILExecutable(FailureOr<LoadedProgram> loaded) {
       return emitError(loaded->program.getLoc())
                  << "type " << type << " cannot cross the boundary",
              failure();
-    return Port{name ? name.getValue().str() : "", *dtype, *dtype,
-                SmallVector<int64_t>(tensor.getShape())};
+    std::string own = name ? name.getValue().str() : "";
+    return Port{own, *dtype, *dtype, SmallVector<int64_t>(tensor.getShape()),
+                aliases.lookup(own)};
   };
   ProgramOp program = loaded->program;
   for (auto [i, type] : llvm::enumerate(program.getArgumentTypes())) {
@@ -424,7 +426,16 @@ mlir::ane::loadArtifact(StringRef path, MLIRContext *context,
     FailureOr<MILSource> source = MILSource::open(path, context);
     if (failed(source))
       return failure();
-    return makeMILExecutable(raiseProgram(std::move(*source), options));
+    llvm::StringMap<std::string> aliases;
+    FailureOr<mil::FuncOp> func = source->function(options.function);
+    if (failed(func))
+      return failure();
+    if (const PackageInfo::Function *described = source->describe(*func))
+      for (auto *features : {&described->inputs, &described->outputs})
+        for (const PackageFeature &feature : *features)
+          aliases[feature.name] = feature.description;
+    return makeMILExecutable(raiseProgram(std::move(*source), options),
+                             aliases);
   }
   auto fail = [&](const Twine &what) {
     return emitError(NameLoc::get(StringAttr::get(context, path))) << what,

@@ -425,22 +425,18 @@ LogicalResult mlir::ane::writeMILFile(ModuleOp module, StringRef path,
   auto main = module.lookupSymbol<func::FuncOp>("main");
   if (!main)
     return module.emitError() << "expects a function @main";
-  std::vector<std::string> inputs, outputs;
-  auto name = [](StringAttr attr, StringRef prefix, unsigned i) {
-    return mil::makeIdentifier(attr ? attr.getValue()
-                                    : (prefix + Twine(i)).str());
+  std::vector<std::string> names;
+  auto add = [&](StringAttr attr, StringRef prefix, unsigned i) {
+    names.push_back(attr ? attr.getValue().str() : (prefix + Twine(i)).str());
   };
   for (unsigned i = 0; i < main.getNumArguments(); ++i)
-    inputs.push_back(
-        name(main.getArgAttrOfType<StringAttr>(i, "ane.name"), "input", i));
-  for (unsigned i = 0; i < main.getNumResults(); ++i) {
-    outputs.push_back(
-        name(main.getResultAttrOfType<StringAttr>(i, "ane.name"), "output", i));
-    while (llvm::is_contained(inputs, outputs.back()) ||
-           llvm::is_contained(ArrayRef<std::string>(outputs).drop_back(),
-                              outputs.back()))
-      outputs.back() += "_";
-  }
+    add(main.getArgAttrOfType<StringAttr>(i, "ane.name"), "input", i);
+  for (unsigned i = 0; i < main.getNumResults(); ++i)
+    add(main.getResultAttrOfType<StringAttr>(i, "ane.name"), "output", i);
+  names = mil::makeIdentifiers(names);
+  ArrayRef<std::string> inputs(names), outputs(names);
+  inputs = inputs.take_front(main.getNumArguments());
+  outputs = outputs.drop_front(inputs.size());
   OwningOpRef<ModuleOp> scratch = ModuleOp::create(module.getLoc());
   OpBuilder builder = OpBuilder::atBlockEnd(scratch->getBody());
   FailureOr<ConvertedProgram> converted = convertANEToMIL(

@@ -373,3 +373,26 @@ std::string mlir::mil::makeIdentifier(StringRef name) {
     result.insert(result.begin(), '_');
   return isLegalIdentifier(result) ? result : result + "_";
 }
+
+std::vector<std::string>
+mlir::mil::makeIdentifiers(ArrayRef<std::string> names,
+                           ArrayRef<StringRef> reserved) {
+  std::vector<std::string> result(names.size());
+  llvm::StringSet<> taken;
+  for (StringRef name : reserved)
+    taken.insert(name);
+  for (auto [name, identifier] : llvm::zip(names, result))
+    if (name.size() <= 200 && isLegalIdentifier(name) &&
+        taken.insert(name).second)
+      identifier = name;
+  for (auto [name, identifier] : llvm::zip(names, result)) {
+    if (!identifier.empty())
+      continue;
+    std::string wanted = makeIdentifier(name);
+    identifier = wanted;
+    for (unsigned i = 1; !taken.insert(identifier).second; ++i)
+      identifier = wanted + std::string(std::min(i, 3u), '_') +
+                   (i > 3 ? std::to_string(i) : "");
+  }
+  return result;
+}

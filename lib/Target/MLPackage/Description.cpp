@@ -111,6 +111,10 @@ static PackageFeature readFeature(pbf_reader in) {
       feature.name = proto::toView(in.get_view()).str();
       continue;
     }
+    if (in.tag() == feature::ShortDescription) {
+      feature.description = proto::toView(in.get_view()).str();
+      continue;
+    }
     if (in.tag() != feature::Type) {
       in.skip();
       continue;

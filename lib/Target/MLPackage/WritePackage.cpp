@@ -378,15 +378,15 @@ static FailureOr<Part> convertPart(const PackageFunction &function,
   auto addName = [&](StringAttr attr, StringRef prefix, unsigned i) {
     part.originals.push_back(attr ? attr.getValue().str()
                                   : (prefix + Twine(i)).str());
-    std::string name = mil::makeIdentifier(part.originals.back());
-    while (llvm::is_contained(part.names, name))
-      name += "_";
-    part.names.push_back(name);
   };
   for (unsigned i = 0; i < inputs; ++i)
     addName(main.getArgAttrOfType<StringAttr>(i, "ane.name"), "input", i);
   for (unsigned i = 0; i < outputs; ++i)
     addName(main.getResultAttrOfType<StringAttr>(i, "ane.name"), "output", i);
+  SmallVector<StringRef> reserved;
+  if (!options.classLabels.empty())
+    reserved = {options.labelName(), options.probabilitiesName()};
+  part.names = mil::makeIdentifiers(part.originals, reserved);
   ArrayRef<std::string> originals(part.originals);
   auto find = [&](StringRef name, bool input) -> std::optional<unsigned> {
     auto list = input ? originals.take_front(inputs)
@@ -450,7 +450,7 @@ static FailureOr<Part> convertPart(const PackageFunction &function,
   ArrayRef<std::string> all(part.names);
   FailureOr<ConvertedProgram> converted =
       convertANEToMIL(builder, main, "program", /*verbose=*/false, kWeightPath,
-                      all.take_front(inputs), all.drop_front(inputs));
+                      all.take_front(inputs), all.drop_front(inputs), reserved);
   if (failed(converted))
     return failure();
   part.converted = std::move(*converted);
