@@ -2,7 +2,7 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// t = dispatch + sum over ops of max(arithmetic, weights)   (ane-target.md
+// t = dispatch + sum over ops of max(arithmetic, weights)   (engine.md
 // §5.9), with the effects that published measurements show: few positions
 // leave the arithmetic units idle, weights beyond the working set stream from
 // memory, quantised activations run at twice the rate in deep programs, and

@@ -517,7 +517,7 @@ LogicalResult evaluateOp(SlidingWindowsOp op, EvalContext &context,
 }
 
 //===----------------------------------------------------------------------===//
-// Resampling of the last two axes (grids of mil-spec.md §8)
+// Resampling of the last two axes (grids of mil.md §8)
 //===----------------------------------------------------------------------===//
 
 static LogicalResult

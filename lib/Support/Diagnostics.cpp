@@ -8,6 +8,7 @@
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Location.h"
 #include "mlir/IR/MLIRContext.h"
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/ConvertUTF.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/Process.h"
@@ -77,6 +78,68 @@ std::string mlir::ane::printable(llvm::StringRef text, bool lines) {
   return result;
 }
 
+std::string mlir::ane::nameOf(Location loc) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  if (auto name = dyn_cast<NameLoc>(loc))
+    os << '\'' << printable(name.getName()) << '\'';
+  else if (auto fused = dyn_cast<FusedLoc>(loc);
+           fused && !fused.getLocations().empty())
+    os << nameOf(fused.getLocations().front());
+  else
+    os << loc;
+  return text;
+}
+
+/// `tensor<1x?x4xf32>` as those who do not read MLIR write it: float[1,?,4].
+/// Anything else stays.
+std::string mlir::ane::spellTypes(llvm::StringRef text) {
+  std::string result;
+  while (!text.empty()) {
+    size_t at = text.find("tensor<");
+    result += text.take_front(at);
+    if (at == llvm::StringRef::npos)
+      break;
+    text = text.drop_front(at);
+    llvm::StringRef rest = text.drop_front(strlen("tensor<"));
+    std::string dims;
+    while (true) {
+      size_t length = rest.starts_with("?")
+                          ? 1
+                          : std::min(rest.find_first_not_of("0123456789"),
+                                     rest.size());
+      if (!length || !rest.drop_front(length).starts_with("x"))
+        break;
+      dims += (dims.empty() ? "" : ",") + rest.take_front(length).str();
+      rest = rest.drop_front(length + 1);
+    }
+    llvm::StringRef element = rest.take_until([](char c) { return c == '>'; });
+    llvm::StringRef name = llvm::StringSwitch<llvm::StringRef>(element)
+                               .Case("f16", "float16")
+                               .Case("f32", "float")
+                               .Case("f64", "double")
+                               .Case("bf16", "bfloat16")
+                               .Case("i1", "bool")
+                               .Cases({"i8", "si8"}, "int8")
+                               .Cases({"i16", "si16"}, "int16")
+                               .Cases({"i32", "si32"}, "int32")
+                               .Cases({"i64", "si64"}, "int64")
+                               .Case("ui8", "uint8")
+                               .Case("ui16", "uint16")
+                               .Case("ui32", "uint32")
+                               .Case("ui64", "uint64")
+                               .Default("");
+    if (name.empty()) {
+      result += "tensor<";
+      text = text.drop_front(strlen("tensor<"));
+      continue;
+    }
+    result += (name + "[" + dims + "]").str();
+    text = rest.drop_front(element.size() + 1);
+  }
+  return result;
+}
+
 ToolDiagnostics::ToolDiagnostics(MLIRContext *context, llvm::StringRef file)
     : context(context), file(file.str()) {
   // A message names the node; the whole function behind it helps nobody.
@@ -97,10 +160,12 @@ ToolDiagnostics::ToolDiagnostics(MLIRContext *context, llvm::StringRef file)
         return;
       }
       llvm::errs() << printable(this->file) << ": " << severity(s) << ": ";
+      // A message that names its place already need not do it twice.
       if (auto name = dyn_cast<NameLoc>(loc);
-          name && name.getName() != this->file)
-        llvm::errs() << "loc(\"" << printable(name.getName()) << "\"): ";
-      llvm::errs() << printable(message, true) << '\n';
+          name && name.getName() != this->file &&
+          !message.contains(("'" + name.getName().getValue() + "'").str()))
+        llvm::errs() << '\'' << printable(name.getName()) << "': ";
+      llvm::errs() << printable(spellTypes(message), true) << '\n';
     };
     print(diagnostic.getLocation(), diagnostic.getSeverity(), diagnostic.str());
     for (Diagnostic &note : diagnostic.getNotes())

@@ -48,7 +48,7 @@ struct LiveOpPattern : OpRewritePattern<Op> {
   virtual LogicalResult rewrite(Op op, PatternRewriter &rewriter) const = 0;
 };
 
-/// gelu as its definition (L03, ane-target.md §6.6).
+/// gelu as its definition (L03, engine.md §6.6).
 struct DecomposeGelu : LiveOpPattern<GeluOp> {
   using LiveOpPattern::LiveOpPattern;
   LogicalResult rewrite(GeluOp op, PatternRewriter &b) const override {
@@ -183,7 +183,7 @@ static bool hasConstantParameters(LayerNormOp op) {
          (!op.getBeta() || isConstantTree(op.getBeta()));
 }
 
-/// Normalisation over other axes than the last (ane-target.md §1.11.4, §6.5),
+/// Normalisation over other axes than the last (engine.md §1.11.4, §6.5),
 /// or with parameters of run time, which both doors refuse (L24).
 struct DecomposeLayerNorm : LiveOpPattern<LayerNormOp> {
   using LiveOpPattern::LiveOpPattern;
@@ -213,7 +213,7 @@ struct DecomposeLinear : LiveOpPattern<LinearOp> {
   }
 };
 
-/// A bias operand is disputed on RAW (ane-target.md §1.11.1); the back end
+/// A bias operand is disputed on RAW (engine.md §1.11.1); the back end
 /// fuses the addition anyway.
 template <typename Op>
 struct SeparateBias : LiveOpPattern<Op> {

@@ -4,7 +4,7 @@
 //
 // constexpr_blockwise_shift_scale with int8 data [O,I,1,1] and one fp16 scale per
 // output channel, no offset: the form that engines were seen to take (L09,
-// ane-target.md §1.11 and §6.18). It pays where weights are streamed, not where
+// engine.md §1.11 and §6.18). It pays where weights are streamed, not where
 // the engine computes. Both parts stay weight trees over the original, so that
 // nothing large is held while compiling.
 //

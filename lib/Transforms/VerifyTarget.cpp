@@ -52,7 +52,7 @@ struct VerifyTarget : ane::impl::VerifyTargetPassBase<VerifyTarget> {
                          << violation.rule << ", source "
                          << (limit  ? limit->source
                              : rule ? rule->source
-                                    : StringLiteral("ane-target.md"))
+                                    : StringLiteral("engine.md"))
                          << ")";
           ok = false;
         }

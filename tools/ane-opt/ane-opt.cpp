@@ -5,12 +5,24 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/InitAll.h"
+#include "dialects/ANE/IR/Explain.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
+#include "llvm/Support/CommandLine.h"
+
+static llvm::cl::opt<std::string>
+    explained("explain",
+              llvm::cl::desc("Say what is known of a rule, limit or source, "
+                             "and with what evidence"),
+              llvm::cl::value_desc("ID"));
 
 int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   mlir::ane::registerAllDialects(registry);
   mlir::ane::registerAllPasses();
+  auto [input, output] = mlir::registerAndParseCLIOptions(
+      argc, argv, "ane-mlir optimiser driver\n", registry);
+  if (explained.getNumOccurrences())
+    return mlir::ane::explain(explained, llvm::outs()) ? 0 : 2;
   return mlir::asMainReturnCode(
-      mlir::MlirOptMain(argc, argv, "ane-mlir optimiser driver\n", registry));
+      mlir::MlirOptMain(argc, argv, input, output, registry));
 }

@@ -21,6 +21,7 @@
 #include "mlir/Support/Timing.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
+#include "dialects/ANE/IR/Explain.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -213,6 +214,11 @@ static cl::opt<bool> verifyNumerics(
              "input and stop at the first that changes a result; prints the "
              "error of each"),
     cl::cat(outputOptions));
+static cl::opt<std::string>
+    explained("explain",
+              cl::desc("Say what is known of a rule, limit or source, and with "
+                       "what evidence; converts nothing"),
+              cl::value_desc("ID"), cl::cat(outputOptions));
 static cl::opt<bool> quiet("quiet", cl::desc("No progress and no summary"),
                            cl::cat(outputOptions));
 
@@ -423,7 +429,7 @@ static int reportAccuracy(const AccuracyReport &found) {
     if (!found.losses.empty()) {
       const Loss &loss = found.losses.front();
       os << "; the first to lose accuracy is '" << loss.op << "' at "
-         << loss.where;
+         << nameOf(loss.where);
       if (std::isinf(loss.error))
         os << ", whose result fp16 cannot hold";
       else
@@ -468,11 +474,21 @@ int main(int argc, char **argv) {
                                    "model.anepkg\n",
                                    &llvm::errs()))
     return 2;
+  if (explained.getNumOccurrences())
+    return explain(explained, llvm::outs()) ? 0 : 2;
   if (input.empty())
     return usage("expects a model");
   const Target *target = lookupTarget(targetName);
-  if (!target)
-    return usage("unknown target '" + targetName + "'");
+  if (!target) {
+    std::string known;
+    for (const Target &each : getTargets()) {
+      known += (known.empty() ? "" : ", ") + each.name.str();
+      if (!each.chips.empty())
+        known += " (" + llvm::join(each.chips, ", ") + ")";
+    }
+    return usage("unknown target '" + targetName + "'; expects one of " +
+                 known);
+  }
   if (precision != "mixed" && precision != "fp16" && precision != "fp32")
     return usage("expects --precision to be mixed, fp16 or fp32, but got '" +
                  precision + "'");
@@ -506,7 +522,9 @@ int main(int argc, char **argv) {
     return usage(output.empty()
                      ? "expects -o OUT.anepkg, OUT.mlpackage, OUT.mil or "
                        "OUT.mlir"
-                     : "does not know how to write '" + output + "'");
+                     : "does not know how to write '" + output +
+                           "'; expects a name that ends in .anepkg, "
+                           ".mlpackage, .mil or .mlir");
   static constexpr StringLiteral phases[] = {"onnx", "ane", "optimized",
                                              "placed", "mil"};
   if (!compileTo.empty() && !llvm::is_contained(phases, StringRef(compileTo)))
@@ -554,7 +572,11 @@ int main(int argc, char **argv) {
       return usage(lookupRule(id) ? "rule " + id +
                                         " is not about what an operation may "
                                         "be; it cannot be switched"
-                                  : "no rule is named '" + id + "'");
+                                  : "no rule is named '" + id + "'" +
+                                        (nearestRule(id).empty()
+                                             ? ""
+                                             : "; did you mean " +
+                                                   nearestRule(id) + "?"));
   }
   bool fromMIL = MILSource::matches(StringRef(input));
   for (auto &[option, given] :

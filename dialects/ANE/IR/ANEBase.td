@@ -63,7 +63,7 @@ class ANE_From<string op, int version, list<string> renames = [], string dom = "
   string domain = dom;
 }
 
-/// What is known of the engine and this op (ane-target.md §1.11). `raw` and `candidate` both count as placeable;
+/// What is known of the engine and this op (engine.md §1.11). `raw` and `candidate` both count as placeable;
 /// `host` names the rule that keeps the op off the engine.
 class ANE_Evidence<string level_, string rule_, string why_> {
   string level = level_;

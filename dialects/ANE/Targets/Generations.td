@@ -2,30 +2,30 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// Limits: ane-target.md §4.1. Rates: §5.1, §5.2, §5.5; where a generation has no measurement the nearest older one
+// Limits: engine.md §4.1. Rates: §5.1, §5.2, §5.5; where a generation has no measurement the nearest older one
 // is used and the source says so.
 //
 //===----------------------------------------------------------------------===//
 
 class ANE_Common<int s1, string s1src, int kw, int kh, int smallW, int smallH, int pool, int matmulK, string kSrc, int work, string workSrc> {
   list<ANE_Limit> limits = [
-    ANE_Limit<"S1", s1, "D", s1src>,            // width or height of any tensor
-    ANE_Limit<"S2", 65536, "D", "BR, AF">,      // channels
-    ANE_Limit<"S3", 65536, "D", "BR, MS, IM">,  // batch
-    ANE_Limit<"S4", s1, "D", "BR">,             // depth of a rank-5 tensor
-    ANE_Limit<"S5", 5, "A", "AP, BR">,          // rank
-    ANE_Limit<"S6", kw, "D", "BR, MS">,         // convolution kernel width
-    ANE_Limit<"S7", kh, "D", "BR, MS">,         // convolution kernel height
-    ANE_Limit<"S9W", smallW, "D", "BR, MS">,    // kernel width when strided, dilated or transposed
-    ANE_Limit<"S9H", smallH, "D", "BR, MS">,    // kernel height when strided, dilated or transposed
-    ANE_Limit<"S10", 8, "B", "MS, measured on h16g">, // max_pool window
-    ANE_Limit<"S11", pool, "D", "BR, MS">,      // avg_pool window
-    ANE_Limit<"S12", matmulK, "B", kSrc>,       // matmul K
-    ANE_Limit<"S20", work, "B", workSrc>,             // bytes of one operand that stay on chip
-    ANE_Limit<"S23A", 1570, "D", "inference: 33 knots with the error of MS, 6e-4, span half a period">, // |x| of sin and cos, thousandths
-    ANE_Limit<"S18", 383, "B", "MS; measured on h16g, 386 on H18">, // ops in one program's chain
-    ANE_Limit<"S13", 16384, "B", "AF, MX">,     // convolution input channels
-    ANE_Limit<"S14", 32000, "B", "MX, M5X, FG"> // convolution output channels
+    ANE_Limit<"S1", s1, "D", s1src, "width or height of any tensor">,
+    ANE_Limit<"S2", 65536, "D", "BR, AF", "channels">,
+    ANE_Limit<"S3", 65536, "D", "BR, MS, IM", "batch">,
+    ANE_Limit<"S4", s1, "D", "BR", "depth of a rank-5 tensor">,
+    ANE_Limit<"S5", 5, "A", "AP, BR", "rank">,
+    ANE_Limit<"S6", kw, "D", "BR, MS", "convolution kernel width">,
+    ANE_Limit<"S7", kh, "D", "BR, MS", "convolution kernel height">,
+    ANE_Limit<"S9W", smallW, "D", "BR, MS", "kernel width when strided, dilated or transposed">,
+    ANE_Limit<"S9H", smallH, "D", "BR, MS", "kernel height when strided, dilated or transposed">,
+    ANE_Limit<"S10", 8, "B", "MS, measured on h16g", "max_pool window">,
+    ANE_Limit<"S11", pool, "D", "BR, MS", "avg_pool window">,
+    ANE_Limit<"S12", matmulK, "B", kSrc, "matmul K">,
+    ANE_Limit<"S20", work, "B", workSrc, "bytes of one operand that stay on chip">,
+    ANE_Limit<"S23A", 1570, "D", "inference: 33 knots with the error of MS, 6e-4, span half a period", "|x| of sin and cos, thousandths">,
+    ANE_Limit<"S18", 383, "B", "MS; measured on h16g, 386 on H18", "ops in one program's chain">,
+    ANE_Limit<"S13", 16384, "B", "AF, MX", "convolution input channels">,
+    ANE_Limit<"S14", 32000, "B", "MX, M5X, FG", "convolution output channels">
   ];
 }
 
@@ -40,7 +40,7 @@ class ANE_Rates<string t0, string t0Src, string conv, string convSrc, string mat
     ANE_CostParameter<"weight_gbs", weights, "GB/s", wSrc>,            // weights of an op beyond the working set (S20)
     ANE_CostParameter<"kernel_gbs", kernel, "GB/s", kSrc>,             // smaller weights
     ANE_CostParameter<"activation_gbs", act, "GB/s", aSrc>,            // surfaces and transposes
-    ANE_CostParameter<"vector_geps", "121.5", "Gelem/s", "MS, M6; as H18 elsewhere">, // element-wise outside of convolutions
+    ANE_CostParameter<"vector_geps", "121.5", "Gelem/s", "MS; as H18 elsewhere">, // element-wise outside of convolutions
     ANE_CostParameter<"narrow_efficiency", "0.55", "", "MX §5.6: 512 channels at 64 positions">, // of conv_tflops up to 64 positions
     ANE_CostParameter<"middle_efficiency", "0.92", "", "MX4 §5.3: 512 channels at 1024 positions">, // at 1024; 1 from 4096 on
     ANE_CostParameter<"w8a8_speedup", "1.95", "", "MX4, CC §5.4; 8 or more quantised convolutions">,
@@ -48,19 +48,19 @@ class ANE_Rates<string t0, string t0Src, string conv, string convSrc, string mat
   ];
 }
 
-/// The CPU beside the engine; coarse, for placement only (ane-target.md §5.10). Rates of one cluster's matrix unit in fp32,
+/// The CPU beside the engine; coarse, for placement only (engine.md §5.10). Rates of one cluster's matrix unit in fp32,
 /// which fp16 does not speed up, and of memory as the vendor states it.
 class ANE_Host<string tflops, string tflopsSrc, string gbs, string gbsSrc> {
   list<ANE_CostParameter> costs = [
     ANE_CostParameter<"host_tflops", tflops, "TFLOPS", tflopsSrc>,
     ANE_CostParameter<"host_gbs", gbs, "GB/s", gbsSrc>,
-    ANE_CostParameter<"host_op_us", "1", "us", "inference: one call of a CPU kernel">
+    ANE_CostParameter<"host_op_us", "1", "us", "inference: one call of a kernel of the host">
   ];
 }
-def ANE_HostM1 : ANE_Host<"1.475", "zhen8838, AMX of M1 Max, one core", "68", "vendor">;
+def ANE_HostM1 : ANE_Host<"1.475", "inference: published rate of the matrix unit of one core, M1 Max (zhen8838)", "68", "vendor">;
 def ANE_HostM2 : ANE_Host<"1.475", "as M1", "100", "vendor">;
 def ANE_HostM3 : ANE_Host<"1.475", "as M1", "100", "vendor">;
-def ANE_HostM4 : ANE_Host<"1.755", "LIBXSMM group, SME of M4, 512^3, one thread", "120", "vendor">;
+def ANE_HostM4 : ANE_Host<"1.755", "inference: published rate of 512^3 on one thread, M4 (authors of libxsmm)", "120", "vendor">;
 def ANE_HostM4Max : ANE_Host<"1.755", "as M4", "273", "vendor, M4 Pro">;
 def ANE_HostM5 : ANE_Host<"1.755", "as M4", "153", "vendor">;
 

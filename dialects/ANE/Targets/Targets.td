@@ -5,5 +5,6 @@
 //===----------------------------------------------------------------------===//
 
 include "dialects/ANE/Targets/ANETarget.td"
+include "dialects/ANE/Targets/Sources.td"
 include "dialects/ANE/Targets/Rules.td"
 include "dialects/ANE/Targets/Generations.td"

@@ -65,7 +65,7 @@ Prediction predict(const OpWork &work, const Target &target, double scale = 1);
 Prediction predict(Operation *op, const Target &target);
 
 /// Microseconds of one op, or of a host program, on the CPU beside the engine:
-/// arithmetic or memory, whichever takes longer. Coarse (ane-target.md §5.10).
+/// arithmetic or memory, whichever takes longer. Coarse (engine.md §5.10).
 double predictHostMicros(const OpWork &work, const Target &target,
                          double scale = 1);
 double predictHostMicros(Operation *op, const Target &target);

@@ -3,7 +3,7 @@
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
 // One table of the element types: MIL's name, size, weight-file code, ONNX code
-// and NumPy's letter. Sources: ane-target.md §2.1 (codes), mil-spec.md §2.1
+// and NumPy's letter. Sources: engine.md §2.1 (codes), mil.md §2.1
 // (names), onnx-ml.proto (TensorProto.DataType).
 //
 //===----------------------------------------------------------------------===//

@@ -20,6 +20,12 @@ namespace mlir::ane {
 /// more than 400 bytes is cut.
 std::string printable(llvm::StringRef text, bool lines = false);
 
+/// A message with tensor types as ONNX users know them: float[1,3,224,224].
+std::string spellTypes(llvm::StringRef text);
+
+/// A node's or value's name in quotes, or line and column of a text.
+std::string nameOf(Location loc);
+
 class ToolDiagnostics {
 public:
   ToolDiagnostics(MLIRContext *context, llvm::StringRef file);

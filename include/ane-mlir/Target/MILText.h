@@ -17,7 +17,7 @@ namespace mlir::mil {
 /// offset.
 LogicalResult printMILText(ProgramOp program, llvm::raw_ostream &os);
 
-/// [A-Za-z_][A-Za-z0-9_]* and no reserved word (mil-spec.md §2.5).
+/// [A-Za-z_][A-Za-z0-9_]* and no reserved word (mil.md §2.5).
 bool isLegalIdentifier(llvm::StringRef name);
 /// A legal identifier that resembles `name`.
 std::string makeIdentifier(llvm::StringRef name);

@@ -15,7 +15,7 @@ namespace mlir::mil {
 int opsetNumber(llvm::StringRef opset);
 
 /// The first opset, 15 … 18, that has everything in an operation: the name, the
-/// arguments, and the types of its values (mil-spec.md §1). 0 for an operation
+/// arguments, and the types of its values (mil.md §1). 0 for an operation
 /// that no opset has.
 int requiredOpset(OpOp op);
 /// The floats among the operands of `op` that have to be of one type: not

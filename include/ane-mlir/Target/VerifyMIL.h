@@ -21,7 +21,7 @@ struct Finding {
   std::string message;
 };
 
-/// What coremltools' loader finds (mil-spec.md §6.3) and what it does not look
+/// What coremltools' loader finds (mil.md §6.3) and what it does not look
 /// at: identifiers, the description against the functions, the opset against
 /// the specification's version and the operations, the types of constants,
 /// dimensions left open, missing names, weight files, the manifest.

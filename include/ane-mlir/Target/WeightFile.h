@@ -4,8 +4,8 @@
 //
 // file := header(64) { align64 descriptor(64) payload }. `offset` in MIL is the
 // descriptor's (first tensor: 64), the descriptor holds the payload's absolute
-// offset, the last payload is not padded. Source: ane-target.md §2.1,
-// mil-spec.md §5.
+// offset, the last payload is not padded. Source: engine.md §2.1,
+// mil.md §5.
 //
 //===----------------------------------------------------------------------===//
 

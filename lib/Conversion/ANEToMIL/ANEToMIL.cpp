@@ -23,7 +23,7 @@ using namespace mlir::ane;
 static constexpr int64_t kInlineElements = 16;
 
 /// buildInfo that every known runtime accepts; its contents are not validated
-/// (ane-target.md §1.1). A list of (key, value), in order.
+/// (engine.md §1.1). A list of (key, value), in order.
 static constexpr std::pair<StringLiteral, StringLiteral> kBuildInfo[] = {
     {"coremlc-component-MIL", "3510.2.1"},
     {"coremlc-version", "3505.4.1"},
@@ -451,7 +451,7 @@ FailureOr<ConvertedProgram> Converter::run(StringRef symbol,
                                            ArrayRef<StringRef> reserved) {
   Block &block = source->getRegion(0).front();
   // The lowest opset that has every op; the modern dialect was seen with ios18
-  // only (ane-target.md §1.2).
+  // only (engine.md §1.2).
   int opset = verbose ? 16 : 18;
   for (Operation &op : block)
     if (const OpInfo *info = lookupOpInfo(op.getName().getStringRef()))

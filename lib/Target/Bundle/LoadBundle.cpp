@@ -445,5 +445,10 @@ mlir::ane::loadArtifact(StringRef path, MLIRContext *context,
     return fail("is a bundle, which has one function; expects no name of one");
   if (llvm::sys::fs::is_directory(path))
     return loadBundle(path, context);
+  if (!llvm::sys::fs::exists(path))
+    return fail("there is no such file or folder");
+  if (path.ends_with(".onnx"))
+    return fail("is an ONNX model; convert it first: onnx-to-ane " + path +
+                " -o " + llvm::sys::path::stem(path) + ".anepkg");
   return fail("is neither a bundle, a package, a .mlmodelc nor a .mil file");
 }

@@ -23,7 +23,7 @@ using namespace mlir;
 using namespace mlir::ane;
 namespace fb = anemlir::manifest;
 
-/// The path in every MIL text (ane-target.md §2.2).
+/// The path in every MIL text (engine.md §2.2).
 static constexpr StringLiteral kWeightPath = "@model_path/weights/weight.bin";
 
 /// Equal-length names in order, so that byte-wise symbol order is the order of

@@ -2,7 +2,7 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// mil-spec.md §3. Only what we write and read.
+// mil.md §3. Only what we write and read.
 //
 //===----------------------------------------------------------------------===//
 
@@ -166,7 +166,7 @@ inline constexpr uint32_t kGrayscale = 10, kRGB = 20, kBGR = 30,
                           kGrayscaleFloat16 = 40;
 
 /// The specification that brought an opset: 6 for ios15 … 9 for ios18, 10 for
-/// ios26 (mil-spec.md §3.4); 0 for another name.
+/// ios26 (mil.md §3.4); 0 for another name.
 int specificationOf(llvm::StringRef opset);
 /// "CoreML5" is 15 … "CoreML8" 18, "CoreML9" 26; 0 for another key.
 int opsetOfKey(llvm::StringRef key);

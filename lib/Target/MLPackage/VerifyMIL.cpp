@@ -19,7 +19,7 @@ using namespace mlir;
 using namespace mlir::ane;
 
 /// Ranks beyond are refused by Core ML but for constants that only compressed
-/// ones read (mil-spec.md §1.0).
+/// ones read (mil.md §1.0).
 static constexpr int64_t kMostAxes = 5;
 
 namespace {
@@ -390,7 +390,7 @@ void Verifier::verifyOperation(mil::FuncOp func, mil::OpOp op) {
                                " axes");
     }
   // Operands of one letter have one dtype; constants beside data may have their
-  // own from ios17 on (mil-spec.md §1.0).
+  // own from ios17 on (mil.md §1.0).
   Type element;
   for (Value v : mil::operandsOfOneType(op)) {
     Type own = getElementTypeOrSelf(v.getType());

@@ -46,7 +46,7 @@ static Type boundaryElement(DType user, MLIRContext *context) {
 
 /// Inputs and outputs of @main become the user's, with casts inside. No array
 /// at a boundary has rank 0. Arguments and results that `isState` names are
-/// fp16, which is all that a state can be (mil-spec.md §2.3).
+/// fp16, which is all that a state can be (mil.md §2.3).
 static LogicalResult
 castBoundary(func::FuncOp main,
              llvm::function_ref<bool(bool isInput, unsigned)> isState) {
@@ -316,7 +316,7 @@ static void addStates(Part &part) {
   terminator->setOperands(left);
 }
 
-/// The probabilities become a label and a dictionary (mil-spec.md §1.13).
+/// The probabilities become a label and a dictionary (mil.md §1.13).
 static LogicalResult addClassifier(Part &part, const PackageOptions &options,
                                    unsigned &output) {
   auto func = *part.converted.program.getBody().getOps<mil::FuncOp>().begin();
@@ -733,7 +733,7 @@ LogicalResult mlir::ane::writeMLPackage(ArrayRef<PackageFunction> functions,
       parts.resize(1);
       parts[0].name = "main";
       multiple = false;
-      // Several flexible inputs came with ios18 (mil-spec.md §2.3).
+      // Several flexible inputs came with ios18 (mil.md §2.3).
       bool several = llvm::count_if(ArrayRef(parts[0].enumerated)
                                         .take_front(parts[0].inputs),
                                     [](auto &list) { return !list.empty(); }) >
