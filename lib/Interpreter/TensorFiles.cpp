@@ -5,8 +5,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Interpreter/TensorFiles.h"
+#include "ane-mlir/Support/AtomicPath.h"
 #include "llvm/Support/raw_ostream.h"
 #include <fstream>
+#include <sstream>
 #include <xtensor/xnpy.hpp>
 
 using namespace mlir::ane;
@@ -58,8 +60,8 @@ llvm::Expected<Tensor> mlir::ane::readNpy(llvm::StringRef path) {
   }
 }
 
-llvm::Error mlir::ane::writeNpy(llvm::StringRef path, const Tensor &tensor) {
-  std::ofstream stream(path.str(), std::ofstream::binary);
+llvm::Error mlir::ane::writeNpy(llvm::StringRef path, llvm::StringRef shown,
+                                const Tensor &tensor) {
   // NumPy has no bf16, fp8 or sub-byte integers: such values are written in the
   // next type that holds them exactly.
   Tensor stored = tensor;
@@ -69,20 +71,27 @@ llvm::Error mlir::ane::writeNpy(llvm::StringRef path, const Tensor &tensor) {
                                                          : DType::Int8);
   llvm::StringRef numpy = getInfo(stored.dtype()).numpy;
   char order = getInfo(stored.dtype()).bits == 8 ? '|' : '<';
+  std::ostringstream header;
   try {
     xt::detail::write_header(
-        stream, order + numpy.str(), false,
+        header, order + numpy.str(), false,
         std::vector<std::size_t>(stored.shape().begin(), stored.shape().end()));
   } catch (const std::exception &error) {
-    return llvm::createStringError("cannot write '" + path +
+    return llvm::createStringError("cannot write '" + shown +
                                    "': " + error.what());
   }
-  std::vector<char> bytes = stored.toBytes();
-  stream.write(bytes.data(), bytes.size());
-  stream.close();
-  if (!stream)
-    return llvm::createStringError("cannot write '" + path + "'");
-  return llvm::Error::success();
+  llvm::Error result = llvm::Error::success();
+  (void)writeStagedFile(
+      path, shown,
+      [&](llvm::raw_ostream &os) {
+        std::vector<char> bytes = stored.toBytes();
+        os << header.str() << llvm::StringRef(bytes.data(), bytes.size());
+        return llvm::success();
+      },
+      [&](llvm::Error error) {
+        result = llvm::joinErrors(std::move(result), std::move(error));
+      });
+  return result;
 }
 
 llvm::Expected<Tensor> mlir::ane::convertTensor(const Tensor &tensor, DType to,

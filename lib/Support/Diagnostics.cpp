@@ -178,6 +178,14 @@ ToolDiagnostics::~ToolDiagnostics() {
   context->getDiagEngine().eraseHandler(id);
 }
 
+LogicalResult mlir::ane::commitOutputs(Outputs &outputs, Location loc) {
+  if (llvm::Error error = outputs.commit())
+    return emitError(loc) << llvm::toString(std::move(error));
+  if (!outputs.warning().empty())
+    emitWarning(loc) << outputs.warning();
+  return success();
+}
+
 Progress::Progress(bool quiet)
     : quiet(quiet), terminal(llvm::sys::Process::StandardErrIsDisplayed()),
       start(now()) {}

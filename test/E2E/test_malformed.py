@@ -25,7 +25,7 @@ ENVIRONMENT = {**os.environ, "ASAN_OPTIONS": "allow_user_poisoning=0:detect_leak
 
 def convert(model: pathlib.Path, out: pathlib.Path, *options: str) -> subprocess.CompletedProcess[str]:
     result = subprocess.run([BIN / "onnx-to-ane", model, "-o", out, "--quiet", *options], capture_output=True, text=True, env=ENVIRONMENT, timeout=300, errors="replace")
-    leftovers = [p.name for p in out.parent.iterdir() if ".tmp" in p.name]
+    leftovers = [p.name for p in out.parent.iterdir() if ".tmp" in p.name or p.name.startswith(".ane-mlir-")]
     assert not leftovers, leftovers
     if result.returncode == 0:
         assert out.exists()

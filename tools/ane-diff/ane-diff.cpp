@@ -42,6 +42,11 @@ static cl::opt<double>
           cl::desc("Absolute tolerance (default 1e-3 of each output's largest "
                    "magnitude)"),
           cl::init(-1), cl::cat(options));
+static cl::opt<bool>
+    noVerify("no-verify",
+             cl::desc("Do not compare weight files with the SHA-256 sums in "
+                      "their names"),
+             cl::cat(options));
 static cl::opt<bool> noRun("no-run",
                            cl::desc("Compare operations and weights alone"),
                            cl::cat(options));
@@ -205,10 +210,12 @@ int main(int argc, char **argv) {
     return same ? 0 : 1;
 
   std::unique_ptr<Executable> executables[2];
+  LoadOptions load;
+  load.verify = !noVerify;
   for (int i = 0; i < 2; ++i) {
     ToolDiagnostics diagnostics(&context, artifacts[i]);
     FailureOr<std::unique_ptr<Executable>> loaded =
-        loadArtifact(artifacts[i], &context);
+        loadArtifact(artifacts[i], &context, load);
     if (failed(loaded))
       return 1;
     executables[i] = std::move(*loaded);

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/InitAll.h"
+#include "ane-mlir/Support/AtomicPath.h"
 #include "dialects/ANE/IR/Explain.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "llvm/Support/CommandLine.h"
@@ -19,10 +20,12 @@ int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   mlir::ane::registerAllDialects(registry);
   mlir::ane::registerAllPasses();
-  auto [input, output] = mlir::registerAndParseCLIOptions(
-      argc, argv, "ane-mlir optimiser driver\n", registry);
-  if (explained.getNumOccurrences())
-    return mlir::ane::explain(explained, llvm::outs()) ? 0 : 2;
-  return mlir::asMainReturnCode(
-      mlir::MlirOptMain(argc, argv, input, output, registry));
+  return mlir::ane::runWithOutput(argc, argv, [&](int argc, char **argv) {
+    auto [input, output] = mlir::registerAndParseCLIOptions(
+        argc, argv, "ane-mlir optimiser driver\n", registry);
+    if (explained.getNumOccurrences())
+      return mlir::ane::explain(explained, llvm::outs()) ? 0 : 2;
+    return mlir::asMainReturnCode(
+        mlir::MlirOptMain(argc, argv, input, output, registry));
+  });
 }

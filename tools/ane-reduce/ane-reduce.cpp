@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/InitAll.h"
+#include "ane-mlir/Support/AtomicPath.h"
 #include "mlir/Tools/mlir-reduce/MlirReduceMain.h"
 
 int main(int argc, char **argv) {
@@ -12,5 +13,7 @@ int main(int argc, char **argv) {
   mlir::ane::registerAllDialects(registry);
   mlir::ane::registerAllPasses();
   mlir::MLIRContext context(registry);
-  return mlir::failed(mlir::mlirReduceMain(argc, argv, context));
+  return mlir::ane::runWithOutput(argc, argv, [&](int argc, char **argv) {
+    return int(mlir::failed(mlir::mlirReduceMain(argc, argv, context)));
+  });
 }

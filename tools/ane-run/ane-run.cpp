@@ -60,6 +60,11 @@ static cl::opt<std::string> numericsName(
     cl::desc("What each op rounds to: fp16 (declared dtype, default), fp32, or "
              "engine (fp16 with the target's accumulators and tables)"),
     cl::init("fp16"), cl::cat(runOptions));
+static cl::opt<bool> noVerify(
+    "no-verify",
+    cl::desc("Do not compare weight files with the SHA-256 sums in their "
+             "names"),
+    cl::cat(runOptions));
 static cl::opt<bool> profile("profile",
                              cl::desc("Time per op in the interpreter"),
                              cl::cat(runOptions));
@@ -119,6 +124,13 @@ static const Port *findPort(ArrayRef<Port> ports, StringRef name) {
   return found;
 }
 
+/// Adds a tensor to the files of a folder.
+static llvm::Error writeNpy(StringRef path, const Tensor &tensor,
+                            Outputs &files) {
+  auto made = files.addFile(path);
+  return made ? writeNpy(*made, path, tensor) : made.takeError();
+}
+
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   cl::HideUnrelatedOptions({&inputOptions, &runOptions, &outputOptions});
@@ -148,6 +160,7 @@ int main(int argc, char **argv) {
   ToolDiagnostics diagnostics(&context, artifact);
   LoadOptions load;
   load.function = functionName;
+  load.verify = !noVerify;
   llvm::StringMap<Tensor> given;
   llvm::StringMap<std::string> unread;
   for (StringRef entry : inputs) {
@@ -237,8 +250,11 @@ int main(int argc, char **argv) {
   // Run.
   std::map<std::string, std::pair<double, unsigned>> times;
   unsigned dumped = 0;
-  if (!dumpDir.empty())
-    llvm::sys::fs::create_directories(dumpDir);
+  Outputs dumps;
+  llvm::Error notDumped =
+      dumpDir.empty() ? llvm::Error::success() : dumps.makeParents(dumpDir);
+  if (notDumped)
+    return fail(llvm::toString(std::move(notDumped)));
   BlockInterpreter::Observer observer;
   if (profile || !dumpDir.empty())
     observer = [&](Operation *op, ArrayRef<Tensor>, ArrayRef<Tensor> results,
@@ -253,11 +269,21 @@ int main(int argc, char **argv) {
                                 llvm::formatv("{0:d4}_{1}.npy", dumped++,
                                               op->getName().stripDialect())
                                     .str());
-        llvm::consumeError(writeNpy(path, results[0]));
+        if (!notDumped)
+          notDumped = writeNpy(path, results[0], dumps);
       }
     };
   SmallVector<Tensor> results;
-  if (failed((*executable)->run(arguments, results, *numerics, observer)))
+  bool ran =
+      succeeded((*executable)->run(arguments, results, *numerics, observer));
+  // What was computed before a failure is what is looked for then.
+  if (!notDumped)
+    notDumped = dumps.commit();
+  if (notDumped)
+    return fail(llvm::toString(std::move(notDumped)));
+  if (!dumps.warning().empty())
+    llvm::errs() << "ane-run: warning: " << dumps.warning() << '\n';
+  if (!ran)
     return 1;
   ArrayRef<Port> outputs = (*executable)->outputs();
   for (auto [port, result] : llvm::zip(outputs, results)) {
@@ -281,8 +307,9 @@ int main(int argc, char **argv) {
 
   // Outputs.
   if (!outputDir.empty()) {
-    if (std::error_code error = llvm::sys::fs::create_directories(outputDir))
-      return fail("cannot create '" + outputDir + "': " + error.message());
+    Outputs files;
+    if (llvm::Error error = files.makeParents(outputDir))
+      return fail(llvm::toString(std::move(error)));
     std::string text;
     llvm::raw_string_ostream os(text);
     llvm::json::OStream j(os, 2);
@@ -291,7 +318,7 @@ int main(int argc, char **argv) {
       std::string file = "output_" + std::to_string(i) + ".npy";
       SmallString<128> path(outputDir.getValue());
       llvm::sys::path::append(path, file);
-      if (llvm::Error error = writeNpy(path, result))
+      if (llvm::Error error = writeNpy(path, result, files))
         return fail(llvm::toString(std::move(error)));
       j.object([&, i = i, &result = result] {
         j.attribute("name", outputs[i].name);
@@ -306,8 +333,12 @@ int main(int argc, char **argv) {
     j.arrayEnd();
     SmallString<128> path(outputDir.getValue());
     llvm::sys::path::append(path, "outputs.json");
-    if (llvm::Error error = writeFileAtomically(path, os.str() + "\n"))
+    if (llvm::Error error = files.addText(path, os.str() + "\n"))
       return fail(llvm::toString(std::move(error)));
+    if (llvm::Error error = files.commit())
+      return fail(llvm::toString(std::move(error)));
+    if (!files.warning().empty())
+      llvm::errs() << "ane-run: warning: " << files.warning() << '\n';
   }
   bool ok = true, compared = false;
   StringRef expectedDir =

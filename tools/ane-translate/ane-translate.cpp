@@ -8,6 +8,7 @@
 #include "ane-mlir/Import/MIL.h"
 #include "ane-mlir/Import/ONNX.h"
 #include "ane-mlir/InitAll.h"
+#include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Target/MILText.h"
 #include "ane-mlir/Target/MILSource.h"
 #include "mlir/Support/FileUtilities.h"
@@ -121,9 +122,12 @@ int main(int argc, char **argv) {
           return module.emitError() << "has no mil.program";
         if (packagePath.empty())
           return module.emitError() << "expects -o X.mlpackage";
-        return ane::writeMILPackage(*programs.begin(),
-                                    ane::weightsBelow(weightsFolder),
-                                    packagePath);
+        ane::Outputs outputs;
+        if (failed(ane::writeMILPackage(*programs.begin(),
+                                        ane::weightsBelow(weightsFolder),
+                                        packagePath, outputs)))
+          return failure();
+        return ane::commitOutputs(outputs, module.getLoc());
       },
       [](DialectRegistry &registry) { ane::registerAllDialects(registry); });
 
@@ -178,6 +182,9 @@ int main(int argc, char **argv) {
   for (std::string &argument : arguments)
     pointers.push_back(argument.data());
   pointers.push_back(nullptr);
-  return failed(mlirTranslateMain(pointers.size() - 1, pointers.data(),
-                                  "ane-mlir translation driver"));
+  return ane::runWithOutput(
+      pointers.size() - 1, pointers.data(), [](int argc, char **argv) {
+        return int(failed(
+            mlirTranslateMain(argc, argv, "ane-mlir translation driver")));
+      });
 }

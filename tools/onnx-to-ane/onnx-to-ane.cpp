@@ -186,10 +186,14 @@ static cl::opt<std::string> author("author", cl::desc("Author of the model"),
     description("description", cl::desc("What the model does"),
                 cl::cat(packageOptions));
 
-static cl::opt<std::string>
-    output("o", cl::desc("What to write; the extension chooses the form"),
-           cl::value_desc("OUT.anepkg|OUT.mlpackage|OUT.mil|OUT.mlir"),
-           cl::cat(outputOptions));
+static cl::opt<std::string> output(
+    "o",
+    cl::desc("What to write; the extension chooses the form. A folder "
+             "(.anepkg, .mlpackage), one file (.mlir), or MIL text with "
+             "its weights beside it in weights/<sha256>.bin (.mil). With "
+             "--compile-to, - or nothing is standard output"),
+    cl::value_desc("OUT.anepkg|OUT.mlpackage|OUT.mil|OUT.mlir"),
+    cl::cat(outputOptions));
 static cl::opt<std::string> compileTo(
     "compile-to",
     cl::desc(
@@ -197,12 +201,13 @@ static cl::opt<std::string> compileTo(
     cl::value_desc("PHASE"), cl::cat(outputOptions));
 static cl::opt<std::string>
     reportPath("report",
-               cl::desc("Placement, reasons and predicted cost of every op"),
+               cl::desc("Placement, reasons and predicted cost of every op "
+                        "(- is standard output)"),
                cl::value_desc("FILE.json|FILE.html"), cl::cat(outputOptions));
 static cl::opt<std::string>
     tracePath("trace",
               cl::desc("Predicted times of programs and ops in Chrome's trace "
-                       "format"),
+                       "format (- is standard output)"),
               cl::value_desc("FILE.json"), cl::cat(outputOptions));
 static cl::opt<std::string> dialect(
     "dialect",
@@ -241,18 +246,18 @@ static bool parseInts(StringRef text, SmallVectorImpl<int64_t> &values) {
   return true;
 }
 
-static LogicalResult printModule(Operation *op, StringRef path) {
+/// Prints IR to the output, and puts all outputs in place.
+static LogicalResult printModule(Operation *op, StringRef path,
+                                 Outputs &outputs) {
   std::string text;
   llvm::raw_string_ostream os(text);
   op->print(os);
   os << '\n';
-  if (path.empty() || path == "-") {
-    llvm::outs() << text;
-    return success();
-  }
-  if (llvm::Error error = writeFileAtomically(path, text))
+  path = path.empty() ? "-" : path;
+  if (llvm::Error error = outputs.addText(path, text))
     return emitError(op->getLoc()) << llvm::toString(std::move(error));
-  return success();
+  outputs.makeLast(path);
+  return commitOutputs(outputs, op->getLoc());
 }
 
 /// Marks the ops of the nodes that a file {"node": "ane" or "host", …} names.
@@ -522,6 +527,10 @@ int main(int argc, char **argv) {
     return usage(output.empty()
                      ? "expects -o OUT.anepkg, OUT.mlpackage, OUT.mil or "
                        "OUT.mlir"
+                 : output == "-"
+                     ? "cannot write a bundle, a package or MIL with its "
+                       "weights to standard output; expects -o OUT.anepkg, "
+                       "OUT.mlpackage or OUT.mil, or --compile-to=PHASE for IR"
                      : "does not know how to write '" + output +
                            "'; expects a name that ends in .anepkg, "
                            ".mlpackage, .mil or .mlir");
@@ -804,8 +813,9 @@ int main(int argc, char **argv) {
   };
   if (failed(compileAll()))
     return 1;
+  Outputs outputs;
   if (stopAt("onnx") || stopAt("ane"))
-    return failed(printModule(*modules[0], output));
+    return failed(printModule(*modules[0], output, outputs));
   OwningOpRef<ModuleOp> &module = modules[0];
   BundleOptions bundle;
   if (!dialect.empty())
@@ -814,12 +824,17 @@ int main(int argc, char **argv) {
     progress.step(done, total, name);
   };
   if (stopAt("optimized") || (compileTo.empty() && extension == ".mlir"))
-    return failed(printModule(*module, output));
+    return failed(printModule(*module, output, outputs));
+  // A report on standard output is read by a program; people have the other.
+  llvm::raw_ostream &summary =
+      isStandardOutput(reportPath) || isStandardOutput(tracePath)
+          ? llvm::errs()
+          : llvm::outs();
   // What was written is run, and judged.
   auto check = [&]() -> bool {
     if (precision == "fp16") {
       progress.phase("checking");
-      guards[0]->check(output);
+      guards[0]->check(outputs.whereIs(output));
     }
     return false; // what it finds is judged later
   };
@@ -828,7 +843,7 @@ int main(int argc, char **argv) {
       return 0;
     const AccuracyReport &found = guards[0]->report();
     if (!quiet)
-      printAccuracy(llvm::outs(), found);
+      printAccuracy(summary, found);
     if (found.numerics.empty()) {
       if (maxError > 0 || minCosine > 0) {
         llvm::errs() << "onnx-to-ane: error: the accuracy that --max-error and "
@@ -842,7 +857,8 @@ int main(int argc, char **argv) {
   };
   if (compileTo.empty() && extension == ".mil")
     return failed(run(*module, buildUnplacedPipeline)) ||
-           failed(writeMILFile(*module, output, bundle)) || check() || judge();
+           failed(writeMILFile(*module, output, bundle, outputs)) ||
+           failed(commitOutputs(outputs, module->getLoc())) || check() || judge();
 
   if (toPackage) {
     progress.phase("writing");
@@ -850,7 +866,7 @@ int main(int argc, char **argv) {
     std::string why;
     if (buckets.size() > 1 && bucketKind == "shapes")
       package.whyNotShapes = &why;
-    LogicalResult written = writeMLPackage(functions, output, package);
+    LogicalResult written = writeMLPackage(functions, output, package, outputs);
     if (failed(written) && !why.empty()) {
       package.whyNotShapes = nullptr;
       for (StringRef pass : {"ane-matmul-to-conv", "ane-assign-layout"})
@@ -858,9 +874,10 @@ int main(int argc, char **argv) {
       if (failed(compileAll()))
         return 1;
       progress.phase("writing");
-      written = writeMLPackage(functions, output, package);
+      written = writeMLPackage(functions, output, package, outputs);
     }
-    return failed(written) || check() || judge();
+    return failed(written) || failed(commitOutputs(outputs, module->getLoc())) ||
+           check() || judge();
   }
 
   progress.phase("placing");
@@ -882,11 +899,8 @@ int main(int argc, char **argv) {
     std::string text;
     llvm::raw_string_ostream os(text);
     print(os);
-    if (llvm::Error error = writeFileAtomically(path, text)) {
-      llvm::errs() << "onnx-to-ane: error: " << llvm::toString(std::move(error))
-                   << '\n';
-      return failure();
-    }
+    if (llvm::Error error = outputs.addText(path, text))
+      return emitError(module->getLoc()) << llvm::toString(std::move(error));
     return success();
   };
   auto writeReports = [&]() -> LogicalResult {
@@ -904,7 +918,7 @@ int main(int argc, char **argv) {
   if (!compileTo.empty() && failed(writeReports()))
     return 1;
   if (stopAt("placed"))
-    return failed(printModule(*module, output));
+    return failed(printModule(*module, output, outputs));
   if (stopAt("mil")) {
     OwningOpRef<ModuleOp> mil = ModuleOp::create((*module).getLoc());
     OpBuilder builder = OpBuilder::atBlockEnd(mil->getBody());
@@ -923,17 +937,20 @@ int main(int argc, char **argv) {
                               names("z", program.getResultTypes().size()))))
         return 1;
     }
-    return failed(printModule(*mil, output));
+    return failed(printModule(*mil, output, outputs));
   }
   progress.phase("writing");
-  if (failed(writeBundle(*module, output, bundle)))
+  if (failed(writeBundle(*module, output, bundle, outputs)))
     return 1;
   check();
   if (precision == "fp16")
     report.accuracy = guards[0]->report();
   if (failed(writeReports()))
     return 1;
+  outputs.makeLast(output);
+  if (failed(commitOutputs(outputs, module->getLoc())))
+    return 1;
   if (!quiet)
-    report.writeText(llvm::outs());
+    report.writeText(summary);
   return judge();
 }

@@ -16,7 +16,9 @@ namespace mlir::ane {
 /// Reads a NumPy array file.
 llvm::Expected<Tensor> readNpy(llvm::StringRef path);
 /// Writes one in the tensor's dtype (fp16 as float16, bool as bool).
-llvm::Error writeNpy(llvm::StringRef path, const Tensor &tensor);
+/// `shown` is what messages call the file.
+llvm::Error writeNpy(llvm::StringRef path, llvm::StringRef shown,
+                     const Tensor &tensor);
 
 /// `tensor` in another dtype; an integer that does not fit is an error that
 /// begins with 'name'.

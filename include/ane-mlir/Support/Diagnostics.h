@@ -7,6 +7,7 @@
 #ifndef ANEMLIR_SUPPORT_DIAGNOSTICS_H
 #define ANEMLIR_SUPPORT_DIAGNOSTICS_H
 
+#include "ane-mlir/Support/AtomicPath.h"
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/Support/raw_ostream.h"
 
@@ -36,6 +37,9 @@ private:
   std::string file;
   DiagnosticEngine::HandlerID id;
 };
+
+/// Puts the outputs in place; errors and warnings are diagnostics at `loc`.
+LogicalResult commitOutputs(Outputs &outputs, Location loc);
 
 /// Plain progress lines on standard error; one line rewritten in place on a
 /// terminal; nothing when quiet.

@@ -8,6 +8,7 @@
 #define ANEMLIR_TARGET_BUNDLE_H
 
 #include "ane-mlir/Interpreter/Interpreter.h"
+#include "ane-mlir/Support/AtomicPath.h"
 #include "ane-mlir/Target/MILSource.h"
 #include "dialects/ANE/IR/ANE.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -22,16 +23,16 @@ struct BundleOptions {
   std::function<void(size_t, size_t, StringRef)> progress;
 };
 
-/// Writes the placed module (calls in @main, ane.program ops) as a bundle at
-/// `path`: into a temporary folder beside it, renamed at the end, so that the
-/// bundle appears whole or not at all. The same module gives the same bytes.
+/// Adds the placed module (calls in @main, ane.program ops) as a bundle at
+/// `path` to `outputs`, whose commit() puts it there. The same module gives the
+/// same bytes.
 LogicalResult writeBundle(ModuleOp module, StringRef path,
-                          const BundleOptions &options);
+                          const BundleOptions &options, Outputs &outputs);
 
-/// Writes @main (not placed) as one MIL text at `path` and its weights beside
-/// it in weights/weight.bin.
+/// Adds @main (not placed) as one MIL text at `path`, and its weights beside
+/// it in weights/<sha256>.bin, which other texts may share.
 LogicalResult writeMILFile(ModuleOp module, StringRef path,
-                           const BundleOptions &options);
+                           const BundleOptions &options, Outputs &outputs);
 
 /// A model input or output as the user sees it.
 struct Port {
@@ -55,11 +56,6 @@ public:
       Numerics numerics, const BlockInterpreter::Observer &observer = {}) = 0;
 };
 
-/// Loads a bundle: texts are parsed and raised, weights mapped, engine programs
-/// driven through their surfaces, padding included.
-FailureOr<std::unique_ptr<Executable>> loadBundle(StringRef path,
-                                                  MLIRContext *context);
-
 /// The programs of a bundle, each with its weights, in the manifest's order.
 FailureOr<std::vector<MILSource>> openBundlePrograms(StringRef path,
                                                      MLIRContext *context);
@@ -69,8 +65,12 @@ struct LoadOptions {
   std::string function;
   /// Of inputs that leave dimensions open, by name.
   ShapeBindings shapes;
+  /// Whether weight files whose names are SHA-256 sums are compared with them.
+  bool verify = true;
 };
-/// By what is at `path`: a bundle, a package, a .mlmodelc or a .mil file.
+/// By what is at `path`: a bundle, a package, a .mlmodelc or a .mil file. Of a
+/// bundle, texts are parsed and raised, weights mapped, and engine programs
+/// driven through their surfaces, padding included.
 FailureOr<std::unique_ptr<Executable>>
 loadArtifact(StringRef path, MLIRContext *context,
              const LoadOptions &options = {});

@@ -35,11 +35,12 @@ struct MILSource {
   ShapeBindings bindShapes(mil::FuncOp func, const ShapeBindings &given) const;
 };
 
-/// Writes any program of MIL as a package, with the weights that it refers to;
-/// inputs and outputs are described as their types have them. References are
-/// changed to the new file.
+/// Adds any program of MIL as a package to `outputs`, with the weights that it
+/// refers to; inputs and outputs are described as their types have them.
+/// References are changed to the new file.
 LogicalResult writeMILPackage(mil::ProgramOp program,
-                              const WeightOpener &weights, StringRef path);
+                              const WeightOpener &weights, StringRef path,
+                              Outputs &outputs);
 
 /// Opens weight files below the folder that "@model_path" stands for.
 WeightOpener weightsBelow(StringRef folder);

@@ -10,6 +10,7 @@
 #ifndef ANEMLIR_TARGET_MLPACKAGE_H
 #define ANEMLIR_TARGET_MLPACKAGE_H
 
+#include "ane-mlir/Support/AtomicPath.h"
 #include "ane-mlir/Support/DType.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -103,13 +104,14 @@ struct PackageFunction {
   std::string name = "main";
 };
 
-/// Writes optimised, not placed modules as one package at `path`, which appears
-/// whole or not at all; the first function is the default. Equal weights are
-/// stored once. Inputs and outputs are the user's: fp32, fp16 or int32 arrays of
-/// at least one axis, with casts inside, because Core ML places ops itself. The
-/// modules are changed. The same modules give the same bytes.
+/// Adds optimised, not placed modules as one package at `path` to `outputs`,
+/// whose commit() puts it there; the first function is the default. Equal
+/// weights are stored once. Inputs and outputs are the user's: fp32, fp16 or
+/// int32 arrays of at least one axis, with casts inside, because Core ML places
+/// ops itself. The modules are changed. The same modules give the same bytes.
 LogicalResult writeMLPackage(ArrayRef<PackageFunction> functions,
-                             StringRef path, const PackageOptions &options);
+                             StringRef path, const PackageOptions &options,
+                             Outputs &outputs);
 
 /// The ML Program of a package as a mil.program. Errors name the file, the
 /// function and the op. Weights stay BLOBFILE references below

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "BundleFiles.h"
 #include "Surface.h"
 #include "ane-mlir/Conversion/MILToANE.h"
 #include "ane-mlir/Import/MIL.h"
@@ -38,9 +39,12 @@ struct LoadedProgram {
   }
 };
 
-/// Raises one function of a source.
+/// Raises one function of a source, `name` in messages about its weights.
 static FailureOr<LoadedProgram> raiseProgram(MILSource source,
-                                             const LoadOptions &options = {}) {
+                                             const LoadOptions &options,
+                                             WeightVerifier &verifier,
+                                             StringRef name) {
+  source.weights = verifier.watch(std::move(source.weights), name);
   FailureOr<mil::FuncOp> entry = source.function(options.function);
   if (failed(entry))
     return failure();
@@ -214,8 +218,8 @@ mlir::ane::openBundlePrograms(StringRef path, MLIRContext *context) {
   return sources;
 }
 
-FailureOr<std::unique_ptr<Executable>>
-mlir::ane::loadBundle(StringRef path, MLIRContext *context) {
+static FailureOr<std::unique_ptr<Executable>>
+loadBundle(StringRef path, MLIRContext *context, const LoadOptions &options) {
   Location loc = NameLoc::get(StringAttr::get(context, path));
   auto fail = [&](const Twine &what) {
     return emitError(loc) << what.str(), failure();
@@ -249,13 +253,19 @@ mlir::ane::loadBundle(StringRef path, MLIRContext *context) {
   if (!target)
     return fail("manifest.fb names the target '" + manifest->target +
                 "', which is not known");
+  WeightVerifier verifier(options.verify);
   for (auto &program : manifest->programs) {
     FailureOr<MILSource> source = openProgram(path, *program, context);
     FailureOr<LoadedProgram> loaded =
-        failed(source) ? FailureOr<LoadedProgram>(failure())
-                       : raiseProgram(std::move(*source));
-    if (failed(loaded))
+        failed(source)
+            ? FailureOr<LoadedProgram>(failure())
+            : raiseProgram(std::move(*source), {}, verifier, program->text);
+    if (failed(loaded)) {
+      // A corrupt file explains what else is wrong.
+      if (llvm::Error error = verifier.finish())
+        return fail(llvm::toString(std::move(error)));
       return failure();
+    }
     if (program->kind == "ane")
       loaded->engine = &target->numerics;
     bundle->programs.push_back(std::move(*loaded));
@@ -377,6 +387,8 @@ mlir::ane::loadBundle(StringRef path, MLIRContext *context) {
     if (!defined[id])
       return fail("output '" + manifest->tensors[id]->name +
                   "' is written by no program");
+  if (llvm::Error error = verifier.finish())
+    return fail(llvm::toString(std::move(error)));
   return std::unique_ptr<Executable>(std::move(bundle));
 }
 
@@ -422,6 +434,10 @@ makeMILExecutable(FailureOr<LoadedProgram> loaded,
 FailureOr<std::unique_ptr<Executable>>
 mlir::ane::loadArtifact(StringRef path, MLIRContext *context,
                         const LoadOptions &options) {
+  auto fail = [&](const Twine &what) {
+    return emitError(NameLoc::get(StringAttr::get(context, path))) << what,
+           failure();
+  };
   if (MILSource::matches(path)) {
     FailureOr<MILSource> source = MILSource::open(path, context);
     if (failed(source))
@@ -434,17 +450,19 @@ mlir::ane::loadArtifact(StringRef path, MLIRContext *context,
       for (auto *features : {&described->inputs, &described->outputs})
         for (const PackageFeature &feature : *features)
           aliases[feature.name] = feature.description;
-    return makeMILExecutable(raiseProgram(std::move(*source), options),
-                             aliases);
+    WeightVerifier verifier(options.verify);
+    auto loaded =
+        makeMILExecutable(raiseProgram(std::move(*source), options, verifier,
+                                       llvm::sys::path::filename(path)),
+                          aliases);
+    if (llvm::Error error = verifier.finish())
+      return fail(llvm::toString(std::move(error)));
+    return loaded;
   }
-  auto fail = [&](const Twine &what) {
-    return emitError(NameLoc::get(StringAttr::get(context, path))) << what,
-           failure();
-  };
   if (!options.function.empty())
     return fail("is a bundle, which has one function; expects no name of one");
   if (llvm::sys::fs::is_directory(path))
-    return loadBundle(path, context);
+    return loadBundle(path, context, options);
   if (!llvm::sys::fs::exists(path))
     return fail("there is no such file or folder");
   if (path.ends_with(".onnx"))

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "BundleFiles.h"
 #include "Surface.h"
 #include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Conversion/ANEToMIL.h"
@@ -12,6 +13,7 @@
 #include "ane-mlir/Target/MILText.h"
 #include "lib/Target/Bundle/Manifest_generated.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/AttrTypeSubElements.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
@@ -65,32 +67,25 @@ private:
 };
 } // namespace
 
-/// Streams the weights of a program to `path`, a tree at a time; returns the
-/// file's hash.
+/// Streams the weights of a program to `path`, called `shown` in messages, a
+/// tree at a time; returns the file's hash.
 static FailureOr<std::string> writeWeightFile(Location loc,
                                               const ConvertedProgram &converted,
-                                              StringRef path) {
-  std::error_code error;
-  llvm::raw_fd_ostream file(path, error);
-  if (error)
-    return emitError(loc) << "cannot write '" << path
-                          << "': " << error.message(),
-           failure();
+                                              StringRef path, StringRef shown) {
   std::string hash;
-  {
-    HashingStream stream(file);
-    if (failed(writeWeights(loc, converted, stream)))
-      return failure();
-    hash = stream.finish();
-  }
-  file.close();
-  if (file.has_error()) {
-    error = file.error();
-    file.clear_error();
-    return emitError(loc) << "cannot write '" << path
-                          << "': " << error.message(),
-           failure();
-  }
+  LogicalResult written = writeStagedFile(
+      path, shown,
+      [&](llvm::raw_ostream &os) {
+        HashingStream stream(os);
+        LogicalResult result = writeWeights(loc, converted, stream);
+        hash = stream.finish();
+        return result;
+      },
+      [&](llvm::Error error) {
+        emitError(loc) << llvm::toString(std::move(error));
+      });
+  if (failed(written))
+    return failure();
   return hash;
 }
 
@@ -213,7 +208,8 @@ static std::string toJSON(const fb::ManifestT &m) {
 }
 
 LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path,
-                                     const BundleOptions &options) {
+                                     const BundleOptions &options,
+                                     Outputs &outputs) {
   const Target &target = getTarget(module);
   bool verbose = options.verbose.value_or(target.verboseDialect);
   auto main = module.lookupSymbol<func::FuncOp>("main");
@@ -223,18 +219,20 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path,
   auto fail = [&](llvm::Error error) {
     return emitError(module.getLoc()) << llvm::toString(std::move(error));
   };
-  auto directory = AtomicDirectory::create(path);
+  auto directory = outputs.addFolder(path, checkReplacesBundle);
   if (!directory)
     return fail(directory.takeError());
-  auto child = [&](const Twine &name) {
-    SmallString<128> full(directory->temporary());
+  auto below = [](StringRef folder, const Twine &name) {
+    SmallString<128> full(folder);
     llvm::sys::path::append(full, name);
     return full;
   };
+  // Where a file of the bundle is made, and what the user calls it.
+  auto child = [&](const Twine &name) { return below(*directory, name); };
+  auto shown = [&](const Twine &name) { return below(path, name); };
   for (StringRef folder : {"programs", "weights"})
-    if (std::error_code error = llvm::sys::fs::create_directory(child(folder)))
-      return fail(llvm::createStringError(error, "cannot create folder '" +
-                                                     folder + "'"));
+    if (llvm::Error error = makeFolders(child(folder), shown(folder)))
+      return fail(std::move(error));
 
   fb::ManifestT manifest;
   manifest.producer = "ane-mlir " ANEMLIR_VERSION;
@@ -317,12 +315,13 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path,
     llvm::raw_string_ostream os(text);
     if (failed(mil::printMILText(converted->program, os)))
       return failure();
-    if (llvm::Error error = writeFileAtomically(child(entry->text), text))
+    if (llvm::Error error =
+            writeStagedText(child(entry->text), shown(entry->text), text))
       return fail(std::move(error));
     if (!converted->weights.empty()) {
       SmallString<128> temporary = child("weights/weight.tmp");
-      FailureOr<std::string> hash =
-          writeWeightFile(program.getLoc(), *converted, temporary);
+      FailureOr<std::string> hash = writeWeightFile(
+          program.getLoc(), *converted, temporary, shown("weights"));
       if (failed(hash))
         return failure();
       auto weights = std::make_unique<fb::WeightsT>();
@@ -332,8 +331,9 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path,
       weights->size = converted->layout.fileSize();
       if (std::error_code error =
               llvm::sys::fs::rename(temporary, child(weights->file)))
-        return fail(llvm::createStringError(error, "cannot write '" +
-                                                       weights->file + "'"));
+        return fail(llvm::createStringError(
+            error, "cannot write '" + shown(weights->file).str() +
+                       "': " + error.message()));
       files[weights->file] = weights->size;
       if (weights->size >= (uint64_t(1) << 32))
         return program.emitError()
@@ -410,18 +410,64 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path,
   fb::FinishManifestBuffer(fbb, fb::Manifest::Pack(fbb, &manifest));
   StringRef binary(reinterpret_cast<const char *>(fbb.GetBufferPointer()),
                    fbb.GetSize());
-  if (llvm::Error error = writeFileAtomically(child("manifest.fb"), binary))
-    return fail(std::move(error));
   if (llvm::Error error =
-          writeFileAtomically(child("manifest.json"), toJSON(manifest)))
+          writeStagedText(child("manifest.fb"), shown("manifest.fb"), binary))
     return fail(std::move(error));
-  if (llvm::Error error = directory->commit())
+  if (llvm::Error error = writeStagedText(
+          child("manifest.json"), shown("manifest.json"), toJSON(manifest)))
     return fail(std::move(error));
   return success();
 }
 
+/// Adds the weights of a text in `folder` as weights/<sha256>.bin: no text can
+/// overwrite what another one reads, and a text that is replaced can be read
+/// until it is. Returns the path in the text.
+static FailureOr<std::string> addWeights(Location loc,
+                                         const ConvertedProgram &converted,
+                                         StringRef folder, Outputs &outputs) {
+  auto fail = [&](llvm::Error error) -> FailureOr<std::string> {
+    return emitError(loc) << llvm::toString(std::move(error)), failure();
+  };
+  SmallString<128> weights(folder);
+  llvm::sys::path::append(weights, "weights");
+  SmallString<128> provisional(weights);
+  llvm::sys::path::append(provisional, "weights.bin");
+  bool exists = llvm::sys::fs::exists(weights);
+  auto made = exists ? outputs.addFile(provisional)
+                     : outputs.addFolder(weights, /*mayReplace=*/{});
+  if (!made)
+    return fail(made.takeError());
+  SmallString<128> file(*made);
+  if (!exists)
+    llvm::sys::path::append(file, "weights.bin");
+  FailureOr<std::string> hash = writeWeightFile(loc, converted, file, weights);
+  if (failed(hash))
+    return failure();
+  std::string name = *hash + ".bin";
+  if (!exists) {
+    SmallString<128> named(*made);
+    llvm::sys::path::append(named, name);
+    if (std::error_code error = llvm::sys::fs::rename(file, named))
+      return fail(llvm::createStringError(
+          error, "cannot write '" + weights.str() + "': " + error.message()));
+    return "@model_path/weights/" + name;
+  }
+  SmallString<128> place(weights);
+  llvm::sys::path::append(place, name);
+  if (llvm::sys::fs::exists(place)) {
+    // Of an earlier conversion, if it is what its name says.
+    if (llvm::Error error = checkHashName(place))
+      return fail(std::move(error));
+    outputs.drop(provisional);
+  } else {
+    outputs.renameFile(provisional, name);
+  }
+  return "@model_path/weights/" + name;
+}
+
 LogicalResult mlir::ane::writeMILFile(ModuleOp module, StringRef path,
-                                      const BundleOptions &options) {
+                                      const BundleOptions &options,
+                                      Outputs &outputs) {
   auto main = module.lookupSymbol<func::FuncOp>("main");
   if (!main)
     return module.emitError() << "expects a function @main";
@@ -434,37 +480,33 @@ LogicalResult mlir::ane::writeMILFile(ModuleOp module, StringRef path,
   for (unsigned i = 0; i < main.getNumResults(); ++i)
     add(main.getResultAttrOfType<StringAttr>(i, "ane.name"), "output", i);
   names = mil::makeIdentifiers(names);
-  ArrayRef<std::string> inputs(names), outputs(names);
-  inputs = inputs.take_front(main.getNumArguments());
-  outputs = outputs.drop_front(inputs.size());
+  auto inputs = ArrayRef(names).take_front(main.getNumArguments());
+  auto outputNames = ArrayRef(names).drop_front(inputs.size());
   OwningOpRef<ModuleOp> scratch = ModuleOp::create(module.getLoc());
   OpBuilder builder = OpBuilder::atBlockEnd(scratch->getBody());
   FailureOr<ConvertedProgram> converted = convertANEToMIL(
       builder, main, "program",
       options.verbose.value_or(getTarget(module).verboseDialect), kWeightPath,
-      inputs, outputs);
+      inputs, outputNames);
   if (failed(converted))
     return failure();
+  if (!converted->weights.empty()) {
+    FailureOr<std::string> file =
+        addWeights(module.getLoc(), *converted,
+                   llvm::sys::path::parent_path(path), outputs);
+    if (failed(file))
+      return failure();
+    AttrTypeReplacer replacer;
+    replacer.addReplacement([&](mil::BlobFileAttr blob) -> Attribute {
+      return mil::BlobFileAttr::get(blob.getContext(), *file, blob.getOffset());
+    });
+    replacer.recursivelyReplaceElementsIn(converted->program);
+  }
   std::string text;
   llvm::raw_string_ostream os(text);
   if (failed(mil::printMILText(converted->program, os)))
     return failure();
-  if (!converted->weights.empty()) {
-    SmallString<128> weights(llvm::sys::path::parent_path(path));
-    llvm::sys::path::append(weights, "weights");
-    if (std::error_code error = llvm::sys::fs::create_directories(weights))
-      return emitError(module.getLoc())
-             << "cannot create '" << weights << "': " << error.message();
-    SmallString<128> temporary(weights);
-    llvm::sys::path::append(temporary, "weight.bin.tmp");
-    llvm::sys::path::append(weights, "weight.bin");
-    if (failed(writeWeightFile(module.getLoc(), *converted, temporary)))
-      return llvm::sys::fs::remove(temporary), failure();
-    if (std::error_code error = llvm::sys::fs::rename(temporary, weights))
-      return emitError(module.getLoc())
-             << "cannot write '" << weights << "': " << error.message();
-  }
-  if (llvm::Error error = writeFileAtomically(path, text))
+  if (llvm::Error error = outputs.addText(path, text))
     return emitError(module.getLoc()) << llvm::toString(std::move(error));
   return success();
 }

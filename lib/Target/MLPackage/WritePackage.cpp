@@ -5,20 +5,17 @@
 //===----------------------------------------------------------------------===//
 
 #include "Fields.h"
+#include "PackageFolder.h"
 #include "UnifyShapes.h"
 #include "ane-mlir/Conversion/ANEToMIL.h"
 #include "ane-mlir/Interpreter/Tensor.h"
-#include "ane-mlir/Support/AtomicPath.h"
-#include "ane-mlir/Target/MILText.h"
 #include "ane-mlir/Target/MILSource.h"
+#include "ane-mlir/Target/MILText.h"
 #include "ane-mlir/Target/Opset.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/AttrTypeSubElements.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/JSON.h"
-#include "llvm/Support/Path.h"
 #include "llvm/Support/SHA256.h"
 #include <map>
 #include <protozero/pbf_writer.hpp>
@@ -161,15 +158,6 @@ static std::string imageMessage(RankedTensorType type, uint32_t colorSpace) {
   out.add_int64(image::Height, type.getDimSize(2));
   out.add_enum(image::ColorSpace, colorSpace);
   return message;
-}
-
-/// A key that the same content always gets.
-static std::string identifierOf(StringRef content) {
-  auto digest = llvm::SHA256::hash(llvm::arrayRefFromStringRef(content));
-  std::string hex = llvm::toHex(ArrayRef<uint8_t>(digest).take_front(16));
-  for (size_t at : {8, 13, 18, 23})
-    hex.insert(at, "-");
-  return hex;
 }
 
 namespace {
@@ -576,71 +564,6 @@ static LogicalResult shareWeights(MutableArrayRef<Part> parts,
   return success();
 }
 
-/// Writes the folder: the manifest, the model message and, where there are any,
-/// the weights.
-static LogicalResult
-writeFolder(Location loc, StringRef path, const std::string &model,
-            bool hasWeights,
-            llvm::function_ref<LogicalResult(llvm::raw_ostream &)> weightsTo) {
-  auto fail = [&](llvm::Error error) {
-    return emitError(loc) << llvm::toString(std::move(error));
-  };
-  auto directory = AtomicDirectory::create(path);
-  if (!directory)
-    return fail(directory.takeError());
-  SmallString<128> data(directory->temporary());
-  llvm::sys::path::append(data, "Data", "com.apple.CoreML");
-  SmallString<128> weights(data), modelFile(data),
-      manifestFile(directory->temporary());
-  llvm::sys::path::append(weights, "weights");
-  llvm::sys::path::append(modelFile, "model.mlmodel");
-  llvm::sys::path::append(manifestFile, "Manifest.json");
-  if (std::error_code error =
-          llvm::sys::fs::create_directories(hasWeights ? weights : data))
-    return fail(llvm::errorCodeToError(error));
-  if (hasWeights) {
-    llvm::sys::path::append(weights, "weight.bin");
-    std::error_code error;
-    llvm::raw_fd_ostream file(weights, error);
-    if (error)
-      return fail(llvm::errorCodeToError(error));
-    if (failed(weightsTo(file)))
-      return failure();
-    file.close();
-    if (file.has_error()) {
-      error = file.error();
-      file.clear_error();
-      return fail(llvm::createStringError(error, "cannot write '" +
-                                                     weights.str() + "'"));
-    }
-  }
-  if (llvm::Error error = writeFileAtomically(modelFile, model))
-    return fail(std::move(error));
-  auto item = [](StringRef name, StringRef what) {
-    return llvm::json::Object{{"author", "com.apple.CoreML"},
-                              {"description", what},
-                              {"name", name},
-                              {"path", ("com.apple.CoreML/" + name).str()}};
-  };
-  std::string root = identifierOf(model);
-  llvm::json::Object items{
-      {root, item("model.mlmodel", "CoreML Model Specification")}};
-  if (hasWeights)
-    items[identifierOf(model + "weights")] =
-        item("weights", "CoreML Model Weights");
-  std::string manifest;
-  llvm::raw_string_ostream(manifest)
-      << llvm::formatv("{0:2}\n", llvm::json::Value(llvm::json::Object{
-                                      {"fileFormatVersion", "1.0.0"},
-                                      {"itemInfoEntries", std::move(items)},
-                                      {"rootModelIdentifier", root}}));
-  if (llvm::Error error = writeFileAtomically(manifestFile, manifest))
-    return fail(std::move(error));
-  if (llvm::Error error = directory->commit())
-    return fail(std::move(error));
-  return success();
-}
-
 /// Makes the first part right for the shapes of all; "" or why it cannot be.
 static std::string joinShapes(std::vector<Part> &parts) {
   SmallVector<mil::FuncOp> functions;
@@ -681,7 +604,8 @@ static std::string joinShapes(std::vector<Part> &parts) {
 
 LogicalResult mlir::ane::writeMLPackage(ArrayRef<PackageFunction> functions,
                                         StringRef path,
-                                        const PackageOptions &options) {
+                                        const PackageOptions &options,
+                                        Outputs &outputs) {
   using Buckets = PackageOptions::Buckets;
   ModuleOp module = functions[0].module;
   OwningOpRef<ModuleOp> scratch = ModuleOp::create(module.getLoc());
@@ -792,10 +716,12 @@ LogicalResult mlir::ane::writeMLPackage(ArrayRef<PackageFunction> functions,
     out.add_message(model::Description, descriptionMessage);
     out.add_message(model::MLProgram, *encoded);
   }
-  return writeFolder(module.getLoc(), path, model, !converted.weights.empty(),
-                     [&](llvm::raw_ostream &os) {
-                       return writeWeights(module.getLoc(), converted, os);
-                     });
+  return writeFolder(
+      module.getLoc(), path, model, !converted.weights.empty(),
+      [&](llvm::raw_ostream &os) {
+        return writeWeights(module.getLoc(), converted, os);
+      },
+      outputs);
 }
 
 /// A description of a parameter or result, as its type has it.
@@ -829,7 +755,7 @@ static FailureOr<std::string> featureOf(mil::FuncOp func, StringRef name,
 
 LogicalResult mlir::ane::writeMILPackage(mil::ProgramOp program,
                                          const WeightOpener &weights,
-                                         StringRef path) {
+                                         StringRef path, Outputs &outputs) {
   // Data that programs refer to, in the order in which they do, each once.
   std::map<std::pair<std::string, uint64_t>, uint64_t> offsets;
   std::vector<std::pair<std::shared_ptr<const MappedFile>, ArrayRef<char>>> data;
@@ -941,11 +867,13 @@ LogicalResult mlir::ane::writeMILPackage(mil::ProgramOp program,
     message.add_message(model::Description, description);
     message.add_message(model::MLProgram, *encoded);
   }
-  return writeFolder(program.getLoc(), path, model, !data.empty(),
-                     [&](llvm::raw_ostream &os) {
-                       WeightWriter writer(layout, os);
-                       for (auto &[file, bytes] : data)
-                         writer.write(bytes);
-                       return success();
-                     });
+  return writeFolder(
+      program.getLoc(), path, model, !data.empty(),
+      [&](llvm::raw_ostream &os) {
+        WeightWriter writer(layout, os);
+        for (auto &[file, bytes] : data)
+          writer.write(bytes);
+        return success();
+      },
+      outputs);
 }
