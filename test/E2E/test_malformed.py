@@ -6,13 +6,12 @@ import concurrent.futures
 import os
 import pathlib
 import random
-import re
 import shutil
 import subprocess
+import sys
 
 import numpy as np
 import onnx
-import onnx.defs
 import pytest
 from conftest import ROOT, SHARED
 from onnx import TensorProto, helper, numpy_helper
@@ -294,33 +293,10 @@ def test_damaged_packages(tmp_path):
     assert not problems, f"{len(problems)} of 1000: {problems[0]}"
 
 
-def required_inputs(domains: set[str]) -> tuple[dict[tuple[str, str], int], dict[tuple[str, str], int]]:
-    """What the schemas of onnx, in every version of an op, say of its inputs."""
-    option = onnx.defs.OpSchema.FormalParameterOption
-    masks: dict[tuple[str, str], int] = {}
-    variadic: dict[tuple[str, str], int] = {}
-    for schema in onnx.defs.get_all_schemas_with_history():
-        if schema.domain not in domains:
-            continue
-        key = (schema.domain, schema.name)
-        mask = 0
-        for i, parameter in enumerate(schema.inputs):
-            if parameter.option == option.Variadic:
-                variadic[key] = max(i, variadic.get(key, 0))
-            if parameter.option == option.Single or (parameter.option == option.Variadic and schema.min_input > i):
-                mask |= 1 << i
-        masks[key] = masks.get(key, mask) & mask
-    return masks, variadic
-
-
-def test_required_inputs_table():
-    """RequiredInputs.def says what onnx's schemas say."""
-    text = (ROOT / "lib/Conversion/ONNXToANE/RequiredInputs.def").read_text()
-    rows = {(domain, op): int(mask, 2) for domain, op, mask in re.findall(r'^REQUIRED_INPUTS\("(.*)", "(.*)", 0b(.*)\)', text, re.M)}
-    rest = {(domain, op): int(first) for domain, op, first in re.findall(r'^VARIADIC_INPUTS\("(.*)", "(.*)", (.*)\)', text, re.M)}
-    masks, variadic = required_inputs({"", "ai.onnx.ml", "ai.onnx.preview", "ai.onnx.preview.training"})
-    assert {k: v for k, v in rows.items() if k[0] != "com.microsoft"} == {k: v for k, v in masks.items() if v != 1}
-    assert rest == variadic
+def test_schemas_up_to_date():
+    """Schemas.inc is what the pinned packages' schemas say."""
+    check = subprocess.run([sys.executable, ROOT / "tools" / "dev" / "onnx-schemas", "--check"], capture_output=True, text=True)
+    assert check.returncode == 0, check.stdout + check.stderr
 
 
 def mutations(model: onnx.ModelProto):

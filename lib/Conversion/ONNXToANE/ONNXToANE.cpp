@@ -7,6 +7,7 @@
 #include "ane-mlir/Conversion/ONNXToANE.h"
 #include "Lowering.h"
 #include "PaddedRows.h"
+#include "Schemas.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/DenseSet.h"
@@ -78,33 +79,6 @@ static bool takesOpenLengths(StringRef domain, StringRef op) {
       "Unsqueeze", "And",     "Or",     "Floor",    "Ceil",    "Round",
       "MatMul",    "Softmax", "Reshape", "Where",   "Pow",     "Erf"};
   return domain.empty() && known.contains(op);
-}
-
-/// The first of the op's required inputs that `inputs` lacks. Handlers rely on
-/// the others.
-static std::optional<unsigned> missingInput(StringRef domain, StringRef op,
-                                            ArrayRef<Value> inputs) {
-  static const llvm::StringMap<uint32_t> masks = {
-#define REQUIRED_INPUTS(domain, op, mask) {domain "\n" op, mask},
-#define VARIADIC_INPUTS(domain, op, first)
-#include "RequiredInputs.def"
-  };
-  static const llvm::StringMap<unsigned> variadic = {
-#define REQUIRED_INPUTS(domain, op, mask)
-#define VARIADIC_INPUTS(domain, op, first) {domain "\n" op, first},
-#include "RequiredInputs.def"
-  };
-  std::string key = (domain + "\n" + op).str();
-  auto row = masks.find(key);
-  for (uint32_t left = row == masks.end() ? 1 : row->second; left;
-       left &= left - 1)
-    if (unsigned i = llvm::countr_zero(left); i >= inputs.size() || !inputs[i])
-      return i;
-  if (auto rest = variadic.find(key); rest != variadic.end())
-    for (unsigned i = rest->second; i < inputs.size(); ++i)
-      if (!inputs[i])
-        return i;
-  return std::nullopt;
 }
 
 namespace mlir::ane {
@@ -470,7 +444,10 @@ LogicalResult Lowering::lowerNode(onnxir::NodeOp node) {
   }
   if (poisoned)
     return success();
-  if (auto i = missingInput(node.getDomain(), node.getOpType(), inputs))
+  // An optional that holds nothing is only seen to be absent here.
+  if (auto i = missingInput(lookupSchema(node.getDomain(), node.getOpType(),
+                                         node.getVersion()),
+                            inputs))
     return emitError(node.getLoc())
            << node.getOpType() << ": expects input " << *i
            << ", which is required, but the node leaves it out; export the "
@@ -815,6 +792,8 @@ LogicalResult mlir::ane::convertONNXToANE(ModuleOp module,
        llvm::make_early_inc_range(llvm::reverse(graphOp.getBody().front())))
     if (op.use_empty() && !op.hasTrait<OpTrait::IsTerminator>())
       op.erase();
+  if (failed(checkSchemas(graphOp)))
+    return failure();
   if (options.half && !options.keepSteps)
     dropDynamicQuantisation(graphOp);
   bool lists = false;
