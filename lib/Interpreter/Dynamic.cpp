@@ -24,31 +24,27 @@ LogicalResult evaluateOp(FillLikeOp op, EvalContext &context,
                          ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
   Tensor y = context.makeResult(op.getY(), in[0].shape());
   if (y.isFloat())
-    llvm::fill(y.mutableFloats(), in[1].floats()[0]);
+    llvm::fill(y.mutableFloats(), float(in[1].number()));
   else
-    llvm::fill(y.mutableInts(), in[1].ints()[0]);
+    llvm::fill(y.mutableInts(), in[1].integer());
   out.push_back(std::move(y));
   return success();
 }
 
 LogicalResult evaluateOp(Range1dOp op, EvalContext &context,
                          ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
-  auto number = [&](int i) {
-    return in[i].isFloat() ? double(in[i].floats()[0])
-                           : double(in[i].ints()[0]);
-  };
-  double end = number(0), start = number(1), step = number(2);
+  double end = in[0].number(), start = in[1].number(), step = in[2].number();
   double count = std::ceil((end - start) / step);
   if (step == 0 || !(count < INT32_MAX))
     return op.emitOpError() << "from " << start << " to " << end << " by "
                             << step << " has no sensible length";
-  int64_t size = std::max<int64_t>(0, int64_t(count));
+  int64_t size = std::max<int64_t>(0, floatToInteger(count));
   Tensor y = context.makeResult(op.getY(), {size});
   for (int64_t i = 0; i < size; ++i)
     if (y.isFloat())
       y.mutableFloats()[i] = float(start + i * step);
     else
-      y.mutableInts()[i] = wrapTo(y.dtype(), int64_t(start + i * step));
+      y.mutableInts()[i] = wrapTo(y.dtype(), floatToInteger(start + i * step));
   context.finish(y);
   out.push_back(std::move(y));
   return success();

@@ -84,7 +84,8 @@ LogicalResult evaluateOp(ResizeBilinearOp op, EvalContext &context,
 LogicalResult evaluateOp(UpsampleBilinearOp op, EvalContext &context,
                          ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
   auto scaled = [](int64_t extent, APFloat factor) {
-    return int64_t(std::floor(extent * double(factor.convertToFloat())));
+    return floatToInteger(
+        std::floor(extent * double(factor.convertToFloat())));
   };
   bool align = op.getAlignCorners(),
        half = op.getHalfPixelCenters().value_or(!align);
@@ -278,7 +279,8 @@ struct Sampling {
     if (!(std::fabs(py) < 1e9 && std::fabs(px) < 1e9))
       return padding == "constant" ? fill : at(0, 0);
     if (mode == "nearest")
-      return at(int64_t(std::nearbyint(py)), int64_t(std::nearbyint(px)));
+      return at(floatToInteger(std::nearbyint(py)),
+                floatToInteger(std::nearbyint(px)));
     double y0 = std::floor(py), x0 = std::floor(px);
     float fy = float(py - y0), fx = float(px - x0);
     int64_t r = int64_t(y0), c = int64_t(x0);

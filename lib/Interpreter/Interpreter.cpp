@@ -9,6 +9,7 @@
 #include "mlir/IR/Threading.h"
 #include <chrono>
 #include <cmath>
+#include <stdexcept>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -65,9 +66,25 @@ void EvalContext::parallelFor(
   });
 }
 
-LogicalResult mlir::ane::evaluateOperation(Operation *op, EvalContext &context,
-                                           ArrayRef<Tensor> inputs,
-                                           SmallVectorImpl<Tensor> &outputs) {
+/// Runs `body`; what it throws becomes a message at the op.
+template <typename Fn>
+static LogicalResult guarded(Operation *op, Fn body) {
+  try {
+    return body();
+  } catch (const EvaluationError &error) {
+    if (error.message.empty())
+      return failure();
+    return op->emitOpError() << error.message;
+  } catch (const std::bad_alloc &) {
+    return op->emitOpError() << "does not fit this machine's memory";
+  } catch (const std::length_error &) {
+    return op->emitOpError() << "does not fit this machine's memory";
+  }
+}
+
+static LogicalResult evaluateUnguarded(Operation *op, EvalContext &context,
+                                       ArrayRef<Tensor> inputs,
+                                       SmallVectorImpl<Tensor> &outputs) {
   auto evaluable = dyn_cast<EvaluateOpInterface>(op);
   if (!evaluable)
     return op->emitOpError() << "cannot be evaluated by the interpreter";
@@ -97,7 +114,29 @@ LogicalResult mlir::ane::evaluateOperation(Operation *op, EvalContext &context,
   return success();
 }
 
+LogicalResult mlir::ane::evaluateOperation(Operation *op, EvalContext &context,
+                                           ArrayRef<Tensor> inputs,
+                                           SmallVectorImpl<Tensor> &outputs) {
+  return guarded(op, [&] {
+    return evaluateUnguarded(op, context, inputs, outputs);
+  });
+}
+
+/// The value of a constant; failure after a diagnostic.
+static FailureOr<Tensor> read(ConstantOp constant) {
+  FailureOr<Tensor> tensor = failure();
+  if (failed(guarded(constant, [&]() -> LogicalResult {
+        tensor = Tensor::fromElements(constant.getValue());
+        return success();
+      })))
+    return failure();
+  if (failed(tensor))
+    return constant.emitOpError() << "has a value that cannot be read";
+  return tensor;
+}
+
 FailureOr<Tensor> ConstantEvaluator::evaluate(Value value) {
+  ConstantScope scope;
   if (Tensor known = cache.lookup(value))
     return known;
   // Post-order over an explicit stack: trees can be as deep as the graph is
@@ -121,9 +160,9 @@ FailureOr<Tensor> ConstantEvaluator::evaluate(Value value) {
       continue;
     }
     if (auto constant = dyn_cast<ConstantOp>(op)) {
-      FailureOr<Tensor> tensor = Tensor::fromElements(constant.getValue());
+      FailureOr<Tensor> tensor = read(constant);
       if (failed(tensor))
-        return constant.emitOpError() << "has a value that cannot be read";
+        return failure();
       cache[constant] = *tensor;
       stack.pop_back();
       continue;
@@ -203,6 +242,9 @@ LogicalResult BlockInterpreter::run(ArrayRef<Tensor> arguments,
     for (Value operand : op.getOperands())
       inputs.push_back(get(operand, constant));
     auto start = std::chrono::steady_clock::now();
+    std::optional<ConstantScope> scope;
+    if (constant)
+      scope.emplace();
     if (auto literal = dyn_cast<ConstantOp>(op)) {
       FailureOr<Tensor> tensor = trees.evaluate(literal);
       if (failed(tensor))
@@ -267,7 +309,7 @@ struct CondModel : EvaluateOpInterface::ExternalModel<CondModel, CondOp> {
                          SmallVectorImpl<Tensor> &outputs) const {
     auto cond = cast<CondOp>(op);
     Region &taken =
-        inputs[0].ints()[0] ? cond.getThenRegion() : cond.getElseRegion();
+        inputs[0].integer() ? cond.getThenRegion() : cond.getElseRegion();
     return callBlock(taken.front(), context, inputs.drop_front(), outputs);
   }
 };
@@ -288,7 +330,7 @@ struct WhileModel
       SmallVector<Tensor> holds, next;
       if (failed(condition.run(values, holds)))
         return failure();
-      if (!holds[0].ints()[0])
+      if (!holds[0].integer())
         break;
       if (turn == kMostTurns)
         return op->emitOpError() << "does not end within " << kMostTurns

@@ -253,6 +253,24 @@ static void engineConvolution(const EvalContext &context, const Tensor &x,
       one(i, true);
 }
 
+/// Strides as oneDNN can take them: where a window has one place, its stride
+/// says nothing, and some of oneDNN's kernels divide by what overflows.
+static memory::dims saneStrides(const WindowGeometry &window, const Tensor &x,
+                                const Tensor &y) {
+  memory::dims strides;
+  for (size_t i = 0; i < window.strides.size(); ++i) {
+    int64_t dilation = i < window.dilations.size() ? window.dilations[i] : 1,
+            room = x.shape()[i + 2] + window.pads[i].first +
+                   window.pads[i].second -
+                   ((window.kernel[i] - 1) * dilation + 1);
+    strides.push_back(y.shape()[i + 2] == 1
+                          ? std::min(window.strides[i],
+                                     std::max<int64_t>(room + 1, 1))
+                          : window.strides[i]);
+  }
+  return strides;
+}
+
 /// Channels of a tensor in the plain layout.
 static std::pair<memory::desc, const float *>
 channels(const Tensor &tensor, int64_t begin, int64_t end) {
@@ -288,8 +306,7 @@ static std::string convolutionPart(const Tensor &x, const Tensor &weight,
       weightShape[0] = perGroup;
       weightShape.insert(weightShape.begin(), end - begin);
     }
-    memory::dims strides(window.strides.begin(), window.strides.end()),
-        dilations, before, after;
+    memory::dims strides = saneStrides(window, x, y), dilations, before, after;
     for (auto [dilation, pad] : llvm::zip(window.dilations, window.pads)) {
       dilations.push_back(dilation - 1);
       before.push_back(pad.first);
@@ -364,8 +381,9 @@ std::string mlir::ane::pool(const Tensor &x, PoolKind kind,
   stayOnThread();
   try {
     dnnl::stream stream(engine());
-    memory::dims strides(window.strides.begin(), window.strides.end()),
-        kernel(window.kernel.begin(), window.kernel.end()), before, after;
+    memory::dims strides = saneStrides(window, x, y),
+                 kernel(window.kernel.begin(), window.kernel.end()), before,
+                 after;
     for (auto pad : window.pads) {
       before.push_back(pad.first);
       after.push_back(pad.second);

@@ -270,32 +270,27 @@ static void poolByDefinition(Op op, const Tensor &x, Tensor &y, float initial,
   }
   for (int64_t plane = 0; plane < planes; ++plane)
     for (int64_t p = 0; p < planeY; ++p) {
-      SmallVector<int64_t, 3> begin(spatial);
-      int64_t rest = p, cells = 1, padded = 1;
+      // Of the window, what lies inside: a window may be far larger than x.
+      SmallVector<int64_t, 3> first(spatial), length(spatial);
+      int64_t rest = p, inside = 1, padded = 1;
       for (size_t i = spatial; i-- > 0;) {
-        begin[i] = rest % ys[i] * window.strides[i] - declared[i].first;
+        int64_t begin = rest % ys[i] * window.strides[i] - declared[i].first,
+                end = begin + window.kernel[i];
         rest /= ys[i];
-        cells *= window.kernel[i];
-        padded *=
-            std::min(begin[i] + window.kernel[i], xs[i] + declared[i].second) -
-            begin[i];
+        padded *= std::min(end, xs[i] + declared[i].second) - begin;
+        first[i] = std::clamp<int64_t>(begin, 0, xs[i]);
+        length[i] = std::clamp<int64_t>(end, first[i], xs[i]) - first[i];
+        inside *= length[i];
       }
       float sum = initial;
-      int64_t inside = 0;
-      for (int64_t k = 0; k < cells; ++k) {
+      for (int64_t k = 0; k < inside; ++k) {
         int64_t restK = k, index = 0, stride = 1;
-        bool valid = true;
         for (size_t i = spatial; i-- > 0;) {
-          int64_t at = begin[i] + restK % window.kernel[i];
-          restK /= window.kernel[i];
-          valid &= at >= 0 && at < xs[i];
-          index += at * stride;
+          index += (first[i] + restK % length[i]) * stride;
+          restK /= length[i];
           stride *= xs[i];
         }
-        if (valid) {
-          sum = accumulate(sum, x.floats()[plane * planeX + index]);
-          ++inside;
-        }
+        sum = accumulate(sum, x.floats()[plane * planeX + index]);
       }
       y.mutableFloats()[plane * planeY + p] = finish(sum, inside, padded);
     }

@@ -9,16 +9,23 @@
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/ADT/STLExtras.h"
 #include <cmath>
-#include <cstdlib>
+#include <mutex>
 
 using namespace mlir;
 using namespace mlir::ane;
 
+/// Elements of a shape that has memory or is to get it.
 static int64_t product(llvm::ArrayRef<int64_t> shape) {
-  int64_t count = 1;
-  for (int64_t dim : shape)
-    count *= dim;
-  return count;
+  std::optional<int64_t> count = countElements(shape);
+  if (!count)
+    throw EvaluationError{MemoryBudget::whyNot(shape, std::nullopt)};
+  return *count;
+}
+
+int64_t mlir::ane::floatToInteger(double value) {
+  if (!(value > -0x1p63))
+    return std::isnan(value) ? 0 : INT64_MIN;
+  return value >= 0x1p63 ? INT64_MAX : int64_t(value);
 }
 
 llvm::SmallVector<int64_t, 6>
@@ -31,16 +38,57 @@ mlir::ane::rowMajorStrides(llvm::ArrayRef<int64_t> shape) {
 }
 
 Tensor::Tensor(DType dtype, llvm::ArrayRef<int64_t> shape)
-    : type(dtype), defined(true), dims(shape), count(product(shape)) {
-  // calloc: large zero-filled tensors cost no memory until they are written.
-  std::shared_ptr<void> storage(
-      std::calloc(std::max<int64_t>(count, 1),
-                  isFloat() ? sizeof(float) : sizeof(int64_t)),
-      std::free);
+    : type(dtype), defined(true), floating(ane::isFloat(dtype)), dims(shape) {
+  std::shared_ptr<void> storage = MemoryBudget::take(
+      shape, floating ? sizeof(float) : sizeof(int64_t));
+  count = product(shape);
   data = storage.get();
-  if (!data)
-    llvm::report_bad_alloc_error("tensor does not fit in memory");
   owner = std::move(storage);
+}
+
+/// Conversions of one tensor that several threads read.
+static std::mutex &conversionMutex() {
+  static std::mutex mutex;
+  return mutex;
+}
+llvm::ArrayRef<float> Tensor::convertedFloats() const {
+  std::lock_guard<std::mutex> lock(conversionMutex());
+  if (!converted) {
+    auto memory = MemoryBudget::take(dims, sizeof(float));
+    llvm::transform(llvm::ArrayRef(static_cast<const int64_t *>(data), count),
+                    static_cast<float *>(memory.get()),
+                    [](int64_t value) { return float(value); });
+    converted = memory;
+  }
+  return {static_cast<const float *>(converted.get()), size_t(count)};
+}
+llvm::ArrayRef<int64_t> Tensor::convertedInts() const {
+  std::lock_guard<std::mutex> lock(conversionMutex());
+  if (!converted) {
+    auto memory = MemoryBudget::take(dims, sizeof(int64_t));
+    llvm::transform(llvm::ArrayRef(static_cast<const float *>(data), count),
+                    static_cast<int64_t *>(memory.get()),
+                    [](float value) { return floatToInteger(value); });
+    converted = memory;
+  }
+  return {static_cast<const int64_t *>(converted.get()), size_t(count)};
+}
+
+double Tensor::number() const {
+  if (!count)
+    throw EvaluationError{"expects a number, but got an empty tensor"};
+  return floating ? double(floats().front()) : double(ints().front());
+}
+int64_t Tensor::integer() const {
+  if (!count)
+    throw EvaluationError{"expects a number, but got an empty tensor"};
+  return floating ? floatToInteger(floats().front()) : ints().front();
+}
+void Tensor::throwKind() const {
+  throw EvaluationError{("expects " +
+                         llvm::Twine(floating ? "integers" : "floats") +
+                         ", but got " + getInfo(type).name)
+                            .str()};
 }
 
 Tensor Tensor::view(llvm::ArrayRef<int64_t> shape, const float *data,
@@ -118,14 +166,14 @@ FailureOr<Tensor> Tensor::fromElements(ElementsAttr elements) {
 Tensor Tensor::reshaped(llvm::ArrayRef<int64_t> shape) const {
   Tensor result = *this;
   result.dims.assign(shape.begin(), shape.end());
-  assert(product(shape) == count && "a reshape keeps the number of elements");
+  if (product(shape) != count)
+    throw EvaluationError{"expects a reshape to keep the number of elements"};
   return result;
 }
 
 Tensor Tensor::retyped(DType dtype) const {
   Tensor result = *this;
-  assert(ane::isFloat(dtype) == isFloat() &&
-         "a retyped tensor keeps its storage");
+  requireKind(ane::isFloat(dtype));
   result.type = dtype;
   return result;
 }
@@ -158,6 +206,10 @@ std::vector<char> Tensor::toWeightBytes() const {
 DenseElementsAttr Tensor::toElements(MLIRContext *context) const {
   Type element = toMLIRType(type, context);
   auto tensorType = RankedTensorType::get(dims, element);
+  // The packed bytes are what the attribute holds; numbers of any width would
+  // take many times as much on the way.
+  if (count > 64 && getInfo(type).bits >= 8 && type != DType::Bool)
+    return DenseElementsAttr::getFromRawBuffer(tensorType, toBytes());
   if (isFloat()) {
     const llvm::fltSemantics &semantics =
         cast<FloatType>(element).getFloatSemantics();

@@ -7,16 +7,38 @@
 #include "ane-mlir/Interpreter/TensorFiles.h"
 #include "ane-mlir/Support/AtomicPath.h"
 #include "llvm/Support/raw_ostream.h"
+#include <cstring>
 #include <fstream>
 #include <sstream>
 #include <xtensor/xnpy.hpp>
 
 using namespace mlir::ane;
 
+/// xtensor makes room for as many bytes as a header says it has; empty when
+/// the file has them.
+static std::string checkNpyHeader(std::ifstream &stream, uint64_t fileSize) {
+  unsigned char start[12] = {};
+  stream.read(reinterpret_cast<char *>(start), sizeof(start));
+  bool isNpy = stream.gcount() >= 10 && !std::memcmp(start, "\x93NUMPY", 6);
+  uint64_t length = start[8] | start[9] << 8;
+  if (start[6] > 1)
+    length |= uint64_t(start[10]) << 16 | uint64_t(start[11]) << 24;
+  stream.clear();
+  stream.seekg(0);
+  if (!isNpy || length > fileSize)
+    return "is no .npy file";
+  return "";
+}
+
 llvm::Expected<Tensor> mlir::ane::readNpy(llvm::StringRef path) {
   std::ifstream stream(path.str(), std::ifstream::binary);
   if (!stream)
     return llvm::createStringError("cannot open '" + path + "'");
+  stream.seekg(0, std::ios::end);
+  const uint64_t fileSize = stream.tellg();
+  stream.seekg(0);
+  if (std::string problem = checkNpyHeader(stream, fileSize); !problem.empty())
+    return llvm::createStringError("'" + path + "' " + problem);
   try {
     // The header tells what the array type must be; xtensor's loader is typed,
     // so it reads the header here and the data below.
@@ -38,22 +60,29 @@ llvm::Expected<Tensor> mlir::ane::readNpy(llvm::StringRef path) {
       return llvm::createStringError("'" + path + "' has dtype '" + descr +
                                      "', which is not supported");
     llvm::SmallVector<int64_t> shape;
-    uint64_t count = 1;
-    for (size_t dim : dims) {
-      shape.push_back(dim);
-      if (dim > INT32_MAX || (count *= dim) > (uint64_t(1) << 40))
-        return llvm::createStringError("'" + path +
-                                       "' has a shape beyond any file");
-    }
+    for (size_t dim : dims)
+      shape.push_back(dim > INT32_MAX ? -1 : int64_t(dim));
+    std::optional<int64_t> count = countElements(shape);
+    if (!count || *count > (int64_t(1) << 50))
+      return llvm::createStringError("'" + path +
+                                     "' has a shape beyond any file");
     if (fortran && shape.size() > 1)
       return llvm::createStringError(
           "'" + path +
           "' is in Fortran order; save it with numpy.ascontiguousarray");
-    std::vector<char> bytes(getByteSize(*dtype, count));
+    uint64_t size = getByteSize(*dtype, *count), at = stream.tellg();
+    if (at > fileSize || size > fileSize - at)
+      return llvm::createStringError(
+          "'" + path + "' is truncated: its header says " + llvm::Twine(size) +
+          " bytes, and " + llvm::Twine(at > fileSize ? 0 : fileSize - at) +
+          " follow");
+    std::vector<char> bytes(size);
     stream.read(bytes.data(), bytes.size());
     if (size_t(stream.gcount()) != bytes.size())
       return llvm::createStringError("'" + path + "' is truncated");
     return Tensor::fromBytes(*dtype, shape, bytes);
+  } catch (const EvaluationError &error) {
+    return llvm::createStringError("'" + path + "': " + error.message);
   } catch (const std::exception &error) {
     return llvm::createStringError("'" + path + "' is no .npy file (" +
                                    error.what() + ")");
@@ -108,7 +137,7 @@ llvm::Expected<Tensor> mlir::ane::convertTensor(const Tensor &tensor, DType to,
   } else {
     for (int64_t i = 0; i < tensor.size(); ++i) {
       int64_t value =
-          tensor.isFloat() ? int64_t(tensor.floats()[i]) : tensor.ints()[i];
+          tensor.isFloat() ? floatToInteger(tensor.floats()[i]) : tensor.ints()[i];
       if (wrapTo(to, value) != value)
         return llvm::createStringError(
             "'" + name + "' holds " + llvm::Twine(value) +

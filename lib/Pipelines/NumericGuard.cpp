@@ -21,9 +21,9 @@ using namespace mlir::ane;
 /// is asked for: each op is compared in the engine's own arithmetic; what was
 /// written is run in it; the model is run at all.
 static constexpr double kEngineSteps = 30e6, kEngineWork = 1e9, kRunWork = 20e9;
-/// Parameters beyond which copies in fp32 are too much, and elements of one
-/// value beyond which the model is not run at all, full check or not.
-static constexpr double kMostWeights = 64e6, kMostElements = 1e9;
+/// Parameters beyond which copies in fp32 are too much, and elements of what one
+/// op reads and writes.
+static constexpr double kMostWeights = 64e6, kMostValues = 128e6;
 
 func::FuncOp NumericGuard::original() {
   if (!kept)
@@ -41,20 +41,20 @@ static bool hasStaticTypes(Operation *op) {
          llvm::all_of(op->getResultTypes(), isStatic);
 }
 
-/// Elements of the largest of the types; as a double, since a shape's product
-/// may be beyond 64 bits.
-static double largest(TypeRange types) {
-  double most = 0;
-  for (Type type : types) {
-    auto tensor = dyn_cast<RankedTensorType>(type);
-    if (!tensor || !tensor.hasStaticShape())
-      continue;
-    double elements = 1;
-    for (int64_t extent : tensor.getShape())
-      elements *= extent;
-    most = std::max(most, elements);
-  }
-  return most;
+/// Elements that an op reads and writes, in floating point: shapes may be
+/// absurd.
+static double countValues(Operation &op) {
+  double sum = 0;
+  auto add = [&](Type type) {
+    double count = 1;
+    if (auto tensor = dyn_cast<RankedTensorType>(type))
+      for (int64_t dim : tensor.getShape())
+        count *= std::max<int64_t>(dim, 0);
+    sum += count;
+  };
+  llvm::for_each(op.getOperandTypes(), add);
+  llvm::for_each(op.getResultTypes(), add);
+  return sum;
 }
 
 LogicalResult NumericGuard::start(ModuleOp converted) {
@@ -65,18 +65,19 @@ LogicalResult NumericGuard::start(ModuleOp converted) {
   if (!function)
     return success();
   const Target &target = getTarget(*kept);
-  elements = largest(function.getArgumentTypes());
   for (Operation &op : function.getBody().front()) {
-    elements = std::max(elements, largest(op.getResultTypes()));
     if (auto costed = dyn_cast<CostOpInterface>(op);
         costed && hasStaticTypes(&op))
       work += costed.estimateCost(target).flops;
+    values = std::max(values, countValues(op));
     if (auto constant = dyn_cast<ConstantOp>(op))
       weights += constant.getType().getNumElements();
   }
-  if (elements > kMostElements && options.calibration == "auto")
-    return success();
   if (options.calibration == "auto") {
+    if (options.check != GuardOptions::Check::Full && values > kMostValues) {
+      found.whyNot = "its values are large; --check=full runs it";
+      return success();
+    }
     samples = guessSamples(function);
   } else {
     auto read = readSamples(function, options.calibration);
@@ -95,11 +96,9 @@ LogicalResult NumericGuard::repair(
   bool full = options.check == GuardOptions::Check::Full || !found.guessed;
   auto functions = optimised.getOps<func::FuncOp>();
   func::FuncOp reference = original();
-  if (samples.empty())
+  if (samples.empty() && found.whyNot.empty())
     found.whyNot = options.calibration == "none"
                        ? "--calibration=none leaves nothing to run it on"
-                   : elements > kMostElements
-                       ? "a value is too large to be computed here"
                        : "an input's shape is not known";
   else if (!full && work > kRunWork)
     found.whyNot = "the model is large; --check=full runs it";

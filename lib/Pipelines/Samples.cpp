@@ -250,7 +250,7 @@ Tensor mlir::ane::inDType(const Tensor &tensor, DType dtype) {
       result.mutableFloats()[i] = float(value);
     else
       result.mutableInts()[i] =
-          wrapTo(dtype, tensor.isFloat() ? int64_t(value) : tensor.ints()[i]);
+          wrapTo(dtype, tensor.isFloat() ? floatToInteger(value) : tensor.ints()[i]);
   }
   return result;
 }

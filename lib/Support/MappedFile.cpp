@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Support/MappedFile.h"
+#include "ane-mlir/Support/Budget.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/ADT/StringExtras.h"
@@ -51,6 +52,7 @@ MappedFile::open(llvm::StringRef path) {
   llvm::sys::fs::closeFile(*file);
   if (error)
     return fail(error);
+  MemoryBudget::addFile(status.getSize());
   return std::shared_ptr<const MappedFile>(result);
 }
 

@@ -8,6 +8,7 @@
 #include "ane-mlir/Interpreter/Compare.h"
 #include "ane-mlir/Interpreter/TensorFiles.h"
 #include "ane-mlir/Support/AtomicPath.h"
+#include "ane-mlir/Support/Budget.h"
 #include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Target/Bundle.h"
 #include "ane-mlir/Target/MILText.h"
@@ -87,6 +88,12 @@ static cl::opt<double> atol_(
     cl::desc(
         "Absolute tolerance (default 1e-3 of each output's largest magnitude)"),
     cl::init(-1), cl::cat(outputOptions));
+static cl::opt<uint64_t> maxConstantBytes(
+    "max-constant-bytes",
+    cl::desc("Most memory for values that are computed from the artifact's "
+             "constants (default 1 GB and 32 bytes for each byte of its "
+             "files)"),
+    cl::value_desc("N"), cl::init(0), cl::cat(runOptions));
 static cl::opt<bool> quiet("quiet", cl::desc("Print nothing but errors"),
                            cl::cat(outputOptions));
 
@@ -130,8 +137,60 @@ static llvm::Error writeNpy(StringRef path, const Tensor &tensor,
   auto made = files.addFile(path);
   return made ? writeNpy(*made, path, tensor) : made.takeError();
 }
+/// Says what an array becomes that is of another dtype than the input it is
+/// for; an error where that loses values.
+static std::string describeConversion(const Tensor &tensor, const Port &port) {
+  DType from = tensor.dtype(), to = port.dtype;
+  if (from == to || from == port.carrier)
+    return "";
+  auto refuse = [&](const llvm::Twine &why) {
+    return ("input '" + port.name + "' expects " + getInfo(to).name +
+            ", but its file has " + getInfo(from).name + why +
+            "; save it with astype")
+        .str();
+  };
+  if (tensor.isFloat() && !isFloat(to))
+    for (float value : tensor.floats())
+      if (value != std::trunc(value))
+        return refuse(" with fractions");
+  if (!tensor.isFloat() && isFloat(to))
+    for (int64_t value : tensor.ints())
+      if (int64_t(roundTo(to, float(value))) != value)
+        return refuse(" that it does not hold exactly");
+  if (to == DType::Bool)
+    for (int64_t value : tensor.ints())
+      if (value != 0 && value != 1)
+        return refuse(" other than 0 and 1");
+  if (!quiet)
+    llvm::errs() << "ane-run: note: input '" << port.name << "' is "
+                 << getInfo(from).name << " in its file and becomes "
+                 << getInfo(to).name << '\n';
+  return "";
+}
+
+/// Not a number goes through a model like any other value, and is seldom meant.
+static void warnOfNaN(const Tensor &tensor, StringRef name) {
+  if (quiet || !tensor.isFloat())
+    return;
+  if (size_t count = llvm::count_if(
+          tensor.floats(), [](float value) { return std::isnan(value); }))
+    llvm::errs() << "ane-run: note: input '" << name << "' holds NaN in "
+                 << count << " of " << tensor.size() << " elements\n";
+}
+
+static int runTool(int argc, char **argv);
 
 int main(int argc, char **argv) {
+  try {
+    return runTool(argc, argv);
+  } catch (const EvaluationError &error) {
+    return fail(error.message);
+  } catch (const std::bad_alloc &) {
+    return fail("this machine's memory does not suffice");
+  }
+}
+
+static int runTool(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   cl::HideUnrelatedOptions({&inputOptions, &runOptions, &outputOptions});
   cl::SetVersionPrinter([](llvm::raw_ostream &os) {
@@ -163,10 +222,17 @@ int main(int argc, char **argv) {
   load.verify = !noVerify;
   llvm::StringMap<Tensor> given;
   llvm::StringMap<std::string> unread;
+  MemoryBudget::setConstantLimit(maxConstantBytes);
+  llvm::StringMap<StringRef> files;
   for (StringRef entry : inputs) {
     auto [name, path] = splitInput(entry);
     if (path.empty())
       return fail("expects --input NAME=FILE.npy", 2);
+    auto [slot, isNew] = files.try_emplace(name, path);
+    if (!isNew && slot->second != path)
+      return fail("--input says '" + name + "' twice: " + slot->second +
+                      " and " + path,
+                  2);
     // Whether the name is one of an input is more worth saying than why its
     // file cannot be read.
     auto tensor = readNpy(path);
@@ -178,6 +244,7 @@ int main(int argc, char **argv) {
     }
     given[name] = *tensor;
   }
+  llvm::StringMap<StringRef> shapesGiven;
   for (StringRef entry : inputShapes) {
     auto [name, text] = entry.rsplit('=');
     SmallVector<StringRef> parts;
@@ -190,6 +257,9 @@ int main(int argc, char **argv) {
       return fail("expects --input-shape NAME=1,3,224,224, but got '" + entry +
                       "'",
                   2);
+    if (auto [slot, isNew] = shapesGiven.try_emplace(name, text);
+        !isNew && slot->second != text)
+      return fail("--input-shape says '" + name + "' twice", 2);
     load.shapes[name] = shape;
   }
   FailureOr<std::unique_ptr<Executable>> executable =
@@ -210,6 +280,10 @@ int main(int argc, char **argv) {
                              ", "));
     if (auto why = unread.find(name); why != unread.end())
       return fail(why->getValue());
+    if (std::string problem = describeConversion(entry.getValue(), *it);
+        !problem.empty())
+      return fail(problem);
+    warnOfNaN(entry.getValue(), name);
     arguments[it - ports.begin()] = entry.getValue();
   }
   if (!testData.empty()) {

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ane-mlir/Support/JSON.h"
 #include "ane-mlir/Conversion/ANEToMIL.h"
 #include "ane-mlir/Conversion/ONNXToANE.h"
 #include "ane-mlir/Import/ONNX.h"
@@ -12,6 +13,7 @@
 #include "ane-mlir/Pipelines/Report.h"
 #include "ane-mlir/Pipelines/VerifyNumerics.h"
 #include "ane-mlir/Support/AtomicPath.h"
+#include "ane-mlir/Support/Budget.h"
 #include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Target/Bundle.h"
 #include "ane-mlir/Target/MILText.h"
@@ -25,7 +27,6 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
-#include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include <cmath>
@@ -135,6 +136,11 @@ static cl::opt<int64_t> liveBytes(
     cl::desc("Make large values part by part so that no more bytes are alive "
              "together (default 0: no limit; 33554432 in early reports)"),
     cl::value_desc("N"), cl::init(0), cl::cat(targetOptions));
+static cl::opt<uint64_t> maxConstantBytes(
+    "max-constant-bytes",
+    cl::desc("Most memory for values that are computed while converting "
+             "(default 1 GB and 32 bytes for each byte of the model's files)"),
+    cl::value_desc("N"), cl::init(0), cl::cat(modelOptions));
 static cl::list<std::string>
     rules("rule",
           cl::desc("Follow or ignore one rule of the target, where you know "
@@ -246,6 +252,20 @@ static bool parseInts(StringRef text, SmallVectorImpl<int64_t> &values) {
   return true;
 }
 
+/// The first name that an option has twice, with values that differ.
+static std::string findTwice(const cl::list<std::string> &entries) {
+  llvm::StringMap<StringRef> values;
+  for (StringRef entry : entries) {
+    auto [name, value] = entry.split('=');
+    auto [slot, isNew] = values.try_emplace(name, value);
+    if (!isNew && slot->second != value)
+      return ("--" + entries.ArgStr + " says '" + name + "' twice: " +
+              slot->second + " and " + value)
+          .str();
+  }
+  return "";
+}
+
 /// Prints IR to the output, and puts all outputs in place.
 static LogicalResult printModule(Operation *op, StringRef path,
                                  Outputs &outputs) {
@@ -266,7 +286,7 @@ static llvm::Error readPlacement(ModuleOp module, StringRef path) {
   if (!buffer)
     return llvm::createStringError(buffer.getError(),
                                    "cannot read '" + path + "'");
-  auto json = llvm::json::parse((*buffer)->getBuffer());
+  auto json = parseJSON((*buffer)->getBuffer());
   if (!json)
     return llvm::createStringError("'" + path +
                                    "': " + llvm::toString(json.takeError()));
@@ -452,7 +472,23 @@ static int reportAccuracy(const AccuracyReport &found) {
   return fails;
 }
 
+static int runTool(int argc, char **argv);
+
 int main(int argc, char **argv) {
+  // What is thrown is caught where the node is known; this is for the rest.
+  try {
+    return runTool(argc, argv);
+  } catch (const EvaluationError &error) {
+    llvm::errs() << "onnx-to-ane: error: '" << input << "': " << error.message
+                 << '\n';
+  } catch (const std::bad_alloc &) {
+    llvm::errs() << "onnx-to-ane: error: '" << input
+                 << "' does not fit this machine's memory\n";
+  }
+  return 1;
+}
+
+static int runTool(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   registerPassManagerCLOptions();
   registerMLIRContextCLOptions();
@@ -543,6 +579,18 @@ int main(int argc, char **argv) {
   for (StringRef pass : disabled)
     if (!isKnownPass(pass))
       return usage("no optional pass is named '" + pass + "'");
+  StringRef reportForm = llvm::sys::path::extension(reportPath);
+  if (!reportPath.empty() && reportForm != ".json" && reportForm != ".html" &&
+      !StringRef(reportPath).starts_with("/dev/") && reportPath != "-")
+    return usage("expects --report=FILE.json or FILE.html, but got '" +
+                 reportPath + "'");
+  for (const cl::list<std::string> *list :
+       {std::addressof(inputShapes), std::addressof(inputValues),
+        std::addressof(maxLengths), std::addressof(rules),
+        std::addressof(imageInputs), std::addressof(stateInputs)})
+    if (std::string twice = findTwice(*list); !twice.empty())
+      return usage(twice);
+  MemoryBudget::setConstantLimit(maxConstantBytes);
   // What would be accepted and have no effect.
   if (compileTo.empty() && extension != ".anepkg")
     for (auto &[option, given] :
@@ -622,6 +670,15 @@ int main(int argc, char **argv) {
         values.size() != before + 1)
       return usage("expects --dim NAME=N[,N…], but got '" + entry + "'");
   }
+  for (size_t i = 0; i < dimValues.size(); ++i)
+    for (size_t k = 0; k < i; ++k)
+      if (dimValues[i].first == dimValues[k].first &&
+          dimValues[i].second != dimValues[k].second)
+        return usage("--dim says '" + dimValues[i].first +
+                     "' twice; several values are --dim " +
+                     dimValues[i].first + "=" +
+                     llvm::Twine(dimValues[k].second.front()) + "," +
+                     llvm::Twine(dimValues[i].second.front()));
   // Every combination of values is one function.
   std::vector<std::pair<std::string, std::vector<int64_t>>> buckets{{"", {}}};
   for (auto &[name, values] : dimValues) {

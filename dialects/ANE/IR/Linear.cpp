@@ -90,6 +90,11 @@ static FailureOr<int64_t> checkConv(std::optional<Location> loc,
     return emitOptionalError(loc, "'", opName,
                              "' op expects 'weight' of element type ",
                              x.getElementType(), ", but got ", w);
+  if (w.getDimSize(0) < 1 || w.getDimSize(1) < 1)
+    return emitOptionalError(loc, "'", opName,
+                             "' op expects 'weight' to have input and output "
+                             "channels, but got ",
+                             w);
   if ((int64_t)adaptor.getGroups() < 1 || x.getDimSize(1) % adaptor.getGroups())
     return emitOptionalError(
         loc, "'", opName, "' op expects 'groups' to divide ", x.getDimSize(1),

@@ -18,6 +18,9 @@
 
 namespace mlir::ane {
 
+/// Whether an operand that the op has to have is null.
+bool hasMissingOperand(StringRef opName, ArrayRef<Value> operands);
+
 class GraphBuilder {
 public:
   explicit GraphBuilder(MLIRContext *context)

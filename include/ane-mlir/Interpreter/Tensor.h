@@ -5,12 +5,16 @@
 // The interpreter holds every float type as float and every integer type as
 // int64_t, already rounded or wrapped to the declared dtype, so that each op
 // has two loops instead of twenty. Tensors are immutable once built and shared.
+// Their memory is taken within the budget of Support/Budget.h, and no accessor
+// reads or writes beyond it, whatever the dtype: what is asked for as the other
+// kind is converted, and what cannot be is thrown as an EvaluationError.
 //
 //===----------------------------------------------------------------------===//
 
 #ifndef ANEMLIR_INTERPRETER_TENSOR_H
 #define ANEMLIR_INTERPRETER_TENSOR_H
 
+#include "ane-mlir/Support/Budget.h"
 #include "ane-mlir/Support/DType.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "llvm/ADT/SmallVector.h"
@@ -21,7 +25,7 @@ namespace mlir::ane {
 class Tensor {
 public:
   Tensor() = default;
-  /// A zero-filled tensor.
+  /// A zero-filled tensor; throws EvaluationError when it does not fit.
   Tensor(DType dtype, llvm::ArrayRef<int64_t> shape);
   /// A view of fp32 data that `owner` keeps alive.
   static Tensor view(llvm::ArrayRef<int64_t> shape, const float *data,
@@ -37,24 +41,37 @@ public:
   llvm::ArrayRef<int64_t> shape() const { return dims; }
   int64_t rank() const { return dims.size(); }
   int64_t size() const { return count; }
-  bool isFloat() const { return ane::isFloat(type); }
+  bool isFloat() const { return floating; }
 
+  /// All elements. Those of the other kind are converted into memory that lives
+  /// as long as this tensor.
   llvm::ArrayRef<float> floats() const {
+    if (LLVM_UNLIKELY(!floating))
+      return convertedFloats();
     return {static_cast<const float *>(data), size_t(count)};
   }
   llvm::ArrayRef<int64_t> ints() const {
+    if (LLVM_UNLIKELY(floating))
+      return convertedInts();
     return {static_cast<const int64_t *>(data), size_t(count)};
   }
-  /// Only between construction and sharing.
+  /// The first element, for tensors that stand for one number; throws
+  /// EvaluationError when there is none.
+  double number() const;
+  int64_t integer() const;
+  /// Only between construction and sharing; throws EvaluationError for the
+  /// other kind.
   llvm::MutableArrayRef<float> mutableFloats() {
+    requireKind(true);
     return {static_cast<float *>(const_cast<void *>(data)), size_t(count)};
   }
   llvm::MutableArrayRef<int64_t> mutableInts() {
+    requireKind(false);
     return {static_cast<int64_t *>(const_cast<void *>(data)), size_t(count)};
   }
 
   /// The same data under another shape of the same size, or another dtype of
-  /// the same storage.
+  /// the same storage; throws EvaluationError where it is not the same.
   Tensor reshaped(llvm::ArrayRef<int64_t> shape) const;
   Tensor retyped(DType dtype) const;
 
@@ -68,13 +85,27 @@ public:
   DenseElementsAttr toElements(MLIRContext *context) const;
 
 private:
+  llvm::ArrayRef<float> convertedFloats() const;
+  llvm::ArrayRef<int64_t> convertedInts() const;
+  void requireKind(bool wanted) const {
+    if (LLVM_UNLIKELY(floating != wanted))
+      throwKind();
+  }
+  [[noreturn]] void throwKind() const;
+
   DType type = DType::Float32;
-  bool defined = false;
+  bool defined = false, floating = true;
   llvm::SmallVector<int64_t, 6> dims;
   int64_t count = 0;
   const void *data = nullptr;
   std::shared_ptr<const void> owner;
+  /// The elements as the other kind, once asked for.
+  mutable std::shared_ptr<const void> converted;
 };
+
+/// A float as an integer: towards zero, at the limits where it is beyond them,
+/// 0 for NaN.
+int64_t floatToInteger(double value);
 
 /// Row-major strides in elements.
 llvm::SmallVector<int64_t, 6> rowMajorStrides(llvm::ArrayRef<int64_t> shape);

@@ -66,9 +66,9 @@ private:
   std::vector<Sample> samples;
   std::optional<References> references;
   AccuracyReport found;
-  /// Floating-point operations of one run; parameters; elements of the largest
-  /// value.
-  double work = 0, weights = 0, elements = 0;
+  /// Floating-point operations of one run; parameters; elements of the most that
+  /// one op reads and writes.
+  double work = 0, weights = 0, values = 0;
 };
 
 /// One line per output, for the summary.

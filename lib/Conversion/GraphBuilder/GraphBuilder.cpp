@@ -29,7 +29,7 @@ Value GraphBuilder::scalar(Location loc, double value, Type element) {
       loc,
       DenseElementsAttr::get(
           type, ArrayRef<APInt>{
-                    APInt(64, uint64_t(int64_t(value)), true).trunc(width)}));
+                    APInt(64, uint64_t(floatToInteger(value)), true).trunc(width)}));
 }
 
 Value GraphBuilder::ints(Location loc, ArrayRef<int64_t> values) {
@@ -39,11 +39,49 @@ Value GraphBuilder::ints(Location loc, ArrayRef<int64_t> values) {
                            values));
 }
 
+bool mlir::ane::hasMissingOperand(StringRef opName, ArrayRef<Value> operands) {
+  unsigned i = 0;
+  for (const ArgInfo &arg : lookupOpInfo(opName)->args) {
+    if (arg.kind == ArgKind::VariadicOperand)
+      return llvm::is_contained(operands.drop_front(std::min<size_t>(
+                                    i, operands.size())),
+                                Value());
+    if (arg.kind == ArgKind::Operand && (i >= operands.size() || !operands[i]))
+      return true;
+    i += arg.isOperand();
+  }
+  return false;
+}
+
+/// Elements that no value of a program may have more of: 256 GB in fp32.
+static constexpr int64_t kMostElements = int64_t(1) << 36;
+
+/// Values that cannot be counted, or that nothing could hold, end here.
+static LogicalResult checkSizes(ArrayRef<Type> types, StringRef opName,
+                                Location loc) {
+  for (Type type : types) {
+    auto tensor = cast<RankedTensorType>(type);
+    if (!tensor.hasStaticShape())
+      continue;
+    std::optional<int64_t> count = countElements(tensor.getShape());
+    bool wide = llvm::any_of(tensor.getShape(),
+                             [](int64_t dim) { return dim > INT32_MAX; });
+    if (!count || *count > kMostElements || wide)
+      return emitError(loc)
+             << "'" << opName << "' op would give a value of shape ["
+             << tensor.getShape()
+             << "], and extents may be up to 2^31 - 1, elements up to 2^36";
+  }
+  return success();
+}
+
 SmallVector<Value> GraphBuilder::create(StringRef opName, Location loc,
                                         ArrayRef<Value> operands,
                                         ArrayRef<NamedAttribute> attributes,
                                         unsigned results) {
   MLIRContext *context = builder.getContext();
+  if (hasMissingOperand(opName, operands))
+    return {};
   RegisteredOperationName name =
       *RegisteredOperationName::lookup(opName, context);
   OperationState state(loc, opName);
@@ -83,7 +121,8 @@ SmallVector<Value> GraphBuilder::create(StringRef opName, Location loc,
   }
   SmallVector<Type> types;
   if (failed(inference->inferReturnTypes(context, loc, state.operands,
-                                         dictionary, properties, {}, types)))
+                                         dictionary, properties, {}, types)) ||
+      failed(checkSizes(types, opName, loc)))
     return {};
   state.addTypes(types);
   if (hasProperties)

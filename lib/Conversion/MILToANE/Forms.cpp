@@ -426,7 +426,7 @@ LogicalResult Raiser::raiseUpsample(mil::OpOp op) {
     if (type.getRank() < 3 || type.isDynamicDim(axis))
       return error(op) << "expects a known extent of rank 3 or more, but got "
                        << type;
-    int64_t from = type.getDimSize(axis), to = int64_t(std::floor(from * scale));
+    int64_t from = type.getDimSize(axis), to = floatToInteger(std::floor(from * scale));
     Tensor table(DType::Int32, {to});
     for (int64_t i = 0; i < to; ++i)
       table.mutableInts()[i] = std::min<int64_t>(i * from / to, from - 1);

@@ -229,7 +229,7 @@ static LogicalResult lowerIf(C &c) {
   auto condition = c.tryConstant(c.input(0));
   if (!condition)
     return lowerRunTimeIf(c);
-  bool taken = condition->size() > 0 && condition->ints()[0];
+  bool taken = condition->size() > 0 && condition->integer();
   for (auto [name, region] :
        llvm::zip(c.node.getRegionNames(), c.node.getGraphs())) {
     if (cast<StringAttr>(name).getValue() !=
@@ -381,7 +381,7 @@ static LogicalResult lowerRunTimeLoop(C &c) {
       if (!type.hasStaticShape())
         return c.error() << "has a scan output of unknown shape";
       SmallVector<int64_t> shape(type.getShape());
-      shape.insert(shape.begin(), std::max<int64_t>(trips->ints()[0], 0));
+      shape.insert(shape.begin(), std::max<int64_t>(trips->integer(), 0));
       auto buffer = type.clone(shape);
       buffers.push_back(c.graph.constant(
           c.loc, DenseElementsAttr::get(
@@ -435,10 +435,10 @@ static LogicalResult lowerLoop(C &c) {
   auto condition = c.tryConstant(c.input(1));
   bool known = (!c.input(0) || trips) && (!c.input(1) || condition) &&
                (trips || condition);
-  if (!known || (trips && trips->ints()[0] > kMaxTrips))
+  if (!known || (trips && trips->integer() > kMaxTrips))
     return lowerRunTimeLoop(c);
-  int64_t count = trips ? trips->ints()[0] : kMaxTrips + 1;
-  bool running = !condition || condition->ints()[0];
+  int64_t count = trips ? trips->integer() : kMaxTrips + 1;
+  bool running = !condition || condition->integer();
   SmallVector<Value> carried;
   for (unsigned i = 2; i < c.numInputs(); ++i)
     carried.push_back(c.input(i));
@@ -458,7 +458,7 @@ static LogicalResult lowerLoop(C &c) {
     auto next = c.tryConstant((*results)[0]);
     if (!next) // ends when the data says so
       return lowerRunTimeLoop(c);
-    running = next->ints()[0];
+    running = next->integer();
     carried.assign(results->begin() + 1, results->begin() + 1 + carried.size());
     for (auto [i, scan] : llvm::enumerate(scans))
       scan.push_back((*results)[1 + carried.size() + i]);

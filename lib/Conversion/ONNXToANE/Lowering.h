@@ -4,8 +4,9 @@
 //
 // A handler sees one node and emits ane ops through the NodeContext. Failure is
 // sticky: once a creation has failed, later ones return null without another
-// message, so a handler reads like straight-line algebra and only checks a
-// value before it looks inside.
+// message, so a handler reads like straight-line algebra. Looking inside a value
+// that is not there, or making more than the budget allows, ends the handler (an
+// EvaluationError, which the walk catches and reports at the node).
 //
 //===----------------------------------------------------------------------===//
 
@@ -96,7 +97,10 @@ public:
 
   // Types.
   RankedTensorType type(Value value) const {
-    return cast<RankedTensorType>(value.getType());
+    if (auto type = dyn_cast_or_null<RankedTensorType>(value ? value.getType()
+                                                             : Type()))
+      return type;
+    throwNoTensor(value);
   }
   ArrayRef<int64_t> shape(Value value) const { return type(value).getShape(); }
   int64_t rank(Value value) const { return type(value).getRank(); }
@@ -172,6 +176,8 @@ public:
   bool failed() const { return hasFailed; }
 
 private:
+  [[noreturn]] void throwNoTensor(Value value) const;
+
   SmallVector<Value> inputs;
   SmallVector<Value> outputs;
   bool hasFailed = false;

@@ -64,8 +64,7 @@ static LogicalResult lowerPow(C &c) {
   if (std::optional<Tensor> exponent = c.tryConstant(y);
       exponent && exponent->size() == 1 && c.isFloat(x) &&
       c.rank(y) <= c.rank(x)) {
-    double e = exponent->isFloat() ? exponent->floats()[0]
-                                   : double(exponent->ints()[0]);
+    double e = exponent->number();
     if (e == 1)
       return c.set(0, x);
     if (e == 2)
@@ -92,14 +91,14 @@ static LogicalResult lowerClip(C &c) {
     high = c.scalarLike(c.getFloat("max", 0), x);
   auto lowConst = c.tryConstant(low), highConst = c.tryConstant(high);
   if (c.isFloat(x) && lowConst && highConst) {
-    float alpha = lowConst->floats()[0], beta = highConst->floats()[0];
+    float alpha = float(lowConst->number()), beta = float(highConst->number());
     if (alpha == 0 && beta == 6)
       return c.set(0, c.create<Relu6Op>({x}));
     if (alpha < beta && std::isfinite(alpha) && std::isfinite(beta))
       return c.set(0, c.create<ClipOp>({x}, {c.graph.real("alpha", alpha),
                                              c.graph.real("beta", beta)}));
   }
-  if (low && c.isFloat(x) && lowConst && lowConst->floats()[0] == 0 && !high)
+  if (low && c.isFloat(x) && lowConst && lowConst->number() == 0 && !high)
     return c.set(0, c.create<ReluOp>({x}));
   if (low)
     x = c.create<MaximumOp>({x, low});
@@ -388,7 +387,7 @@ static LogicalResult lowerDropout(C &c) {
         auto given = c.constantTensor(c.input(1), "ratio");
         if (failed(given))
           return failure();
-        ratio = given->size() == 1 ? given->floats()[0] : 1;
+        ratio = given->size() == 1 ? given->number() : 1;
       }
       if (ratio != 0)
         return c.error() << "in training mode drops at random, which is not "

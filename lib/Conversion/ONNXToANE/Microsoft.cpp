@@ -215,7 +215,7 @@ static LogicalResult lowerQAttention(C &c) {
   if (!c.input(1) || !scale || !weightScale)
     return c.error() << "expects weights, and scales of the input and of them";
   Value x = centredCodes(c, c.input(0), number(6));
-  if (auto one = c.tryConstant(scale); !one || one->floats()[0] != 1)
+  if (auto one = c.tryConstant(scale); !one || one->number() != 1)
     x = c.mul(x, c.castTo(scale, c.f32()));
   Value weight = c.mul(centredCodes(c, c.input(1), number(7)),
                        c.castTo(weightScale, c.f32()));

@@ -12,6 +12,10 @@
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/ScopeExit.h"
+#include "llvm/ADT/SetVector.h"
+#include "llvm/ADT/StringExtras.h"
+#include <stdexcept>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -101,10 +105,23 @@ public:
   GraphBuilder graph;
   unsigned droppedSteps = 0;
 
+  /// Counts an op that is made; false when there are too many.
+  bool countOp() { return ++ops <= mostOps; }
+  std::string tooManyOps() const {
+    return "makes more than " + std::to_string(mostOps) +
+           " operations (loops and large windows are unrolled); make trips, "
+           "lengths or kernels smaller, or cut the model before it with "
+           "--outputs";
+  }
+
 private:
   FailureOr<RankedTensorType> bindInput(onnxir::GraphOp graphOp,
                                         unsigned index);
+  LogicalResult checkDims(onnxir::GraphOp graphOp);
   LogicalResult lowerNode(onnxir::NodeOp node);
+  /// Runs a handler; what it throws is reported at the node.
+  LogicalResult guard(NodeContext &c,
+                      llvm::function_ref<LogicalResult()> handler);
   LogicalResult lowerRow(NodeContext &c, const ImportRow &row);
   LogicalResult reportUnsupported();
 
@@ -113,6 +130,10 @@ private:
   /// Where lists are padded to the length they may reach; null where their
   /// length is left to the data.
   PaddedRows *padded;
+  /// Whether the node at hand, or one in its body, was reported.
+  bool reported = false;
+  /// Ops made so far, and how many there may be.
+  size_t ops = 0, mostOps = 0;
   /// Of the function that is made.
   Block *entry = nullptr;
   SmallVector<DictionaryAttr> argAttrs;
@@ -218,11 +239,26 @@ InFlightDiagnostic NodeContext::error() {
   return emitError(loc) << opType() << ": ";
 }
 
+void NodeContext::throwNoTensor(Value value) const {
+  // A value that could not be made was reported.
+  if (!value && hasFailed)
+    throw EvaluationError{};
+  throw EvaluationError{value ? "expects a tensor, but got another kind of "
+                                "value"
+                              : "expects a value that the node leaves out"};
+}
+
 SmallVector<Value>
 NodeContext::createNamed(StringRef name, ArrayRef<Value> operands,
                          ArrayRef<NamedAttribute> attributes) {
   if (hasFailed)
     return {};
+  if (!lowering.countOp())
+    throw EvaluationError{lowering.tooManyOps()};
+  if (hasMissingOperand(name, operands)) {
+    error() << "expects a value that the node leaves out";
+    return {};
+  }
   SmallVector<Value> results = graph.create(name, loc, operands, attributes);
   if (results.empty())
     hasFailed = true;
@@ -307,11 +343,7 @@ FailureOr<SmallVector<int64_t>> NodeContext::constantInts(Value value,
   if (mlir::failed(tensor))
     return failure();
   SmallVector<int64_t> result;
-  if (tensor->isFloat())
-    for (float v : tensor->floats())
-      result.push_back(int64_t(v));
-  else
-    result.assign(tensor->ints().begin(), tensor->ints().end());
+  result.assign(tensor->ints().begin(), tensor->ints().end());
   return result;
 }
 
@@ -381,6 +413,32 @@ FailureOr<RankedTensorType> Lowering::bindInput(onnxir::GraphOp graphOp,
   if (!bound)
     return failure();
   return RankedTensorType::get(shape, element);
+}
+
+/// Every dimension that --dim binds is one of an input.
+LogicalResult Lowering::checkDims(onnxir::GraphOp graphOp) {
+  llvm::SetVector<StringRef> known;
+  for (Attribute dims : graphOp.getInputDims())
+    for (Attribute symbol : cast<ArrayAttr>(dims))
+      if (StringRef name = cast<StringAttr>(symbol).getValue(); !name.empty())
+        known.insert(name);
+  for (auto &entry : options.dims) {
+    StringRef name = entry.getKey();
+    if (known.contains(name))
+      continue;
+    InFlightDiagnostic diagnostic =
+        emitError(module.getLoc())
+        << "--dim names '" << name << "', which is no dimension of an input; ";
+    if (known.empty())
+      return diagnostic << "all are numbers";
+    auto nearest = llvm::min_element(known, [&](StringRef a, StringRef b) {
+      return name.edit_distance(a) < name.edit_distance(b);
+    });
+    if (nearest->edit_distance(name) <= std::max<size_t>(1, name.size() / 3))
+      return diagnostic << "did you mean '" << *nearest << "'?";
+    return diagnostic << "they are " << llvm::join(known, ", ");
+  }
+  return success();
 }
 
 /// Why a length is not known and what to do about it.
@@ -468,23 +526,13 @@ LogicalResult Lowering::lowerNode(onnxir::NodeOp node) {
              << " to have a static shape, but the length of " << type
              << " depends on data" << openLengthRemedy(input);
   NodeContext c(*this, graph, node, std::move(inputs));
-  if (handler && padded && padded->concerns(c)) {
-    if (failed(padded->lower(c, [&, handler = handler] { return handler(c); })))
-      return failure();
-  } else if (handler) {
-    if (failed(handler(c))) {
-      // A handler that failed without a message would fail in silence.
-      if (!c.failed())
-        c.error() << "could not be converted";
-      return failure();
-    }
-  } else if (auto byRow = [&] { return lowerRow(c, *row); };
-             padded && padded->concerns(c)) {
-    if (failed(padded->lower(c, byRow)))
-      return failure();
-  } else if (failed(byRow())) {
+  auto lower = [&, handler = handler]() -> LogicalResult {
+    auto plainly = [&] { return handler ? handler(c) : lowerRow(c, *row); };
+    return padded && padded->concerns(c) ? padded->lower(c, plainly)
+                                         : plainly();
+  };
+  if (failed(guard(c, lower)))
     return failure();
-  }
   for (auto [i, result] : llvm::enumerate(node.getResults()))
     if (Value value = c.output(i))
       values[result] = value;
@@ -492,6 +540,31 @@ LogicalResult Lowering::lowerNode(onnxir::NodeOp node) {
       return emitError(node.getLoc()) << node.getOpType() << ": output " << i
                                       << " is used, but cannot be expressed";
   return success();
+}
+
+LogicalResult Lowering::guard(NodeContext &c,
+                              llvm::function_ref<LogicalResult()> handler) {
+  ConstantScope scope;
+  bool before = std::exchange(reported, false);
+  llvm::scope_exit restore([&] { reported |= before; });
+  try {
+    if (succeeded(handler()))
+      return success();
+    // A handler that failed without a message, of its own or of a node in its
+    // body, would fail in silence.
+    if (!c.failed() && !reported)
+      c.error() << "could not be converted";
+    reported = true;
+  } catch (const EvaluationError &error) {
+    reported = true;
+    if (!error.message.empty())
+      c.error() << error.message;
+  } catch (const std::bad_alloc &) {
+    c.error() << "does not fit this machine's memory";
+  } catch (const std::length_error &) {
+    c.error() << "does not fit this machine's memory";
+  }
+  return failure();
 }
 
 /// An op that a record of the table stands for.
@@ -611,7 +684,14 @@ static void compareDeclared(StringRef name, Value value, Type declared) {
       << "; the shape that its nodes give is taken";
 }
 
+/// Ops that a conversion may make whatever the model, and for each of its nodes:
+/// LSTM's hundred at most, and loops of some thousand trips.
+static constexpr size_t kMostOps = 100000, kMostOpsPerNode = 64;
+
 LogicalResult Lowering::run() {
+  size_t nodes = 0;
+  module.walk([&](onnxir::NodeOp) { ++nodes; });
+  mostOps = kMostOps + kMostOpsPerNode * nodes;
   onnxir::GraphOp graphOp = *module.getOps<onnxir::GraphOp>().begin();
   MLIRContext *context = module.getContext();
   Builder attrs(context);
@@ -635,6 +715,7 @@ LogicalResult Lowering::run() {
                                  << "', which is no input of the model";
       bound = false;
     }
+  bound &= succeeded(checkDims(graphOp));
   for (unsigned i = 0; i < graphOp.getBody().getNumArguments(); ++i) {
     if (options.inputValues.count(
             cast<StringAttr>(graphOp.getInputNames()[i]).getValue()))

@@ -406,8 +406,8 @@ bool PaddedRows::takesOtherExtents(NodeContext &c) {
   auto begin = c.tryConstant(c.input(1)), end = c.tryConstant(c.input(2));
   return begin && end && begin->size() == 1 && end->size() == 1 &&
          !c.input(4) &&
-         (it->second < normal(begin->ints()[0]) ||
-          it->second >= normal(end->ints()[0]));
+         (it->second < normal(begin->integer()) ||
+          it->second >= normal(end->integer()));
 }
 
 LogicalResult PaddedRows::lower(NodeContext &c,

@@ -148,7 +148,7 @@ static LogicalResult lowerDynamicQuantizeMatMul(C &c) {
 static LogicalResult lowerMatMulIntegerToFloat(C &c) {
   Value z = c.input(4), scale = c.reshape(c.castTo(c.input(2), c.f32()), {});
   Value a = centredCodes(c, c.input(0), z ? c.reshape(z, {}) : z);
-  if (auto one = c.tryConstant(scale); !one || one->floats()[0] != 1)
+  if (auto one = c.tryConstant(scale); !one || one->number() != 1)
     a = c.mul(a, scale);
   Value y = scaledProduct(c, a, 1, 3, 5);
   return c.set(0, c.input(6) ? c.add(y, c.input(6)) : y);

@@ -88,8 +88,7 @@ static std::optional<double> numberOf(C &c, Value value) {
                     : std::nullopt;
   if (!tensor)
     return std::nullopt;
-  return tensor->isFloat() ? double(tensor->floats()[0])
-                           : double(tensor->ints()[0]);
+  return tensor->number();
 }
 /// The same value, or constants of one number each that are equal.
 static bool sameNumber(C &c, Value a, Value b) {

@@ -295,9 +295,7 @@ static LogicalResult lowerPad(C &c) {
     auto value = c.constantTensor(c.input(2), "constant_value");
     if (failed(value))
       return failure();
-    fill = value->size() == 0 ? 0
-           : value->isFloat() ? value->floats()[0]
-                              : double(value->ints()[0]);
+    fill = value->size() == 0 ? 0 : value->number();
   }
   int64_t rank = c.rank(x);
   SmallVector<int64_t> before(rank), after(rank), axes(rank);
@@ -427,24 +425,19 @@ static LogicalResult lowerRange(C &c) {
        delta = c.constantTensor(c.input(2), "delta");
   if (failed(start) || failed(limit) || failed(delta))
     return failure();
-  auto number = [](const Tensor &t) {
-    return t.isFloat() ? double(t.floats()[0]) : double(t.ints()[0]);
-  };
-  double step = number(*delta),
-         count =
-             step == 0
-                 ? -1
-                 : std::max(0.0, std::ceil((number(*limit) - number(*start)) /
-                                           step));
+  double first = start->number(), step = delta->number(),
+         count = step == 0 ? -1
+                           : std::max(0.0, std::ceil((limit->number() - first) /
+                                                     step));
   if (!(count >= 0 && count < (1 << 28)))
     return c.error() << "expects between 0 and 2^28 elements";
   Tensor tensor(start->dtype(), {int64_t(count)});
   for (int64_t i = 0; i < tensor.size(); ++i)
     if (tensor.isFloat())
-      tensor.mutableFloats()[i] =
-          start->floats()[0] + float(i) * delta->floats()[0];
+      tensor.mutableFloats()[i] = float(first) + float(i) * float(step);
     else
-      tensor.mutableInts()[i] = start->ints()[0] + i * delta->ints()[0];
+      tensor.mutableInts()[i] = int64_t(uint64_t(start->integer()) +
+                                        uint64_t(i) * delta->integer());
   return c.set(0, c.graph.constant(c.loc, tensor));
 }
 
@@ -626,7 +619,7 @@ resizeMatrix(C &c, const ResizeAxis &axis, StringRef mode, StringRef transform,
                    : 0.0;
     };
     int64_t reach = int64_t(std::ceil((mode == "linear" ? 1 : 2) * stretch));
-    int64_t center = int64_t(std::floor(x));
+    int64_t center = floatToInteger(std::floor(x));
     double sum = 0;
     SmallVector<std::pair<int64_t, double>> taps;
     for (int64_t k = center - reach; k <= center + reach + 1; ++k) {
@@ -649,8 +642,8 @@ resizeMatrix(C &c, const ResizeAxis &axis, StringRef mode, StringRef transform,
 /// fp32, as ONNX Runtime's is, makes 100. What the model says of its output
 /// decides, else ONNX Runtime.
 static int64_t resizedExtent(C &c, int64_t axis, int64_t from, double scale) {
-  int64_t exact = int64_t(std::floor(double(from) * scale)),
-          rounded = int64_t(float(from) * float(scale));
+  int64_t exact = floatToInteger(std::floor(double(from) * scale)),
+          rounded = floatToInteger(float(from) * float(scale));
   std::optional<SmallVector<int64_t>> declared = c.declaredShape(0);
   return declared && axis < (int64_t)declared->size() &&
                  (*declared)[axis] == exact
@@ -727,7 +720,8 @@ static LogicalResult lowerResize(C &c) {
                                       : std::max(best, scale);
     }
     for (auto [i, axis] : llvm::enumerate(axes))
-      (*sizes)[i] = int64_t(std::floor(best * c.shape(x)[axis] + 0.5));
+      (*sizes)[i] =
+          floatToInteger(std::floor(best * c.shape(x)[axis] + 0.5));
     scaleValues.assign(axes.size(), best);
   }
   Type original = c.element(x);

@@ -193,7 +193,7 @@ static LogicalResult lowerMelWeights(C &c) {
       return failure();
     if (given->size() != 1)
       return c.error() << "expects '" << name << "' to be a scalar";
-    values[i] = given->isFloat() ? given->floats()[0] : given->ints()[0];
+    values[i] = given->isFloat() ? given->number() : given->integer();
   }
   int64_t mels = values[0], length = values[1], spectrum = length / 2 + 1;
   if (mels < 1 || mels > 65536 || length < 1 || length > (1 << 20) ||
@@ -207,7 +207,7 @@ static LogicalResult lowerMelWeights(C &c) {
   for (int64_t i = 0; i < mels + 2; ++i) {
     double hertz = 700 * (std::pow(10, (i * step + low) / 2595) - 1);
     edges.push_back(
-        int64_t(std::floor((double(length) + 1) * hertz / values[2])));
+        floatToInteger(std::floor((double(length) + 1) * hertz / values[2])));
   }
   Tensor weights(DType::Float32, {spectrum, mels});
   auto put = [&](int64_t bin, int64_t mel, double value) {

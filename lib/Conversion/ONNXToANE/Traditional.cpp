@@ -37,7 +37,7 @@ static SmallVector<int64_t> intList(C &c, StringRef name) {
     return *list;
   SmallVector<int64_t> values;
   for (float value : floatList(c, name))
-    values.push_back(int64_t(value));
+    values.push_back(floatToInteger(value));
   return values;
 }
 static LogicalResult refuseStrings(C &c, ArrayRef<StringRef> names) {

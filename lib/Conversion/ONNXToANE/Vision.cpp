@@ -64,7 +64,7 @@ static LogicalResult lowerNonMaxSuppression(C &c) {
     auto given = c.constantTensor(c.input(3), "iou_threshold");
     if (failed(given) || given->size() != 1)
       return failure();
-    overlap = given->floats()[0];
+    overlap = given->number();
   }
   if (most <= 0 || batch * classes == 0)
     return c.set(0, c.graph.constant(c.loc, Tensor(DType::Int64, {0, 3})));

@@ -23,9 +23,9 @@ namespace {
 /// Nested graphs and function calls deeper than this are refused: no exporter
 /// writes them, and MLIR recurses.
 constexpr unsigned kMaxDepth = 64;
-/// Inlined functions may multiply; a bound on the result keeps a small file
-/// from filling memory.
-constexpr size_t kMaxNodes = 20'000'000;
+/// Inlined functions may multiply. What they make beyond the file's own nodes is
+/// bounded, whatever the file and for each of its nodes.
+constexpr size_t kMostInlined = 50'000, kMostInlinedPerNode = 16;
 
 /// Names visible at a point: this graph's, then the enclosing ones'.
 struct Scope {
@@ -84,7 +84,8 @@ private:
   Location fileLoc;
   TensorImporter tensors;
   llvm::StringMap<proto::Function> functions;
-  size_t nodeCount = 0;
+  /// Nodes that calls have made, and how many they may.
+  size_t inlined = 0, mostInlined = kMostInlined;
 };
 
 std::string functionKey(View domain, View name, View overload) {
@@ -152,9 +153,11 @@ OwningOpRef<ModuleOp> Importer::import() {
     proto::Function function = proto::Function::parse(message);
     std::string key =
         functionKey(function.domain, function.name, function.overload);
+    mostInlined += kMostInlinedPerNode * function.nodes.size();
     functions[key] = std::move(function);
   }
   proto::Graph graph = proto::Graph::parse(model.graph);
+  mostInlined += kMostInlinedPerNode * graph.nodes.size();
   OwningOpRef<ModuleOp> module = ModuleOp::create(fileLoc);
   builder.setInsertionPointToStart(module->getBody());
 
@@ -286,10 +289,6 @@ static void collectReads(View graphMessage, unsigned depth,
 LogicalResult Importer::importNodes(ArrayRef<View> messages, Scope &scope) {
   std::vector<proto::Node> nodes;
   nodes.reserve(messages.size());
-  nodeCount += messages.size();
-  if (nodeCount > kMaxNodes)
-    return emitError(fileLoc) << "has more than " << kMaxNodes
-                              << " nodes after inlining functions";
   llvm::StringMap<size_t> producers;
   for (View message : messages) {
     nodes.push_back(proto::Node::parse(message));
@@ -443,6 +442,20 @@ Importer::importAttributes(const proto::Node &node, Location loc, Scope &scope,
   return success();
 }
 
+/// Whether a Constant's attribute has the kind that its name says.
+static bool isConstantValue(NamedAttribute attribute) {
+  Attribute value = attribute.getValue();
+  StringRef name = attribute.getName().getValue();
+  bool isTensor = isa<ElementsAttr>(value) && !isa<DenseArrayAttr>(value);
+  return (isTensor && (name == "value" || name == "sparse_value")) ||
+         (isa<FloatAttr>(value) && name == "value_float") ||
+         (isa<IntegerAttr>(value) && name == "value_int") ||
+         (isa<DenseF32ArrayAttr>(value) && name == "value_floats") ||
+         (isa<DenseI64ArrayAttr>(value) && name == "value_ints") ||
+         (isa<StringAttr>(value) && name == "value_string") ||
+         (isa<ArrayAttr>(value) && name == "value_strings");
+}
+
 LogicalResult Importer::importNode(const proto::Node &node, size_t index,
                                    Scope &scope) {
   std::string name = node.name.empty()
@@ -473,7 +486,8 @@ LogicalResult Importer::importNode(const proto::Node &node, size_t index,
 
   if (node.opType == "Constant" && node.domain.empty()) {
     ElementsAttr value;
-    if (attributes.getAttrs().size() == 1) {
+    if (attributes.getAttrs().size() == 1 &&
+        isConstantValue(*attributes.begin())) {
       Attribute attr = attributes.begin()->getValue();
       if (auto elements = dyn_cast<ElementsAttr>(attr);
           elements && !isa<DenseArrayAttr>(attr))
@@ -573,6 +587,14 @@ LogicalResult Importer::importCall(const proto::Node &node,
     return emitError(loc) << "function '" << function.name
                           << "' calls functions more than " << kMaxDepth
                           << " deep, or itself";
+  // A call counts too: functions of no nodes may call each other.
+  inlined += function.nodes.size() + 1;
+  if (inlined > mostInlined)
+    return emitError(loc) << "function '" << function.name
+                          << "' and those it calls make more than "
+                          << mostInlined
+                          << " nodes; inline the model's functions with "
+                             "onnx.inliner and simplify it";
   llvm::StringMap<View> attributes;
   for (View message : function.attributeDefaults)
     attributes[proto::Attribute::parse(message).name] = message;

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "TensorImport.h"
+#include "ane-mlir/Support/Budget.h"
 #include "ane-mlir/Support/DType.h"
 #include "dialects/ONNX/IR/ONNX.h"
 #include "mlir/IR/BuiltinTypes.h"
@@ -21,22 +22,17 @@ using namespace mlir::ane;
 /// and fold; larger ones stay views.
 static constexpr size_t kDenseBytes = 256;
 
-static FailureOr<int64_t> countElements(ArrayRef<int64_t> dims, StringRef name,
-                                        Location loc) {
-  int64_t count = 1;
-  bool empty = false;
-  for (int64_t dim : dims) {
+static FailureOr<int64_t> readCount(ArrayRef<int64_t> dims, StringRef name,
+                                    Location loc) {
+  for (int64_t dim : dims)
     if (dim < 0)
       return emitError(loc)
              << "tensor '" << name
              << "' expects non-negative dimensions, but got " << dim;
-    empty |= dim == 0;
-    if (dim && llvm::MulOverflow(count, dim, count))
-      return emitError(loc)
-             << "tensor '" << name << "' has more than 2^63 elements: [" << dims
-             << "]";
-  }
-  return empty ? 0 : count;
+  if (std::optional<int64_t> count = countElements(dims))
+    return *count;
+  return emitError(loc) << "tensor '" << name << "' has more than 2^62 elements: ["
+                        << dims << "]";
 }
 
 static ElementsAttr makeConstant(RankedTensorType type, StringRef name,
@@ -121,7 +117,7 @@ ElementsAttr TensorImporter::import(llvm::StringRef message, Location loc) {
 }
 
 ElementsAttr TensorImporter::import(const proto::Tensor &tensor, Location loc) {
-  FailureOr<int64_t> count = countElements(tensor.dims, tensor.name, loc);
+  FailureOr<int64_t> count = readCount(tensor.dims, tensor.name, loc);
   if (failed(count))
     return {};
   auto fail = [&] {
@@ -167,10 +163,13 @@ ElementsAttr TensorImporter::import(const proto::Tensor &tensor, Location loc) {
   }
   // Typed fields. Types narrower than the field travel as its integers;
   // sub-byte types two or more to an element.
-  std::vector<char> bytes(size);
+  std::vector<char> bytes;
+  // Memory is taken once the values are there: a shape alone may say anything.
   auto expect = [&](uint64_t have, uint64_t want) -> bool {
-    if (have == want)
+    if (have == want) {
+      bytes.resize(size);
       return true;
+    }
     fail() << "expects " << want << " values for shape [" << tensor.dims
            << "], but got " << have;
     return false;
@@ -216,7 +215,7 @@ ElementsAttr TensorImporter::importSparse(llvm::StringRef message,
   proto::SparseTensor sparse = proto::SparseTensor::parse(message);
   proto::Tensor values = proto::Tensor::parse(sparse.values),
                 indices = proto::Tensor::parse(sparse.indices);
-  FailureOr<int64_t> count = countElements(sparse.dims, values.name, loc);
+  FailureOr<int64_t> count = readCount(sparse.dims, values.name, loc);
   if (failed(count))
     return {};
   auto fail = [&] {
@@ -232,8 +231,11 @@ ElementsAttr TensorImporter::importSparse(llvm::StringRef message,
     return {};
   // The dense form must fit; a sparse tensor that would not is refused instead
   // of exhausting memory.
-  if (*count > (int64_t(1) << 31)) {
-    fail() << "has " << *count << " elements when dense, the limit is 2^31";
+  uint64_t denseBytes = llvm::SaturatingMultiply<uint64_t>(
+      *count, getInfo(*dtype).bits / 8);
+  if (!MemoryBudget::fits(denseBytes)) {
+    fail() << "is too large when dense: "
+           << MemoryBudget::whyNot(sparse.dims, denseBytes);
     return {};
   }
   int64_t nonzero = cast<ShapedType>(data.getType()).getNumElements(),

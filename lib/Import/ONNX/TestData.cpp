@@ -61,8 +61,13 @@ llvm::Error mlir::ane::readTestInputs(StringRef dir,
       files, [&](auto &file) { return slotOf(file.first) < names.size(); });
   for (auto [i, file] : llvm::enumerate(files)) {
     size_t slot = slotOf(file.first);
-    if (slot == names.size() && (!named || file.first.empty()))
+    if (slot == names.size() && (!named || file.first.empty())) {
       slot = i;
+      if (slot >= names.size())
+        return llvm::createStringError(
+            "'" + dir + "' has input_" + Twine(i) + ", but there are " +
+            Twine(names.size()) + " inputs");
+    }
     if (slot < names.size() && !tensors[slot])
       tensors[slot] = file.second;
   }

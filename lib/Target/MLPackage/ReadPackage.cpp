@@ -5,13 +5,13 @@
 //===----------------------------------------------------------------------===//
 
 #include "Fields.h"
+#include "ane-mlir/Support/JSON.h"
 #include "ane-mlir/Interpreter/Tensor.h"
 #include "ane-mlir/Support/MappedFile.h"
 #include "ane-mlir/Support/ProtoReader.h"
 #include "ane-mlir/Target/MLPackage.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "mlir/IR/Builders.h"
-#include "llvm/Support/JSON.h"
 #include "llvm/Support/Path.h"
 #include <map>
 
@@ -704,7 +704,7 @@ static llvm::Expected<std::string> findModel(StringRef path) {
   auto file = MappedFile::open(manifestPath);
   if (!file)
     return file.takeError();
-  auto manifest = llvm::json::parse(
+  auto manifest = parseJSON(
       StringRef((*file)->data().data(), (*file)->data().size()));
   if (!manifest)
     return manifest.takeError();

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ane-mlir/Support/JSON.h"
 #include "ane-mlir/Target/VerifyMIL.h"
 #include "Fields.h"
 #include "ane-mlir/Target/MILText.h"
@@ -12,7 +13,6 @@
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/JSON.h"
 #include "llvm/Support/Path.h"
 
 using namespace mlir;
@@ -82,7 +82,7 @@ void Verifier::verifyManifest() {
   auto file = MappedFile::open(manifestPath);
   if (!file) // importing said so
     return llvm::consumeError(file.takeError());
-  auto json = llvm::json::parse(
+  auto json = parseJSON(
       StringRef((*file)->data().data(), (*file)->data().size()));
   if (!json)
     return llvm::consumeError(json.takeError());
