@@ -307,10 +307,11 @@ LogicalResult evaluateOp(MaxPoolOp op, EvalContext &context,
         return std::max(std::get<0>(pair).first, std::get<0>(pair).second) >=
                std::get<1>(pair);
       });
-  if (wide) {
+  // Nor does it say which of a number and NaN is larger: NaN comes out.
+  if (wide || llvm::any_of(in[0].floats(), [](float v) { return v != v; })) {
     poolByDefinition(
         op, in[0], y, -INFINITY,
-        [](float a, float b) { return std::fmax(a, b); },
+        [](float a, float b) { return b > a || b != b ? b : a; },
         [](float s, int64_t, int64_t) { return s; });
   } else if (y.size()) {
     std::string error = pool(in[0], PoolKind::Max, window, y);

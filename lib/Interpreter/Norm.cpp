@@ -7,6 +7,7 @@
 #include "EngineNumerics.h"
 #include "Evaluators.h"
 #include <cmath>
+#include <limits>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -92,8 +93,12 @@ static LogicalResult foldReduce(Op op, EvalContext &context,
       op, context, in, out,
       [&](int64_t count, auto at) {
         double value = initial;
-        for (int64_t j = 0; j < count; ++j)
+        for (int64_t j = 0; j < count; ++j) {
           value = step(value, double(at(j)));
+          // Sums are exact beyond fp32's digits, not beyond its range.
+          if (std::fabs(value) > std::numeric_limits<float>::max())
+            value = std::copysign(INFINITY, value);
+        }
         return float(finish(value, count));
       },
       [&](int64_t count, auto at) {
@@ -120,9 +125,8 @@ LogicalResult evaluateOp(ReduceMeanOp op, EvalContext &context,
   return foldReduce(
       op, context, in, out, 0, 0, [](auto a, auto b) { return a + b; },
       [](auto value, int64_t count) {
-        return count || std::is_floating_point_v<decltype(value)>
-                   ? value / decltype(value)(count)
-                   : value;
+        // ONNX leaves the mean of nothing open; 0 is ONNX Runtime's.
+        return count ? value / decltype(value)(count) : value;
       });
 }
 LogicalResult evaluateOp(ReduceProdOp op, EvalContext &context,

@@ -292,13 +292,18 @@ private:
     if (auto cast = dyn_cast<CastOp>(op)) {
       Type from = typeOf(cast.getX()).getElementType(),
            to = typeOf(cast.getY()).getElementType();
-      if (isa<FloatType>(from) && isWide(to)) {
+      if (isa<FloatType>(from) && (isWide(to) || op->hasAttr("ane.exact"))) {
         mark(op, "its result is an integer", true);
         followBackward(op->getOperands(), "its result decides an integer",
                        light);
       } else if (isa<FloatType>(to) && isWide(from)) {
         mark(op, "integers beyond 2048 are not exact in fp16", true);
       }
+      return;
+    }
+    if (op->hasAttr("ane.exact")) {
+      mark(op, "its last bit decides an integer", true);
+      followBackward(op->getOperands(), "it decides an integer", light);
       return;
     }
     if (isa<SinOp, CosOp>(op)) {

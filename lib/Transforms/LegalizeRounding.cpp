@@ -35,6 +35,8 @@ struct RoundByFloor : OpRewritePattern<RoundOp> {
     auto type = typeOf(x);
     if (!type.getElementType().isF16() || isConstantTree(op.getResult()))
       return b.notifyMatchFailure(op, "is not computed by the engine");
+    if (decidesInteger(op))
+      return b.notifyMatchFailure(op, "is computed in fp32, on the host");
     if (isQuantisation(op))
       return b.notifyMatchFailure(op, "makes codes, of which a tie is as near");
     Location loc = op.getLoc();
@@ -66,6 +68,17 @@ struct RoundByFloor : OpRewritePattern<RoundOp> {
   }
 
 private:
+  /// The numbers above are those of fp16: between 1/2 and 1/2 + 2^-11 an fp32
+  /// rest would go down. ane-keep-fp32 keeps what makes an integer in fp32.
+  static bool decidesInteger(RoundOp op) {
+    return op->hasAttr("ane.exact") ||
+           (!op->use_empty() && llvm::all_of(op->getUsers(), [](Operation *user) {
+             auto cast = dyn_cast<CastOp>(user);
+             auto type = cast ? dyn_cast<IntegerType>(cast.getDtype()) : IntegerType();
+             return type && type.getWidth() > 8;
+           }));
+  }
+
   /// round, a zero point, clip to few codes: what is wrong from 1024 on is
   /// clipped, and a tie has two nearest codes, between which the rounding of the
   /// quotient to fp16 decides as often. A dozen operations instead of one would

@@ -263,6 +263,21 @@ static FailureOr<SmallVector<Value>> runBody(C &c, ArrayRef<Value> arguments,
   return results;
 }
 
+/// A tensor without elements: what no trip gave, of the shape that one would.
+static Value noTrips(C &c, Value example, int64_t axis) {
+  if (!example || asSequence(example))
+    return {};
+  SmallVector<int64_t> shape(c.shape(example));
+  if (axis < -int64_t(shape.size()) - 1 || axis > int64_t(shape.size()) ||
+      !c.type(example).hasStaticShape())
+    return {};
+  shape.insert(shape.begin() + (axis < 0 ? axis + shape.size() + 1 : axis), 0);
+  return c.graph.constant(
+      c.loc, DenseElementsAttr::get(
+                 RankedTensorType::get(shape, c.element(example)),
+                 ArrayRef<Attribute>()));
+}
+
 /// What each trip gave, joined on a new axis.
 static Value joinTrips(C &c, ArrayRef<Value> values, unsigned output,
                        int64_t axis) {
@@ -465,6 +480,21 @@ static LogicalResult lowerLoop(C &c) {
   }
   for (auto [i, value] : llvm::enumerate(carried))
     c.put(i, value);
+  if (!scans.empty() && scans[0].empty()) {
+    // No trip: one that nothing reads says what the scan outputs would be.
+    SmallVector<Value> arguments{
+        c.scalar(0, c.graph.builder.getI64Type()),
+        c.scalar(0, IntegerType::get(c.node.getContext(), 1))};
+    llvm::append_range(arguments, carried);
+    auto results = runBody(c, arguments, 1 + carried.size() + scans.size());
+    if (failed(results) || results->empty())
+      return results;
+    for (size_t i = 0; i < scans.size(); ++i) {
+      Value none = noTrips(c, (*results)[1 + carried.size() + i], 0);
+      c.put(carried.size() + i, none ? none : joinTrips(c, {}, i, 0));
+    }
+    return success(!c.failed());
+  }
   for (auto [i, scan] : llvm::enumerate(scans))
     c.put(carried.size() + i, joinTrips(c, scan, i, 0));
   return success(!c.failed());

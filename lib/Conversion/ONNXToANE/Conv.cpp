@@ -138,8 +138,10 @@ static LogicalResult lowerConvTranspose(C &c) {
             before = pads[i], after = pads[spatial + i];
     int64_t size = full + extra[i] - before - after;
     if (wanted || mode == "SAME_UPPER" || mode == "SAME_LOWER") {
+      // SAME never pads with less than nothing: a kernel shorter than its stride
+      // gives less than input * stride, as ONNX's shape inference says.
       size = wanted ? (*wanted)[wanted->size() - spatial + i]
-                    : c.shape(x)[i + 2] * strides[i];
+                    : std::min(c.shape(x)[i + 2] * strides[i], full + extra[i]);
       int64_t total = std::max<int64_t>(
           0, full + extra[i] - size); // what is missing hangs over at the end
       before = mode == "SAME_UPPER" ? total / 2 : total - total / 2;
@@ -299,6 +301,32 @@ static Value maxPoolIndices(C &c, Value x, const ONNXWindow &window,
              : index;
 }
 
+/// ONNX Runtime computes SAME pads of a dilated pool as if it had no dilation,
+/// so that fewer windows fit than ONNX's formula says. What the model declares of
+/// its output decides, else ONNX Runtime.
+static void undilateSamePads(C &c, ArrayRef<int64_t> input, ONNXWindow &window) {
+  std::string mode = c.getString("auto_pad", "NOTSET");
+  if (!StringRef(mode).starts_with("SAME_"))
+    return;
+  if (auto declared = c.declaredShape(0);
+      declared && declared->size() == input.size() + 2) {
+    bool same = true;
+    for (size_t i = 0; i < input.size(); ++i)
+      same &= (*declared)[i + 2] ==
+              llvm::divideCeilSigned(input[i], window.strides[i]);
+    if (same)
+      return;
+  }
+  for (size_t i = 0; i < input.size(); ++i) {
+    int64_t outputs = llvm::divideCeilSigned(input[i], window.strides[i]),
+            total = std::max<int64_t>(0, (outputs - 1) * window.strides[i] +
+                                             window.kernel[i] - input[i]),
+            before = mode == "SAME_UPPER" ? total / 2 : total - total / 2;
+    window.pads[2 * i] = before;
+    window.pads[2 * i + 1] = total - before;
+  }
+}
+
 static LogicalResult lowerPool(C &c) {
   Value x = c.input(0);
   if (!x || c.rank(x) < 3 || c.rank(x) > 5)
@@ -307,6 +335,7 @@ static LogicalResult lowerPool(C &c) {
       readWindow(c, c.shape(x).drop_front(2), std::nullopt);
   if (failed(window))
     return failure();
+  undilateSamePads(c, c.shape(x).drop_front(2), *window);
   bool ceilMode = c.getInt("ceil_mode", 0), max = c.opType() == "MaxPool",
        average = c.opType() == "AveragePool";
   Type original = c.element(x);

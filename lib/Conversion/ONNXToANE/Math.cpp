@@ -78,6 +78,12 @@ static LogicalResult lowerPow(C &c) {
   }
   if (c.isFloat(x) || !c.isFloat(y))
     return c.set(0, c.create<PowOp>({x, c.castTo(y, c.element(x))}));
+  // Whole exponents keep integers integers: floats hold them up to 2^24.
+  if (std::optional<Tensor> exponent = c.tryConstant(y);
+      exponent && llvm::all_of(exponent->floats(), [](float e) {
+        return e >= 0 && e <= 64 && e == std::floor(e);
+      }))
+    return c.set(0, c.create<PowOp>({x, c.castTo(y, c.element(x))}));
   // Integer base, float exponent: the result has the base's type.
   Value power = c.create<PowOp>({c.castTo(x, c.element(y)), y});
   return c.set(0, c.castTo(power, c.element(x)));
@@ -259,6 +265,14 @@ static Value selu(C &c, Value x) {
 }
 static Value celu(C &c, Value x) {
   double alpha = c.getFloat("alpha", 1);
+  if (alpha < 0) { // grows without bound on the left: the definition itself
+    Value zero = c.scalarLike(0, x),
+          grown = c.sub(
+              c.create<ExpOp>({c.mul(x, c.scalarLike(1 / alpha, x))}), one(c, x));
+    return c.add(c.create<MaximumOp>({x, zero}),
+                 c.create<MinimumOp>(
+                     {c.mul(grown, c.scalarLike(alpha, x)), zero}));
+  }
   return c.mul(c.create<EluOp>({c.mul(x, c.scalarLike(1 / alpha, x))},
                                {c.graph.real("alpha", 1)}),
                c.scalarLike(alpha, x));

@@ -584,14 +584,20 @@ LogicalResult Lowering::lowerRow(NodeContext &c, const ImportRow &row) {
   SmallVector<Value> operands;
   for (unsigned i = 0; i < c.numInputs(); ++i)
     operands.push_back(c.input(i));
-  // Float-only functions of integers (newer opsets allow some) go through fp32,
-  // exact below 2^24.
+  // Float-only functions of integers (newer opsets allow some) go through fp32;
+  // where the result is an integer of the input, integers stay integers.
   Type original;
-  if (operands.size() == 1 && operands[0] &&
-      isa<IntegerType>(c.element(operands[0])) &&
-      !c.element(operands[0]).isInteger(1) &&
-      llvm::is_contained({"ane.relu", "ane.ceil", "ane.floor", "ane.round",
-                          "ane.sqrt", "ane.erf", "ane.exp"},
+  bool isInteger = operands.size() == 1 && operands[0] &&
+                   isa<IntegerType>(c.element(operands[0])) &&
+                   !c.element(operands[0]).isInteger(1);
+  if (isInteger && info->name == ReluOp::getOperationName())
+    return c.set(0, c.create<MaximumOp>(
+                        {operands[0], c.scalarLike(0, operands[0])}));
+  if (isInteger && llvm::is_contained({"ane.ceil", "ane.floor", "ane.round"},
+                                      info->name))
+    return c.set(0, operands[0]);
+  if (isInteger &&
+      llvm::is_contained({"ane.sqrt", "ane.erf", "ane.exp"},
                          info->name)) {
     original = c.element(operands[0]);
     operands[0] = c.castTo(operands[0], graph.builder.getF32Type());

@@ -236,16 +236,24 @@ static LogicalResult lowerDynamicQuantize(C &c) {
         high = c.create<MaximumOp>(
             {c.create<ReduceMaxOp>({x}, {keep}), c.scalarLike(0, x)});
   Value scale = c.div(c.sub(high, low), c.scalarLike(255, x));
+  // Where codes tie, the last bit of the scale decides: as it is written, and in
+  // fp32 whatever the precision.
+  auto exact = [](Value v) {
+    if (Operation *op = v ? v.getDefiningOp() : nullptr)
+      op->setAttr("ane.exact", UnitAttr::get(op->getContext()));
+    return v;
+  };
+  exact(scale);
   NamedAttribute alpha = c.graph.real("alpha", 0),
                  beta = c.graph.real("beta", 255);
-  Value zero = c.create<RoundOp>({c.create<ClipOp>(
-      {c.div(c.sub(c.scalarLike(0, x), low), scale)}, {alpha, beta})});
+  Value zero = exact(c.create<RoundOp>({c.create<ClipOp>(
+      {c.div(c.sub(c.scalarLike(0, x), low), scale)}, {alpha, beta})}));
   Value y = c.create<ClipOp>(
-      {c.add(c.create<RoundOp>({c.div(x, scale)}), zero)}, {alpha, beta});
+      {c.add(exact(c.create<RoundOp>({c.div(x, scale)})), zero)}, {alpha, beta});
   Type byte = IntegerType::get(c.node.getContext(), 8, IntegerType::Unsigned);
-  c.put(0, c.castTo(y, byte));
+  c.put(0, exact(c.castTo(y, byte)));
   c.put(1, scale);
-  return c.set(2, c.castTo(zero, byte));
+  return c.set(2, exact(c.castTo(zero, byte)));
 }
 
 /// Integer products: operands minus zero points as floats, exact in fp32 while

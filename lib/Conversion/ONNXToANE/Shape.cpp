@@ -283,6 +283,74 @@ static LogicalResult lowerTile(C &c) {
                c.create<TileOp>({c.input(0)}, {c.graph.attr("reps", *reps)}));
 }
 
+/// An integer of which floats do not hold every value; bytes and bools they do.
+static bool isWideInteger(Type element) {
+  return isa<IntegerType>(element) && element.getIntOrFloatBitWidth() > 8;
+}
+
+/// Copies that padding by wrapping may make of one axis.
+static constexpr int64_t kMostCopies = 1024;
+
+/// One axis with copies of its own around it, again and again.
+static Value wrapAxis(C &c, Value x, int64_t axis, int64_t before,
+                      int64_t after) {
+  int64_t dim = c.shape(x)[axis];
+  SmallVector<Value> parts;
+  if (int64_t rest = before % dim)
+    parts.push_back(c.slice(x, axis, dim - rest, dim));
+  parts.append(before / dim + 1 + after / dim, x);
+  if (int64_t rest = after % dim)
+    parts.push_back(c.slice(x, axis, 0, rest));
+  return c.concat(parts, axis);
+}
+
+/// Integers padded as integers: rows that are taken again, or rows of `fill`.
+static Value padIntegers(C &c, Value x, ArrayRef<int64_t> before,
+                         ArrayRef<int64_t> after, StringRef mode,
+                         int64_t fill) {
+  for (int64_t axis = 0; axis < c.rank(x); ++axis) {
+    if (!before[axis] && !after[axis])
+      continue;
+    int64_t dim = c.shape(x)[axis];
+    if (mode == "constant") {
+      auto rows = [&](int64_t count) {
+        SmallVector<int64_t> shape(c.shape(x));
+        shape[axis] = count;
+        auto type = RankedTensorType::get(shape, c.element(x));
+        return c.graph.constant(
+            c.loc, DenseElementsAttr::get(
+                       type, ArrayRef<Attribute>{IntegerAttr::get(
+                                 c.element(x),
+                                 APInt(c.element(x).getIntOrFloatBitWidth(),
+                                       uint64_t(fill), false, true))}));
+      };
+      SmallVector<Value> parts{x};
+      if (before[axis])
+        parts.insert(parts.begin(), rows(before[axis]));
+      if (after[axis])
+        parts.push_back(rows(after[axis]));
+      x = c.concat(parts, axis);
+    } else {
+      bool reflects = mode == "reflect";
+      int64_t most = std::max(before[axis], after[axis]);
+      if (dim == 0 || (reflects && most >= dim))
+        return c.error() << "expects pads below the extent of axis " << axis
+                         << " of " << c.type(x) << ", but got " << most,
+               Value();
+      SmallVector<int64_t> sources;
+      for (int64_t i = -before[axis]; i < dim + after[axis]; ++i)
+        sources.push_back(reflects ? (i < 0 ? -i
+                                      : i >= dim ? 2 * dim - 2 - i
+                                                 : i)
+                                   : std::clamp<int64_t>(i, 0, dim - 1));
+      x = c.gather(x, c.ints({int64_t(sources.size())}, sources), axis);
+    }
+    if (!x)
+      return x;
+  }
+  return x;
+}
+
 static LogicalResult lowerPad(C &c) {
   Value x = c.input(0);
   auto pads =
@@ -291,11 +359,15 @@ static LogicalResult lowerPad(C &c) {
     return failure();
   std::string mode = c.getString("mode", "constant");
   double fill = c.getFloat("value", 0);
+  int64_t fillInteger = int64_t(fill);
   if (c.input(2)) {
     auto value = c.constantTensor(c.input(2), "constant_value");
     if (failed(value))
       return failure();
-    fill = value->size() == 0 ? 0 : value->number();
+    if (value->size() && value->isFloat())
+      fill = value->floats()[0];
+    else if (value->size())
+      fill = double(fillInteger = value->ints()[0]);
   }
   int64_t rank = c.rank(x);
   SmallVector<int64_t> before(rank), after(rank), axes(rank);
@@ -333,17 +405,15 @@ static LogicalResult lowerPad(C &c) {
     return failure();
   if (mode == "wrap") {
     for (int64_t i = 0; i < rank && x; ++i) {
-      int64_t dim = c.shape(x)[i];
-      if (before[i] > dim || after[i] > dim)
-        return c.error() << "expects pads of mode wrap to be at most " << dim
-                         << ", but got " << std::max(before[i], after[i]);
-      SmallVector<Value> parts;
-      if (before[i])
-        parts.push_back(c.slice(x, i, dim - before[i], dim));
-      parts.push_back(x);
-      if (after[i])
-        parts.push_back(c.slice(x, i, 0, after[i]));
-      x = c.concat(parts, i);
+      if (!before[i] && !after[i])
+        continue;
+      if (c.shape(x)[i] == 0 ||
+          (before[i] + after[i]) / c.shape(x)[i] > kMostCopies)
+        return c.error() << "expects pads of mode wrap to be at most "
+                         << kMostCopies << " times the extent of axis " << i
+                         << " of " << c.type(x) << ", but got " << before[i]
+                         << " and " << after[i];
+      x = wrapAxis(c, x, i, before[i], after[i]);
     }
     return c.set(0, x);
   }
@@ -359,8 +429,9 @@ static LogicalResult lowerPad(C &c) {
     pad.push_back(after[i]);
   }
   Type original = c.element(x);
-  if (!isa<FloatType>(
-          original)) // MIL pads floats; integers below 2^24 survive the trip
+  if (isWideInteger(original))
+    return c.set(0, padIntegers(c, x, before, after, mode, fillInteger));
+  if (!isa<FloatType>(original)) // MIL pads floats, which hold every byte
     x = c.castTo(x, c.graph.builder.getF32Type());
   Value y = c.create<PadOp>(
       {x}, {c.graph.attr("pad", pad),
@@ -566,25 +637,28 @@ resizeMatrix(C &c, const ResizeAxis &axis, StringRef mode, StringRef transform,
              bool excludeOutside, bool &usesExtrapolation) {
   std::vector<float> matrix(size_t(axis.to) * axis.from);
   for (int64_t i = 0; i < axis.to; ++i) {
-    double x, from = axis.from, to = axis.to, scale = axis.scale;
-    double length = scale * from; // resized length of the formulas
+    // In fp32, as ONNX Runtime computes them: `nearest` and `floor` are decided
+    // by the last bit.
+    float x, from = axis.from, to = axis.to, scale = axis.scale, at = i;
     if (transform == "half_pixel")
-      x = (i + 0.5) / scale - 0.5;
+      x = (at + 0.5f) / scale - 0.5f;
     else if (transform == "pytorch_half_pixel")
-      x = length > 1 ? (i + 0.5) / scale - 0.5 : 0;
+      x = to > 1 ? (at + 0.5f) / scale - 0.5f : 0;
     else if (transform == "align_corners")
-      x = length == 1 || to == 1 ? 0 : i * (from - 1) / (length - 1);
+      // By the length before it is rounded down, as ONNX's own tests have it.
+      x = to == 1 || scale * from == 1 ? 0
+                                       : at * (from - 1) / (scale * from - 1);
     else if (transform == "asymmetric")
-      x = i / scale;
+      x = at / scale;
     else if (transform == "half_pixel_symmetric")
-      x = from / 2 * (1 - to / length) + (i + 0.5) / scale - 0.5;
+      x = from / 2 * (1 - to / (scale * from)) + ((at + 0.5f) / scale - 0.5f);
     else if (transform == "tf_half_pixel_for_nn")
-      x = (i + 0.5) / scale;
+      x = (at + 0.5f) / scale;
     else if (transform == "tf_crop_and_resize") {
-      x = length > 1
-              ? axis.roiStart * (from - 1) + i * (axis.roiEnd - axis.roiStart) *
-                                                 (from - 1) / (length - 1)
-              : 0.5 * (axis.roiStart + axis.roiEnd) * (from - 1);
+      float start = axis.roiStart, end = axis.roiEnd;
+      x = to > 1 ? start * (from - 1) +
+                       at * (end - start) * (from - 1) / (to - 1)
+                 : 0.5f * (start + end) * (from - 1);
       if (x < 0 || x > from - 1) {
         usesExtrapolation = true;
         continue; // a row of zeros; the caller adds the value
@@ -600,10 +674,11 @@ resizeMatrix(C &c, const ResizeAxis &axis, StringRef mode, StringRef transform,
         row[std::clamp<int64_t>(index, 0, axis.from - 1)] += float(weight);
     };
     if (mode == "nearest") {
-      double index = nearest == "floor"               ? std::floor(x)
-                     : nearest == "ceil"              ? std::ceil(x)
-                     : nearest == "round_prefer_ceil" ? std::floor(x + 0.5)
-                                                      : std::ceil(x - 0.5);
+      float index = nearest == "floor"               ? std::floor(x)
+                    : nearest == "ceil"              ? std::ceil(x)
+                    : nearest == "round_prefer_ceil" ? std::round(x)
+                    : x == std::floor(x) + 0.5f      ? std::floor(x)
+                                                     : std::round(x);
       addWeight(int64_t(index), 1);
       continue;
     }
@@ -725,7 +800,9 @@ static LogicalResult lowerResize(C &c) {
     scaleValues.assign(axes.size(), best);
   }
   Type original = c.element(x);
-  if (!isa<FloatType>(original))
+  bool taken = mode == "nearest" && transform != "tf_crop_and_resize" &&
+               isWideInteger(original);
+  if (!isa<FloatType>(original) && !taken)
     x = c.castTo(x, c.graph.builder.getF32Type());
   double extrapolation = c.getFloat("extrapolation_value", 0);
   for (auto [i, axis] : llvm::enumerate(axes)) {
@@ -745,16 +822,29 @@ static LogicalResult lowerResize(C &c) {
     if (r.to < 1 || r.to > INT32_MAX || r.from < 1)
       return c.error() << "expects positive sizes, but got " << r.from << " to "
                        << r.to;
-    if (r.from == r.to && r.scale == 1 && roi.empty())
+    // ONNX Runtime's antialiasing leaves an axis that keeps its length alone,
+    // whatever the scale.
+    bool antialias = c.getInt("antialias", 0) && mode != "nearest";
+    if (r.from == r.to && (r.scale == 1 || antialias) && roi.empty())
       continue;
     bool outside = false;
     auto matrix = resizeMatrix(
         c, r, mode, transform, nearest, c.getFloat("cubic_coeff_a", -0.75),
-        c.getInt("antialias", 0), c.getInt("exclude_outside", 0), outside);
+        antialias, c.getInt("exclude_outside", 0), outside);
     if (failed(matrix))
       return failure();
     Tensor weights(DType::Float32, {r.to, r.from});
     llvm::copy(*matrix, weights.mutableFloats().begin());
+    // Integers are taken, not weighed.
+    if (!isa<FloatType>(c.element(x))) {
+      SmallVector<int64_t> sources;
+      for (int64_t k = 0; k < r.to; ++k) {
+        auto row = llvm::ArrayRef<float>(*matrix).slice(k * r.from, r.from);
+        sources.push_back(llvm::find(row, 1.0f) - row.begin());
+      }
+      x = c.gather(x, c.ints({r.to}, sources), axis);
+      continue;
+    }
     // Pure repetition is MIL's own op; everything else is a product with the
     // axis last.
     bool repeat =
