@@ -220,12 +220,21 @@ LogicalResult evaluateOp(CastOp op, EvalContext &context, ArrayRef<Tensor> in,
   } else if (in[0].isFloat()) {
     // Truncation toward zero; out of range saturates, as a checked conversion
     // would.
+    // What is infinite is the largest of the program's 32 bits even where the
+    // model has 64: no number is lost.
+    bool wide = context.isWide();
+    auto infinite = [&](bool negative) -> int64_t {
+      if (to == DType::UInt32)
+        return negative ? 0 : int64_t(UINT32_MAX);
+      return negative ? INT32_MIN : INT32_MAX;
+    };
     for (auto [slot, x] : llvm::zip(y.mutableInts(), in[0].floats()))
-      slot = to == DType::Bool ? x != 0
-             : std::isnan(x)   ? 0
-             : x >= 9.2e18f    ? wrapTo(to, INT64_MAX)
-             : x <= -9.2e18f   ? wrapTo(to, INT64_MIN)
-                               : wrapTo(to, int64_t(x));
+      slot = to == DType::Bool         ? x != 0
+             : std::isnan(x)           ? 0
+             : wide && std::isinf(x)   ? infinite(x < 0)
+             : x >= 9.2e18f            ? wrapTo(y.dtype(), INT64_MAX)
+             : x <= -9.2e18f           ? wrapTo(y.dtype(), INT64_MIN)
+                                       : wrapTo(y.dtype(), int64_t(x));
   } else if (isFloat(to)) {
     bool isUnsigned64 = in[0].dtype() == DType::UInt64;
     for (auto [slot, x] : llvm::zip(y.mutableFloats(), in[0].ints()))
@@ -233,7 +242,7 @@ LogicalResult evaluateOp(CastOp op, EvalContext &context, ArrayRef<Tensor> in,
     context.finish(y);
   } else {
     for (auto [slot, x] : llvm::zip(y.mutableInts(), in[0].ints()))
-      slot = wrapTo(to, x);
+      slot = wrapTo(y.dtype(), x);
   }
   out.push_back(std::move(y));
   return success();

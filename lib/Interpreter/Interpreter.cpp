@@ -26,9 +26,13 @@ std::optional<Numerics> mlir::ane::lookupNumerics(llvm::StringRef name) {
 
 Tensor EvalContext::makeResult(Value result,
                                llvm::ArrayRef<int64_t> shape) const {
-  return Tensor(
-      *toDType(cast<RankedTensorType>(result.getType()).getElementType()),
-      shape);
+  DType dtype =
+      *toDType(cast<RankedTensorType>(result.getType()).getElementType());
+  if (wideIntegers && dtype == DType::Int32)
+    dtype = DType::Int64;
+  else if (wideIntegers && dtype == DType::UInt32)
+    dtype = DType::UInt64;
+  return Tensor(dtype, shape);
 }
 
 void EvalContext::finish(Tensor &tensor) const {
@@ -82,12 +86,38 @@ static LogicalResult guarded(Operation *op, Fn body) {
   }
 }
 
+/// What is 64 bits wide in the model (`ane.wide`): computed so, and an error
+/// where the 32 bits of the program do not hold it.
+static LogicalResult evaluateWide(Operation *op, EvalContext &context,
+                                  ArrayRef<Tensor> inputs,
+                                  SmallVectorImpl<Tensor> &outputs) {
+  EvalContext wide = context.widened();
+  if (failed(evaluateOperation(op, wide, inputs, outputs)))
+    return failure();
+  for (auto [tensor, result] : llvm::zip(outputs, op->getResults())) {
+    DType narrow =
+        *toDType(cast<RankedTensorType>(result.getType()).getElementType());
+    if (tensor.isFloat() || tensor.dtype() == narrow)
+      continue;
+    for (int64_t value : tensor.ints())
+      if (wrapTo(narrow, value) != value)
+        return op->emitError()
+               << "its result holds " << value
+               << ", a 64-bit integer of the model, which does not fit the 32 "
+                  "bits that MIL computes in";
+    tensor = tensor.retyped(narrow);
+  }
+  return success();
+}
+
 static LogicalResult evaluateUnguarded(Operation *op, EvalContext &context,
                                        ArrayRef<Tensor> inputs,
                                        SmallVectorImpl<Tensor> &outputs) {
   auto evaluable = dyn_cast<EvaluateOpInterface>(op);
   if (!evaluable)
     return op->emitOpError() << "cannot be evaluated by the interpreter";
+  if (op->hasAttr("ane.wide") && !context.isWide())
+    return evaluateWide(op, context, inputs, outputs);
   // What holds fp32 is no part of an engine program (L07).
   auto isSingle = [](Value v) {
     auto type = dyn_cast<RankedTensorType>(v.getType());

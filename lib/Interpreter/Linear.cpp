@@ -38,6 +38,10 @@ LogicalResult evaluateOp(ConvOp op, EvalContext &context, ArrayRef<Tensor> in,
                     convWindow(op, in[0], in[1]), op.getGroups(), y);
     if (!error.empty())
       return op.emitOpError() << "failed in oneDNN: " << error;
+  } else if (y.size() && in.size() > 2) { // a sum of nothing, and the bias
+    AxisView view(y.shape(), 1);
+    for (int64_t i = 0; i < y.size(); ++i)
+      y.mutableFloats()[i] = in[2].floats()[i / view.inner % view.extent];
   }
   context.finish(y);
   out.push_back(std::move(y));
@@ -183,8 +187,9 @@ LogicalResult evaluateOp(LinearOp op, EvalContext &context, ArrayRef<Tensor> in,
                          SmallVectorImpl<Tensor> &out) {
   if (!in[0].isFloat())
     return op.emitOpError() << "has no integer semantics";
-  int64_t k = in[1].shape()[1], n = in[1].shape()[0],
-          m = k ? in[0].size() / k : 0;
+  int64_t k = in[1].shape()[1], n = in[1].shape()[0], m = 1;
+  for (int64_t dim : in[0].shape().drop_back())
+    m *= dim;
   SmallVector<int64_t, 6> shape(in[0].shape());
   shape.back() = n;
   Tensor y = context.makeResult(op.getY(), shape);

@@ -4,6 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "IntegerRanges.h"
+#include "Reshape.h"
 #include "Retype.h"
 #include "ane-mlir/Interpreter/Tensor.h"
 #include "ane-mlir/Transforms/Passes.h"
@@ -41,9 +43,61 @@ static bool fits(ConstantOp op, int64_t &offender) {
   return true;
 }
 
+/// Marks what computes 64-bit integers that ranges do not prove to fit the narrow
+/// type: `ane.wide` makes the interpreter compute it in 64 bits and stop where it
+/// does not fit. What never fits is an error. The first that is marked, or null.
+static FailureOr<Operation *> markUnproven(ModuleOp module, unsigned &count) {
+  IntegerRanges ranges;
+  Operation *first = nullptr;
+  bool ok = true;
+  module.walk<WalkOrder::PreOrder>([&](Operation *op) {
+    for (OpResult result : op->getResults()) {
+      auto type = dyn_cast<RankedTensorType>(result.getType());
+      if (!type || !isa<IntegerType>(type.getElementType()))
+        continue;
+      IntegerRange limits = IntegerRanges::limitsOf(type.getElementType());
+      std::optional<IntegerRange> range = ranges.compute(result);
+      bool proven = range && limits.contains(*range);
+      if (type.getElementType().getIntOrFloatBitWidth() < 64) {
+        ranges.set(result, proven ? *range : limits); // smaller types wrap
+        continue;
+      }
+      if (isa<ConstantOp>(op))
+        continue;
+      if (range && !limits.touches(*range) && type.hasStaticShape() &&
+          type.getNumElements()) {
+        op->emitError() << "its 64-bit integers are in [" << range->low << ", "
+                        << range->high
+                        << "], which does not fit 32 bits, and MIL has no "
+                           "64-bit integers";
+        ok = false;
+      }
+      ranges.set(result, range.value_or(limits));
+      if (!proven) {
+        op->setAttr("ane.wide", UnitAttr::get(op->getContext()));
+        first = first ? first : op;
+        ++count;
+      }
+    }
+  });
+  if (!ok)
+    return failure();
+  return first;
+}
+
 namespace {
 struct NarrowIntegers : ane::impl::NarrowIntegersPassBase<NarrowIntegers> {
   void runOnOperation() override {
+    unsigned count = 0;
+    FailureOr<Operation *> first = markUnproven(getOperation(), count);
+    if (failed(first))
+      return signalPassFailure();
+    if (*first)
+      (*first)->emitRemark()
+          << "computes 64-bit integers in 32 bits, as " << count
+          << (count == 1 ? " operation does" : " operations do")
+          << " whose inputs decide whether they fit; ane-run stops where one "
+             "does not";
     if (failed(retype(getOperation(), narrow,
                       [](ConstantOp op, OpBuilder &builder) -> LogicalResult {
                         int64_t offender = 0;

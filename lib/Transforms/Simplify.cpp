@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "KeepWide.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -171,7 +172,11 @@ struct Simplify : ane::impl::SimplifyPassBase<Simplify> {
       });
     };
     count(before);
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+    KeepWide listener;
+    GreedyRewriteConfig config;
+    config.setListener(&listener);
+    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns),
+                                     config)))
       return signalPassFailure();
     count(after);
     numRemoved = before > after ? before - after : 0;

@@ -253,3 +253,42 @@ def test_round_to_integer_in_fp32(tmp_path) -> None:
     """What decides an integer is rounded in fp32: 2.5002 is 3, which fp16 would not tell from 2.5."""
     x = np.array([2.5, 2.5002, 2.4998, 3.5, 1001.4999, 1001.5001, 4097.0, 65537.5, -2.5002], np.float32)
     check(tmp_path, [helper.make_node("Round", ["x"], ["r"]), helper.make_node("Cast", ["r"], ["y"], to=TensorProto.INT64)], {"x": x}, precision="mixed")
+
+
+# 64-bit integers: a result that 32 bits do not hold is an error that names the node.
+
+BEYOND = {
+    "mul": ([helper.make_node("Mul", ["x", "x"], ["y"], "/mul")], np.array([100000, 3]), None),
+    "add": ([helper.make_node("Add", ["x", "c"], ["y"], "/add")], np.array([2000000000, 3]), np.array([2000000000, 1])),
+    "sum": ([helper.make_node("ReduceSum", ["x"], ["y"], "/sum")], np.array([2000000000, 2000000000]), None),
+    "cumsum": ([helper.make_node("CumSum", ["x", "zero"], ["y"], "/cumsum")], np.array([2000000000, 2000000000]), None),
+    "matmul": ([helper.make_node("MatMul", ["x", "x"], ["y"], "/matmul")], np.array([100000, 100000]), None),
+    "cast": ([helper.make_node("Cast", ["x"], ["y"], "/cast", to=TensorProto.INT64)], np.array([1e10, 3], np.float32), None),
+    "uint64": ([helper.make_node("Add", ["x", "x"], ["y"], "/uint64")], np.array([2**31, 3], np.uint64), None),
+}
+
+
+@pytest.mark.parametrize("output", ["m.anepkg", "m.mlpackage", "m.mil"])
+@pytest.mark.parametrize("case", BEYOND)
+def test_beyond_32_bits(tmp_path, case, output) -> None:
+    nodes, x, c = BEYOND[case]
+    constants = {"zero": np.array(0)} | ({} if c is None else {"c": c})
+    onnx.save(build(nodes, {"x": x}, constants), tmp_path / "m.onnx")
+    small = np.minimum(x, 100).astype(x.dtype)
+    feeds = {"x": small}
+    bundle = ane_mlir.compile(tmp_path / "m.onnx", precision="fp32", output=tmp_path / output)
+    (y,) = bundle.run(feeds, numerics="fp32").values()
+    assert np.array_equal(y.ravel(), reference(tmp_path / "m.onnx", feeds)[0].ravel())
+    # A package has int32 inputs, which are refused before.
+    with pytest.raises(ane_mlir.RunError, match="'x' holds .* does not fit int32" if (case, output) == ("uint64", "m.mlpackage") else f"{case}.*does not fit the 32 bits"):
+        bundle.run({"x": x}, numerics="fp32")
+
+
+def test_infinite_is_the_largest(tmp_path) -> None:
+    """Distances in logarithmic buckets: an infinite one is cut behind its cast."""
+    nodes = [helper.make_node("Log", ["x"], ["l"]), helper.make_node("Cast", ["l"], ["i"], to=TensorProto.INT64), helper.make_node("Max", ["i", "c"], ["y"])]
+    check(tmp_path, nodes, {"x": np.array([0, 1, 100], np.float32)}, {"c": np.array([-7])})
+
+
+def test_32_bit_integers_wrap(tmp_path) -> None:
+    check(tmp_path, [helper.make_node("Mul", ["x", "x"], ["y"])], {"x": np.array([100000, 3], np.int32)})

@@ -81,6 +81,25 @@ LiteralAttr mlir::mil::getConstant(Value value) {
   return {};
 }
 
+bool mlir::mil::isNamedWide(OpOp op) {
+  for (Attribute attr : op.getMilAttributes()) {
+    auto named = dyn_cast<NamedAttr>(attr);
+    if (!named || named.getName() != "name")
+      continue;
+    auto literal = dyn_cast<LiteralAttr>(named.getValue());
+    auto text = literal ? dyn_cast<DenseStringElementsAttr>(literal.getValue())
+                        : DenseStringElementsAttr();
+    if (!text || text.getNumElements() != 1)
+      return false;
+    StringRef name = text.getRawStringData()[0];
+    StringRef stem = name.rtrim("0123456789");
+    return name.ends_with(kWideSuffix) ||
+           (stem != name && stem.consume_back("_") &&
+            stem.ends_with(kWideSuffix));
+  }
+  return false;
+}
+
 Attribute mlir::mil::getArgument(OpOp op, StringRef name) {
   for (Attribute arg : op.getArgs())
     if (auto named = cast<NamedAttr>(arg); named.getName() == name)

@@ -50,6 +50,14 @@ public:
   /// A float parameter as an op on `dtype` sees it.
   float roundParameter(const llvm::APFloat &value, DType dtype) const;
 
+  /// The same, with 32-bit integers of results computed in 64 bits.
+  EvalContext widened() const {
+    EvalContext wide = *this;
+    wide.wideIntegers = true;
+    return wide;
+  }
+  bool isWide() const { return wideIntegers; }
+
   MLIRContext *getContext() const { return context; }
   Numerics getNumerics() const { return numerics; }
   /// Null unless the engine's own numerics are asked for.
@@ -75,6 +83,7 @@ private:
   Numerics numerics;
   const NumericContract *engine;
   std::atomic<float> *partialPeak = nullptr;
+  bool wideIntegers = false;
 };
 
 /// Evaluates one op on the values of its operands, with what the engine does to

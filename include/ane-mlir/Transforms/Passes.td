@@ -13,7 +13,9 @@ def NarrowIntegersPass : Pass<"ane-narrow-integers", "::mlir::ModuleOp"> {
   let summary = "64-bit integers become 32-bit ones, which is what MIL computes in";
   let description = [{
     ONNX indices are int64; MIL has none at run time. Every 64-bit value becomes 32 bits wide; a constant that does
-    not fit is an error at its place. Inputs keep the user's type in `ane.dtype`; the runtime checks them.
+    not fit is an error at its place, and so is a result that never does. Inputs keep the user's type in `ane.dtype`;
+    the runtime checks them. An operation whose results are not proven to fit (by the ranges of constants, extents and
+    smaller types) is marked `ane.wide`: the interpreter computes it in 64 bits and stops where a result does not fit.
     Test: test/Transforms/narrow-integers.mlir.
   }];
   let dependentDialects = ["::mlir::ane::ANEDialect"];

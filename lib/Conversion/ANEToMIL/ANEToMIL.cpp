@@ -58,6 +58,10 @@ private:
   LogicalResult convertControl(Operation *op, StringRef type,
                                ValueRange variables, ValueRange inputs);
   SmallVector<std::string> nameResults(Operation *op, StringRef opName);
+  /// The `name` of an operation. Its end tells who runs the program that the
+  /// model computes in 64 bits here (`ane.wide`).
+  std::string operationName(Operation *op, StringRef opName,
+                            ArrayRef<std::string> results);
   Value addIdentity(Location loc, StringRef name, Value x);
 
   OpBuilder &builder;
@@ -268,6 +272,14 @@ SmallVector<std::string> Converter::nameResults(Operation *op,
   return list;
 }
 
+std::string Converter::operationName(Operation *op, StringRef opName,
+                                     ArrayRef<std::string> results) {
+  std::string name = results.empty() ? opName.str() : results[0];
+  return op->hasAttr("ane.wide")
+             ? uniqueName(name + mil::kWideSuffix.str())
+             : name;
+}
+
 LogicalResult Converter::convertControl(Operation *op, StringRef type,
                                         ValueRange variables,
                                         ValueRange inputs) {
@@ -436,9 +448,9 @@ LogicalResult Converter::convertOp(Operation *op) {
       builder, op->getLoc(), op->getResultTypes(),
       builder.getStringAttr(info->milName), builder.getArrayAttr(args),
       builder.getStrArrayAttr(refs),
-      builder.getArrayAttr({named(
-          context, "name", stringType(context),
-          stringValue(context, resultList.empty() ? opName : resultList[0]))}),
+      builder.getArrayAttr(
+          {named(context, "name", stringType(context),
+                 stringValue(context, operationName(op, opName, resultList)))}),
       ArrayAttr(), operands, 0);
   for (auto [from, to] : llvm::zip(op->getResults(), milOp.getResults()))
     values[from] = to;

@@ -277,6 +277,9 @@ LogicalResult Raiser::raiseByTable(mil::OpOp op, const OpInfo &info,
       return failure();
     results.assign(raised->result_begin(), raised->result_end());
   }
+  if (!results.empty() && mil::isNamedWide(op))
+    if (Operation *raised = results[0].getDefiningOp())
+      raised->setAttr("ane.wide", b.builder.getUnitAttr());
   return bind(op, results);
 }
 

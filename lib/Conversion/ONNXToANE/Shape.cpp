@@ -214,6 +214,9 @@ static LogicalResult lowerSlice(C &c) {
             from = (**starts)[i], to = (**ends)[i];
     if (step == 0)
       return c.error() << "expects non-zero steps";
+    // The largest number is "through the end", which backwards is the first.
+    if (step < 0 && (to == INT64_MAX || to == INT32_MAX))
+      to = INT64_MIN;
     auto clamp = [&](int64_t v) {
       if (v < 0)
         v = v < -dim ? -1 : v + dim;
