@@ -30,6 +30,36 @@ static std::string checkNpyHeader(std::ifstream &stream, uint64_t fileSize) {
   return "";
 }
 
+/// Why no model takes what an array holds; "" for numbers. xtensor's parser
+/// knows numbers only.
+static std::string checkNpyKind(llvm::StringRef header) {
+  auto [before, rest] = header.split("'descr'");
+  llvm::StringRef type = rest.ltrim(": \"'").take_until(
+      [](char c) { return c == '\'' || c == '"' || c == ','; });
+  if (type.starts_with("["))
+    return "holds records; save one field of them";
+  char kind = type.empty() ? ' ' : type.drop_while([](char c) {
+                                        return c == '<' || c == '>' ||
+                                               c == '|' || c == '=';
+                                      }).take_front().str()[0];
+  switch (kind) {
+  case 'U':
+  case 'S':
+  case 'a':
+    return "holds strings, which no model takes; turn them into the numbers "
+           "that the model was trained on";
+  case 'O':
+    return "holds Python objects; save it with astype, as numbers";
+  case 'M':
+  case 'm':
+    return "holds times; save it as numbers";
+  case 'c':
+    return "holds complex numbers; save real and imaginary parts";
+  default:
+    return "";
+  }
+}
+
 llvm::Expected<Tensor> mlir::ane::readNpy(llvm::StringRef path) {
   std::ifstream stream(path.str(), std::ifstream::binary);
   if (!stream)
@@ -46,6 +76,8 @@ llvm::Expected<Tensor> mlir::ane::readNpy(llvm::StringRef path) {
     xt::detail::read_magic(stream, &major, &minor);
     std::string header = major == 1 ? xt::detail::read_header_1_0(stream)
                                     : xt::detail::read_header_2_0(stream);
+    if (std::string problem = checkNpyKind(header); !problem.empty())
+      return llvm::createStringError("'" + path + "' " + problem);
     bool fortran;
     std::vector<std::size_t> dims;
     std::string descr;

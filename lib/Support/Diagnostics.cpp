@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Support/Diagnostics.h"
+#include "ane-mlir/Support/MappedFile.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Location.h"
 #include "mlir/IR/MLIRContext.h"
@@ -179,6 +180,8 @@ ToolDiagnostics::~ToolDiagnostics() {
 }
 
 LogicalResult mlir::ane::commitOutputs(Outputs &outputs, Location loc) {
+  if (llvm::Error error = MappedFile::checkUnchanged())
+    return emitError(loc) << llvm::toString(std::move(error));
   if (llvm::Error error = outputs.commit())
     return emitError(loc) << llvm::toString(std::move(error));
   if (!outputs.warning().empty())

@@ -5,21 +5,141 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Support/MappedFile.h"
+#include "Staging.h"
+#include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Support/Budget.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MathExtras.h"
+#include <atomic>
+#include <csignal>
+#include <mutex>
+#include <cstring>
+#include <unistd.h>
 
 using namespace mlir;
 using namespace mlir::ane;
 
 struct MappedFile::Impl {
   llvm::sys::fs::mapped_file_region region;
+  int watched = -1;
 };
 
-MappedFile::~MappedFile() = default;
+//===----------------------------------------------------------------------===//
+// Files that are cut while they are read
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// What the handler of SIGBUS knows of a mapping; more than there is room for
+/// are not watched.
+struct Watched {
+  std::atomic<const char *> begin{nullptr};
+  std::atomic<size_t> size{0};
+  char path[1024];
+};
+} // namespace
+
+static Watched watched[256];
+static std::atomic<unsigned> nextWatched{0};
+static struct sigaction beforeBus;
+
+/// Reading behind the end of a file that shrank is an error of the file's owner,
+/// not a crash: it is said, and what was begun is removed.
+static void onBus(int signal, siginfo_t *info, void *) {
+  auto *at = static_cast<const char *>(info->si_addr);
+  for (Watched &file : watched) {
+    const char *begin = file.begin.load();
+    if (!begin || at < begin || at >= begin + file.size.load())
+      continue;
+    auto say = [](const char *text) {
+      (void)!write(STDERR_FILENO, text, strlen(text));
+    };
+    say("error: '");
+    say(file.path);
+    say("' was cut or could not be read while it was in use\n");
+    removeStagedFolders();
+    _exit(1);
+  }
+  sigaction(signal, &beforeBus, nullptr); // which meets it again at once
+}
+
+static int watch(llvm::StringRef path, llvm::ArrayRef<char> bytes) {
+  static bool once = [] {
+    struct sigaction action = {};
+    action.sa_sigaction = onBus;
+    action.sa_flags = SA_SIGINFO;
+    sigemptyset(&action.sa_mask);
+    return sigaction(SIGBUS, &action, &beforeBus) == 0;
+  }();
+  (void)once;
+  for (unsigned tries = 0; tries < std::size(watched); ++tries) {
+    unsigned slot = nextWatched++ % std::size(watched);
+    size_t expected = 0;
+    if (!watched[slot].size.compare_exchange_strong(expected, bytes.size()))
+      continue;
+    // The handler prints bytes; those that a terminal obeys are no part of it.
+    std::string shown = printable(path).substr(0, sizeof(Watched::path) - 1);
+    memcpy(watched[slot].path, shown.c_str(), shown.size() + 1);
+    watched[slot].begin.store(bytes.data());
+    return slot;
+  }
+  return -1;
+}
+
+MappedFile::~MappedFile() {
+  if (!impl || impl->watched < 0)
+    return;
+  watched[impl->watched].begin.store(nullptr);
+  watched[impl->watched].size.store(0);
+}
+
+//===----------------------------------------------------------------------===//
+// Files that are changed while they are read
+//===----------------------------------------------------------------------===//
+
+namespace {
+struct Opened {
+  std::string path;
+  llvm::sys::fs::UniqueID id;
+  llvm::sys::TimePoint<> modified;
+  uint64_t size;
+};
+} // namespace
+
+static std::mutex openedMutex;
+static std::vector<Opened> &opened() {
+  static std::vector<Opened> files;
+  return files;
+}
+
+static void remember(llvm::StringRef path,
+                     const llvm::sys::fs::file_status &status) {
+  std::lock_guard<std::mutex> one(openedMutex);
+  opened().push_back({path.str(), status.getUniqueID(),
+                      status.getLastModificationTime(), status.getSize()});
+}
+
+llvm::Error MappedFile::checkUnchanged() {
+  std::lock_guard<std::mutex> one(openedMutex);
+  for (const Opened &file : opened()) {
+    llvm::sys::fs::file_status now;
+    // One that was replaced or removed is still mapped as it was.
+    if (llvm::sys::fs::status(file.path, now) || now.getUniqueID() != file.id)
+      continue;
+    if (now.getLastModificationTime() != file.modified ||
+        now.getSize() != file.size)
+      return llvm::createStringError("'" + file.path +
+                                     "' changed while it was read; try again "
+                                     "when nothing writes to it");
+  }
+  return llvm::Error::success();
+}
+
+//===----------------------------------------------------------------------===//
+// Mapping
+//===----------------------------------------------------------------------===//
 
 llvm::Expected<std::shared_ptr<const MappedFile>>
 MappedFile::open(llvm::StringRef path) {
@@ -48,7 +168,12 @@ MappedFile::open(llvm::StringRef path) {
         error);
     if (!error)
       result->bytes = {result->impl->region.const_data(), status.getSize()};
+    if (!error)
+      result->impl->watched = watch(path, result->bytes);
   }
+  llvm::sys::fs::file_status mapped;
+  if (!llvm::sys::fs::status(*file, mapped))
+    remember(path, mapped);
   llvm::sys::fs::closeFile(*file);
   if (error)
     return fail(error);

@@ -176,6 +176,8 @@ static void onCrash(void *) {
     removeAll();
 }
 
+void mlir::ane::removeStagedFolders() { onCrash(nullptr); }
+
 static void installHandlers() {
   static bool once = [] {
     for (size_t i = 0; i < std::size(kSignals); ++i) {

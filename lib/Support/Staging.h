@@ -53,6 +53,9 @@ private:
 int rememberFolder(const std::string &path, bool onlyEmpty);
 void forgetFolder(int slot);
 
+/// For a handler that ends the process: removes what is not in place yet.
+void removeStagedFolders();
+
 /// Signals that end the process wait for the end of this one's life.
 class SignalDelay {
 public:

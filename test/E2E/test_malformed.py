@@ -8,6 +8,7 @@ import pathlib
 import random
 import shutil
 import subprocess
+import time
 import sys
 
 import numpy as np
@@ -368,3 +369,33 @@ def test_mutated_nodes(tmp_path):
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         broken = [message for message in pool.map(run, enumerate(jobs)) if message]
     assert not broken, "\n".join(broken)
+
+
+def test_files_that_change_while_they_are_read(tmp_path):
+    """A model that is cut or written to while it is mapped: an error that names it, nothing left, no signal."""
+    weight = np.zeros((1, 1 << 23), np.float32)  # 32 MiB, zeros as a hole in the file
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"], "product")], "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 1])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, [1, 1 << 23])], [numpy_helper.from_array(weight, "w")])  # fmt: skip
+    file, out = tmp_path / "m.onnx", tmp_path / "m.anepkg"
+    content = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8).SerializeToString()
+    seen = set()
+    for i in range(60):
+        file.write_bytes(content)
+        process = subprocess.Popen([BIN / "onnx-to-ane", file, "-o", out, "--quiet", "--check=off", "--calibration=none"], stderr=subprocess.PIPE, text=True, env=ENVIRONMENT)
+        time.sleep(0.005 * i)
+        if process.poll() is None:
+            if i % 2:
+                os.truncate(file, 4096)
+            else:
+                with open(file, "r+b") as change:
+                    change.seek(4096)
+                    change.write(b"\1" * 4096)
+        said = process.communicate(timeout=120)[1]
+        assert process.returncode in (0, 1), said
+        if process.returncode:
+            assert str(file) in said, said
+            assert not [p for p in tmp_path.iterdir() if p != file], list(tmp_path.iterdir())
+            seen |= {word for word in ("changed while", "was cut", "truncated", "size") if word in said}
+        else:
+            shutil.rmtree(out)
+    assert seen & {"changed while", "was cut"}, seen

@@ -51,6 +51,16 @@ def test_names(tmp_path, name, form):
     assert "21 22 23 24" in run("ane-run", out, f"--input={first}={tmp_path / 'one.npy'}", f"--input=x_0={tmp_path / 'two.npy'}")
 
 
+@pytest.mark.parametrize("values, said", [(["a", "b"], "holds strings"), ([b"a", b"b"], "holds strings"), ([{}, None], "holds Python objects"), ([1 + 2j], "holds complex numbers"),
+                                          (np.zeros(2, "datetime64[s]"), "holds times"), (np.zeros(2, [("a", "f4")]), "holds records")])  # fmt: skip
+def test_arrays_of_no_numbers(tmp_path, values, said):
+    onnx.save(model("x"), tmp_path / "m.onnx")
+    run("onnx-to-ane", tmp_path / "m.onnx", "-o", tmp_path / "m.anepkg")
+    np.save(tmp_path / "x.npy", np.array(values), allow_pickle=True)
+    result = subprocess.run([BIN / "ane-run", tmp_path / "m.anepkg", f"--input=x={tmp_path / 'x.npy'}", "--random-inputs=0"], capture_output=True, text=True)
+    assert result.returncode == 1 and said in result.stderr and "x.npy" in result.stderr, result.stderr
+
+
 @pytest.mark.parametrize("place", ["node", "value", "input"])
 def test_classifier_beside_its_own_names(tmp_path, place):
     """A classifier's outputs are called classLabel and classLabel_probs, whatever the model calls its values."""

@@ -357,6 +357,8 @@ static int runTool(int argc, char **argv) {
     return fail(llvm::toString(std::move(notDumped)));
   if (!dumps.warning().empty())
     llvm::errs() << "ane-run: warning: " << dumps.warning() << '\n';
+  if (llvm::Error error = MappedFile::checkUnchanged())
+    return fail(llvm::toString(std::move(error)));
   if (!ran)
     return 1;
   ArrayRef<Port> outputs = (*executable)->outputs();

@@ -27,6 +27,11 @@ public:
   MappedFile(const MappedFile &) = delete;
   MappedFile &operator=(const MappedFile &) = delete;
 
+  /// An error that names a file which is another now than when it was mapped;
+  /// what was made of it may be a mixture. (Of one that was cut, reading behind
+  /// its end ends the process with a message.)
+  static llvm::Error checkUnchanged();
+
   llvm::ArrayRef<char> data() const { return bytes; }
   llvm::StringRef path() const { return name; }
 
