@@ -6,13 +6,13 @@
 
 #include "BundleFiles.h"
 #include "ane-mlir/Support/AtomicPath.h"
+#include "ane-mlir/Support/Hash.h"
 #include "ane-mlir/Support/MappedFile.h"
 #include "lib/Target/Bundle/Manifest_generated.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/SHA256.h"
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -51,7 +51,7 @@ static llvm::Expected<std::string> sumOf(StringRef path) {
   auto file = llvm::sys::fs::openNativeFileForRead(path);
   if (!file)
     return file.takeError();
-  llvm::SHA256 hash;
+  Hash hash;
   std::vector<char> buffer(1 << 20);
   llvm::Error error = llvm::Error::success();
   for (;;) {
@@ -61,13 +61,12 @@ static llvm::Expected<std::string> sumOf(StringRef path) {
       error = llvm::joinErrors(std::move(error), size.takeError());
     if (!size || !*size)
       break;
-    hash.update(ArrayRef<uint8_t>(
-        reinterpret_cast<const uint8_t *>(buffer.data()), *size));
+    hash.update(ArrayRef<char>(buffer).take_front(*size));
   }
   llvm::sys::fs::closeFile(*file);
   if (error)
     return error;
-  return llvm::toHex(hash.final(), /*LowerCase=*/true);
+  return hash.finish();
 }
 
 /// The sum in a file's name, or "".

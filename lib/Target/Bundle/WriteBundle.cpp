@@ -9,6 +9,7 @@
 #include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Conversion/ANEToMIL.h"
 #include "ane-mlir/Support/AtomicPath.h"
+#include "ane-mlir/Support/Hash.h"
 #include "ane-mlir/Target/Bundle.h"
 #include "ane-mlir/Target/MILText.h"
 #include "lib/Target/Bundle/Manifest_generated.h"
@@ -19,7 +20,6 @@
 #include "llvm/Support/Format.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/Path.h"
-#include "llvm/Support/SHA256.h"
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -50,19 +50,18 @@ public:
   ~HashingStream() override { flush(); }
   std::string finish() {
     flush();
-    return llvm::toHex(hash.final(), /*LowerCase=*/true);
+    return hash.finish();
   }
 
 private:
   void write_impl(const char *data, size_t size) override {
-    hash.update(
-        ArrayRef<uint8_t>(reinterpret_cast<const uint8_t *>(data), size));
+    hash.update(ArrayRef<char>(data, size));
     out.write(data, size);
     written += size;
   }
   uint64_t current_pos() const override { return written; }
   llvm::raw_ostream &out;
-  llvm::SHA256 hash;
+  Hash hash;
   uint64_t written = 0;
 };
 } // namespace
