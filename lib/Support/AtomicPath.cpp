@@ -159,8 +159,47 @@ static std::error_code exchangeNames(const std::string &a,
 
 /// Whether the file system (or a sandbox) does not know the call.
 static bool cannotExchange(std::error_code error) {
-  return llvm::is_contained({EINVAL, ENOSYS, ENOTSUP, EOPNOTSUPP, EPERM},
+  return llvm::is_contained({EINVAL, ENOSYS, ENOTSUP, EOPNOTSUPP, EPERM, EXDEV},
                             error.value());
+}
+
+/// Gives every file below `from` a second name below `to`, or a copy.
+static std::error_code linkTree(const std::string &from,
+                                const std::string &to) {
+  if (mkdir(to.c_str(), 0777))
+    return systemError();
+  std::error_code error;
+  for (fs::directory_iterator it(from, error, false), end; it != end && !error;
+       it.increment(error)) {
+    std::string target = (to + "/" + path::filename(it->path())).str();
+    if (it->type() == fs::file_type::directory_file)
+      error = linkTree(it->path(), target);
+    else if (link(it->path().c_str(), target.c_str()))
+      error = fs::copy_file(it->path(), target);
+    if (error)
+      return error;
+  }
+  return error;
+}
+
+/// Moves a folder. In a container's overlay, one of its image cannot be
+/// renamed: then it gets a second name before the first is removed, so that at
+/// any time there is one of them with everything in it.
+static std::error_code moveFolder(const std::string &from,
+                                  const std::string &to) {
+  if (!rename(from.c_str(), to.c_str()))
+    return {};
+  if (errno != EXDEV)
+    return systemError();
+  std::string copy = to + ".copy";
+  std::error_code error = linkTree(from, copy);
+  if (!error && rename(copy.c_str(), to.c_str()))
+    error = systemError();
+  if (error || removeTree(from.c_str()))
+    return error;
+  error = systemError();
+  removeTree(from.c_str());
+  return rename(to.c_str(), from.c_str()) ? systemError() : error;
 }
 
 //===----------------------------------------------------------------------===//
@@ -435,8 +474,8 @@ llvm::Error Outputs::place(Item &item) {
   item.aside = *aside;
   // A second name of the old file keeps it; a folder has to go first.
   bool moved = item.isFolder || link(place.c_str(), item.aside.c_str());
-  if (moved && rename(place.c_str(), item.aside.c_str()))
-    return failed(systemError(), "write", item.given);
+  if (moved && (error = moveFolder(place, item.aside)))
+    return failed(error, "write", item.given);
   if (rename(item.made.c_str(), place.c_str())) {
     error = systemError();
     if (moved && rename(item.aside.c_str(), place.c_str())) {

@@ -34,14 +34,14 @@ static constexpr llvm::StringLiteral kPrefix = ".ane-mlir-";
 // Removing trees, also in signal handlers
 //===----------------------------------------------------------------------===//
 
-static bool removeTree(int parent, const char *name, unsigned depth);
+static bool removeEntry(int parent, const char *name, unsigned depth);
 
 /// Removes what the open folder holds; false where something stays.
 static bool removeEntries(int folder, unsigned depth) {
   bool all = true;
   auto removeOne = [&](const char *name) {
     if (strcmp(name, ".") && strcmp(name, ".."))
-      all &= removeTree(folder, name, depth);
+      all &= removeEntry(folder, name, depth);
   };
 #ifdef __linux__
   // readdir() takes memory, which a signal handler must not.
@@ -77,7 +77,7 @@ static bool removeEntries(int folder, unsigned depth) {
 /// Removes `name` of the open folder `parent`, with what it holds. Links are
 /// not followed. What fails once may work again (an interrupted call, a file
 /// that comes while its folder is removed), so each is tried three times.
-static bool removeTree(int parent, const char *name, unsigned depth) {
+static bool removeEntry(int parent, const char *name, unsigned depth) {
   auto gone = [&](int flags) {
     for (unsigned attempt = 0; attempt < 3; ++attempt)
       if (!unlinkat(parent, name, flags) || errno == ENOENT)
@@ -103,8 +103,8 @@ static bool removeTree(int parent, const char *name, unsigned depth) {
   return false;
 }
 
-static bool removeTree(const char *path) {
-  return removeTree(AT_FDCWD, path, /*depth=*/16);
+bool mlir::ane::removeTree(const char *path) {
+  return removeEntry(AT_FDCWD, path, /*depth=*/16);
 }
 
 //===----------------------------------------------------------------------===//
@@ -259,17 +259,20 @@ static int lockFolder(const char *path, int how, bool &unsupported) {
   return -1;
 }
 
-/// An old output that a dead process moved aside goes back, unless there is
-/// one in its place.
+/// An old output that a dead process moved aside goes back where the new one
+/// did not get into its place.
 static void restoreOld(const std::string &folder, llvm::StringRef parent) {
   std::error_code error;
   for (fs::directory_iterator it(folder + "/old", error, false), end;
        it != end && !error; it.increment(error)) {
+    llvm::StringRef name = llvm::sys::path::filename(it->path());
     llvm::SmallString<128> place(parent);
-    llvm::sys::path::append(place, llvm::sys::path::filename(it->path()));
-    struct stat status;
-    if (lstat(place.c_str(), &status) && errno == ENOENT)
-      rename(it->path().c_str(), place.c_str());
+    llvm::sys::path::append(place, name);
+    if (!fs::exists(folder + "/new/" + name))
+      continue;
+    if (fs::is_directory(it->path()))
+      removeTree(place.c_str()); // what is left of it
+    rename(it->path().c_str(), place.c_str());
   }
 }
 

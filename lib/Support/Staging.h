@@ -32,8 +32,8 @@ public:
 
   /// Where the output called `name` is made.
   std::string made(llvm::StringRef name) const;
-  /// Where an old output is moved to. A later run moves it back if it finds
-  /// none in its place.
+  /// Where an old output is moved to. A later run moves it back if the new one
+  /// is still where it was made.
   llvm::Expected<std::string> old(llvm::StringRef name);
   /// Removes it; false where something could not be removed.
   bool remove();
@@ -47,6 +47,9 @@ private:
   int lock = -1;
   int slot = -1;
 };
+
+/// Removes a file or a folder with what it holds; false where something stays.
+bool removeTree(const char *path);
 
 /// Has a signal that ends the process remove a folder; only if it is empty with
 /// `onlyEmpty`. Returns what forgetFolder() takes.

@@ -167,6 +167,32 @@ def test_devices_stay(model, out):
     assert stat.S_ISCHR(device.lstat().st_mode)
 
 
+@pytest.mark.skipif(sys.platform != "linux" or os.geteuid() != 0, reason="mounts an overlay, as root can")
+@pytest.mark.parametrize("form", ["anepkg", "mlpackage", "mil"])
+def test_what_an_image_holds_can_be_replaced(tmp_path, form):
+    """A folder of a lower layer cannot be renamed (EXDEV), as in a container whose image holds an older bundle."""
+    for name in ("layers", "place"):
+        (tmp_path / name).mkdir()
+    files = [save(tmp_path / f"{i}.onnx", scale) for i, scale in enumerate((1, 7))]
+    tool = ane_mlir.find_tool("onnx-to-ane")
+    script = f"""
+        set -e
+        mount -t tmpfs none {tmp_path}/layers || exit 77
+        cd {tmp_path}/layers; mkdir lower upper work
+        {tool} {files[0]} -o lower/m.{form} --quiet --check=off
+        mount -t overlay overlay -o lowerdir=lower,upperdir=upper,workdir=work {tmp_path}/place || exit 77
+        cd {tmp_path}/place
+        {tool} {files[1]} -o m.{form} --quiet --check=off
+        ls -A; {ane_mlir.find_tool("ane-run")} m.{form} --random-inputs=0
+    """
+    done = subprocess.run(["unshare", "-m", "bash", "-c", script], capture_output=True, text=True)
+    if done.returncode == 77:
+        pytest.skip("no overlays here")
+    assert done.returncode == 0, done.stderr
+    assert convert(files[1], tmp_path / f"m.{form}").returncode == 0
+    assert done.stdout == "\n".join([f"m.{form}"] + (["weights"] if form == "mil" else [])) + "\n" + result(tmp_path / f"m.{form}")
+
+
 def test_folders_have_the_mode_that_umask_leaves(model, out):
     for mask in (0o022, 0o077, 0o002):
         for form in ("anepkg", "mlpackage"):
