@@ -5,8 +5,11 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Support/Hash.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Endian.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
 #include <cstring>
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -158,4 +161,48 @@ std::string Hash::finish() {
   for (int i = 0; i < 8; ++i)
     llvm::support::endian::write32be(sum + 4 * i, state[i]);
   return llvm::toHex(llvm::ArrayRef<uint8_t>(sum), /*LowerCase=*/true);
+}
+
+/// Read in pieces, since a file that shrinks while mapped ends the process.
+static llvm::Expected<std::string> sumOf(llvm::StringRef path) {
+  auto file = llvm::sys::fs::openNativeFileForRead(path);
+  if (!file)
+    return file.takeError();
+  Hash hash;
+  std::vector<char> buffer(1 << 20);
+  llvm::Error error = llvm::Error::success();
+  for (;;) {
+    llvm::Expected<size_t> size = llvm::sys::fs::readNativeFile(
+        *file, llvm::MutableArrayRef<char>(buffer));
+    if (!size)
+      error = llvm::joinErrors(std::move(error), size.takeError());
+    if (!size || !*size)
+      break;
+    hash.update(llvm::ArrayRef<char>(buffer).take_front(*size));
+  }
+  llvm::sys::fs::closeFile(*file);
+  if (error)
+    return error;
+  return hash.finish();
+}
+
+bool mlir::ane::isHashName(llvm::StringRef path) {
+  llvm::StringRef stem = llvm::sys::path::stem(path);
+  return stem.size() == 64 && llvm::all_of(stem, llvm::isHexDigit);
+}
+
+llvm::Error mlir::ane::checkHashName(llvm::StringRef path) {
+  if (!isHashName(path))
+    return llvm::Error::success();
+  auto sum = sumOf(path);
+  if (!sum)
+    return llvm::createStringError("cannot read '" + path +
+                                   "': " + llvm::toString(sum.takeError()));
+  if (llvm::sys::path::stem(path).equals_insensitive(*sum))
+    return llvm::Error::success();
+  return llvm::createStringError(
+      "'" + path +
+      "' is corrupt: its name is a SHA-256 sum that its contents "
+      "do not have (" +
+      *sum + ")");
 }

@@ -264,6 +264,8 @@ def test_corrupt_weights_are_refused(model, out):
         assert ("'programs/000.mil'" if artifact == "m.anepkg" else "'m.mil'") in done.stderr
         done = run("ane-run", out / artifact, "--random-inputs=0", "--no-verify")
         assert done.returncode == 0 and done.stdout != before
+        if artifact == "m.mil":
+            assert run("mil-verify", out / artifact).stdout.count("is corrupt") == 1
         assert run("ane-diff", out / artifact, out / artifact).returncode == 1
         assert run("ane-diff", out / artifact, out / artifact, "--no-verify").returncode == 0
 

@@ -12,6 +12,8 @@
 #define ANEMLIR_SUPPORT_HASH_H
 
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
 #include "llvm/Support/SHA256.h"
 #include <string>
 
@@ -35,6 +37,12 @@ private:
   size_t restSize = 0;
   uint64_t total = 0;
 };
+
+/// True for a file called <64 hexadecimal digits>.bin, or another extension.
+bool isHashName(llvm::StringRef path);
+
+/// An error where such a file does not have the sum that its name says.
+llvm::Error checkHashName(llvm::StringRef path);
 
 } // namespace mlir::ane
 

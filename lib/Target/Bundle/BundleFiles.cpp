@@ -9,9 +9,7 @@
 #include "ane-mlir/Support/Hash.h"
 #include "ane-mlir/Support/MappedFile.h"
 #include "lib/Target/Bundle/Manifest_generated.h"
-#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
-#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
 using namespace mlir;
@@ -46,52 +44,6 @@ llvm::Error mlir::ane::checkReplacesBundle(StringRef folder) {
   });
 }
 
-/// Read in pieces, since a file that shrinks while mapped ends the process.
-static llvm::Expected<std::string> sumOf(StringRef path) {
-  auto file = llvm::sys::fs::openNativeFileForRead(path);
-  if (!file)
-    return file.takeError();
-  Hash hash;
-  std::vector<char> buffer(1 << 20);
-  llvm::Error error = llvm::Error::success();
-  for (;;) {
-    llvm::Expected<size_t> size =
-        llvm::sys::fs::readNativeFile(*file, MutableArrayRef<char>(buffer));
-    if (!size)
-      error = llvm::joinErrors(std::move(error), size.takeError());
-    if (!size || !*size)
-      break;
-    hash.update(ArrayRef<char>(buffer).take_front(*size));
-  }
-  llvm::sys::fs::closeFile(*file);
-  if (error)
-    return error;
-  return hash.finish();
-}
-
-/// The sum in a file's name, or "".
-static StringRef sumInName(StringRef path) {
-  StringRef stem = llvm::sys::path::stem(path);
-  return stem.size() == 64 && llvm::all_of(stem, llvm::isHexDigit) ? stem : "";
-}
-
-llvm::Error mlir::ane::checkHashName(StringRef path) {
-  StringRef wanted = sumInName(path);
-  if (wanted.empty())
-    return llvm::Error::success();
-  auto sum = sumOf(path);
-  if (!sum)
-    return llvm::createStringError("cannot read '" + path +
-                                   "': " + llvm::toString(sum.takeError()));
-  if (wanted.equals_insensitive(*sum))
-    return llvm::Error::success();
-  return llvm::createStringError(
-      "'" + path +
-      "' is corrupt: its name is a SHA-256 sum that its contents "
-      "do not have (" +
-      *sum + ")");
-}
-
 WeightOpener WeightVerifier::watch(WeightOpener opener, StringRef program) {
   if (!enabled)
     return opener;
@@ -106,7 +58,7 @@ WeightOpener WeightVerifier::watch(WeightOpener opener, StringRef program) {
 }
 
 void WeightVerifier::add(StringRef path, StringRef program) {
-  if (sumInName(path).empty())
+  if (!isHashName(path))
     return;
   std::lock_guard<std::mutex> guard(mutex);
   auto [it, isNew] = files.try_emplace(path.str());

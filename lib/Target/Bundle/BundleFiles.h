@@ -19,10 +19,6 @@ namespace mlir::ane {
 /// not list.
 llvm::Error checkReplacesBundle(StringRef folder);
 
-/// An error where a file <sha256>.bin does not have the sum that its name says;
-/// files of other names say nothing.
-llvm::Error checkHashName(StringRef path);
-
 /// Compares weight files with the sums in their names, in threads of its own
 /// while programs are raised.
 class WeightVerifier {

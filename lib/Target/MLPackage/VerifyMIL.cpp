@@ -7,6 +7,7 @@
 #include "ane-mlir/Support/JSON.h"
 #include "ane-mlir/Target/VerifyMIL.h"
 #include "Fields.h"
+#include "ane-mlir/Support/Hash.h"
 #include "ane-mlir/Target/MILText.h"
 #include "ane-mlir/Target/Opset.h"
 #include "ane-mlir/Target/WeightFile.h"
@@ -47,6 +48,8 @@ private:
   StringRef path;
   std::vector<Finding> findings;
   llvm::StringSet<> opNames;
+  /// Those whose names were compared with their sums.
+  llvm::StringSet<> weightFiles;
 };
 } // namespace
 
@@ -297,8 +300,9 @@ void Verifier::verifyConstant(mil::OpOp op, Type declared,
   auto blob = dyn_cast<mil::BlobFileAttr>(literal.getValue());
   if (!blob)
     return;
-  auto where = "BLOBFILE(" + blob.getPath() + ", " + Twine(blob.getOffset()) +
-               "): ";
+  std::string where =
+      ("BLOBFILE(" + blob.getPath() + ", " + Twine(blob.getOffset()) + "): ")
+          .str();
   auto type = dyn_cast<RankedTensorType>(literal.getType());
   std::optional<DType> dtype =
       type ? toDType(type.getElementType()) : std::nullopt;
@@ -307,6 +311,9 @@ void Verifier::verifyConstant(mil::OpOp op, Type declared,
     add("weights", place, where + llvm::toString(file.takeError()));
     return;
   }
+  if (weightFiles.insert((*file)->path()).second)
+    if (llvm::Error error = checkHashName((*file)->path()))
+      add("weights", blob.getPath(), llvm::toString(std::move(error)));
   auto view = readWeight((*file)->data(), blob.getOffset());
   if (!view) {
     add("weights", place, where + llvm::toString(view.takeError()));
