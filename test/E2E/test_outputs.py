@@ -99,6 +99,10 @@ def test_only_ours_is_replaced(model, out, form):
     done = convert(model, folder)
     assert done.returncode == 1 and f"holds '{(inner / 'notes.txt').relative_to(folder)}'" in done.stderr
     assert before == {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} and names(out) == {folder.name}
+    # That is told before the model is read.
+    (out / "broken.onnx").write_text("no model")
+    assert "notes.txt" in convert(out / "broken.onnx", folder).stderr
+    (out / "broken.onnx").unlink()
     # Not even where a manifest of ours names nothing of it.
     other = out / f"other.{form}"
     other.mkdir()

@@ -194,11 +194,10 @@ static cl::opt<std::string> author("author", cl::desc("Author of the model"),
 
 static cl::opt<std::string> output(
     "o",
-    cl::desc("What to write; the extension chooses the form. A folder "
-             "(.anepkg, .mlpackage), one file (.mlir), or MIL text with "
-             "its weights beside it in weights/<sha256>.bin (.mil). With "
-             "--compile-to, - or nothing is standard output"),
-    cl::value_desc("OUT.anepkg|OUT.mlpackage|OUT.mil|OUT.mlir"),
+    cl::desc("What to write; the extension chooses the form. MIL text has "
+                    "its weights beside it, in weights/<sha256>.bin; - is "
+                    "standard output for --compile-to"),
+           cl::value_desc("OUT.anepkg|OUT.mlpackage|OUT.mil|OUT.mlir"),
     cl::cat(outputOptions));
 static cl::opt<std::string> compileTo(
     "compile-to",
@@ -564,9 +563,8 @@ static int runTool(int argc, char **argv) {
                      ? "expects -o OUT.anepkg, OUT.mlpackage, OUT.mil or "
                        "OUT.mlir"
                  : output == "-"
-                     ? "cannot write a bundle, a package or MIL with its "
-                       "weights to standard output; expects -o OUT.anepkg, "
-                       "OUT.mlpackage or OUT.mil, or --compile-to=PHASE for IR"
+                     ? "several files cannot go to standard output; expects -o "
+                       "OUT.anepkg, OUT.mlpackage or OUT.mil, or --compile-to"
                      : "does not know how to write '" + output +
                            "'; expects a name that ends in .anepkg, "
                            ".mlpackage, .mil or .mlir");
@@ -732,6 +730,11 @@ static int runTool(int argc, char **argv) {
   context.loadDialect<ANEDialect, func::FuncDialect>();
   ToolDiagnostics diagnostics(&context, input);
   Progress progress(quiet);
+  if (compileTo.empty()) // rather than after an hour
+    if (llvm::Error error = checkReplaceable(output))
+      return emitError(UnknownLoc::get(&context))
+                 << llvm::toString(std::move(error)),
+             1;
   auto stopAt = [&](StringRef phase) { return compileTo == phase; };
 
   for (StringRef entry : inputValues) {

@@ -34,6 +34,10 @@ LogicalResult writeBundle(ModuleOp module, StringRef path,
 LogicalResult writeMILFile(ModuleOp module, StringRef path,
                            const BundleOptions &options, Outputs &outputs);
 
+/// An error where a folder is at `path`, a bundle or package by its extension,
+/// that holds what is not ours. Writing says the same, but later.
+llvm::Error checkReplaceable(StringRef path);
+
 /// A model input or output as the user sees it.
 struct Port {
   std::string name;

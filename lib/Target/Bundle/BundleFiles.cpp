@@ -5,11 +5,14 @@
 //===----------------------------------------------------------------------===//
 
 #include "BundleFiles.h"
+#include "../MLPackage/PackageFolder.h"
 #include "ane-mlir/Support/AtomicPath.h"
 #include "ane-mlir/Support/Hash.h"
 #include "ane-mlir/Support/MappedFile.h"
+#include "ane-mlir/Target/Bundle.h"
 #include "lib/Target/Bundle/Manifest_generated.h"
 #include "llvm/ADT/StringSet.h"
+#include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
 using namespace mlir;
@@ -42,6 +45,16 @@ llvm::Error mlir::ane::checkReplacesBundle(StringRef folder) {
   return checkAllOurs(folder, "a bundle", [&](StringRef relative) {
     return ours.contains(relative);
   });
+}
+
+llvm::Error mlir::ane::checkReplaceable(StringRef path) {
+  StringRef folder = path.rtrim('/');
+  if (!llvm::sys::fs::is_directory(folder))
+    return llvm::Error::success();
+  return folder.ends_with(".anepkg") ? checkReplacesBundle(folder)
+         : folder.ends_with(".mlpackage")
+             ? coreml::checkReplacesPackage(folder)
+             : llvm::Error::success();
 }
 
 WeightOpener WeightVerifier::watch(WeightOpener opener, StringRef program) {
