@@ -152,6 +152,31 @@ LogicalResult mlir::ane::evaluateOperation(Operation *op, EvalContext &context,
   });
 }
 
+/// Floating-point operations that one constant, and all of a process, may take:
+/// some seconds. No exporter leaves more to the compiler.
+static constexpr double kMostWork = 2e10, kMostWorkTogether = 1e11;
+
+/// Counts the work of an op over constants.
+static LogicalResult takeWork(Operation *op) {
+  static std::atomic<double> done{0};
+  auto costed = dyn_cast<CostOpInterface>(op);
+  if (!costed || !llvm::all_of(op->getResultTypes(), [](Type type) {
+        auto tensor = dyn_cast<RankedTensorType>(type);
+        return !tensor || tensor.hasStaticShape();
+      }))
+    return success();
+  double work = costed.estimateCost(getTargets().front()).flops, before = done;
+  if (work > kMostWork || before + work > kMostWorkTogether)
+    return op->emitOpError()
+           << "takes " << work
+           << " operations to compute while converting, beside " << before
+           << " that were done; the limit is " << kMostWork << " for one and "
+           << kMostWorkTogether << " together";
+  while (!done.compare_exchange_weak(before, before + work))
+    ;
+  return success();
+}
+
 /// The value of a constant; failure after a diagnostic.
 static FailureOr<Tensor> read(ConstantOp constant) {
   FailureOr<Tensor> tensor = failure();
@@ -206,7 +231,8 @@ FailureOr<Tensor> ConstantEvaluator::evaluate(Value value) {
     SmallVector<Tensor> inputs, outputs;
     for (Value operand : op->getOperands())
       inputs.push_back(cache.lookup(operand));
-    if (failed(evaluateOperation(op, context, inputs, outputs)))
+    if (failed(takeWork(op)) ||
+        failed(evaluateOperation(op, context, inputs, outputs)))
       return failure();
     for (auto [result, tensor] : llvm::zip(op->getResults(), outputs))
       cache[result] = tensor;
@@ -280,9 +306,9 @@ LogicalResult BlockInterpreter::run(ArrayRef<Tensor> arguments,
       if (failed(tensor))
         return failure();
       outputs.push_back(*tensor);
-    } else if (failed(
-                   evaluateOperation(&op, constant ? exact : context,
-                                     inputs, outputs))) {
+    } else if ((constant && failed(takeWork(&op))) ||
+               failed(evaluateOperation(&op, constant ? exact : context, inputs,
+                                        outputs))) {
       return failure();
     }
     // Ops over constants alone are weight trees: kept for the next run.

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Pipelines/NumericGuard.h"
+#include "ane-mlir/Analysis/Loops.h"
 #include "ane-mlir/Interpreter/TensorFiles.h"
 #include "ane-mlir/Pipelines/Calibrate.h"
 #include "ane-mlir/Support/Diagnostics.h"
@@ -57,6 +58,20 @@ static double countValues(Operation &op) {
   return sum;
 }
 
+/// Work that one op of a loop costs beside what it computes.
+static constexpr double kTurnWork = 4e3;
+
+/// Floating-point operations of one run; loops turn as often as they say.
+static double estimateWork(Operation &op, const Target &target) {
+  return sumOverTurns(op, [&](Operation &each) {
+    double work = each.getParentOp() == op.getParentOp() ? 0 : kTurnWork;
+    if (auto costed = dyn_cast<CostOpInterface>(each);
+        costed && hasStaticTypes(&each))
+      work += costed.estimateCost(target).flops;
+    return work;
+  });
+}
+
 LogicalResult NumericGuard::start(ModuleOp converted) {
   if (options.calibration == "none")
     return success();
@@ -66,9 +81,7 @@ LogicalResult NumericGuard::start(ModuleOp converted) {
     return success();
   const Target &target = getTarget(*kept);
   for (Operation &op : function.getBody().front()) {
-    if (auto costed = dyn_cast<CostOpInterface>(op);
-        costed && hasStaticTypes(&op))
-      work += costed.estimateCost(target).flops;
+    work += estimateWork(op, target);
     values = std::max(values, countValues(op));
     if (auto constant = dyn_cast<ConstantOp>(op))
       weights += constant.getType().getNumElements();

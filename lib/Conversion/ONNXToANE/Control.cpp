@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Lowering.h"
+#include "ane-mlir/Analysis/Loops.h"
 #include "llvm/ADT/MapVector.h"
 
 using namespace mlir;
@@ -246,6 +247,10 @@ static LogicalResult lowerIf(C &c) {
 }
 
 constexpr int64_t kMaxTrips = 1024;
+/// Operations that the trips of one loop may become; a larger one stays a loop.
+constexpr size_t kMaxUnrolled = 20000;
+/// Operations that a loop may run, each turn counted: minutes on the host.
+constexpr double kMostRuns = 1 << 28;
 
 /// One trip through a body of `count` outputs. No values after an unsupported
 /// node inside, which is reported with the others.
@@ -423,6 +428,12 @@ static LogicalResult lowerRunTimeLoop(C &c) {
     state.addRegion()->takeBody(region);
   Operation *loop = builder.create(state);
   isolate(loop);
+  if (double runs = sumOverTurns(*loop, [](Operation &) { return 1.0; });
+      runs > kMostRuns)
+    return c.error() << "runs " << uint64_t(runs)
+                     << " operations together with the loops in it, more than "
+                     << uint64_t(kMostRuns)
+                     << "; cut the model before it with --outputs";
   for (size_t i = 0; i < carriedCount; ++i)
     c.put(i, loop->getResult(2 + i));
   for (size_t i = 0; i < scans; ++i) {
@@ -460,8 +471,12 @@ static LogicalResult lowerLoop(C &c) {
   if (carried.size() > c.numOutputs())
     return c.error() << "expects an output per carried value";
   SmallVector<SmallVector<Value>> scans(c.numOutputs() - carried.size());
+  size_t before = c.countOps();
   for (int64_t trip = 0; trip < count && running; ++trip) {
-    if (trip >= kMaxTrips)
+    size_t perTrip = trip ? (c.countOps() - before) / trip : 0,
+           left = trips ? count - trip : 1;
+    if (trip >= kMaxTrips ||
+        c.countOps() - before + perTrip * left > kMaxUnrolled)
       return lowerRunTimeLoop(c);
     SmallVector<Value> arguments{
         c.scalar(trip, c.graph.builder.getI64Type()),

@@ -185,10 +185,31 @@ static LogicalResult lowerConvTranspose(C &c) {
   return c.set(0, y);
 }
 
+/// A padding of a pool as large as its window would make windows of nothing;
+/// ONNX Runtime refuses it too.
+static LogicalResult checkPoolPads(C &c, const ONNXWindow &window) {
+  for (auto [i, pad] : llvm::enumerate(window.pads))
+    if (pad < 0 || pad >= window.kernel[i / 2])
+      return c.error() << "expects pads in [0, " << window.kernel[i / 2]
+                       << "), as its window has it, but got " << pad;
+  return success();
+}
+
+/// Slices of a dilated pool.
+static constexpr int64_t kMostTaps = 1024;
+
 /// max over strided, dilated slices: for dilations, which MIL's pools do not
 /// have.
 static Value dilatedMaxPool(C &c, Value x, const ONNXWindow &window,
                             ArrayRef<int64_t> outputs) {
+  double taps = 1;
+  for (int64_t extent : window.kernel)
+    taps *= double(extent);
+  if (taps > kMostTaps)
+    return c.error() << "with dilations expects a window of at most "
+                     << kMostTaps << " places, but got ["
+                     << ArrayRef<int64_t>(window.kernel) << "]",
+           Value();
   int64_t rank = c.rank(x), spatial = outputs.size();
   SmallVector<int64_t> pads, begin(rank), end(c.shape(x)), stride(rank, 1),
       at(spatial);
@@ -248,15 +269,19 @@ static Value maxPoolIndices(C &c, Value x, const ONNXWindow &window,
   ArrayRef<int64_t> shape = c.shape(x);
   int64_t spatial = outputs.size(), planes = shape[0] * shape[1], points = 1,
           taps = 1, extent = 1;
+  double entries = 1;
+  for (int64_t i = 0; i < spatial; ++i)
+    entries *= double(outputs[i]) * double(window.kernel[i]);
+  if (entries > (1 << 24) || c.type(x).getNumElements() > INT32_MAX)
+    return c.error() << "with the Indices output is too large: windows of ["
+                     << ArrayRef<int64_t>(window.kernel) << "] at ["
+                     << outputs << "] places",
+           Value();
   for (int64_t i = 0; i < spatial; ++i) {
     points *= outputs[i];
     taps *= window.kernel[i];
     extent *= shape[i + 2];
   }
-  if (points * taps > (1 << 24) || planes * extent > INT32_MAX)
-    return c.error() << "with the Indices output is too large: " << points
-                     << " windows of " << taps,
-           Value();
   auto outStrides = rowMajorStrides(outputs);
   auto tapStrides = rowMajorStrides(window.kernel);
   bool columnMajor = c.getInt("storage_order", 0);
@@ -333,7 +358,9 @@ static LogicalResult lowerPool(C &c) {
     return c.error() << "expects an input of rank 3 to 5";
   FailureOr<ONNXWindow> window =
       readWindow(c, c.shape(x).drop_front(2), std::nullopt);
-  if (failed(window))
+  if (failed(window) ||
+      (StringRef(c.getString("auto_pad", "NOTSET")) == "NOTSET" &&
+       failed(checkPoolPads(c, *window))))
     return failure();
   undilateSamePads(c, c.shape(x).drop_front(2), *window);
   bool ceilMode = c.getInt("ceil_mode", 0), max = c.opType() == "MaxPool",

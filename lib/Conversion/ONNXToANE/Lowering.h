@@ -88,6 +88,8 @@ public:
   void countDroppedSteps();
   /// Whether values will be fp16.
   bool isHalf() const;
+  /// Operations made so far, folded ones too.
+  size_t countOps() const;
   /// --max-length for this node, or nothing.
   std::optional<int64_t> maxLength() const;
   /// Whether random numbers are inputs (--random=input); `addInput` makes one,

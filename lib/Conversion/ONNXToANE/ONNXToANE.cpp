@@ -107,6 +107,7 @@ public:
 
   /// Counts an op that is made; false when there are too many.
   bool countOp() { return ++ops <= mostOps; }
+  size_t opsMade() const { return ops; }
   std::string tooManyOps() const {
     return "makes more than " + std::to_string(mostOps) +
            " operations (loops and large windows are unrolled); make trips, "
@@ -190,6 +191,7 @@ bool NodeContext::isHalf() const { return lowering.getOptions().half; }
 bool NodeContext::floatActivations() const {
   return isHalf() && !lowering.getOptions().keepSteps;
 }
+size_t NodeContext::countOps() const { return lowering.opsMade(); }
 void NodeContext::countDroppedSteps() { ++lowering.droppedSteps; }
 std::optional<int64_t> NodeContext::maxLength() const {
   auto &lengths = lowering.getOptions().maxLengths;
@@ -434,7 +436,9 @@ LogicalResult Lowering::checkDims(onnxir::GraphOp graphOp) {
     auto nearest = llvm::min_element(known, [&](StringRef a, StringRef b) {
       return name.edit_distance(a) < name.edit_distance(b);
     });
-    if (nearest->edit_distance(name) <= std::max<size_t>(1, name.size() / 3))
+    if (size_t distance = nearest->edit_distance(name);
+        distance < name.size() &&
+        distance <= std::max<size_t>(2, name.size() / 3))
       return diagnostic << "did you mean '" << *nearest << "'?";
     return diagnostic << "they are " << llvm::join(known, ", ");
   }
@@ -692,7 +696,7 @@ static void compareDeclared(StringRef name, Value value, Type declared) {
 
 /// Ops that a conversion may make whatever the model, and for each of its nodes:
 /// LSTM's hundred at most, and loops of some thousand trips.
-static constexpr size_t kMostOps = 100000, kMostOpsPerNode = 64;
+static constexpr size_t kMostOps = 30000, kMostOpsPerNode = 64;
 
 LogicalResult Lowering::run() {
   size_t nodes = 0;

@@ -25,7 +25,7 @@ namespace {
 constexpr unsigned kMaxDepth = 64;
 /// Inlined functions may multiply. What they make beyond the file's own nodes is
 /// bounded, whatever the file and for each of its nodes.
-constexpr size_t kMostInlined = 50'000, kMostInlinedPerNode = 16;
+constexpr size_t kMostInlined = 30'000, kMostInlinedPerNode = 16;
 
 /// Names visible at a point: this graph's, then the enclosing ones'.
 struct Scope {
