@@ -72,7 +72,7 @@ static LogicalResult lowerAttention(C &c) {
   int64_t batch = c.shape(q)[0], heads = c.shape(q)[1], length = c.shape(q)[2],
           size = c.shape(q)[3], kvHeads = c.shape(k)[1], keys = c.shape(k)[2],
           valueSize = c.shape(v)[3];
-  if (heads % kvHeads)
+  if (kvHeads < 1 || heads % kvHeads)
     return c.error() << "expects the key heads to divide " << heads
                      << " query heads, but got " << kvHeads;
   int64_t group = heads / kvHeads, mode = c.getInt("qk_matmul_output_mode", 0);

@@ -851,7 +851,7 @@ static LogicalResult lowerResize(C &c) {
     // Pure repetition is MIL's own op; everything else is a product with the
     // axis last.
     bool repeat =
-        mode == "nearest" && r.to % r.from == 0 && rank == 4 && axis >= 2;
+        mode == "nearest" && r.from > 0 && r.to % r.from == 0 && rank == 4 && axis >= 2;
     for (int64_t k = 0; repeat && k < r.to; ++k)
       repeat = (*matrix)[k * r.from + k / (r.to / r.from)] == 1;
     if (repeat) {

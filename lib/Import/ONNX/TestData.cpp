@@ -63,10 +63,11 @@ llvm::Error mlir::ane::readTestInputs(StringRef dir,
     size_t slot = slotOf(file.first);
     if (slot == names.size() && (!named || file.first.empty())) {
       slot = i;
+      // Its value may have been given when the model was converted.
       if (slot >= names.size())
-        return llvm::createStringError(
-            "'" + dir + "' has input_" + Twine(i) + ", but there are " +
-            Twine(names.size()) + " inputs");
+        emitRemark(NameLoc::get(StringAttr::get(context, dir)))
+            << "input_" << i << " is not used: there are " << names.size()
+            << " inputs";
     }
     if (slot < names.size() && !tensors[slot])
       tensors[slot] = file.second;
