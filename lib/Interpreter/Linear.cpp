@@ -340,7 +340,7 @@ LogicalResult evaluateOp(AvgPoolOp op, EvalContext &context,
     poolByDefinition(
         op, in[0], y, 0, [](float a, float b) { return a + b; },
         [&](float sum, int64_t inside, int64_t padded) {
-          return sum / (exclude ? inside : padded);
+          return sum / std::max<int64_t>(1, exclude ? inside : padded);
         });
   }
   context.finish(y);

@@ -509,7 +509,8 @@ struct RecoverNorm : OpRewritePattern<Op> {
          {std::pair(op.getX(), op.getY()), std::pair(op.getY(), op.getX())}) {
       auto squares = matchRoot(root, !divides);
       if (squares && data.getType() == type && fits(root, *squares) &&
-          areEqual(squares->x, data) && !isShortTree(data)) {
+          areEqual(squares->x, data) && !isShortTree(data) &&
+          !isDividedByLargest(data)) {
         b.replaceOp(op, normaliseSafely(b, op.getLoc(), data, squares->axes,
                                         squares->guard));
         return success();
@@ -518,6 +519,15 @@ struct RecoverNorm : OpRewritePattern<Op> {
         break;
     }
     return b.notifyMatchFailure(op, "is no norm");
+  }
+  /// Without a guard the safe form is a norm too, of what is at most 1 already.
+  static bool isDividedByLargest(Value data) {
+    auto div = data.getDefiningOp<RealDivOp>();
+    auto least = div ? div.getY().template getDefiningOp<MaximumOp>() : MaximumOp();
+    auto most = least ? least.getX().template getDefiningOp<ReduceMaxOp>()
+                      : ReduceMaxOp();
+    auto magnitude = most ? most.getX().template getDefiningOp<AbsOp>() : AbsOp();
+    return magnitude && magnitude.getX() == div.getX();
   }
   /// Does `root` broadcast along just the axes that were reduced?
   static bool fits(Value root, const Squares &s) {

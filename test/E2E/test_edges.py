@@ -292,3 +292,31 @@ def test_infinite_is_the_largest(tmp_path) -> None:
 
 def test_32_bit_integers_wrap(tmp_path) -> None:
     check(tmp_path, [helper.make_node("Mul", ["x", "x"], ["y"])], {"x": np.array([100000, 3], np.int32)})
+
+
+def test_norm_without_a_guard(tmp_path) -> None:
+    """Its safe form is a norm without a guard too, and must not be made safe again."""
+    check(tmp_path, [helper.make_node("MeanVarianceNormalization", ["x"], ["y"], axes=[0, 2, 3])], {"x": normal(1, 8, 5, 7).astype(np.float16)}, precision="mixed", rtol=1e-2)
+
+
+@pytest.mark.parametrize("start,end,step", [(-8, 2**63 - 1, -1), (-9, -(2**63), -2), (-9, 0, -1), (7, 2**63 - 1, -3), (3, -20, -1), (0, -(2**31), -1)])
+@pytest.mark.parametrize("extent", [1, 8])
+def test_slice_backwards(tmp_path, extent, start, end, step) -> None:
+    constants = {"s": np.array([start]), "e": np.array([end]), "a": np.array([0]), "k": np.array([step])}
+    check(tmp_path, [helper.make_node("Slice", ["x", "s", "e", "a", "k"], ["y"])], {"x": normal(extent, 2)}, constants)
+
+
+def test_conv_of_no_channels(tmp_path) -> None:
+    """A sum of nothing, and the bias."""
+    check(tmp_path, [helper.make_node("Conv", ["x", "w", "b"], ["y"])], {"x": normal(3, 0, 4)}, {"w": normal(2, 0, 1), "b": normal(2)})
+
+
+def test_large_constant_as_output(tmp_path) -> None:
+    """Many operations over constants alone."""
+    check(tmp_path, [helper.make_node("BitwiseXor", ["w", "v"], ["y"]), helper.make_node("Abs", ["x"], ["z"])], {"x": normal(2)}, {"w": RNG.integers(-9, 9, (1200,), np.int16), "v": RNG.integers(-9, 9, (1200,), np.int16)}, ["y", "z"])
+
+
+def test_window_of_padding(tmp_path) -> None:
+    """The mean of a window that sees padding alone is 0."""
+    node = helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[2, 3], dilations=[2, 2], pads=[1, 2, 1, 0], strides=[2, 2])
+    check(tmp_path, [node], {"x": normal(1, 7, 1, 7)})

@@ -53,6 +53,9 @@ private:
                            Value value);
   LogicalResult convertOp(Operation *op);
   /// Every op of a block but its terminator.
+  /// Ops over constants alone are weight trees: they become data, not operations.
+  /// Found in one pass, so that deep trees cost nothing.
+  void markTrees(Block &block);
   LogicalResult convertBody(Block &block);
   /// A branch or a loop: blocks that see the values around them.
   LogicalResult convertControl(Operation *op, StringRef type,
@@ -364,9 +367,7 @@ LogicalResult Converter::convertControl(Operation *op, StringRef type,
   return success();
 }
 
-LogicalResult Converter::convertBody(Block &block) {
-  // Ops over constants alone are weight trees: they become data, not
-  // operations. Marked in one pass, so that deep trees cost nothing.
+void Converter::markTrees(Block &block) {
   for (Operation &op : block.without_terminator()) {
     bool tree = isa<ConstantOp>(op);
     if (!tree && isFunctionOfOperands(&op) && !isCompressed(&op) &&
@@ -375,7 +376,13 @@ LogicalResult Converter::convertBody(Block &block) {
         return v.getDefiningOp() && trees.lookup(v.getDefiningOp());
       });
     trees[&op] = tree;
-    if (!tree && failed(convertOp(&op)))
+  }
+}
+
+LogicalResult Converter::convertBody(Block &block) {
+  markTrees(block);
+  for (Operation &op : block.without_terminator()) {
+    if (!trees.lookup(&op) && failed(convertOp(&op)))
       return failure();
   }
   return success();
@@ -502,8 +509,9 @@ FailureOr<ConvertedProgram> Converter::run(StringRef symbol,
   // argument or constant, passes an identity.
   SmallVector<Value> returned(block.getTerminator()->getOperands());
   SmallVector<bool> direct;
+  markTrees(block);
   for (auto [value, name] : llvm::zip(returned, results)) {
-    bool own = value.getDefiningOp() && !isConstantTree(value) &&
+    bool own = value.getDefiningOp() && !trees.lookup(value.getDefiningOp()) &&
                resultNames.try_emplace(value, name).second;
     direct.push_back(own);
   }

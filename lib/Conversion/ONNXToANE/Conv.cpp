@@ -436,6 +436,9 @@ static LogicalResult lowerPool(C &c) {
       }
       Value sum = windowSum(x, floorWindow),
             count = counted ? windowSum(counted, countWindow) : counted;
+      // A window of nothing but padding is 0.
+      count = count ? c.create<MaximumOp>({count, c.scalarLike(1, count)})
+                    : count;
       y = c.div(sum, count);
     } else { // LpPool
       Value magnitude = c.create<AbsOp>({x});

@@ -229,6 +229,10 @@ static LogicalResult lowerSlice(C &c) {
       from = (**starts)[i] + dim;
     // -1 as an exclusive end cannot be written as an index: the mask says
     // "through the first".
+    if (step < 0 && from < 0) // starts are brought into the axis, ends before it
+      from = 0;
+    if (dim == 0)
+      from = to = 0;
     begin[*axis] = from;
     end[*axis] = to;
     stride[*axis] = step;
@@ -887,7 +891,8 @@ static LogicalResult lowerResize(C &c) {
           c.castTo(c.graph.constant(c.loc, fill.reshaped(wide)), c.element(x)));
     }
   }
-  if (!isa<FloatType>(original) && x && mode != "nearest")
+  // ONNX Runtime cuts, and rounds only where it antialiases.
+  if (!isa<FloatType>(original) && x && c.getInt("antialias", 0))
     x = c.create<RoundOp>({x});
   return c.set(0, c.castTo(x, original));
 }
