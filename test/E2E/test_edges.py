@@ -320,3 +320,11 @@ def test_window_of_padding(tmp_path) -> None:
     """The mean of a window that sees padding alone is 0."""
     node = helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[2, 3], dilations=[2, 2], pads=[1, 2, 1, 0], strides=[2, 2])
     check(tmp_path, [node], {"x": normal(1, 7, 1, 7)})
+
+
+@pytest.mark.parametrize("op", ["BitwiseOr", "BitwiseAnd", "BitwiseXor"])
+def test_unsigned_bits_in_a_package(tmp_path, op) -> None:
+    feeds = {"x": np.array([1, 3, 9, 2**31 - 1], np.uint32), "z": np.array([5, 2, 9, 2**30], np.uint32)}
+    onnx.save(build([helper.make_node(op, ["x", "z"], ["y"])], feeds), tmp_path / "m.onnx")
+    (y,) = ane_mlir.compile(tmp_path / "m.onnx", output=tmp_path / "m.mlpackage").run(feeds).values()
+    assert np.array_equal(y, reference(tmp_path / "m.onnx", feeds)[0])

@@ -511,10 +511,14 @@ static LogicalResult lowerBitwise(C &c) {
     auto take = [&](Value v) {
       if (sign)
         return c.castTo(c.create<LessOp>({v, zero}), wide);
-      return c.create<ModOp>(
-          {bit ? c.create<FloorDivOp>({v, c.scalar(std::ldexp(1.0, bit), wide)})
-               : v,
-           two});
+      // In two steps at the top: packages hold unsigned numbers in int32, which
+      // has no 2^31.
+      unsigned low = bit == 31 ? 30 : bit;
+      if (low)
+        v = c.create<FloorDivOp>({v, c.scalar(std::ldexp(1.0, low), wide)});
+      if (low != bit)
+        v = c.create<FloorDivOp>({v, two});
+      return c.create<ModOp>({v, two});
     };
     Value a = take(x), b = take(y), both = c.mul(a, b), result;
     if (c.opType() == "BitwiseAnd")
