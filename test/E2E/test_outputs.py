@@ -132,7 +132,7 @@ def test_pipes_and_standard_output(model, out):
     fifo = out / "pipe"
     os.mkfifo(fifo)
     got = []
-    reader = threading.Thread(target=lambda: got.append(fifo.read_text()))
+    reader = threading.Thread(target=lambda: got.append(fifo.read_text()), daemon=True)
     reader.start()
     assert convert(model, out / "m.anepkg", f"--report={fifo}").returncode == 0
     reader.join(20)
