@@ -27,6 +27,15 @@ static WindowGeometry convWindow(Op op, const Tensor &x, const Tensor &weight) {
   return window;
 }
 
+/// What a convolution of no channels gives: a sum of nothing, and the bias.
+static void fillBias(ArrayRef<Tensor> in, Tensor &y) {
+  if (!y.size() || in.size() < 3)
+    return;
+  AxisView view(y.shape(), 1);
+  for (int64_t i = 0; i < y.size(); ++i)
+    y.mutableFloats()[i] = in[2].floats()[i / view.inner % view.extent];
+}
+
 namespace mlir::ane {
 
 LogicalResult evaluateOp(ConvOp op, EvalContext &context, ArrayRef<Tensor> in,
@@ -38,10 +47,8 @@ LogicalResult evaluateOp(ConvOp op, EvalContext &context, ArrayRef<Tensor> in,
                     convWindow(op, in[0], in[1]), op.getGroups(), y);
     if (!error.empty())
       return op.emitOpError() << "failed in oneDNN: " << error;
-  } else if (y.size() && in.size() > 2) { // a sum of nothing, and the bias
-    AxisView view(y.shape(), 1);
-    for (int64_t i = 0; i < y.size(); ++i)
-      y.mutableFloats()[i] = in[2].floats()[i / view.inner % view.extent];
+  } else {
+    fillBias(in, y);
   }
   context.finish(y);
   out.push_back(std::move(y));
@@ -52,6 +59,12 @@ LogicalResult evaluateOp(ConvTransposeOp op, EvalContext &context,
                          ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
   const Tensor &x = in[0], &w = in[1];
   Tensor y = context.makeResult(op.getY(), resultShape(op.getY()));
+  if (!x.size() || !w.size()) {
+    fillBias(in, y);
+    context.finish(y);
+    out.push_back(std::move(y));
+    return success();
+  }
   WindowGeometry window = convWindow(op, x, w);
   int64_t spatial = x.rank() - 2, groups = op.getGroups(),
           ci = x.shape()[1] / groups, co = w.shape()[1];

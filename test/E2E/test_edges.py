@@ -307,8 +307,11 @@ def test_slice_backwards(tmp_path, extent, start, end, step) -> None:
 
 
 def test_conv_of_no_channels(tmp_path) -> None:
-    """A sum of nothing, and the bias."""
+    """A sum of nothing, and the bias. (ONNX Runtime's own ConvTranspose of nothing has no kernel.)"""
     check(tmp_path, [helper.make_node("Conv", ["x", "w", "b"], ["y"])], {"x": normal(3, 0, 4)}, {"w": normal(2, 0, 1), "b": normal(2)})
+    node = helper.make_node("ConvTranspose", ["x", "w"], ["y"], dilations=[1, 2], pads=[0, 2, 0, 2], strides=[3, 3])
+    x = normal(2, 0, 9, 1)
+    assert not run(tmp_path, build([node], {"x": x}, {"w": normal(0, 2, 1, 3)}), {"x": x})[0].any()
 
 
 def test_large_constant_as_output(tmp_path) -> None:

@@ -286,7 +286,8 @@ Cost ConvTransposeOp::estimateCost(const Target &) {
   auto weight = cast<RankedTensorType>(getWeight().getType());
   return macCost(*this, Cost::Kind::Conv,
                  double(getX().getType().getNumElements()) *
-                     (weight.getNumElements() / weight.getDimSize(0)));
+                     (weight.getNumElements() /
+                      std::max<int64_t>(1, weight.getDimSize(0))));
 }
 
 LogicalResult MatmulOp::inferReturnTypes(MLIRContext *context,
