@@ -350,6 +350,12 @@ static Tensor gatherByTables(EvalContext &context, Value result,
   });
   return y;
 }
+/// Throws where the result has no room, before tables as long are made.
+static void requireRoom(EvalContext &context, Value result) {
+  if (auto type = cast<RankedTensorType>(result.getType());
+      type.hasStaticShape())
+    (void)context.makeResult(result, type.getShape());
+}
 static std::vector<int64_t> iota(int64_t count) {
   std::vector<int64_t> table(count);
   for (int64_t i = 0; i < count; ++i)
@@ -359,6 +365,7 @@ static std::vector<int64_t> iota(int64_t count) {
 
 LogicalResult evaluateOp(PadOp op, EvalContext &context, ArrayRef<Tensor> in,
                          SmallVectorImpl<Tensor> &out) {
+  requireRoom(context, op.getY());
   const Tensor &x = in[0];
   int64_t axes = op.getPad().size() / 2;
   std::vector<std::vector<int64_t>> tables;
@@ -384,6 +391,7 @@ LogicalResult evaluateOp(PadOp op, EvalContext &context, ArrayRef<Tensor> in,
 }
 LogicalResult evaluateOp(TileOp op, EvalContext &context, ArrayRef<Tensor> in,
                          SmallVectorImpl<Tensor> &out) {
+  requireRoom(context, op.getY());
   std::vector<std::vector<int64_t>> tables;
   for (auto [dim, reps] : llvm::zip(in[0].shape(), op.getReps())) {
     std::vector<int64_t> table;

@@ -24,7 +24,7 @@ using namespace mlir::ane;
 static constexpr double kEngineSteps = 30e6, kEngineWork = 1e9, kRunWork = 20e9;
 /// Parameters beyond which copies in fp32 are too much, and elements of what one
 /// op reads and writes.
-static constexpr double kMostWeights = 64e6, kMostValues = 128e6;
+static constexpr double kMostWeights = 64e6, kMostValues = 64e6;
 
 func::FuncOp NumericGuard::original() {
   if (!kept)

@@ -18,10 +18,12 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/Path.h"
 #include <cmath>
+#include <new>
 #include <map>
 #include <random>
 
@@ -192,6 +194,10 @@ int main(int argc, char **argv) {
 
 static int runTool(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
+  // LLVM ends the process where memory does not suffice; main says it instead.
+  std::set_new_handler(nullptr);
+  llvm::install_bad_alloc_error_handler(
+      [](void *, const char *, bool) { throw std::bad_alloc(); });
   cl::HideUnrelatedOptions({&inputOptions, &runOptions, &outputOptions});
   cl::SetVersionPrinter([](llvm::raw_ostream &os) {
     os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING "\n";

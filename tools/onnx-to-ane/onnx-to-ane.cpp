@@ -22,6 +22,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Support/Timing.h"
 #include "llvm/Support/CommandLine.h"
+#include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/InitLLVM.h"
 #include "dialects/ANE/IR/Explain.h"
 #include "llvm/ADT/StringExtras.h"
@@ -30,6 +31,7 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include <cmath>
+#include <new>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -489,6 +491,10 @@ int main(int argc, char **argv) {
 
 static int runTool(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
+  // LLVM ends the process where memory does not suffice; main says it instead.
+  std::set_new_handler(nullptr);
+  llvm::install_bad_alloc_error_handler(
+      [](void *, const char *, bool) { throw std::bad_alloc(); });
   registerPassManagerCLOptions();
   registerMLIRContextCLOptions();
   registerDefaultTimingManagerCLOptions();
