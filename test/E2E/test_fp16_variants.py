@@ -78,7 +78,7 @@ def add_exponentials() -> None:
     add("mish", chain(("Exp", "x", "ex"), ("Add", "ex one", "a"), ("Log", "a", "s"), ("Tanh", "s", "t"), ("Mul", "x t", "y")), one, x)
     add("sigmoid", chain(("Exp", "x", "ex"), ("Add", "one ex", "a"), ("Div", "ex a", "y")), one, x)
     add("tanh", chain(("Mul", "x two", "x2"), ("Exp", "x2", "ex"), ("Sub", "ex one", "n"), ("Add", "ex one", "d"), ("Div", "n d", "y")), one, {"x": np.clip(z, -30, 30)})
-    add("log_sigmoid", chain(("Sigmoid", "x", "s"), ("Log", "s", "y")), {}, {"x": np.clip(z, -30, 30)})
+    add("log_sigmoid", chain(("Sigmoid", "x", "s"), ("Log", "s", "y")), {}, {"x": np.clip(z, -15, 15)})
     add("log_softmax_epsilon", chain(("Softmax", "x", "s", {"axis": -1}), ("Add", "s e", "a"), ("Log", "a", "y")), {"e": f32(1e-10)}, x)
     add("entropy", chain(("Softmax", "x", "s", {"axis": -1}), ("Add", "s e", "a"), ("Log", "a", "l"), ("Mul", "s l", "m"), ("ReduceSum", "m axis", "y", FLAT)), {**LAST, "e": f32(1e-12)}, x)
     power = np.abs(np.random.default_rng(3).standard_normal((4, 64)) ** 8).astype(f32) * np.array([[1], [1e-6], [0], [1e-3]], f32)
