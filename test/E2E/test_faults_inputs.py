@@ -94,7 +94,7 @@ WRONG_TYPES = {
 @pytest.mark.parametrize("case", WRONG_TYPES)
 def test_types(tmp_path, case):
     wrong, *words = WRONG_TYPES[case]
-    refuse(wrong, tmp_path, '"n"', *words)
+    refuse(wrong, tmp_path, "'n'", *words)
 
 
 WRONG_NODES = {
@@ -121,7 +121,7 @@ WRONG_NODES = {
 @pytest.mark.parametrize("case", WRONG_NODES)
 def test_nodes(tmp_path, case):
     wrong, *words = WRONG_NODES[case]
-    refuse(wrong, tmp_path, '"n"', *words)
+    refuse(wrong, tmp_path, "'n'", *words)
 
 
 def test_types_follow_values(tmp_path):
@@ -130,11 +130,11 @@ def test_types_follow_values(tmp_path):
     body = helper.make_graph([node("Identity", ["c"], ["k"]), node("Add", ["a", "i"], ["o"], "n")], "b",
                              [helper.make_tensor_value_info(n, t, []) for n, t in (("i", INT64), ("c", BOOL), ("a", FLOAT))],
                              [helper.make_tensor_value_info(n, t, None) for n, t in (("k", BOOL), ("o", FLOAT))])  # fmt: skip
-    refuse(model([node("Loop", ["m", "", "x"], ["y"], "loop", body=body)], [("x", FLOAT, [2])], [("m", np.int64(2))]), tmp_path, '"n"', "float and int64")
-    refuse(model([node("Cast", ["x"], ["i"], to=INT64), node("Mul", ["i", "x"], ["y"], "n")], [("x", FLOAT, [2])]), tmp_path, '"n"', "int64 and float")
+    refuse(model([node("Loop", ["m", "", "x"], ["y"], "loop", body=body)], [("x", FLOAT, [2])], [("m", np.int64(2))]), tmp_path, "'n'", "float and int64")
+    refuse(model([node("Cast", ["x"], ["i"], to=INT64), node("Mul", ["i", "x"], ["y"], "n")], [("x", FLOAT, [2])]), tmp_path, "'n'", "int64 and float")
     branch = helper.make_graph([node("Cast", ["x"], ["o"], to=INT32)], "b", [], [helper.make_tensor_value_info("o", INT32, None)])
     choice = node("If", ["p"], ["i"], "choice", then_branch=branch, else_branch=branch)
-    refuse(model([choice, node("Mul", ["i", "x"], ["y"], "n")], [("x", FLOAT, [2]), ("p", BOOL, [])]), tmp_path, '"n"', "int32 and float")
+    refuse(model([choice, node("Mul", ["i", "x"], ["y"], "n")], [("x", FLOAT, [2]), ("p", BOOL, [])]), tmp_path, "'n'", "int32 and float")
 
 
 def test_types_that_are_allowed(tmp_path):
@@ -148,22 +148,21 @@ def test_types_that_are_allowed(tmp_path):
 
 I4 = np.int64([2**20, 2**20])
 TOO_LARGE = {
-    "constant": (model([helper.make_node("ConstantOfShape", ["s"], ["r"], "n"), helper.make_node("MatMul", ["x", "r"], ["y"])], [("x", FLOAT, [1, 65536])], [("s", np.int64([65536, 65536]))]), '"n"', "[65536, 65536]", "17179869184", "--max-constant-bytes"),
-    "run-time value": (one("Expand", (FLOAT, [1]), np.int64([2**31 - 1, 2**31 - 1])), '"n"', "[2147483647, 2147483647]"),
-    "more than can be counted": (one("Expand", (FLOAT, [1]), np.int64([2**31 - 1] * 3)), '"n"', "2147483647"),
-    "extent": (one("Expand", (FLOAT, [1]), np.int64([2**40])), '"n"', "1099511627776"),
-    "range": (one("Range", np.int64(0), np.int64(2**27 + 2**26), np.int64(1)), '"n"', "--max-constant-bytes"),
-    "grid": (one("AffineGrid", (FLOAT, [1, 2, 3]), np.int64([1, 1, 2**20, 2**20]), opset=20), '"n"', "--max-constant-bytes"),
-    "pads": (one("Pad", M, np.int64([2**31 - 1, 0, 0, 2**31 - 1])), '"n"', "2147483649"),
-    "tiles": (one("Tile", M, I4 * 2**12), '"n"'),
-    "negative extents": (one("Expand", M, np.int64([-5, 3])), '"n"'),
-    "one-hot": (one("OneHot", (INT64, [2**16]), np.int64(2**24), np.float32([0, 1])), '"n"'),
-    "window sums": (one("AveragePool", (FLOAT, [1, 3, 32, 32]), opset=22, kernel_shape=[2**26, 3], strides=[2, 2], pads=[2**26 - 1, 1, 2**26 - 1, 1], dilations=[2, 2]), '"n"'),
-    "taps": (one("MaxPool", (FLOAT, [1, 3, 32, 32]), kernel_shape=[5000, 3], strides=[2, 2], pads=[4999, 1, 4999, 1], dilations=[2, 2]), '"n"', "1024"),
-    "pool pads": (one("MaxPool", (FLOAT, [1, 3, 32, 32]), kernel_shape=[3, 3], strides=[2, 2], pads=[2**20, 1, 1, 1], dilations=[2, 2]), '"n"', "pads"),
-    "positions": (one("MaxPool", (FLOAT, [1, 3, 32, 32]), kernel_shape=[2**31 - 1, 2**31 - 1], pads=[2**31 - 2] * 4), '"n"'),
-    "no output channels": (one("Conv", X, np.zeros((0, 4, 3, 3), np.float32)), '"n"', "channels"),
-    "no input channels": (one("Conv", (FLOAT, [1, 0, 8, 8]), np.zeros((4, 0, 3, 3), np.float32)), '"n"', "channels"),
+    "constant": (model([helper.make_node("ConstantOfShape", ["s"], ["r"], "n"), helper.make_node("MatMul", ["x", "r"], ["y"])], [("x", FLOAT, [1, 65536])], [("s", np.int64([65536, 65536]))]), "'n'", "[65536, 65536]", "17179869184", "--max-constant-bytes"),
+    "run-time value": (one("Expand", (FLOAT, [1]), np.int64([2**31 - 1, 2**31 - 1])), "'n'", "[2147483647, 2147483647]"),
+    "more than can be counted": (one("Expand", (FLOAT, [1]), np.int64([2**31 - 1] * 3)), "'n'", "2147483647"),
+    "extent": (one("Expand", (FLOAT, [1]), np.int64([2**40])), "'n'", "1099511627776"),
+    "range": (one("Range", np.int64(0), np.int64(2**27 + 2**26), np.int64(1)), "'n'", "--max-constant-bytes"),
+    "grid": (one("AffineGrid", (FLOAT, [1, 2, 3]), np.int64([1, 1, 2**20, 2**20]), opset=20), "'n'", "--max-constant-bytes"),
+    "pads": (one("Pad", M, np.int64([2**31 - 1, 0, 0, 2**31 - 1])), "'n'", "2147483649"),
+    "tiles": (one("Tile", M, I4 * 2**12), "'n'"),
+    "negative extents": (one("Expand", M, np.int64([-5, 3])), "'n'"),
+    "one-hot": (one("OneHot", (INT64, [2**16]), np.int64(2**24), np.float32([0, 1])), "'n'"),
+    "window sums": (one("AveragePool", (FLOAT, [1, 3, 32, 32]), opset=22, kernel_shape=[2**26, 3], strides=[2, 2], pads=[2**26 - 1, 1, 2**26 - 1, 1], dilations=[2, 2]), "'n'"),
+    "taps": (one("MaxPool", (FLOAT, [1, 3, 32, 32]), kernel_shape=[5000, 3], strides=[2, 2], pads=[4999, 1, 4999, 1], dilations=[2, 2]), "'n'", "1024"),
+    "pool pads": (one("MaxPool", (FLOAT, [1, 3, 32, 32]), kernel_shape=[3, 3], strides=[2, 2], pads=[2**20, 1, 1, 1], dilations=[2, 2]), "'n'", "pads"),
+    "positions": (one("MaxPool", (FLOAT, [1, 3, 32, 32]), kernel_shape=[2**31 - 1, 2**31 - 1], pads=[2**31 - 2] * 4), "'n'"),
+    "no output channels": (one("Conv", X, np.zeros((0, 4, 3, 3), np.float32)), "'n'", "channels"),
 }
 
 
@@ -177,7 +176,7 @@ def test_constant_limit(tmp_path):
     """The option raises and lowers what constants may take."""
     nodes = [helper.make_node("ConstantOfShape", ["s"], ["r"], "n"), helper.make_node("MatMul", ["x", "r"], ["y"])]
     fits = model(nodes, [("x", FLOAT, [1, 1024])], [("s", np.int64([1024, 1024]))])
-    refuse(fits, tmp_path, '"n"', "4194304", "1000000 together", options=["--max-constant-bytes=1000000"])
+    refuse(fits, tmp_path, "'n'", "4194304", "1000000 together", options=["--max-constant-bytes=1000000"])
     file = tmp_path / "m.onnx"
     result = run(BIN / "onnx-to-ane", file, "-o", tmp_path / "m.anepkg", "--quiet", "--max-constant-bytes=100000000")
     assert result.returncode == 0, result.stderr
@@ -242,7 +241,7 @@ NUMBERS = {
 
 @pytest.mark.parametrize("case", NUMBERS)
 def test_numbers(tmp_path, case):
-    refuse(NUMBERS[case], tmp_path, '"n"')
+    refuse(NUMBERS[case], tmp_path, "'n'")
 
 
 def test_far_stride(tmp_path):

@@ -51,6 +51,8 @@ static SmallVector<StringRef> findCodes(StringRef text) {
     text = text.drop_until(llvm::isAlnum);
     StringRef word = text.take_while(llvm::isAlnum);
     text = text.drop_front(word.size());
+    if (word.empty())
+      break;
     bool capitals = word.size() >= 2 && llvm::isUpper(word[0]) &&
                     llvm::none_of(word, llvm::isLower);
     // M4 is a chip, H16 a target, E5RT and RAW are doors; S20 is a limit.

@@ -90,11 +90,6 @@ static FailureOr<int64_t> checkConv(std::optional<Location> loc,
     return emitOptionalError(loc, "'", opName,
                              "' op expects 'weight' of element type ",
                              x.getElementType(), ", but got ", w);
-  if (w.getDimSize(0) < 1 || w.getDimSize(1) < 1)
-    return emitOptionalError(loc, "'", opName,
-                             "' op expects 'weight' to have input and output "
-                             "channels, but got ",
-                             w);
   if ((int64_t)adaptor.getGroups() < 1 || x.getDimSize(1) % adaptor.getGroups())
     return emitOptionalError(
         loc, "'", opName, "' op expects 'groups' to divide ", x.getDimSize(1),
@@ -132,6 +127,10 @@ LogicalResult ConvOp::inferReturnTypes(MLIRContext *,
     return emitOptionalError(loc, "'ane.conv' op expects 'weight' to have ",
                              x.getDimSize(1) / groups,
                              " input channels per group, but got ", w);
+  if (w.getDimSize(0) < 1)
+    return emitOptionalError(loc, "'ane.conv' op expects 'weight' to have "
+                                  "output channels, but got ",
+                             w);
   if (w.getDimSize(0) % groups)
     return emitOptionalError(loc, "'ane.conv' op expects 'groups' to divide ",
                              w.getDimSize(0), " output channels, but got ",
@@ -171,6 +170,10 @@ LogicalResult ConvTransposeOp::inferReturnTypes(MLIRContext *,
     return emitOptionalError(
         loc, "'ane.conv_transpose' op expects 'weight' to have ",
         x.getDimSize(1), " input channels, but got ", w);
+  if (w.getDimSize(1) < 1)
+    return emitOptionalError(loc, "'ane.conv_transpose' op expects 'weight' to "
+                                  "have output channels, but got ",
+                             w);
   int64_t channels = w.getDimSize(1) * adaptor.getGroups();
   if (failed(checkBias(loc, getOperationName(), adaptor.getBias(), channels)))
     return failure();
