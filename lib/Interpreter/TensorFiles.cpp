@@ -6,6 +6,7 @@
 
 #include "ane-mlir/Interpreter/TensorFiles.h"
 #include "ane-mlir/Support/AtomicPath.h"
+#include "llvm/Support/Regex.h"
 #include "llvm/Support/raw_ostream.h"
 #include <cstring>
 #include <fstream>
@@ -14,24 +15,35 @@
 
 using namespace mlir::ane;
 
-/// xtensor makes room for as many bytes as a header says it has; empty when
-/// the file has them.
-static std::string checkNpyHeader(std::ifstream &stream, uint64_t fileSize) {
+namespace {
+/// What the Python literal in front of an array's data says.
+struct NpyHeader {
+  std::string descr;
+  bool fortran = false;
+  llvm::SmallVector<int64_t> shape;
+};
+} // namespace
+
+/// The literal, or empty for another kind of file; the stream is then at the
+/// data.
+static std::string readNpyLiteral(std::ifstream &stream, uint64_t fileSize) {
   unsigned char start[12] = {};
-  stream.read(reinterpret_cast<char *>(start), sizeof(start));
-  bool isNpy = stream.gcount() >= 10 && !std::memcmp(start, "\x93NUMPY", 6);
+  stream.read(reinterpret_cast<char *>(start), 10);
+  if (stream.gcount() < 10 || std::memcmp(start, "\x93NUMPY", 6))
+    return "";
   uint64_t length = start[8] | start[9] << 8;
-  if (start[6] > 1)
+  if (start[6] > 1) {
+    stream.read(reinterpret_cast<char *>(start + 10), 2);
     length |= uint64_t(start[10]) << 16 | uint64_t(start[11]) << 24;
-  stream.clear();
-  stream.seekg(0);
-  if (!isNpy || length > fileSize)
-    return "is no .npy file";
-  return "";
+  }
+  if (!stream || length > fileSize)
+    return "";
+  std::string literal(length, ' ');
+  stream.read(literal.data(), length);
+  return uint64_t(stream.gcount()) == length ? literal : "";
 }
 
-/// Why no model takes what an array holds; "" for numbers. xtensor's parser
-/// knows numbers only.
+/// Why no model takes what an array holds; "" for numbers.
 static std::string checkNpyKind(llvm::StringRef header) {
   auto [before, rest] = header.split("'descr'");
   llvm::StringRef type = rest.ltrim(": \"'").take_until(
@@ -60,6 +72,33 @@ static std::string checkNpyKind(llvm::StringRef header) {
   }
 }
 
+static llvm::Expected<NpyHeader> parseNpyHeader(llvm::StringRef literal) {
+  if (std::string problem = checkNpyKind(literal); !problem.empty())
+    return llvm::createStringError(problem);
+  static const llvm::Regex wanted(
+      "^\\{ *'descr' *: *'([<>|=]?[a-zA-Z][a-zA-Z0-9]*)' *, *'fortran_order' *: "
+      "*(True|False) *, *'shape' *: *\\(([0-9, L]*)\\) *,? *\\} *\n?$");
+  llvm::SmallVector<llvm::StringRef> parts;
+  if (!wanted.match(literal, &parts))
+    return llvm::createStringError("is damaged, or no .npy file: its header is "
+                                   "none that NumPy writes");
+  NpyHeader header;
+  header.descr = parts[1].str();
+  header.fortran = parts[2] == "True";
+  llvm::SmallVector<llvm::StringRef> dims;
+  parts[3].split(dims, ',', -1, /*KeepEmpty=*/false);
+  for (llvm::StringRef dim : dims) {
+    dim = dim.trim(" L");
+    uint64_t extent;
+    if (!dim.empty())
+      // What cannot be counted is refused as such.
+      header.shape.push_back(dim.getAsInteger(10, extent) || extent > INT32_MAX
+                                 ? -1
+                                 : int64_t(extent));
+  }
+  return header;
+}
+
 llvm::Expected<Tensor> mlir::ane::readNpy(llvm::StringRef path) {
   std::ifstream stream(path.str(), std::ifstream::binary);
   if (!stream)
@@ -67,38 +106,29 @@ llvm::Expected<Tensor> mlir::ane::readNpy(llvm::StringRef path) {
   stream.seekg(0, std::ios::end);
   const uint64_t fileSize = stream.tellg();
   stream.seekg(0);
-  if (std::string problem = checkNpyHeader(stream, fileSize); !problem.empty())
-    return llvm::createStringError("'" + path + "' " + problem);
+  std::string literal = readNpyLiteral(stream, fileSize);
+  if (literal.empty())
+    return llvm::createStringError("'" + path + "' is no .npy file");
+  llvm::Expected<NpyHeader> header = parseNpyHeader(literal);
+  if (!header)
+    return llvm::createStringError("'" + path + "' " +
+                                   llvm::toString(header.takeError()));
   try {
-    // The header tells what the array type must be; xtensor's loader is typed,
-    // so it reads the header here and the data below.
-    unsigned char major, minor;
-    xt::detail::read_magic(stream, &major, &minor);
-    std::string header = major == 1 ? xt::detail::read_header_1_0(stream)
-                                    : xt::detail::read_header_2_0(stream);
-    if (std::string problem = checkNpyKind(header); !problem.empty())
-      return llvm::createStringError("'" + path + "' " + problem);
-    bool fortran;
-    std::vector<std::size_t> dims;
-    std::string descr;
-    xt::detail::parse_header(header, descr, &fortran, dims);
-    llvm::StringRef type(descr);
-    char order = type.empty() ? '|' : type.front();
-    if (order == '>')
+    llvm::StringRef type(header->descr);
+    if (type.consume_front(">"))
       return llvm::createStringError("'" + path +
                                      "' is big-endian; save it little-endian");
-    std::optional<DType> dtype = lookupDTypeByNumpy(type.drop_front());
+    std::optional<DType> dtype = lookupDTypeByNumpy(type.ltrim("<|="));
     if (!dtype)
-      return llvm::createStringError("'" + path + "' has dtype '" + descr +
+      return llvm::createStringError("'" + path + "' has dtype '" +
+                                     header->descr +
                                      "', which is not supported");
-    llvm::SmallVector<int64_t> shape;
-    for (size_t dim : dims)
-      shape.push_back(dim > INT32_MAX ? -1 : int64_t(dim));
+    llvm::ArrayRef<int64_t> shape = header->shape;
     std::optional<int64_t> count = countElements(shape);
     if (!count || *count > (int64_t(1) << 50))
       return llvm::createStringError("'" + path +
                                      "' has a shape beyond any file");
-    if (fortran && shape.size() > 1)
+    if (header->fortran && shape.size() > 1)
       return llvm::createStringError(
           "'" + path +
           "' is in Fortran order; save it with numpy.ascontiguousarray");

@@ -54,8 +54,7 @@ IntegerRange IntegerRanges::get(Value value) {
   return range;
 }
 
-/// The smallest and the largest of fn at the corners; both stay in 64 bits, since
-/// operands are of 32.
+/// The smallest and the largest of fn at the corners.
 template <typename Fn>
 static IntegerRange corners(IntegerRange a, IntegerRange b, Fn fn) {
   int64_t values[] = {fn(a.low, b.low), fn(a.low, b.high), fn(a.high, b.low),
@@ -100,7 +99,13 @@ std::optional<IntegerRange> IntegerRanges::arithmetic(Operation *op) {
   if (isa<SubOp>(op))
     return IntegerRange{a.low - b.high, a.high - b.low};
   if (isa<MulOp>(op))
-    return corners(a, b, [](int64_t x, int64_t y) { return x * y; });
+    return corners(a, b, [](int64_t x, int64_t y) {
+      // Two of 32 bits without a sign need 64 without one.
+      int64_t product;
+      return !llvm::MulOverflow(x, y, product) ? product
+             : (x < 0) == (y < 0)              ? INT64_MAX
+                                               : INT64_MIN;
+    });
   if (isa<MaximumOp>(op))
     return IntegerRange{std::max(a.low, b.low), std::max(a.high, b.high)};
   if (isa<MinimumOp>(op))

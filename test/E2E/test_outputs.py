@@ -227,7 +227,7 @@ def test_signals_leave_nothing(tmp_path, out, number):
     model = save(tmp_path / "large.onnx", channels=4000)
     ends = set()
     for delay in np.linspace(0.01, 0.6, 6):
-        process = subprocess.Popen([ane_mlir.find_tool("onnx-to-ane"), model, "-o", out / "m.anepkg", "--quiet"], stderr=subprocess.DEVNULL)
+        process = subprocess.Popen([ane_mlir.find_tool("onnx-to-ane"), model, "-o", out / "m.anepkg", "--quiet"], stderr=subprocess.DEVNULL, preexec_fn=lambda: signal.signal(number, signal.SIG_DFL))  # nohup ignores one
         time.sleep(delay)
         process.send_signal(number)
         ends.add(process.wait(60))

@@ -17,7 +17,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
       fuzz::finding("an error that does not name the file");
     return 0;
   }
-  llvm::Error error = writeNpy(path, *tensor);
+  llvm::Error error = writeNpy(path, path, *tensor);
   if (error)
     fuzz::finding(llvm::toString(std::move(error)));
   return 0;

@@ -585,7 +585,7 @@ static int runTool(int argc, char **argv) {
       return usage("no optional pass is named '" + pass + "'");
   StringRef reportForm = llvm::sys::path::extension(reportPath);
   if (!reportPath.empty() && reportForm != ".json" && reportForm != ".html" &&
-      !StringRef(reportPath).starts_with("/dev/") && reportPath != "-")
+      !isStream(reportPath))
     return usage("expects --report=FILE.json or FILE.html, but got '" +
                  reportPath + "'");
   for (const cl::list<std::string> *list :
