@@ -159,7 +159,7 @@ TOO_LARGE = {
     "negative extents": (one("Expand", M, np.int64([-5, 3])), "'n'"),
     "one-hot": (one("OneHot", (INT64, [2**16]), np.int64(2**24), np.float32([0, 1])), "'n'"),
     "window sums": (one("AveragePool", (FLOAT, [1, 3, 32, 32]), opset=22, kernel_shape=[2**26, 3], strides=[2, 2], pads=[2**26 - 1, 1, 2**26 - 1, 1], dilations=[2, 2]), "'n'"),
-    "taps": (one("MaxPool", (FLOAT, [1, 3, 32, 32]), kernel_shape=[5000, 3], strides=[2, 2], pads=[4999, 1, 4999, 1], dilations=[2, 2]), "'n'", "1024"),
+    "taps": (one("MaxPool", (FLOAT, [1, 3, 32, 32]), kernel_shape=[5000, 3], strides=[2, 2], pads=[4999, 1, 4999, 1], dilations=[2, 2]), "'n'", "4096"),
     "pool pads": (one("MaxPool", (FLOAT, [1, 3, 32, 32]), kernel_shape=[3, 3], strides=[2, 2], pads=[2**20, 1, 1, 1], dilations=[2, 2]), "'n'", "pads"),
     "positions": (one("MaxPool", (FLOAT, [1, 3, 32, 32]), kernel_shape=[2**31 - 1, 2**31 - 1], pads=[2**31 - 2] * 4), "'n'"),
     "no output channels": (one("Conv", X, np.zeros((0, 4, 3, 3), np.float32)), "'n'", "channels"),

@@ -196,23 +196,23 @@ static LogicalResult checkPoolPads(C &c, const ONNXWindow &window) {
 }
 
 /// Slices of a dilated pool.
-static constexpr int64_t kMostTaps = 1024;
+static constexpr int64_t kMostTaps = 4096;
 
-/// max over strided, dilated slices: for dilations, which MIL's pools do not
-/// have.
+/// max over strided, dilated slices, one axis after the other: for dilations,
+/// which MIL's pools do not have.
 static Value dilatedMaxPool(C &c, Value x, const ONNXWindow &window,
                             ArrayRef<int64_t> outputs) {
-  double taps = 1;
+  double taps = 0;
   for (int64_t extent : window.kernel)
-    taps *= double(extent);
+    taps += double(extent);
   if (taps > kMostTaps)
-    return c.error() << "with dilations expects a window of at most "
-                     << kMostTaps << " places, but got ["
+    return c.error() << "with dilations expects a window whose sides have at "
+                        "most "
+                     << kMostTaps << " places together, but got ["
                      << ArrayRef<int64_t>(window.kernel) << "]",
            Value();
   int64_t rank = c.rank(x), spatial = outputs.size();
-  SmallVector<int64_t> pads, begin(rank), end(c.shape(x)), stride(rank, 1),
-      at(spatial);
+  SmallVector<int64_t> pads;
   for (int64_t i = 0; i < spatial; ++i) {
     int64_t need = (outputs[i] - 1) * window.strides[i] +
                    (window.kernel[i] - 1) * window.dilations[i] + 1;
@@ -220,25 +220,22 @@ static Value dilatedMaxPool(C &c, Value x, const ONNXWindow &window,
     pads.push_back(
         std::max<int64_t>(0, need - c.shape(x)[i + 2] - window.pads[2 * i]));
   }
-  Value padded =
+  Value best =
       c.create<PadOp>({x}, {c.graph.attr("pad", pads),
                             c.graph.real("constant_val", -INFINITY)});
-  Value best;
-  while (padded && !c.failed()) {
-    for (int64_t i = 0; i < spatial; ++i) {
-      begin[i + 2] = at[i] * window.dilations[i];
+  for (int64_t i = 0; i < spatial && best && !c.failed(); ++i) {
+    Value whole = best;
+    SmallVector<int64_t> begin(rank), end(c.shape(whole)), stride(rank, 1);
+    stride[i + 2] = window.strides[i];
+    best = Value();
+    for (int64_t at = 0; at < window.kernel[i]; ++at) {
+      begin[i + 2] = at * window.dilations[i];
       end[i + 2] = begin[i + 2] + (outputs[i] - 1) * window.strides[i] + 1;
-      stride[i + 2] = window.strides[i];
+      Value tap = c.create<SliceByIndexOp>(
+          {whole}, {c.graph.attr("begin", begin), c.graph.attr("end", end),
+                    c.graph.attr("stride", stride)});
+      best = best ? c.create<MaximumOp>({best, tap}) : tap;
     }
-    Value tap = c.create<SliceByIndexOp>(
-        {padded}, {c.graph.attr("begin", begin), c.graph.attr("end", end),
-                   c.graph.attr("stride", stride)});
-    best = best ? c.create<MaximumOp>({best, tap}) : tap;
-    int64_t axis = spatial - 1;
-    for (; axis >= 0 && ++at[axis] == window.kernel[axis]; --axis)
-      at[axis] = 0;
-    if (axis < 0)
-      break;
   }
   return best;
 }
