@@ -300,12 +300,21 @@ static Value joinTrips(C &c, ArrayRef<Value> values, unsigned output,
   return stacked.empty() ? Value() : stacked[0];
 }
 
+/// Every value that is carried comes out.
+static LogicalResult checkLoopOutputs(C &c, size_t carried) {
+  if (carried > c.numOutputs())
+    return c.error() << "expects an output per carried value";
+  return success();
+}
+
 /// A loop that the host runs: trip, condition and carried values go round. Scan
 /// outputs need a trip count to make room for; they are cut to length behind.
 static LogicalResult lowerRunTimeLoop(C &c) {
   auto trips = c.tryConstant(c.input(0));
-  size_t carriedCount = c.numInputs() > 2 ? c.numInputs() - 2 : 0,
-         scans = c.numOutputs() - carriedCount;
+  size_t carriedCount = c.numInputs() > 2 ? c.numInputs() - 2 : 0;
+  if (failed(checkLoopOutputs(c, carriedCount)))
+    return failure();
+  size_t scans = c.numOutputs() - carriedCount;
   if (scans && !trips)
     return c.error() << "expects a trip count known at compile time to make "
                         "room for its scan outputs";
@@ -468,8 +477,8 @@ static LogicalResult lowerLoop(C &c) {
   SmallVector<Value> carried;
   for (unsigned i = 2; i < c.numInputs(); ++i)
     carried.push_back(c.input(i));
-  if (carried.size() > c.numOutputs())
-    return c.error() << "expects an output per carried value";
+  if (failed(checkLoopOutputs(c, carried.size())))
+    return failure();
   SmallVector<SmallVector<Value>> scans(c.numOutputs() - carried.size());
   size_t before = c.countOps();
   for (int64_t trip = 0; trip < count && running; ++trip) {
