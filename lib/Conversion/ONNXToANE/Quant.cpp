@@ -213,6 +213,11 @@ static LogicalResult lowerQuantize(C &c) {
   Type element = c.element(scale);
   Value s = shapeParameter(c, scale, x, axis, block),
         z = shapeParameter(c, zero, x, axis, block);
+  // Halves divide in fp32, as in ONNX Runtime: a step more or less hangs on it.
+  if (element.isF16() || element.isBF16()) {
+    element = c.graph.builder.getF32Type();
+    s = c.castTo(s, element);
+  }
   Value value = c.div(c.castTo(x, element), s);
   if (auto integer = dyn_cast<IntegerType>(type);
       integer && integer.getWidth() > 1 && integer.getWidth() <= 16)
