@@ -330,23 +330,24 @@ static void undilateSamePads(C &c, ArrayRef<int64_t> input, ONNXWindow &window) 
   std::string mode = c.getString("auto_pad", "NOTSET");
   if (!StringRef(mode).starts_with("SAME_"))
     return;
-  if (auto declared = c.declaredShape(0);
-      declared && declared->size() == input.size() + 2) {
-    bool same = true;
-    for (size_t i = 0; i < input.size(); ++i)
-      same &= (*declared)[i + 2] ==
-              llvm::divideCeilSigned(input[i], window.strides[i]);
-    if (same)
-      return;
-  }
+  ONNXWindow theirs = window;
+  SmallVector<int64_t> outputs;
   for (size_t i = 0; i < input.size(); ++i) {
-    int64_t outputs = llvm::divideCeilSigned(input[i], window.strides[i]),
-            total = std::max<int64_t>(0, (outputs - 1) * window.strides[i] +
+    outputs.push_back(llvm::divideCeilSigned(input[i], window.strides[i]));
+    int64_t total = std::max<int64_t>(0, (outputs[i] - 1) * window.strides[i] +
                                              window.kernel[i] - input[i]),
             before = mode == "SAME_UPPER" ? total / 2 : total - total / 2;
-    window.pads[2 * i] = before;
-    window.pads[2 * i + 1] = total - before;
+    theirs.pads[2 * i] = before;
+    theirs.pads[2 * i + 1] = total - before;
   }
+  auto declared = c.declaredShape(0);
+  bool tells = declared && declared->size() == input.size() + 2;
+  auto extents = tells ? ArrayRef<int64_t>(*declared).drop_front(2)
+                       : ArrayRef<int64_t>();
+  if (!tells || extents != ArrayRef<int64_t>(outputs) ||
+      extents == ArrayRef<int64_t>(
+                     poolOutputs(input, theirs, c.getInt("ceil_mode", 0))))
+    window = theirs;
 }
 
 static LogicalResult lowerPool(C &c) {
