@@ -156,6 +156,7 @@ TOO_LARGE = {
     "grid": (one("AffineGrid", (FLOAT, [1, 2, 3]), np.int64([1, 1, 2**20, 2**20]), opset=20), "'n'", "--max-constant-bytes"),
     "pads": (one("Pad", M, np.int64([2**31 - 1, 0, 0, 2**31 - 1])), "'n'", "2147483649"),
     "tiles": (one("Tile", M, I4 * 2**12), "'n'"),
+    "no diagonal": (one("Trilu", M, np.zeros(0, np.int64), opset=14), "'n'", "one integer"),
     "negative extents": (one("Expand", M, np.int64([-5, 3])), "'n'"),
     "one-hot": (one("OneHot", (INT64, [2**16]), np.int64(2**24), np.float32([0, 1])), "'n'"),
     "window sums": (one("AveragePool", (FLOAT, [1, 3, 32, 32]), opset=22, kernel_shape=[2**26, 3], strides=[2, 2], pads=[2**26 - 1, 1, 2**26 - 1, 1], dilations=[2, 2]), "'n'"),

@@ -267,6 +267,18 @@ static std::string findTwice(const cl::list<std::string> &entries) {
   return "";
 }
 
+/// An output without elements is seldom meant; --dim batch=0 makes one.
+static void warnOfNothing(ModuleOp module) {
+  for (auto function : module.getOps<func::FuncOp>())
+    for (auto [i, type] : llvm::enumerate(function.getResultTypes())) {
+      auto tensor = dyn_cast<RankedTensorType>(type);
+      auto name = function.getResultAttrOfType<StringAttr>(i, "ane.name");
+      if (name && tensor && llvm::is_contained(tensor.getShape(), 0))
+        function.emitWarning() << "output '" << name.getValue()
+                               << "' has no elements: its type is " << tensor;
+    }
+}
+
 /// Prints IR to the output, and puts all outputs in place.
 static LogicalResult printModule(Operation *op, StringRef path,
                                  Outputs &outputs) {
@@ -879,6 +891,7 @@ static int runTool(int argc, char **argv) {
   };
   if (failed(compileAll()))
     return 1;
+  warnOfNothing(*modules[0]);
   Outputs outputs;
   if (stopAt("onnx") || stopAt("ane"))
     return failed(printModule(*modules[0], output, outputs));

@@ -169,6 +169,8 @@ public:
   /// Compile-time integers behind `value`; failure (with a message naming
   /// `what`) when it depends on an input.
   FailureOr<SmallVector<int64_t>> constantInts(Value value, StringRef what);
+  /// The same of what has to be one integer.
+  FailureOr<int64_t> constantInt(Value value, StringRef what);
   FailureOr<Tensor> constantTensor(Value value, StringRef what);
   /// The same without a message.
   std::optional<Tensor> tryConstant(Value value);

@@ -339,6 +339,17 @@ FailureOr<Tensor> NodeContext::constantTensor(Value value, StringRef what) {
                  << "' to be known at compile time, but it depends on an input "
                     "of the model";
 }
+FailureOr<int64_t> NodeContext::constantInt(Value value, StringRef what) {
+  FailureOr<SmallVector<int64_t>> ints = constantInts(value, what);
+  if (::failed(ints))
+    return failure();
+  if (ints->size() != 1)
+    return error() << "expects '" << what << "' to be one integer, but got "
+                   << ints->size(),
+           failure();
+  return ints->front();
+}
+
 FailureOr<SmallVector<int64_t>> NodeContext::constantInts(Value value,
                                                           StringRef what) {
   FailureOr<Tensor> tensor = constantTensor(value, what);

@@ -589,10 +589,10 @@ static LogicalResult lowerTrilu(C &c) {
   Value x = c.input(0);
   int64_t k = 0;
   if (c.input(1)) {
-    auto given = c.constantInts(c.input(1), "k");
+    auto given = c.constantInt(c.input(1), "k");
     if (failed(given))
       return failure();
-    k = (*given)[0];
+    k = *given;
   }
   if (c.rank(x) < 2)
     return c.error() << "expects an input of rank 2 or more";

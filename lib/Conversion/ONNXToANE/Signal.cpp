@@ -49,10 +49,10 @@ static LogicalResult lowerDFT(C &c) {
            << c.type(x);
   int64_t wanted = c.version() < 20 ? c.getInt("axis", 1) : -2;
   if (c.input(2)) {
-    auto given = c.constantInts(c.input(2), "axis");
-    if (failed(given) || given->size() != 1)
+    auto given = c.constantInt(c.input(2), "axis");
+    if (failed(given))
       return failure();
-    wanted = (*given)[0];
+    wanted = *given;
   }
   FailureOr<int64_t> axis = c.axis(wanted, rank);
   if (failed(axis))
@@ -64,10 +64,10 @@ static LogicalResult lowerDFT(C &c) {
   bool toReal = inverse && oneSided;
   int64_t length = toReal ? 2 * (c.shape(x)[*axis] - 1) : c.shape(x)[*axis];
   if (c.input(1)) {
-    auto given = c.constantInts(c.input(1), "dft_length");
-    if (failed(given) || given->size() != 1)
+    auto given = c.constantInt(c.input(1), "dft_length");
+    if (failed(given))
       return failure();
-    length = (*given)[0];
+    length = *given;
   }
   if (length < 1 || length > 65536 || (toReal && c.shape(x).back() != 2))
     return c.error() << (toReal ? "of inverse and onesided expects a complex "
@@ -133,10 +133,10 @@ static LogicalResult lowerSTFT(C &c) {
     return failure();
   int64_t length = 0;
   if (c.input(3)) {
-    auto given = c.constantInts(c.input(3), "frame_length");
-    if (failed(given) || given->size() != 1)
+    auto given = c.constantInt(c.input(3), "frame_length");
+    if (failed(given))
       return failure();
-    length = (*given)[0];
+    length = *given;
   } else if (window) {
     length = c.shape(window)[0];
   }

@@ -55,10 +55,10 @@ static LogicalResult lowerNonMaxSuppression(C &c) {
           classes = c.shape(scores)[1], most = 0;
   double overlap = 0;
   if (c.input(2)) {
-    auto given = c.constantInts(c.input(2), "max_output_boxes_per_class");
-    if (failed(given) || given->size() != 1)
+    auto given = c.constantInt(c.input(2), "max_output_boxes_per_class");
+    if (failed(given))
       return failure();
-    most = std::min((*given)[0], count);
+    most = std::min(*given, count);
   }
   if (c.input(3)) {
     auto given = c.constantTensor(c.input(3), "iou_threshold");
