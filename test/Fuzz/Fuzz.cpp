@@ -83,12 +83,13 @@ std::string fuzz::writeInput(StringRef name, const uint8_t *data, size_t size) {
   return path.str().str();
 }
 
-Folder::Folder(StringRef name) {
+Folder::Folder() {
   const char *base = std::getenv("ANEMLIR_FUZZ_BASE");
   if (!base)
     finding("ANEMLIR_FUZZ_BASE names no artifact to start from");
   SmallString<128> copy(scratch());
-  llvm::sys::path::append(copy, name);
+  // What it is, its name's end says.
+  llvm::sys::path::append(copy, "model" + llvm::sys::path::extension(base));
   root = copy.str().str();
   std::vector<std::string> paths;
   std::error_code error;

@@ -45,7 +45,7 @@ std::string writeInput(StringRef name, const uint8_t *data, size_t size);
 /// by the order of their names, the rest stands for.
 class Folder {
 public:
-  explicit Folder(StringRef name);
+  Folder();
   StringRef path() const { return root; }
   /// Until the next input.
   void replace(const uint8_t *data, size_t size);
