@@ -13,6 +13,7 @@
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/MathExtras.h"
+#include "llvm/Support/Path.h"
 #include <atomic>
 #include <csignal>
 #include <mutex>
@@ -86,6 +87,49 @@ static int watch(llvm::StringRef path, llvm::ArrayRef<char> bytes) {
     return slot;
   }
   return -1;
+}
+
+/// Whether `path` lies in `folder` when links in both are followed; true for
+/// what is not there.
+static bool staysInside(StringRef folder, StringRef path) {
+  SmallString<128> root, real;
+  if (llvm::sys::fs::real_path(folder.empty() ? "." : folder, root) ||
+      llvm::sys::fs::real_path(path, real))
+    return true;
+  auto at = llvm::sys::path::begin(real), end = llvm::sys::path::end(real);
+  for (StringRef part : llvm::make_range(llvm::sys::path::begin(root),
+                                         llvm::sys::path::end(root))) {
+    if (at == end || *at != part)
+      return false;
+    ++at;
+  }
+  return true;
+}
+
+llvm::Error mlir::ane::checkInside(StringRef folder, StringRef relative,
+                                   StringRef what, bool followLinks) {
+  auto parts = llvm::make_range(llvm::sys::path::begin(relative),
+                                llvm::sys::path::end(relative));
+  if (relative.empty() || llvm::sys::path::is_absolute(relative) ||
+      relative.contains('\0') || relative.contains('\\') ||
+      llvm::is_contained(parts, ".."))
+    return llvm::createStringError("'" + relative + "' leaves " + what);
+  SmallString<128> full(folder);
+  llvm::sys::path::append(full, relative);
+  if (!followLinks && !staysInside(folder, full))
+    return llvm::createStringError("'" + relative + "' is a link that leaves " +
+                                   what);
+  return llvm::Error::success();
+}
+
+llvm::Expected<std::shared_ptr<const MappedFile>>
+MappedFile::openInside(StringRef folder, StringRef relative, StringRef what,
+                       bool followLinks) {
+  if (llvm::Error error = checkInside(folder, relative, what, followLinks))
+    return error;
+  SmallString<128> full(folder);
+  llvm::sys::path::append(full, relative);
+  return open(full);
 }
 
 MappedFile::~MappedFile() {

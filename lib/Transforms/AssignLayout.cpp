@@ -11,7 +11,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "MinCut.h"
+#include "ane-mlir/Analysis/MinCut.h"
 #include "Reshape.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"

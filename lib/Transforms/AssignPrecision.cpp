@@ -8,7 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Placement.h"
+#include "ane-mlir/Analysis/Placement.h"
 #include "Retype.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"

@@ -4,7 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Placement.h"
+#include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "mlir/IR/Builders.h"

@@ -12,7 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Placement.h"
+#include "ane-mlir/Analysis/Placement.h"
 #include "Reshape.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Transforms/Passes.h"

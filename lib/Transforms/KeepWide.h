@@ -7,7 +7,7 @@
 #ifndef ANEMLIR_LIB_TRANSFORMS_KEEPWIDE_H
 #define ANEMLIR_LIB_TRANSFORMS_KEEPWIDE_H
 
-#include "Placement.h"
+#include "ane-mlir/Analysis/Placement.h"
 #include "mlir/IR/PatternMatch.h"
 
 namespace mlir::ane {

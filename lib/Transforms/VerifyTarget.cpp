@@ -4,7 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Placement.h"
+#include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Transforms/Passes.h"
 
 using namespace mlir;

@@ -8,7 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Placement.h"
+#include "ane-mlir/Analysis/Placement.h"
 #include "Reshape.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"

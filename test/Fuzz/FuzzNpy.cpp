@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Fuzz.h"
-#include "ane-mlir/Interpreter/TensorFiles.h"
+#include "ane-mlir/Artifact/TensorFiles.h"
 
 using namespace mlir::ane;
 

@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Fuzz.h"
-#include "ane-mlir/Target/WeightFile.h"
+#include "ane-mlir/Support/WeightFile.h"
 
 using namespace mlir::ane;
 

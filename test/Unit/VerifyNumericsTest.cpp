@@ -4,8 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "ane-mlir/InitAll.h"
-#include "ane-mlir/Pipelines/VerifyNumerics.h"
+#include "ane-mlir/Compiler/InitAll.h"
+#include "ane-mlir/Artifact/VerifyNumerics.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/Pass.h"

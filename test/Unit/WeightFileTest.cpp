@@ -4,7 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "ane-mlir/Target/WeightFile.h"
+#include "ane-mlir/Support/WeightFile.h"
 #include <gtest/gtest.h>
 
 using namespace mlir::ane;

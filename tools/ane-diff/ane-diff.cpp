@@ -4,11 +4,11 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "ane-mlir/Interpreter/Compare.h"
-#include "ane-mlir/Interpreter/TensorFiles.h"
+#include "ane-mlir/Artifact/Compare.h"
+#include "ane-mlir/Artifact/TensorFiles.h"
 #include "ane-mlir/Support/Diagnostics.h"
-#include "ane-mlir/Target/Bundle.h"
-#include "ane-mlir/Target/WeightFile.h"
+#include "ane-mlir/Artifact/Artifact.h"
+#include "ane-mlir/Support/WeightFile.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"

@@ -4,7 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "ane-mlir/InitAll.h"
+#include "ane-mlir/Compiler/InitAll.h"
 #include "ane-mlir/Support/AtomicPath.h"
 #include "dialects/ANE/IR/Explain.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"

@@ -4,14 +4,14 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "ane-mlir/Import/TestData.h"
-#include "ane-mlir/Interpreter/Compare.h"
-#include "ane-mlir/Interpreter/TensorFiles.h"
+#include "ane-mlir/Artifact/TestData.h"
+#include "ane-mlir/Artifact/Compare.h"
+#include "ane-mlir/Artifact/TensorFiles.h"
 #include "ane-mlir/Support/AtomicPath.h"
 #include "ane-mlir/Support/Budget.h"
 #include "ane-mlir/Support/Diagnostics.h"
-#include "ane-mlir/Target/Bundle.h"
-#include "ane-mlir/Target/MILText.h"
+#include "ane-mlir/Artifact/Artifact.h"
+#include "dialects/MIL/IR/Names.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"

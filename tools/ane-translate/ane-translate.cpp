@@ -7,10 +7,12 @@
 #include "ane-mlir/Conversion/MILToANE.h"
 #include "ane-mlir/Import/MIL.h"
 #include "ane-mlir/Import/ONNX.h"
-#include "ane-mlir/InitAll.h"
+#include "ane-mlir/Compiler/InitAll.h"
 #include "ane-mlir/Support/Diagnostics.h"
+#include "ane-mlir/Target/Bundle.h"
+#include "ane-mlir/Target/CoreML.h"
 #include "ane-mlir/Target/MILText.h"
-#include "ane-mlir/Target/MILSource.h"
+#include "ane-mlir/Import/MILSource.h"
 #include "mlir/Support/FileUtilities.h"
 #include "mlir/Tools/mlir-translate/MlirTranslateMain.h"
 #include "mlir/Tools/mlir-translate/Translation.h"
@@ -35,149 +37,192 @@ static StringRef artifactOf(StringRef file) {
   return inside ? parent : file;
 }
 
-static std::string packagePath;
+/// A folder that -o names; it is written whole, not through the output's stream.
+static std::string folderPath;
 static llvm::cl::opt<std::string> weightsFolder(
     "weights",
     llvm::cl::desc("The folder that @model_path stands for, for "
                    "--mil-to-mlpackage"),
     llvm::cl::value_desc("DIR"), llvm::cl::init("."));
 
-int main(int argc, char **argv) {
+static StringRef textOf(const llvm::SourceMgr &sources) {
+  return sources.getMemoryBuffer(sources.getMainFileID())->getBuffer();
+}
+using Sources = std::shared_ptr<llvm::SourceMgr>;
+
+static OwningOpRef<Operation *> importONNXFile(const Sources &sources,
+                                               MLIRContext *context) {
+  return ane::importONNX(bufferName(*sources), context)
+      .release()
+      .getOperation();
+}
+
+static OwningOpRef<Operation *> importText(const Sources &sources,
+                                           MLIRContext *context) {
+  return ane::importMILText(textOf(*sources), bufferName(*sources), context)
+      .release().getOperation();
+}
+
+static OwningOpRef<Operation *> importPackage(const Sources &sources,
+                                              MLIRContext *context) {
+  return ane::importMLPackage(artifactOf(bufferName(*sources)), context)
+      .release().getOperation();
+}
+
+/// All functions, each as an ane.program of its name.
+static OwningOpRef<Operation *> raise(const Sources &sources,
+                                      MLIRContext *context) {
+  FailureOr<ane::MILSource> source =
+      ane::MILSource::open(artifactOf(bufferName(*sources)), context);
+  if (failed(source))
+    return {};
+  OwningOpRef<ModuleOp> &module = source->module;
+  OpBuilder builder = OpBuilder::atBlockEnd(module->getBody());
+  SmallVector<mil::FuncOp> functions(
+      source->program.getBody().getOps<mil::FuncOp>());
+  for (mil::FuncOp func : functions)
+    if (failed(ane::convertMILToANE(builder, func, func.getSymName(),
+                                    source->weights,
+                                    source->bindShapes(func, {}))))
+      return {};
+  source->program.erase();
+  return module.release().getOperation();
+}
+
+/// What we emit comes back byte for byte.
+static LogicalResult roundTrip(const Sources &sources, raw_ostream &os,
+                               MLIRContext *context) {
+  OwningOpRef<ModuleOp> module =
+      ane::importMILText(textOf(*sources), bufferName(*sources), context);
+  if (!module)
+    return failure();
+  return mil::printMILText(*module->getOps<mil::ProgramOp>().begin(), os);
+}
+
+static LogicalResult printText(ModuleOp module, raw_ostream &os) {
+  for (auto program : module.getOps<mil::ProgramOp>())
+    if (failed(mil::printMILText(program, os)))
+      return failure();
+  return success();
+}
+
+/// Writes a folder; `what` is its extension.
+static LogicalResult
+writeFolder(ModuleOp module, StringRef what,
+            llvm::function_ref<LogicalResult(ane::Outputs &)> write) {
+  if (!StringRef(folderPath).rtrim('/').ends_with(what))
+    return module.emitError() << "expects -o X" << what;
+  ane::Outputs outputs;
+  if (failed(write(outputs)))
+    return failure();
+  return ane::commitOutputs(outputs, module.getLoc());
+}
+
+static LogicalResult writePackage(ModuleOp module, raw_ostream &) {
+  auto programs = module.getOps<mil::ProgramOp>();
+  if (programs.empty())
+    return module.emitError() << "has no mil.program";
+  return writeFolder(module, ".mlpackage", [&](ane::Outputs &outputs) {
+    return ane::writeMILPackage(*programs.begin(),
+                                ane::weightsBelow(weightsFolder), folderPath,
+                                outputs);
+  });
+}
+
+static LogicalResult writeBundle(ModuleOp module, raw_ostream &) {
+  return writeFolder(module, ".anepkg", [&](ane::Outputs &outputs) {
+    return ane::writeBundle(module, folderPath, {}, outputs);
+  });
+}
+
+static void registerTranslations() {
+  auto dialects = [](DialectRegistry &registry) {
+    ane::registerAllDialects(registry);
+  };
   // The importer maps the file by name, so that tensors are views of it and
   // external data is found beside it.
-  TranslateToMLIRRegistration importONNX(
-      "import-onnx", "ONNX file to onnx dialect",
-      [](const std::shared_ptr<llvm::SourceMgr> &sources,
-         MLIRContext *context) {
-        return OwningOpRef<Operation *>(
-            ane::importONNX(bufferName(*sources), context).release());
-      });
-  TranslateToMLIRRegistration importMIL(
-      "import-mil", "MIL text to mil dialect",
-      [](const std::shared_ptr<llvm::SourceMgr> &sources,
-         MLIRContext *context) {
-        StringRef text =
-            sources->getMemoryBuffer(sources->getMainFileID())->getBuffer();
-        return OwningOpRef<Operation *>(
-            ane::importMILText(text, bufferName(*sources), context).release());
-      });
-  // A package is a folder, named by its Manifest.json.
-  TranslateToMLIRRegistration importPackage(
-      "import-mlpackage", "X.mlpackage to mil dialect",
-      [](const std::shared_ptr<llvm::SourceMgr> &sources,
-         MLIRContext *context) {
-        return OwningOpRef<Operation *>(
-            ane::importMLPackage(artifactOf(bufferName(*sources)), context)
-                .release());
-      });
-  TranslateFromMLIRRegistration milToText(
-      "mil-to-text", "mil dialect to MIL text",
-      [](ModuleOp module, raw_ostream &os) -> LogicalResult {
-        for (auto program : module.getOps<mil::ProgramOp>())
-          if (failed(mil::printMILText(program, os)))
-            return failure();
-        return success();
-      },
-      [](DialectRegistry &registry) { ane::registerAllDialects(registry); });
-  // The text of a file, parsed and printed again: what we emit comes back byte
-  // for byte.
-  TranslateRegistration roundTrip(
-      "mil-round-trip", "MIL text parsed and printed again",
-      [](const std::shared_ptr<llvm::SourceMgr> &sources, raw_ostream &os,
-         MLIRContext *context) -> LogicalResult {
-        StringRef text =
-            sources->getMemoryBuffer(sources->getMainFileID())->getBuffer();
-        OwningOpRef<ModuleOp> module =
-            ane::importMILText(text, bufferName(*sources), context);
-        return module ? mil::printMILText(
-                            *module->getOps<mil::ProgramOp>().begin(), os)
-                      : LogicalResult(failure());
-      });
-  TranslateToMLIRRegistration raise(
-      "raise-mil", "MIL text, package or .mlmodelc to ane dialect",
-      [](const std::shared_ptr<llvm::SourceMgr> &sources,
-         MLIRContext *context) -> OwningOpRef<Operation *> {
-        FailureOr<ane::MILSource> source = ane::MILSource::open(
-            artifactOf(bufferName(*sources)), context);
-        if (failed(source))
-          return {};
-        OwningOpRef<ModuleOp> &module = source->module;
-        OpBuilder builder = OpBuilder::atBlockEnd(module->getBody());
-        SmallVector<mil::FuncOp> functions(
-            source->program.getBody().getOps<mil::FuncOp>());
-        for (mil::FuncOp func : functions)
-          if (failed(ane::convertMILToANE(builder, func, func.getSymName(),
-                                          source->weights,
-                                          source->bindShapes(func, {}))))
-            return {};
-        source->program.erase();
-        return OwningOpRef<Operation *>(module.release());
-      });
-  // A package is a folder: written whole, not through the output's stream.
-  TranslateFromMLIRRegistration toPackage(
+  static TranslateToMLIRRegistration onnx(
+      "import-onnx", "ONNX file to onnx dialect", importONNXFile);
+  static TranslateToMLIRRegistration text(
+      "import-mil", "MIL text to mil dialect", importText);
+  static TranslateToMLIRRegistration package(
+      "import-mlpackage", "X.mlpackage to mil dialect", importPackage);
+  static TranslateToMLIRRegistration raised(
+      "raise-mil", "MIL text, package or .mlmodelc to ane dialect", raise);
+  static TranslateRegistration again(
+      "mil-round-trip", "MIL text parsed and printed again", roundTrip);
+  static TranslateFromMLIRRegistration toText(
+      "mil-to-text", "mil dialect to MIL text", printText, dialects);
+  static TranslateFromMLIRRegistration toPackage(
       "mil-to-mlpackage", "mil dialect to -o X.mlpackage (weights: --weights)",
-      [](ModuleOp module, raw_ostream &) -> LogicalResult {
-        auto programs = module.getOps<mil::ProgramOp>();
-        if (programs.empty())
-          return module.emitError() << "has no mil.program";
-        if (packagePath.empty())
-          return module.emitError() << "expects -o X.mlpackage";
-        ane::Outputs outputs;
-        if (failed(ane::writeMILPackage(*programs.begin(),
-                                        ane::weightsBelow(weightsFolder),
-                                        packagePath, outputs)))
-          return failure();
-        return ane::commitOutputs(outputs, module.getLoc());
-      },
-      [](DialectRegistry &registry) { ane::registerAllDialects(registry); });
+      writePackage, dialects);
+  static TranslateFromMLIRRegistration toBundle(
+      "ane-to-anepkg",
+      "placed programs, behind convert-ane-to-mil, to -o X.anepkg", writeBundle,
+      dialects);
+}
 
-  // Folders are named by the file in them; without a translation the input's
-  // extension chooses one; -o of a package is ours.
-  std::vector<std::string> arguments(argv, argv + argc);
-  bool chosen = false;
-  for (StringRef argument : arguments) {
-    StringRef name = argument.ltrim('-');
-    chosen |= argument.starts_with("-") &&
-              (name.starts_with("import-") || name.starts_with("raise-") ||
-               name.starts_with("mil-") || name.starts_with("help") ||
-               name.starts_with("version"));
+/// Where `arguments[i]` is the output and a folder: ours to write.
+static bool takeFolder(std::vector<std::string> &arguments, size_t i) {
+  std::string &argument = arguments[i];
+  bool separate = arguments[i - 1] == "-o";
+  StringRef path = argument;
+  if (!separate && !path.consume_front("-o="))
+    return false;
+  StringRef extension = llvm::sys::path::extension(path.rtrim('/'));
+  if (extension == ".mlpackage" || extension == ".anepkg") {
+    folderPath = path.str();
+    argument = separate ? "/dev/null" : "-o=/dev/null";
   }
+  return true;
+}
+
+/// The file that stands for an input which is a folder.
+static void nameFile(std::string &argument) {
+  StringRef extension =
+      llvm::sys::path::extension(StringRef(argument).rtrim('/'));
+  StringRef file = extension == ".mlpackage"  ? "Manifest.json"
+                   : extension == ".mlmodelc" ? "model.mil"
+                                              : "";
+  if (file.empty() || !llvm::sys::fs::is_directory(argument))
+    return;
+  SmallString<128> full(argument);
+  llvm::sys::path::append(full, file);
+  argument = full.str().str();
+}
+
+/// Folders are named by the file in them; without a translation the input's
+/// extension chooses one.
+static std::vector<std::string> readArguments(int argc, char **argv) {
+  std::vector<std::string> arguments(argv, argv + argc);
+  bool chosen = llvm::any_of(arguments, [](StringRef argument) {
+    StringRef name = argument.ltrim('-');
+    return argument.starts_with("-") &&
+           llvm::any_of(ArrayRef<StringRef>{"import-", "raise-", "mil-", "ane-",
+                                            "help", "version"},
+                        [&](StringRef start) { return name.starts_with(start); });
+  });
+  std::string translation;
   for (size_t i = 1; i < arguments.size(); ++i) {
-    std::string &argument = arguments[i];
-    StringRef previous = arguments[i - 1];
-    if (previous == "-o" || StringRef(argument).starts_with("-o=")) {
-      StringRef path = argument;
-      path.consume_front("-o=");
-      if (path.rtrim('/').ends_with(".mlpackage")) {
-        packagePath = path.str();
-        argument = previous == "-o" ? "/dev/null" : "-o=/dev/null";
-      }
-      continue;
-    }
-    if (StringRef(argument).starts_with("-"))
+    if (takeFolder(arguments, i) || StringRef(arguments[i]).starts_with("-"))
       continue;
     StringRef extension =
-        llvm::sys::path::extension(StringRef(argument).rtrim('/'));
-    StringRef translation = extension == ".onnx"        ? "--import-onnx"
-                            : extension == ".mil"       ? "--import-mil"
-                            : extension == ".mlmodelc"  ? "--import-mil"
-                            : extension == ".mlpackage" ? "--import-mlpackage"
-                                                        : "";
-    if (!chosen && !translation.empty()) {
-      arguments.push_back(translation.str());
-      chosen = true;
-      i = 0; // `argument` may have moved
-      continue;
-    }
-    for (auto [folder, file] :
-         {std::pair<StringRef, StringRef>(".mlpackage", "Manifest.json"),
-          {".mlmodelc", "model.mil"}})
-      if (extension == folder && llvm::sys::fs::is_directory(argument)) {
-        SmallString<128> full(argument);
-        llvm::sys::path::append(full, file);
-        argument = full.str().str();
-      }
+        llvm::sys::path::extension(StringRef(arguments[i]).rtrim('/'));
+    translation = extension == ".onnx"        ? "--import-onnx"
+                  : extension == ".mil"       ? "--import-mil"
+                  : extension == ".mlmodelc"  ? "--import-mil"
+                  : extension == ".mlpackage" ? "--import-mlpackage"
+                                              : translation;
+    nameFile(arguments[i]);
   }
+  if (!chosen && !translation.empty())
+    arguments.push_back(translation);
+  return arguments;
+}
+
+int main(int argc, char **argv) {
+  registerTranslations();
+  std::vector<std::string> arguments = readArguments(argc, argv);
   std::vector<char *> pointers;
   for (std::string &argument : arguments)
     pointers.push_back(argument.data());

@@ -6,7 +6,7 @@
 
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Support/Diagnostics.h"
-#include "ane-mlir/Target/VerifyMIL.h"
+#include "ane-mlir/Artifact/VerifyMIL.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
 

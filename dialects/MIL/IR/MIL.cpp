@@ -106,3 +106,39 @@ Attribute mlir::mil::getArgument(OpOp op, StringRef name) {
       return named.getValue();
   return {};
 }
+
+ProgramOp mlir::mil::lookupProgram(ModuleOp module, StringRef symbol) {
+  auto programs = module.lookupSymbol<ModuleOp>(kPrograms);
+  return programs ? programs.lookupSymbol<ProgramOp>(symbol) : ProgramOp();
+}
+
+FuncOp mlir::mil::getFunction(ProgramOp program) {
+  auto functions = program.getBody().getOps<FuncOp>();
+  return functions.empty() ? FuncOp() : *functions.begin();
+}
+
+StringRef mlir::mil::getName(FuncOp func, Value value) {
+  ArrayAttr names = func.getParameters();
+  unsigned index;
+  if (auto op = value.getDefiningOp<OpOp>()) {
+    names = op.getNames();
+    index = cast<OpResult>(value).getResultNumber();
+  } else {
+    index = cast<BlockArgument>(value).getArgNumber();
+  }
+  return cast<StringAttr>(names[index]).getValue();
+}
+
+std::vector<std::string> mlir::mil::getParameterNames(FuncOp func) {
+  std::vector<std::string> names;
+  for (Attribute name : func.getParameters())
+    names.push_back(cast<StringAttr>(name).getValue().str());
+  return names;
+}
+
+std::vector<std::string> mlir::mil::getResultNames(FuncOp func) {
+  std::vector<std::string> names;
+  for (Value value : func.getBody().front().getTerminator()->getOperands())
+    names.push_back(getName(func, value).str());
+  return names;
+}

@@ -9,6 +9,7 @@
 
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinAttributes.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/BuiltinTypes.h"
 #include "mlir/IR/Dialect.h"
 #include "mlir/IR/OpDefinition.h"
@@ -16,6 +17,7 @@
 #include "mlir/IR/SymbolTable.h"
 #include "mlir/Interfaces/ControlFlowInterfaces.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+#include "llvm/ADT/StringMap.h"
 
 #include "dialects/MIL/IR/MILDialect.h.inc"
 #define GET_TYPEDEF_CLASSES
@@ -38,6 +40,19 @@ inline constexpr llvm::StringLiteral kWideSuffix = "_i64";
 /// Whether the `name` of an operation ends so, a number that makes it unique
 /// aside.
 bool isNamedWide(OpOp op);
+/// The module inside a module that holds the mil.programs of its ane programs.
+inline constexpr llvm::StringLiteral kPrograms = "mil";
+/// The program `symbol` of that module, or null.
+ProgramOp lookupProgram(ModuleOp module, StringRef symbol);
+/// The only function of a program that was made here.
+FuncOp getFunction(ProgramOp program);
+/// The name of a parameter or of a result inside `func`.
+StringRef getName(FuncOp func, Value value);
+/// Names of parameters, and of what is returned.
+std::vector<std::string> getParameterNames(FuncOp func);
+std::vector<std::string> getResultNames(FuncOp func);
+/// Shapes of parameters whose types leave dimensions open, by name.
+using ShapeBindings = llvm::StringMap<SmallVector<int64_t>>;
 } // namespace mlir::mil
 
 #endif // ANEMLIR_DIALECTS_MIL_IR_MIL_H

@@ -7,22 +7,12 @@
 #ifndef ANEMLIR_CONVERSION_MILTOANE_H
 #define ANEMLIR_CONVERSION_MILTOANE_H
 
-#include "ane-mlir/Support/MappedFile.h"
+#include "ane-mlir/Support/WeightFile.h"
 #include "dialects/ANE/IR/ANE.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
-#include "llvm/ADT/StringMap.h"
-#include <functional>
 
 namespace mlir::ane {
-
-/// Opens the weight file that a BLOBFILE path names.
-using WeightOpener =
-    std::function<llvm::Expected<std::shared_ptr<const MappedFile>>(
-        StringRef path)>;
-
-/// Shapes of parameters whose types leave dimensions open, by name.
-using ShapeBindings = llvm::StringMap<SmallVector<int64_t>>;
 
 /// Builds an ane.program (kind host) named `symbol` from a mil.func at the
 /// builder's insertion point, every opset's form of an operation brought to the
@@ -33,20 +23,20 @@ using ShapeBindings = llvm::StringMap<SmallVector<int64_t>>;
 FailureOr<ProgramOp> convertMILToANE(OpBuilder &builder, mil::FuncOp func,
                                      StringRef symbol,
                                      const WeightOpener &weights,
-                                     const ShapeBindings &shapes = {});
+                                     const mil::ShapeBindings &shapes = {});
 
 /// Rebuilds every operation of a function with our own inference and throws the
 /// result away; every operation that cannot be rebuilt has a diagnostic, and so
 /// has every declared type that leaves open what is known, in functions whose
 /// parameters leave nothing open. Others are checked for the given shapes.
 LogicalResult checkMIL(mil::FuncOp func, const WeightOpener &weights,
-                       const ShapeBindings &shapes = {});
+                       const mil::ShapeBindings &shapes = {});
 
 /// The same as a func.func @main: what the pipelines start from.
 FailureOr<func::FuncOp> convertMILToFunction(OpBuilder &builder,
                                              mil::FuncOp func,
                                              const WeightOpener &weights,
-                                             const ShapeBindings &shapes = {});
+                                             const mil::ShapeBindings &shapes = {});
 
 } // namespace mlir::ane
 

@@ -23,6 +23,11 @@ public:
   /// Maps `path`; an empty file is an empty mapping.
   static llvm::Expected<std::shared_ptr<const MappedFile>>
   open(llvm::StringRef path);
+  /// The same of a file that a user's file names, relative to `folder`: an
+  /// error where checkInside() has one.
+  static llvm::Expected<std::shared_ptr<const MappedFile>>
+  openInside(llvm::StringRef folder, llvm::StringRef relative,
+             llvm::StringRef what, bool followLinks = true);
   ~MappedFile();
   MappedFile(const MappedFile &) = delete;
   MappedFile &operator=(const MappedFile &) = delete;
@@ -42,6 +47,12 @@ private:
   struct Impl;
   std::unique_ptr<Impl> impl;
 };
+
+/// The only judge of paths that come out of a user's file: relative, without
+/// "..", and, unless links are followed, still inside `folder` when resolved.
+/// The error says that the path leaves `what`.
+llvm::Error checkInside(llvm::StringRef folder, llvm::StringRef relative,
+                        llvm::StringRef what, bool followLinks = true);
 
 /// A constant over `data`, which `owner` keeps alive; nothing is copied. `key`
 /// names the resource in printed IR.

@@ -1,4 +1,4 @@
-//===- Bundle.h - writing, reading and running .anepkg --------------------===//
+//===- Bundle.h - writing .anepkg and .mil ---------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -7,77 +7,31 @@
 #ifndef ANEMLIR_TARGET_BUNDLE_H
 #define ANEMLIR_TARGET_BUNDLE_H
 
-#include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Support/AtomicPath.h"
-#include "ane-mlir/Target/MILSource.h"
 #include "dialects/ANE/IR/ANE.h"
 #include "mlir/IR/BuiltinOps.h"
-#include "mlir/IR/OwningOpRef.h"
+#include <functional>
 
 namespace mlir::ane {
 
 struct BundleOptions {
-  /// Spelling of the MIL text; by default the target's.
-  std::optional<bool> verbose;
   /// Called before each program is written: (done, total, name).
   std::function<void(size_t, size_t, StringRef)> progress;
 };
 
-/// Adds the placed module (calls in @main, ane.program ops) as a bundle at
-/// `path` to `outputs`, whose commit() puts it there. The same module gives the
-/// same bytes.
+/// Adds the placed and converted module (calls in @main, ane.program ops, the
+/// mil.program of each) as a bundle at `path` to `outputs`, whose commit() puts
+/// it there. The same module gives the same bytes.
 LogicalResult writeBundle(ModuleOp module, StringRef path,
                           const BundleOptions &options, Outputs &outputs);
 
-/// Adds @main (not placed) as one MIL text at `path`, and its weights beside
-/// it in weights/<sha256>.bin, which other texts may share.
-LogicalResult writeMILFile(ModuleOp module, StringRef path,
-                           const BundleOptions &options, Outputs &outputs);
+/// Adds the mil.program of @main (not placed) as one MIL text at `path`, and its
+/// weights beside it in weights/<sha256>.bin, which other texts may share.
+LogicalResult writeMILFile(ModuleOp module, StringRef path, Outputs &outputs);
 
 /// An error where a folder is at `path`, a bundle or package by its extension,
 /// that holds what is not ours. Writing says the same, but later.
 llvm::Error checkReplaceable(StringRef path);
-
-/// A model input or output as the user sees it.
-struct Port {
-  std::string name;
-  /// The user's dtype, and the one that carries it through the programs.
-  DType dtype, carrier;
-  SmallVector<int64_t> shape;
-  /// The name in the model where an artifact could not keep it, or empty.
-  std::string alias;
-};
-
-/// A loaded artifact, ready to run in the interpreter.
-class Executable {
-public:
-  virtual ~Executable() = default;
-  virtual ArrayRef<Port> inputs() const = 0;
-  virtual ArrayRef<Port> outputs() const = 0;
-  /// Runs on tensors of the carrier dtypes.
-  virtual LogicalResult
-  run(ArrayRef<Tensor> arguments, SmallVectorImpl<Tensor> &results,
-      Numerics numerics, const BlockInterpreter::Observer &observer = {}) = 0;
-};
-
-/// The programs of a bundle, each with its weights, in the manifest's order.
-FailureOr<std::vector<MILSource>> openBundlePrograms(StringRef path,
-                                                     MLIRContext *context);
-
-struct LoadOptions {
-  /// Of a package with several; empty for the default one.
-  std::string function;
-  /// Of inputs that leave dimensions open, by name.
-  ShapeBindings shapes;
-  /// Whether weight files whose names are SHA-256 sums are compared with them.
-  bool verify = true;
-};
-/// By what is at `path`: a bundle, a package, a .mlmodelc or a .mil file. Of a
-/// bundle, texts are parsed and raised, weights mapped, and engine programs
-/// driven through their surfaces, padding included.
-FailureOr<std::unique_ptr<Executable>>
-loadArtifact(StringRef path, MLIRContext *context,
-             const LoadOptions &options = {});
 
 } // namespace mlir::ane
 

@@ -17,16 +17,6 @@ namespace mlir::mil {
 /// offset.
 LogicalResult printMILText(ProgramOp program, llvm::raw_ostream &os);
 
-/// [A-Za-z_][A-Za-z0-9_]* and no reserved word (mil.md §2.5).
-bool isLegalIdentifier(llvm::StringRef name);
-/// A legal identifier that resembles `name`.
-std::string makeIdentifier(llvm::StringRef name);
-/// One for each name, all different, and other than the `reserved` ones; a name
-/// that is legal keeps itself.
-std::vector<std::string>
-makeIdentifiers(llvm::ArrayRef<std::string> names,
-                llvm::ArrayRef<llvm::StringRef> reserved = {});
-
 } // namespace mlir::mil
 
 #endif // ANEMLIR_TARGET_MILTEXT_H

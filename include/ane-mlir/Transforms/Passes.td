@@ -238,4 +238,14 @@ def VerifyTargetPass : Pass<"ane-verify-target", "::mlir::ModuleOp"> {
   let description = [{ Reads only. Test: test/Transforms/verify-target.mlir. }];
 }
 
+def PackageInterfacePass : Pass<"ane-package-interface", "::mlir::ModuleOp"> {
+  let summary = "Inputs and outputs as Core ML has them: arrays of fp32, fp16 and int32, images, states in fp16";
+  let description = [{
+    Casts and reshapes stand inside, so that values keep the precision that the passes before chose. Arguments marked
+    `ane.image` (color_space, scale, bias) are scaled as Core ML's image inputs are; those marked `ane.state`, and the
+    results that are their next values, are fp16. Test: test/Transforms/package-interface.mlir.
+  }];
+  let dependentDialects = ["::mlir::ane::ANEDialect"];
+}
+
 #endif // ANEMLIR_TRANSFORMS_PASSES_TD

@@ -9,8 +9,11 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Conversion/ANEToMIL.h"
-#include "ane-mlir/Interpreter/Interpreter.h"
-#include "ane-mlir/Target/MILText.h"
+#include "ane-mlir/Analysis/PortNames.h"
+#include "ane-mlir/Conversion/Passes.h"
+#include "ane-mlir/Interpreter/Weights.h"
+#include "ane-mlir/Support/WeightFile.h"
+#include "dialects/MIL/IR/Names.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringSet.h"
@@ -33,11 +36,10 @@ static constexpr std::pair<StringLiteral, StringLiteral> kBuildInfo[] = {
 namespace {
 class Converter {
 public:
-  Converter(OpBuilder &builder, Operation *source, bool verbose,
-            StringRef weightPath)
+  Converter(OpBuilder &builder, Operation *source, bool verbose)
       : builder(builder), context(builder.getContext()), source(source),
-        verbose(verbose), weightPath(weightPath) {}
-  FailureOr<ConvertedProgram> run(StringRef symbol,
+        verbose(verbose) {}
+  FailureOr<mil::ProgramOp> run(StringRef symbol,
                                   ArrayRef<std::string> parameters,
                                   ArrayRef<std::string> results,
                                   ArrayRef<StringRef> reserved);
@@ -71,8 +73,8 @@ private:
   MLIRContext *context;
   Operation *source;
   bool verbose;
-  StringRef weightPath;
-  ConvertedProgram result;
+  mil::ProgramOp program;
+  WeightLayout layout;
   llvm::DenseMap<Value, Value> values;
   llvm::StringSet<> names;
   llvm::DenseMap<std::pair<Type, Attribute>, Value> parameters;
@@ -215,6 +217,17 @@ FailureOr<Value> Converter::parameter(Operation *op, StringRef opName,
   return shared;
 }
 
+/// Says at the root of a weight tree where in the weight file its bytes belong.
+static void markWeight(OpResult root, uint64_t offset) {
+  Operation *op = root.getOwner();
+  SmallVector<int64_t> offsets(op->getNumResults(), 0);
+  if (auto known = op->getAttrOfType<DenseI64ArrayAttr>(kWeightAttr))
+    offsets.assign(known.asArrayRef().begin(), known.asArrayRef().end());
+  offsets[root.getResultNumber()] = offset;
+  op->setAttr(kWeightAttr,
+              DenseI64ArrayAttr::get(op->getContext(), offsets));
+}
+
 FailureOr<Value> Converter::operand(Operation *op, StringRef opName,
                                     StringRef arg, Value value) {
   if (Value known = values.lookup(value))
@@ -233,10 +246,10 @@ FailureOr<Value> Converter::operand(Operation *op, StringRef opName,
   // A compressed constant takes its parts from a file, however small.
   if ((type.getNumElements() > kInlineElements || isCompressed(op)) &&
       hasBlob) {
-    uint64_t offset = result.layout.add(*dtype, type.getNumElements());
-    result.weights.push_back(value);
+    uint64_t offset = layout.add(*dtype, type.getNumElements());
+    markWeight(cast<OpResult>(value), offset);
     constant = addConst(op->getLoc(), name, type,
-                        mil::BlobFileAttr::get(context, weightPath, offset));
+                        mil::BlobFileAttr::get(context, kWeightPath, offset));
     return constant;
   }
   FailureOr<std::vector<char>> bytes = evaluateWeight(value);
@@ -464,10 +477,12 @@ LogicalResult Converter::convertOp(Operation *op) {
   return success();
 }
 
-FailureOr<ConvertedProgram> Converter::run(StringRef symbol,
-                                           ArrayRef<std::string> parameterNames,
-                                           ArrayRef<std::string> results,
-                                           ArrayRef<StringRef> reserved) {
+FailureOr<mil::ProgramOp> Converter::run(StringRef symbol,
+                                         ArrayRef<std::string> parameterNames,
+                                         ArrayRef<std::string> results,
+                                         ArrayRef<StringRef> reserved) {
+  // Marks of an earlier conversion are of another file.
+  source->walk([](Operation *op) { op->removeAttr(kWeightAttr); });
   Block &block = source->getRegion(0).front();
   // The lowest opset that has every op; the modern dialect was seen with ios18
   // only (engine.md §1.2).
@@ -481,14 +496,14 @@ FailureOr<ConvertedProgram> Converter::run(StringRef symbol,
         {stringValue(context, key), stringValue(context, value)}));
   Type dict =
       mil::DictType::get(context, stringType(context), stringType(context));
-  result.program = mil::ProgramOp::create(
+  program = mil::ProgramOp::create(
       builder, source->getLoc(), builder.getStringAttr(symbol),
       builder.getStringAttr(verbose ? "1.0" : "1.3"),
       verbose ? builder.getUnitAttr() : UnitAttr(),
       builder.getArrayAttr(
           {named(context, "buildInfo", dict, builder.getArrayAttr(entries))}));
   OpBuilder::InsertionGuard guard(builder);
-  builder.setInsertionPointToStart(&result.program.getBody().emplaceBlock());
+  builder.setInsertionPointToStart(&program.getBody().emplaceBlock());
   SmallVector<StringRef> parameterRefs(parameterNames.begin(),
                                        parameterNames.end());
   auto func = mil::FuncOp::create(
@@ -529,79 +544,82 @@ FailureOr<ConvertedProgram> Converter::run(StringRef symbol,
     outputs.push_back(addIdentity(source->getLoc(), name, *x));
   }
   mil::ReturnOp::create(builder, source->getLoc(), outputs);
-  return std::move(result);
+  return program;
 }
 
-FailureOr<ConvertedProgram>
+FailureOr<mil::ProgramOp>
 mlir::ane::convertANEToMIL(OpBuilder &builder, Operation *program,
-                           StringRef symbol, bool verbose, StringRef weightPath,
+                           StringRef symbol, bool verbose,
                            ArrayRef<std::string> parameterNames,
                            ArrayRef<std::string> resultNames,
                            ArrayRef<StringRef> reserved) {
-  builder.getContext()->loadDialect<mil::MILDialect>();
-  return Converter(builder, program, verbose, weightPath)
+  return Converter(builder, program, verbose)
       .run(symbol, parameterNames, resultNames, reserved);
 }
 
-LogicalResult mlir::ane::writeWeights(Location loc,
-                                      const ConvertedProgram &converted,
-                                      llvm::raw_ostream &os) {
-  WeightWriter writer(converted.layout, os);
-  for (Value root : converted.weights) {
-    FailureOr<std::vector<char>> bytes = evaluateWeight(root);
-    if (failed(bytes))
-      return emitError(root.getLoc()) << "weight cannot be evaluated";
-    writer.write(*bytes);
+//===----------------------------------------------------------------------===//
+// The pass
+//===----------------------------------------------------------------------===//
+
+namespace mlir::ane {
+#define GEN_PASS_DEF_CONVERTANETOMILPASS
+#include "include/ane-mlir/Conversion/Passes.h.inc"
+} // namespace mlir::ane
+
+/// Equal-length names in order, so that byte-wise symbol order is the order of
+/// the arguments (L42).
+static std::vector<std::string> symbolNames(char prefix, size_t count) {
+  size_t width = std::max<size_t>(3, std::to_string(count).size());
+  std::vector<std::string> names;
+  for (size_t i = 0; i < count; ++i) {
+    std::string digits = std::to_string(i);
+    names.push_back(prefix + std::string(width - digits.size(), '0') + digits);
   }
-  return success();
+  return names;
 }
 
-/// Says where a weight is beyond fp16. One number alone in many places is a
-/// mask, which saturates by intention.
-static void reportRange(Value root, const Tensor &weight) {
-  if (weight.dtype() != DType::Float16 || weight.size() < 2)
-    return;
-  // Eight lanes, since nearly every weight ends here.
-  llvm::ArrayRef<float> values = weight.floats();
-  float lanes[8] = {};
-  size_t whole = values.size() / 8 * 8;
-  for (size_t i = 0; i < whole; i += 8)
-    for (size_t k = 0; k < 8; ++k) {
-      float x = std::fabs(values[i + k]);
-      lanes[k] = lanes[k] < x ? x : lanes[k];
-    }
-  float most = *std::max_element(lanes, lanes + 8);
-  for (float x : values.drop_front(whole))
-    most = std::max(most, std::fabs(x));
-  float first = 0;
-  bool several = false;
-  int64_t beyond = 0;
-  if (most >= 65520)
-    for (float x : values) {
-      if (!(std::fabs(x) >= 65520) || std::isinf(x))
-        continue;
-      several |= beyond && x != first;
-      first = x;
-      ++beyond;
-    }
-  if (several)
-    emitWarning(root.getLoc())
-        << beyond << " of " << values.size()
-        << " numbers of a weight are beyond fp16 and become 65504";
-  else if (most > 0 && most <= 0x1p-25f && !llvm::all_equal(values))
-    emitWarning(root.getLoc()) << "all " << values.size()
-                               << " numbers of a weight are too small for fp16 "
-                                  "and become 0";
-}
+namespace {
+struct ConvertANEToMIL : ane::impl::ConvertANEToMILPassBase<ConvertANEToMIL> {
+  using ConvertANEToMILPassBase::ConvertANEToMILPassBase;
 
-FailureOr<std::vector<char>> mlir::ane::evaluateWeight(Value root) {
-  // In fp32, so that a tree rounds once, at the end; its own evaluator, so that
-  // nothing outlives the tensor.
-  EvalContext context(root.getContext(), Numerics::Float32);
-  ConstantEvaluator evaluator(context);
-  FailureOr<Tensor> tensor = evaluator.evaluate(root);
-  if (failed(tensor))
-    return failure();
-  reportRange(root, *tensor);
-  return tensor->toWeightBytes();
-}
+  /// A model that is not placed is one program, with the model's names.
+  LogicalResult convertMain(OpBuilder &builder, func::FuncOp main,
+                            bool verbose) {
+    std::vector<std::string> names = getPortNames(main);
+    SmallVector<StringRef> kept(reserved.begin(), reserved.end());
+    names = mil::makeIdentifiers(names, kept);
+    ArrayRef<std::string> all(names);
+    return convertANEToMIL(builder, main, main.getSymName(), verbose,
+                           all.take_front(main.getNumArguments()),
+                           all.drop_front(main.getNumArguments()), kept);
+  }
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    if (ModuleOp old = module.lookupSymbol<ModuleOp>(mil::kPrograms))
+      old.erase();
+    bool verbose = dialect.empty() ? getTarget(module).verboseDialect
+                                   : dialect == "verbose";
+    OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
+    auto programModule =
+        ModuleOp::create(builder, module.getLoc(), mil::kPrograms);
+    builder.setInsertionPointToEnd(programModule.getBody());
+    auto programs = llvm::to_vector(module.getOps<ProgramOp>());
+    for (ProgramOp program : programs)
+      if (failed(convertANEToMIL(
+              builder, program, program.getSymName(), verbose,
+              symbolNames('a', program.getArgumentTypes().size()),
+              symbolNames('z', program.getResultTypes().size()))))
+        return signalPassFailure();
+    if (!programs.empty())
+      return;
+    auto main = module.lookupSymbol<func::FuncOp>("main");
+    if (!main) {
+      module.emitError() << "expects a function @main or ane.program ops";
+      return signalPassFailure();
+    }
+    if (failed(convertMain(builder, main, verbose)))
+      signalPassFailure();
+  }
+};
+} // namespace

@@ -8,8 +8,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "Raiser.h"
-#include "ane-mlir/Target/Opset.h"
-#include "ane-mlir/Target/WeightFile.h"
+#include "dialects/MIL/IR/Opset.h"
+#include "ane-mlir/Support/WeightFile.h"
 #include "mlir/IR/Verifier.h"
 
 using namespace mlir;
@@ -445,7 +445,7 @@ FailureOr<ProgramOp> mlir::ane::convertMILToANE(OpBuilder &builder,
                                                 mil::FuncOp func,
                                                 StringRef symbol,
                                                 const WeightOpener &weights,
-                                                const ShapeBindings &shapes) {
+                                                const mil::ShapeBindings &shapes) {
   builder.getContext()->loadDialect<ANEDialect>();
   return Raiser(builder, func, weights, shapes).run(symbol);
 }
@@ -464,7 +464,7 @@ LogicalResult Raiser::standIn(mil::OpOp op) {
 
 LogicalResult mlir::ane::checkMIL(mil::FuncOp func,
                                   const WeightOpener &weights,
-                                  const ShapeBindings &shapes) {
+                                  const mil::ShapeBindings &shapes) {
   func.getContext()->loadDialect<ANEDialect>();
   OwningOpRef<ModuleOp> scratch = ModuleOp::create(func.getLoc());
   OpBuilder builder = OpBuilder::atBlockEnd(scratch->getBody());
@@ -474,7 +474,7 @@ LogicalResult mlir::ane::checkMIL(mil::FuncOp func,
 FailureOr<func::FuncOp>
 mlir::ane::convertMILToFunction(OpBuilder &builder, mil::FuncOp milFunc,
                                 const WeightOpener &weights,
-                                const ShapeBindings &shapes) {
+                                const mil::ShapeBindings &shapes) {
   FailureOr<ProgramOp> program =
       convertMILToANE(builder, milFunc, "raised", weights, shapes);
   if (failed(program))

@@ -16,7 +16,7 @@ namespace mlir::ane {
 class Raiser {
 public:
   Raiser(OpBuilder &outer, mil::FuncOp func, const WeightOpener &weights,
-         const ShapeBindings &shapes, bool checking = false)
+         const mil::ShapeBindings &shapes, bool checking = false)
       : outer(outer), b(outer.getContext()), func(func), weights(weights),
         shapes(shapes), checking(checking) {}
   FailureOr<ProgramOp> run(StringRef symbol);
@@ -99,7 +99,7 @@ private:
   GraphBuilder b;
   mil::FuncOp func;
   const WeightOpener &weights;
-  const ShapeBindings &shapes;
+  const mil::ShapeBindings &shapes;
   /// Goes on behind errors, and looks at what is declared more closely.
   bool checking, failedCheck = false, staticInputs = true;
   int opset = 0;

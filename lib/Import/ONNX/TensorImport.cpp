@@ -60,14 +60,11 @@ TensorImporter::openExternal(const proto::Tensor &tensor, uint64_t size,
   StringRef location = tensor.location;
   if (location.empty())
     return fail() << "has no location";
-  if (llvm::sys::path::is_absolute(location) || location.contains('\0') ||
-      location.contains('\\') ||
-      llvm::is_contained(llvm::make_range(llvm::sys::path::begin(location),
-                                          llvm::sys::path::end(location)),
-                         ".."))
-    return fail()
-           << "location '" << location
-           << "' leaves the model's folder; put the file beside the model";
+  StringRef folder = llvm::sys::path::parent_path(file->path());
+  if (llvm::Error error = checkInside(folder, location, "the model's folder",
+                                      /*followLinks=*/false))
+    return fail() << "location " << llvm::toString(std::move(error))
+                  << "; put the file beside the model";
   uint64_t offset = 0, length = size;
   if ((!tensor.offset.empty() && tensor.offset.getAsInteger(10, offset)) ||
       (!tensor.length.empty() && tensor.length.getAsInteger(10, length)))
@@ -78,27 +75,8 @@ TensorImporter::openExternal(const proto::Tensor &tensor, uint64_t size,
                   << " bytes of its type";
   std::shared_ptr<const MappedFile> &mapped = externalFiles[location];
   if (!mapped) {
-    SmallString<128> path(llvm::sys::path::parent_path(file->path())), real,
-        folder;
-    if (path.empty())
-      path = ".";
-    // A symbolic link may not lead out of the folder either.
-    bool resolved = !llvm::sys::fs::real_path(path, folder);
+    SmallString<128> path(folder.empty() ? "." : folder);
     llvm::sys::path::append(path, location);
-    if (resolved && !llvm::sys::fs::real_path(path, real)) {
-      auto inside = [&] {
-        auto a = llvm::sys::path::begin(folder),
-             ae = llvm::sys::path::end(folder),
-             b = llvm::sys::path::begin(real), be = llvm::sys::path::end(real);
-        for (; a != ae; ++a, ++b)
-          if (b == be || *a != *b)
-            return false;
-        return true;
-      };
-      if (!inside())
-        return fail() << "location '" << location
-                      << "' is a link that leaves the model's folder";
-    }
     auto opened = MappedFile::open(path);
     if (!opened)
       return fail() << "cannot be read: " << llvm::toString(opened.takeError());

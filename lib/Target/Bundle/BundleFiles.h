@@ -7,37 +7,14 @@
 #ifndef ANEMLIR_LIB_TARGET_BUNDLE_BUNDLEFILES_H
 #define ANEMLIR_LIB_TARGET_BUNDLE_BUNDLEFILES_H
 
-#include "ane-mlir/Conversion/MILToANE.h"
+#include "mlir/Support/LLVM.h"
 #include "llvm/Support/Error.h"
-#include "llvm/Support/ThreadPool.h"
-#include <map>
-#include <mutex>
 
 namespace mlir::ane {
 
 /// An error where a folder that is there holds a file that its manifest does
 /// not list.
 llvm::Error checkReplacesBundle(StringRef folder);
-
-/// Compares weight files with the sums in their names, in threads of its own
-/// while programs are raised.
-class WeightVerifier {
-public:
-  explicit WeightVerifier(bool enabled) : enabled(enabled) {}
-  /// An opener that has what it opens checked; `program` is named in errors.
-  /// The verifier outlives it.
-  WeightOpener watch(WeightOpener opener, StringRef program);
-  /// Waits for all sums; an error lists every corrupt file.
-  llvm::Error finish();
-
-private:
-  void add(StringRef path, StringRef program);
-  bool enabled;
-  std::mutex mutex;
-  /// By path: the program that opened it first, and what is wrong.
-  std::map<std::string, std::pair<std::string, std::string>> files;
-  std::unique_ptr<llvm::StdThreadPool> threads;
-};
 
 } // namespace mlir::ane
 

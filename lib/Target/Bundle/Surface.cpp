@@ -4,7 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Surface.h"
+#include "ane-mlir/Target/Surface.h"
 
 using namespace mlir;
 using namespace mlir::ane;

@@ -5,13 +5,14 @@
 //===----------------------------------------------------------------------===//
 
 #include "BundleFiles.h"
-#include "Surface.h"
+#include "ane-mlir/Target/Surface.h"
 #include "ane-mlir/Analysis/CostModel.h"
-#include "ane-mlir/Conversion/ANEToMIL.h"
 #include "ane-mlir/Support/AtomicPath.h"
 #include "ane-mlir/Support/Hash.h"
 #include "ane-mlir/Target/Bundle.h"
 #include "ane-mlir/Target/MILText.h"
+#include "ane-mlir/Target/Weights.h"
+#include "dialects/MIL/IR/MIL.h"
 #include "lib/Target/Bundle/Manifest_generated.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/AttrTypeSubElements.h"
@@ -24,21 +25,6 @@
 using namespace mlir;
 using namespace mlir::ane;
 namespace fb = anemlir::manifest;
-
-/// The path in every MIL text (engine.md §2.2).
-static constexpr StringLiteral kWeightPath = "@model_path/weights/weight.bin";
-
-/// Equal-length names in order, so that byte-wise symbol order is the order of
-/// the arguments (L42).
-static std::vector<std::string> symbolNames(char prefix, size_t count) {
-  size_t width = std::max<size_t>(3, std::to_string(count).size());
-  std::vector<std::string> names;
-  for (size_t i = 0; i < count; ++i) {
-    std::string digits = std::to_string(i);
-    names.push_back(prefix + std::string(width - digits.size(), '0') + digits);
-  }
-  return names;
-}
 
 namespace {
 /// Passes bytes on to a file and a hash.
@@ -69,14 +55,14 @@ private:
 /// Streams the weights of a program to `path`, called `shown` in messages, a
 /// tree at a time; returns the file's hash.
 static FailureOr<std::string> writeWeightFile(Location loc,
-                                              const ConvertedProgram &converted,
+                                              const ProgramWeights &weights,
                                               StringRef path, StringRef shown) {
   std::string hash;
   LogicalResult written = writeStagedFile(
       path, shown,
       [&](llvm::raw_ostream &os) {
         HashingStream stream(os);
-        LogicalResult result = writeWeights(loc, converted, stream);
+        LogicalResult result = writeWeights(loc, weights, stream);
         hash = stream.finish();
         return result;
       },
@@ -206,11 +192,20 @@ static std::string toJSON(const fb::ManifestT &m) {
   return text;
 }
 
+/// The spelling that convert-ane-to-mil chose; the target's where there is no
+/// program.
+static bool isVerbose(ModuleOp module) {
+  bool verbose = getTarget(module).verboseDialect;
+  if (auto programs = module.lookupSymbol<ModuleOp>(mil::kPrograms))
+    for (auto program : programs.getOps<mil::ProgramOp>())
+      verbose = program.getVerbose();
+  return verbose;
+}
+
 LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path,
                                      const BundleOptions &options,
                                      Outputs &outputs) {
   const Target &target = getTarget(module);
-  bool verbose = options.verbose.value_or(target.verboseDialect);
   auto main = module.lookupSymbol<func::FuncOp>("main");
   if (!main)
     return module.emitError()
@@ -236,7 +231,7 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path,
   fb::ManifestT manifest;
   manifest.producer = "ane-mlir " ANEMLIR_VERSION;
   manifest.target = target.name.str();
-  manifest.dialect = verbose ? "verbose" : "modern";
+  manifest.dialect = isVerbose(module) ? "verbose" : "modern";
   llvm::DenseMap<Value, unsigned> tensorIds;
   // -1 where only the data tells the extent.
   auto setShape = [](std::vector<int64_t> &out, RankedTensorType type) {
@@ -278,8 +273,6 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path,
             std::nullopt);
 
   auto calls = llvm::to_vector(main.getBody().front().getOps<CallOp>());
-  // The mil programs are built in a module of their own and dropped one by one.
-  OwningOpRef<ModuleOp> scratch = ModuleOp::create(module.getLoc());
   llvm::StringMap<uint64_t> files;
   unsigned engines = 0;
   SymbolTable symbols(module);
@@ -292,16 +285,14 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path,
     if (options.progress)
       options.progress(index, calls.size(), call.getCallee());
     engines += program.isEngine();
-    std::vector<std::string> inputNames =
-                                 symbolNames('a', call.getInputs().size()),
-                             outputNames =
-                                 symbolNames('z', call.getOutputs().size());
-    OpBuilder builder = OpBuilder::atBlockEnd(scratch->getBody());
-    FailureOr<ConvertedProgram> converted =
-        convertANEToMIL(builder, program, ("p" + Twine(index)).str(), verbose,
-                        kWeightPath, inputNames, outputNames);
-    if (failed(converted))
-      return failure();
+    mil::ProgramOp text = mil::lookupProgram(module, call.getCallee());
+    if (!text)
+      return call.emitOpError()
+             << "has no MIL program; run convert-ane-to-mil first";
+    mil::FuncOp function = mil::getFunction(text);
+    std::vector<std::string> inputNames = mil::getParameterNames(function),
+                             outputNames = mil::getResultNames(function);
+    ProgramWeights planned = collectWeights(program);
     auto entry = std::make_unique<fb::ProgramT>();
     entry->kind = program.getKind().str();
     std::string number = std::to_string(index);
@@ -310,24 +301,24 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path,
                   number + ".mil";
     entry->predicted_us =
         predict(program, target).total() + predictHostMicros(program, target);
-    std::string text;
-    llvm::raw_string_ostream os(text);
-    if (failed(mil::printMILText(converted->program, os)))
+    std::string printed;
+    llvm::raw_string_ostream os(printed);
+    if (failed(mil::printMILText(text, os)))
       return failure();
     if (llvm::Error error =
-            writeStagedText(child(entry->text), shown(entry->text), text))
+            writeStagedText(child(entry->text), shown(entry->text), printed))
       return fail(std::move(error));
-    if (!converted->weights.empty()) {
+    if (!planned.roots.empty()) {
       SmallString<128> temporary = child("weights/weight.tmp");
       FailureOr<std::string> hash = writeWeightFile(
-          program.getLoc(), *converted, temporary, shown("weights"));
+          program.getLoc(), planned, temporary, shown("weights"));
       if (failed(hash))
         return failure();
       auto weights = std::make_unique<fb::WeightsT>();
       weights->path = kWeightPath.str();
       weights->file = "weights/" + *hash + ".bin";
       weights->offset = 0;
-      weights->size = converted->layout.fileSize();
+      weights->size = planned.layout.fileSize();
       if (std::error_code error =
               llvm::sys::fs::rename(temporary, child(weights->file)))
         return fail(llvm::createStringError(
@@ -383,7 +374,7 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path,
     auto step = std::make_unique<fb::StepT>();
     step->program = index;
     manifest.schedule.push_back(std::move(step));
-    converted->program.walk([&](mil::OpOp op) {
+    text.walk([&](mil::OpOp op) {
       if (op.getType() == "const")
         return;
       auto origin = std::make_unique<fb::OriginT>();
@@ -394,7 +385,6 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path,
       origin->node = textOf(op.getLoc());
       manifest.provenance.push_back(std::move(origin));
     });
-    converted->program.erase();
   }
   for (auto [i, value] :
        llvm::enumerate(main.getBody().front().getTerminator()->getOperands()))
@@ -422,7 +412,7 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path,
 /// overwrite what another one reads, and a text that is replaced can be read
 /// until it is. Returns the path in the text.
 static FailureOr<std::string> addWeights(Location loc,
-                                         const ConvertedProgram &converted,
+                                         const ProgramWeights &planned,
                                          StringRef folder, Outputs &outputs) {
   auto fail = [&](llvm::Error error) -> FailureOr<std::string> {
     return emitError(loc) << llvm::toString(std::move(error)), failure();
@@ -439,7 +429,7 @@ static FailureOr<std::string> addWeights(Location loc,
   SmallString<128> file(*made);
   if (!exists)
     llvm::sys::path::append(file, "weights.bin");
-  FailureOr<std::string> hash = writeWeightFile(loc, converted, file, weights);
+  FailureOr<std::string> hash = writeWeightFile(loc, planned, file, weights);
   if (failed(hash))
     return failure();
   std::string name = *hash + ".bin";
@@ -465,33 +455,16 @@ static FailureOr<std::string> addWeights(Location loc,
 }
 
 LogicalResult mlir::ane::writeMILFile(ModuleOp module, StringRef path,
-                                      const BundleOptions &options,
                                       Outputs &outputs) {
   auto main = module.lookupSymbol<func::FuncOp>("main");
-  if (!main)
-    return module.emitError() << "expects a function @main";
-  std::vector<std::string> names;
-  auto add = [&](StringAttr attr, StringRef prefix, unsigned i) {
-    names.push_back(attr ? attr.getValue().str() : (prefix + Twine(i)).str());
-  };
-  for (unsigned i = 0; i < main.getNumArguments(); ++i)
-    add(main.getArgAttrOfType<StringAttr>(i, "ane.name"), "input", i);
-  for (unsigned i = 0; i < main.getNumResults(); ++i)
-    add(main.getResultAttrOfType<StringAttr>(i, "ane.name"), "output", i);
-  names = mil::makeIdentifiers(names);
-  auto inputs = ArrayRef(names).take_front(main.getNumArguments());
-  auto outputNames = ArrayRef(names).drop_front(inputs.size());
-  OwningOpRef<ModuleOp> scratch = ModuleOp::create(module.getLoc());
-  OpBuilder builder = OpBuilder::atBlockEnd(scratch->getBody());
-  FailureOr<ConvertedProgram> converted = convertANEToMIL(
-      builder, main, "program",
-      options.verbose.value_or(getTarget(module).verboseDialect), kWeightPath,
-      inputs, outputNames);
-  if (failed(converted))
-    return failure();
-  if (!converted->weights.empty()) {
+  mil::ProgramOp program = mil::lookupProgram(module, "main");
+  if (!main || !program)
+    return module.emitError() << "expects a function @main and its MIL "
+                                 "program; run convert-ane-to-mil first";
+  ProgramWeights weights = collectWeights(main);
+  if (!weights.roots.empty()) {
     FailureOr<std::string> file =
-        addWeights(module.getLoc(), *converted,
+        addWeights(module.getLoc(), weights,
                    llvm::sys::path::parent_path(path), outputs);
     if (failed(file))
       return failure();
@@ -499,11 +472,11 @@ LogicalResult mlir::ane::writeMILFile(ModuleOp module, StringRef path,
     replacer.addReplacement([&](mil::BlobFileAttr blob) -> Attribute {
       return mil::BlobFileAttr::get(blob.getContext(), *file, blob.getOffset());
     });
-    replacer.recursivelyReplaceElementsIn(converted->program);
+    replacer.recursivelyReplaceElementsIn(program);
   }
   std::string text;
   llvm::raw_string_ostream os(text);
-  if (failed(mil::printMILText(converted->program, os)))
+  if (failed(mil::printMILText(program, os)))
     return failure();
   if (llvm::Error error = outputs.addText(path, text))
     return emitError(module.getLoc()) << llvm::toString(std::move(error));

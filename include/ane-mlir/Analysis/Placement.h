@@ -1,0 +1,53 @@
+//===- Placement.h - shared by placing and forming programs ---------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ANEMLIR_ANALYSIS_PLACEMENT_H
+#define ANEMLIR_ANALYSIS_PLACEMENT_H
+
+#include "dialects/ANE/IR/ANE.h"
+#include "llvm/ADT/DenseSet.h"
+
+namespace mlir::ane {
+
+/// Ops over constants alone: data, copied into each program that uses them.
+llvm::DenseSet<Operation *> findWeightTrees(Block &block);
+
+inline bool isOnEngine(Operation *op) {
+  auto placement = op->getAttrOfType<StringAttr>("ane.placement");
+  return placement && placement.getValue() == "ane";
+}
+
+/// True for an op that only moves elements.
+inline bool isMovement(Operation *op) {
+  return isa<ReshapeOp, TransposeOp, ConcatOp, SplitOp, SliceByIndexOp,
+             SliceBySizeOp, StackOp, IdentityOp, ReverseOp, ReverseSequenceOp,
+             SqueezeOp, ExpandDimsOp, GatherOp, GatherAlongAxisOp, GatherNdOp,
+             TileOp, SelectOp, PadOp, Flatten2dOp, DepthToSpaceOp,
+             SpaceToDepthOp, PixelShuffleOp, PixelUnshuffleOp, BandPartOp,
+             SlidingWindowsOp, DynamicSliceOp, DynamicSliceBySizeOp,
+             SliceUpdateOp, UpsampleNearestNeighborOp,
+             ResizeNearestNeighborOp>(op);
+}
+
+/// True for an op that rounds nothing, in whatever precision its operands are:
+/// moves, compares and selections of elements.
+inline bool isExact(Operation *op) {
+  return isMovement(op) ||
+         isa<AbsOp, SignOp, ReluOp, MaximumOp, MinimumOp, MaxPoolOp,
+             ReduceMaxOp, ReduceMinOp, ReduceArgmaxOp, ReduceArgminOp, TopkOp,
+             ArgsortOp, NonZeroOp, OneHotOp, EqualOp, NotEqualOp, GreaterOp,
+             GreaterEqualOp, LessOp, LessEqualOp, FloorOp, CeilOp, RoundOp>(op);
+}
+
+/// Segment of each op: even ones run on the engine, odd ones on the host, in
+/// ascending order.
+llvm::DenseMap<Operation *, unsigned>
+assignStages(Block &block, const llvm::DenseSet<Operation *> &trees,
+             function_ref<bool(Operation *)> onEngine = isOnEngine);
+
+} // namespace mlir::ane
+
+#endif // ANEMLIR_ANALYSIS_PLACEMENT_H

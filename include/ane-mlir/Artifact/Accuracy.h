@@ -1,0 +1,87 @@
+//===- Accuracy.h - what the engine's arithmetic does to a model ----------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ANEMLIR_ARTIFACT_ACCURACY_H
+#define ANEMLIR_ARTIFACT_ACCURACY_H
+
+#include "ane-mlir/Interpreter/Interpreter.h"
+#include "ane-mlir/Artifact/Samples.h"
+#include <optional>
+
+namespace mlir::ane {
+
+/// One output beside fp32, the worst over all samples.
+struct OutputAccuracy {
+  std::string name;
+  double cosine = 1;
+  /// Largest difference, as a part of the largest magnitude.
+  double error = 0;
+  /// One is infinite or not a number where the other is not.
+  bool nonFinite = false;
+  /// Integers that differ, as a part of all.
+  double differing = 0;
+
+  void add(const Tensor &actual, const Tensor &expected);
+  /// Not so far off that the engine is left for it.
+  bool isGood() const {
+    return !nonFinite && cosine >= 0.999 && differing == 0;
+  }
+  /// Within the bar that a conversion promises.
+  bool isWithinBar() const { return isGood() && error <= 0.02; }
+  /// 0 is exact; for comparing two ways of computing the same.
+  double badness() const;
+};
+
+struct Accuracy {
+  std::vector<OutputAccuracy> outputs;
+  double worst() const;
+  bool isGood() const;
+  bool isWithinBar() const;
+};
+
+/// Outputs of a function in fp32, by sample.
+using References = std::vector<std::vector<Tensor>>;
+/// Failure (silent) where the interpreter cannot run it.
+FailureOr<References> runReference(func::FuncOp function,
+                                   llvm::ArrayRef<Sample> samples);
+
+/// Where accuracy is lost.
+struct Loss {
+  Location where;
+  std::string op;
+  /// Relative error of its result, infinite where it is not finite; that of its
+  /// operands.
+  double error, before;
+};
+
+struct PrecisionOptions {
+  /// Ops that a rule keeps from the engine are computed in fp32 (bundles).
+  bool placed = true;
+  /// The engine's own arithmetic instead of plain fp16; slow.
+  bool engine = true;
+  /// Seconds after which no further attempt begins.
+  double budget = 10;
+};
+
+/// Runs an optimised function as it will be placed, op by op beside fp32.
+/// Failure (silent) where the interpreter cannot run it.
+FailureOr<Accuracy> measureAccuracy(func::FuncOp function,
+                                    llvm::ArrayRef<Sample> samples,
+                                    const References &references,
+                                    const PrecisionOptions &options,
+                                    std::vector<Loss> *losses = nullptr);
+
+/// Marks ops `ane.fp32` that spoil an output, as long as that helps. The
+/// accuracy that is left, or failure (silent).
+FailureOr<Accuracy> keepAccuracy(func::FuncOp function,
+                                 llvm::ArrayRef<Sample> samples,
+                                 const References &references,
+                                 const PrecisionOptions &options,
+                                 unsigned &marked, std::vector<Loss> &losses);
+
+} // namespace mlir::ane
+
+#endif // ANEMLIR_ARTIFACT_ACCURACY_H

@@ -1,0 +1,58 @@
+//===- Artifact.h - loading and running what was written ------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ANEMLIR_ARTIFACT_ARTIFACT_H
+#define ANEMLIR_ARTIFACT_ARTIFACT_H
+
+#include "ane-mlir/Import/MILSource.h"
+#include "ane-mlir/Interpreter/Interpreter.h"
+
+namespace mlir::ane {
+
+/// A model input or output as the user sees it.
+struct Port {
+  std::string name;
+  /// The user's dtype, and the one that carries it through the programs.
+  DType dtype, carrier;
+  SmallVector<int64_t> shape;
+  /// The name in the model where an artifact could not keep it, or empty.
+  std::string alias;
+};
+
+/// A loaded artifact, ready to run in the interpreter.
+class Executable {
+public:
+  virtual ~Executable() = default;
+  virtual ArrayRef<Port> inputs() const = 0;
+  virtual ArrayRef<Port> outputs() const = 0;
+  /// Runs on tensors of the carrier dtypes.
+  virtual LogicalResult
+  run(ArrayRef<Tensor> arguments, SmallVectorImpl<Tensor> &results,
+      Numerics numerics, const BlockInterpreter::Observer &observer = {}) = 0;
+};
+
+/// The programs of a bundle, each with its weights, in the manifest's order.
+FailureOr<std::vector<MILSource>> openBundlePrograms(StringRef path,
+                                                     MLIRContext *context);
+
+struct LoadOptions {
+  /// Of a package with several; empty for the default one.
+  std::string function;
+  /// Of inputs that leave dimensions open, by name.
+  mil::ShapeBindings shapes;
+  /// Whether weight files whose names are SHA-256 sums are compared with them.
+  bool verify = true;
+};
+/// By what is at `path`: a bundle, a package, a .mlmodelc or a .mil file. Of a
+/// bundle, texts are parsed and raised, weights mapped, and engine programs
+/// driven through their surfaces, padding included.
+FailureOr<std::unique_ptr<Executable>>
+loadArtifact(StringRef path, MLIRContext *context,
+             const LoadOptions &options = {});
+
+} // namespace mlir::ane
+
+#endif // ANEMLIR_ARTIFACT_ARTIFACT_H

@@ -1,0 +1,79 @@
+//===- NumericGuard.h - right, or said to be wrong ------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+// Around the passes of one conversion: keeps the model as it was converted,
+// measures on samples, undoes repairs that harm, keeps in fp32 what fp16 spoils,
+// and compares the artifact that was written with fp32.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ANEMLIR_ARTIFACT_NUMERICGUARD_H
+#define ANEMLIR_ARTIFACT_NUMERICGUARD_H
+
+#include "ane-mlir/Artifact/Accuracy.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/OwningOpRef.h"
+#include <functional>
+
+namespace mlir::ane {
+
+struct GuardOptions {
+  /// "auto" (samples are guessed), "none", or a folder of samples.
+  std::string calibration = "auto";
+  enum class Check { Off, Fast, Full } check = Check::Fast;
+  /// Placed programs, or one function for Core ML to place.
+  bool placed = true;
+  /// Leave fp16 repairs out.
+  bool repair = true;
+};
+
+/// What a conversion knows of its own accuracy.
+struct AccuracyReport {
+  /// What was run, and whether its values were guessed.
+  std::vector<std::string> samples;
+  bool guessed = true;
+  /// "engine", "fp16"; empty where nothing was compared, and why.
+  std::string numerics, whyNot;
+  Accuracy accuracy;
+  /// Where accuracy is lost first; nothing where none is.
+  std::vector<Loss> losses;
+  /// Ops kept in fp32 since fp16 spoiled an output.
+  unsigned kept = 0;
+  bool repairUndone = false;
+};
+
+class NumericGuard {
+public:
+  explicit NumericGuard(GuardOptions options) : options(std::move(options)) {}
+
+  /// Keeps a copy of the model before any pass and reads or guesses samples.
+  LogicalResult start(ModuleOp converted);
+  /// Measures the optimised module, runs `repair` on it, and keeps the better;
+  /// then what still spoils an output is marked `ane.fp32`.
+  LogicalResult repair(ModuleOp optimised,
+                       llvm::function_ref<LogicalResult(ModuleOp)> repair);
+  /// Reads the artifact at `path` back, runs it in the engine's numerics and
+  /// compares with fp32. Never fails: what cannot be run is said in the report.
+  void check(llvm::StringRef path);
+
+  const AccuracyReport &report() const { return found; }
+
+private:
+  func::FuncOp original();
+  GuardOptions options;
+  OwningOpRef<ModuleOp> kept;
+  std::vector<Sample> samples;
+  std::optional<References> references;
+  AccuracyReport found;
+  /// Floating-point operations of one run; parameters; elements of the most that
+  /// one op reads and writes.
+  double work = 0, weights = 0, values = 0;
+};
+
+/// One line per output, for the summary.
+void printAccuracy(llvm::raw_ostream &os, const AccuracyReport &report);
+
+} // namespace mlir::ane
+
+#endif // ANEMLIR_ARTIFACT_NUMERICGUARD_H

@@ -1,0 +1,104 @@
+//===- CompileOptions.h - what a compilation is asked for -----------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+// Fields that are optional tell "not said" from the default, so that what has
+// no effect can be refused instead of ignored.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ANEMLIR_COMPILER_COMPILEOPTIONS_H
+#define ANEMLIR_COMPILER_COMPILEOPTIONS_H
+
+#include "ane-mlir/Artifact/NumericGuard.h"
+#include "ane-mlir/Target/CoreML.h"
+#include "dialects/ANE/IR/ANE.h"
+#include "mlir/Pass/PassManager.h"
+
+namespace mlir::ane {
+
+struct CompileOptions {
+  //===--- Model ----------------------------------------------------------===//
+  /// A .onnx file, or what MILSource opens.
+  std::string input;
+  /// Extents of symbolic dimensions by name, in the order given; several
+  /// extents of one make one function each (packages).
+  std::vector<std::pair<std::string, std::vector<int64_t>>> dims;
+  /// Whole shapes of inputs.
+  mil::ShapeBindings inputShapes;
+  /// Inputs that become constants: name and TensorProto file.
+  std::vector<std::pair<std::string, std::string>> inputValues;
+  /// Entries of a Range whose limit the data decides, by node.
+  llvm::StringMap<int64_t> maxLengths;
+  enum class Random { Mean, Input };
+  std::optional<Random> random;
+  /// Of a package with several; empty for its default one.
+  std::string function;
+  /// Cut the model at these values; empty for its own outputs.
+  std::vector<std::string> outputs;
+  /// Bytes for values that are computed while converting; 0 for a default.
+  uint64_t maxConstantBytes = 0;
+
+  //===--- Target ---------------------------------------------------------===//
+  std::string target = "h16";
+  enum class Precision { Mixed, FP32 };
+  Precision precision = Precision::Mixed;
+  enum class Placement { Auto, Cost, ANE, Host };
+  std::optional<Placement> placement;
+  /// A file {"node": "ane" or "host", …} in its place.
+  std::string placementFile;
+  /// An error for every op that would not run on the engine.
+  bool requireANE = false;
+  /// "auto", "none" or a folder of samples.
+  std::optional<std::string> calibration;
+  GuardOptions::Check check = GuardOptions::Check::Fast;
+  /// Bars of the check: error as a part of an output's largest magnitude.
+  std::optional<double> maxError, minCosine;
+  enum class Weights { AsTheyAre, Int8 };
+  Weights quantize = Weights::AsTheyAre;
+  enum class Activations { Float, Keep };
+  std::optional<Activations> quantizedActivations;
+  /// Bytes that may be alive together; 0 for no limit.
+  int64_t liveBytes = 0;
+  std::vector<std::pair<std::string, bool>> rules;
+  std::vector<std::string> disabledPasses;
+
+  //===--- Core ML packages -----------------------------------------------===//
+  PackageOptions package;
+  /// One label per line; empty for no classifier.
+  std::string classLabelsFile;
+  std::optional<PackageOptions::Buckets> buckets;
+
+  //===--- Output ---------------------------------------------------------===//
+  /// The extension chooses the form.
+  std::string output;
+  enum class Phase { ONNX, ANE, Optimized, Placed, MIL };
+  /// Stop behind this phase and print its IR.
+  std::optional<Phase> compileTo;
+  std::string report, trace;
+  /// Spelling of MIL text; by default the target's.
+  std::optional<bool> verbose;
+  bool verifyEachNumerics = false;
+  /// Let MLIR verify the IR behind every pass.
+  bool verifyIR = false;
+  bool quiet = false;
+  /// What a tool does to each pass manager: printing IR, timing.
+  std::function<LogicalResult(PassManager &)> configurePasses;
+
+  enum class Form { None, Bundle, Package, Text, IR };
+  Form form() const;
+  bool isHalf() const { return precision == Precision::Mixed; }
+  bool stopsAt(Phase phase) const { return compileTo == phase; }
+  /// The model is MIL already.
+  bool isFromMIL() const;
+  /// Null for an unknown name.
+  const Target *lookupTarget() const { return ane::lookupTarget(target); }
+
+  /// An error where values are out of their domain, contradict each other, or
+  /// would have no effect; the text says what is expected.
+  llvm::Error validate() const;
+};
+
+} // namespace mlir::ane
+
+#endif // ANEMLIR_COMPILER_COMPILEOPTIONS_H

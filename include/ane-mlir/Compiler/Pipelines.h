@@ -1,0 +1,71 @@
+//===- Pipelines.h - the only place that knows the order of passes --------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ANEMLIR_COMPILER_PIPELINES_H
+#define ANEMLIR_COMPILER_PIPELINES_H
+
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/Pass/PassManager.h"
+#include "mlir/Pass/PassOptions.h"
+#include "llvm/ADT/StringSet.h"
+
+namespace mlir::ane {
+
+struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
+  Option<std::string> precision{
+      *this, "precision",
+      llvm::cl::desc("fp16 (default), or fp32 to check semantics"),
+      llvm::cl::init("fp16")};
+  Option<std::string> placement{*this, "placement",
+                                llvm::cl::desc("auto (default), ane or host"),
+                                llvm::cl::init("auto")};
+  Option<std::string> door{
+      *this, "door",
+      llvm::cl::desc("raw (default: the in-memory compiler) or coreml, which "
+                     "takes more operations whole"),
+      llvm::cl::init("raw")};
+  Option<int64_t> liveBytes{
+      *this, "live-bytes",
+      llvm::cl::desc("what ane-tile lets be alive together; 0 is no limit"),
+      llvm::cl::init(0)};
+  Option<std::string> quantize{
+      *this, "quantize",
+      llvm::cl::desc("none (default), or int8: weights of 1x1 convolutions"),
+      llvm::cl::init("none")};
+  Option<bool> keepIntegers{
+      *this, "keep-integers",
+      llvm::cl::desc("write weights that the model has in 8 bits as such"),
+      llvm::cl::init(false)};
+  ListOption<std::string> disable{
+      *this, "disable-pass", llvm::cl::desc("passes to leave out, by flag")};
+};
+
+/// ane to optimised ane: integers, folding, precision, clean-up.
+void buildOptimizePipeline(OpPassManager &pm, const PipelineOptions &options);
+/// Optimised ane, with or without the attributes of calibrate(), to ane that
+/// fp16 and the engine's accumulator can hold.
+void buildRepairPipeline(OpPassManager &pm, const PipelineOptions &options);
+/// Optimised ane to what is written without being placed: one MIL function.
+void buildUnplacedPipeline(OpPassManager &pm, const PipelineOptions &options);
+/// Optimised ane (door coreml) to what a package can hold.
+void buildPackagePipeline(OpPassManager &pm, const PipelineOptions &options);
+/// Optimised ane to programs with surfaces, gate included.
+void buildPlacePipeline(OpPassManager &pm, const PipelineOptions &options);
+/// The same, and its MIL: what writeBundle() takes.
+void buildBundlePipeline(OpPassManager &pm, const PipelineOptions &options);
+/// Optimised ane (door coreml) to the MIL of one function of a package.
+void buildPackagePartPipeline(OpPassManager &pm,
+                              const PipelineOptions &options);
+/// Registers them as ane-optimize-pipeline, ane-repair-pipeline,
+/// ane-place-pipeline, ane-bundle-pipeline and ane-package-pipeline.
+void registerPipelines();
+
+/// True when a pass of this flag exists in a pipeline and may be disabled.
+bool isKnownPass(llvm::StringRef flag);
+
+} // namespace mlir::ane
+
+#endif // ANEMLIR_COMPILER_PIPELINES_H

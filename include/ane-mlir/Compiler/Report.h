@@ -1,0 +1,85 @@
+//===- Report.h - what was placed where, and why --------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ANEMLIR_COMPILER_REPORT_H
+#define ANEMLIR_COMPILER_REPORT_H
+
+#include "ane-mlir/Analysis/CostModel.h"
+#include "ane-mlir/Artifact/NumericGuard.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/Support/raw_ostream.h"
+#include "mlir/Pass/PassManager.h"
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace mlir::ane {
+
+/// What each pass did to the number of ops, by kind.
+struct PassLog {
+  struct Change {
+    std::string pass;
+    unsigned before = 0, after = 0;
+    std::map<std::string, int> more, fewer;
+  };
+  std::vector<Change> changes;
+  /// Watches the passes of `pm`; the log must outlive it.
+  void attach(PassManager &pm);
+};
+
+struct ReportRow {
+  std::string op, node, program, placement, rule, reason, type;
+  /// What ane-repair-fp16 did to the op, and what other passes noted.
+  std::string repair, note;
+  /// Rows that make its operands.
+  std::vector<unsigned> inputs;
+  double flops = 0, weightBytes = 0, activationBytes = 0;
+  /// Predicted microseconds where it is placed.
+  double predictedMicros = 0;
+};
+
+struct Report {
+  std::string model, target, producer;
+  std::vector<ReportRow> rows;
+  struct Program {
+    std::string name, kind;
+    unsigned ops = 0;
+    double predictedMicros = 0;
+    Prediction prediction;
+  };
+  std::vector<Program> programs;
+  unsigned engineOps = 0, hostOps = 0;
+  /// Of all engine programs, and of all host programs.
+  double predictedMicros = 0, hostMicros = 0;
+  /// What ane-place compared.
+  struct Alternatives {
+    double placedMicros, hostMicros, cheapestMicros;
+    /// Times the positions of this model from which the engine pays; 0 always,
+    /// infinite never.
+    double crossover;
+  };
+  std::optional<Alternatives> alternatives;
+
+  std::vector<PassLog::Change> passes;
+  /// What the check of the artifact found, where there was one.
+  std::optional<AccuracyReport> accuracy;
+
+  void writeJSON(llvm::raw_ostream &os) const;
+  /// One self-contained page; needs no network.
+  void writeHTML(llvm::raw_ostream &os) const;
+  /// Predicted times in Chrome's trace format (chrome://tracing, Perfetto).
+  void writeTrace(llvm::raw_ostream &os) const;
+  /// A table for the terminal: programs, then host ops with their reasons.
+  void writeText(llvm::raw_ostream &os) const;
+};
+
+/// Collects the report of a placed module.
+Report makeReport(ModuleOp module, llvm::StringRef model);
+
+} // namespace mlir::ane
+
+#endif // ANEMLIR_COMPILER_REPORT_H

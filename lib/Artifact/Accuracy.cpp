@@ -1,0 +1,492 @@
+//===- Accuracy.cpp - what the engine's arithmetic does to a model --------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+// One walk computes each value twice: in fp32, and as the placed program will.
+// So the first op that loses something is found in one run, and no value lives
+// longer than its last reader.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ane-mlir/Artifact/Accuracy.h"
+#include "ane-mlir/Analysis/CostModel.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/raw_ostream.h"
+#include <chrono>
+#include <cmath>
+
+using namespace mlir;
+using namespace mlir::ane;
+
+/// Both mean "masked": finite stand-ins of minus infinity.
+static bool areMasks(double a, double b) { return a < -20000 && b < -20000; }
+
+/// An error of a result below it is fp16's own.
+static constexpr double kVisible = 0.02;
+
+//===----------------------------------------------------------------------===//
+// Comparison
+//===----------------------------------------------------------------------===//
+
+void OutputAccuracy::add(const Tensor &actual, const Tensor &expected) {
+  if (actual.size() != expected.size()) {
+    nonFinite = true;
+    cosine = 0;
+    return;
+  }
+  auto at = [](const Tensor &t, int64_t i) {
+    return t.isFloat() ? double(t.floats()[i]) : double(t.ints()[i]);
+  };
+  double aa = 0, bb = 0, ab = 0, largest = 0, worst = 0;
+  int64_t wrong = 0;
+  for (int64_t i = 0; i < expected.size(); ++i) {
+    double a = at(actual, i), e = at(expected, i);
+    if (!expected.isFloat()) {
+      wrong += a != e;
+      continue;
+    }
+    // Where fp32 is not finite itself (a guessed input beyond the model's
+    // range, a mask) nothing is lost.
+    if (!std::isfinite(a) || !std::isfinite(e)) {
+      nonFinite |= std::isfinite(e) && !areMasks(a, e);
+      continue;
+    }
+    if (areMasks(a, e))
+      continue;
+    aa += a * a;
+    bb += e * e;
+    ab += a * e;
+    largest = std::max(largest, std::fabs(e));
+    worst = std::max(worst, std::fabs(a - e));
+  }
+  if (expected.size())
+    differing = std::max(differing, double(wrong) / expected.size());
+  if (!expected.isFloat())
+    return;
+  // All zeros, or nearly so, have no direction.
+  double c = bb == 0 || aa == 0 ? (worst <= 1e-6 ? 1 : 0)
+                                : ab / std::sqrt(aa * bb);
+  cosine = std::min(cosine, c);
+  error = std::max(error, worst / std::max(largest, 1e-6));
+}
+
+double OutputAccuracy::badness() const {
+  if (nonFinite)
+    return INFINITY;
+  return std::max({error, std::sqrt(std::max(0.0, 2 * (1 - cosine))),
+                   differing});
+}
+double Accuracy::worst() const {
+  double worst = 0;
+  for (const OutputAccuracy &output : outputs)
+    worst = std::max(worst, output.badness());
+  return worst;
+}
+bool Accuracy::isWithinBar() const {
+  return llvm::all_of(outputs,
+                      [](const OutputAccuracy &o) { return o.isWithinBar(); });
+}
+bool Accuracy::isGood() const {
+  return llvm::all_of(outputs,
+                      [](const OutputAccuracy &o) { return o.isGood(); });
+}
+
+/// Relative error of a result: infinite where one is not finite.
+static double errorOf(const Tensor &actual, const Tensor &expected) {
+  if (actual.size() != expected.size())
+    return INFINITY;
+  if (!expected.isFloat()) {
+    int64_t wrong = 0;
+    for (auto [a, e] : llvm::zip(actual.ints(), expected.ints()))
+      wrong += a != e;
+    return expected.size() ? double(wrong) / expected.size() : 0;
+  }
+  double difference = 0, size = 0;
+  for (auto [a, e] : llvm::zip(actual.floats(), expected.floats())) {
+    if (!std::isfinite(a) || !std::isfinite(e)) {
+      if (std::isfinite(e) && !areMasks(a, e))
+        return INFINITY;
+      continue;
+    }
+    if (areMasks(a, e))
+      continue;
+    difference += (double(a) - e) * (double(a) - e);
+    size += double(e) * e;
+  }
+  return difference == 0 ? 0 : std::sqrt(difference / std::max(size, 1e-30));
+}
+
+//===----------------------------------------------------------------------===//
+// Two runs in one
+//===----------------------------------------------------------------------===//
+
+FailureOr<References> mlir::ane::runReference(func::FuncOp function,
+                                              ArrayRef<Sample> samples) {
+  ScopedDiagnosticHandler silence(function.getContext(),
+                                  [](Diagnostic &) { return success(); });
+  BlockInterpreter interpreter(function.getBody().front(), Numerics::Float32);
+  References references;
+  for (const Sample &sample : samples) {
+    SmallVector<Tensor> arguments, results;
+    for (auto [argument, tensor] :
+         llvm::zip_equal(function.getArguments(), sample.inputs))
+      arguments.push_back(inDType(
+          tensor, *toDType(cast<RankedTensorType>(argument.getType())
+                               .getElementType())));
+    if (failed(interpreter.run(arguments, results)))
+      return failure();
+    references.push_back(std::vector<Tensor>(results.begin(), results.end()));
+  }
+  return references;
+}
+
+namespace {
+class Lockstep {
+public:
+  Lockstep(func::FuncOp function, const PrecisionOptions &options)
+      : function(function), block(function.getBody().front()),
+        options(options), target(getTarget(function)),
+        exact(function.getContext(), Numerics::Float32),
+        engine(function.getContext(),
+               options.engine ? Numerics::Engine : Numerics::Float16,
+               &target.numerics) {
+    llvm::DenseSet<Value> seen;
+    for (Operation &op : llvm::reverse(block))
+      for (Value operand : op.getOperands())
+        if (seen.insert(operand).second)
+          lastUses[&op].push_back(operand);
+  }
+
+  FailureOr<Accuracy> run(ArrayRef<Sample> samples,
+                          const References &references,
+                          std::vector<Loss> *losses) {
+    Accuracy accuracy;
+    for (unsigned i = 0; i < function.getNumResults(); ++i) {
+      OutputAccuracy output;
+      if (auto name = function.getResultAttrOfType<StringAttr>(i, "ane.name"))
+        output.name = name.str();
+      accuracy.outputs.push_back(output);
+    }
+    for (auto [sample, expected] : llvm::zip(samples, references)) {
+      SmallVector<Tensor> results;
+      if (failed(runOne(sample, results, losses)))
+        return failure();
+      for (auto [output, actual, wanted] :
+           llvm::zip(accuracy.outputs, results, expected))
+        output.add(inDType(actual, wanted.dtype()), wanted);
+    }
+    return accuracy;
+  }
+
+private:
+  /// A value as fp32 computes it and as it will be; `wide` when it was not
+  /// rounded to fp16 on the way.
+  struct Twin {
+    Tensor exact, actual;
+    double error = 0;
+    bool wide = false, constant = false;
+  };
+
+  bool isHost(Operation *op) {
+    if (op->hasAttr("ane.fp32"))
+      return true;
+    if (!options.placed)
+      return false;
+    auto [it, isNew] = host.try_emplace(op, false);
+    if (isNew) {
+      ViolationList violations;
+      auto legality = dyn_cast<LegalityOpInterface>(op);
+      if (legality)
+        findEnabledViolations(legality, target, violations);
+      it->second = !legality || !violations.empty();
+    }
+    return it->second;
+  }
+
+  Tensor rounded(const Tensor &tensor, bool weight) {
+    if (tensor.dtype() != DType::Float16)
+      return tensor;
+    if (weight)
+      return Tensor::fromBytes(tensor.dtype(), tensor.shape(),
+                               tensor.toWeightBytes());
+    Tensor result(tensor.dtype(), tensor.shape());
+    llvm::copy(tensor.floats(), result.mutableFloats().begin());
+    roundTo(DType::Float16, result.mutableFloats());
+    return result;
+  }
+
+  LogicalResult runOne(const Sample &sample, SmallVectorImpl<Tensor> &results,
+                       std::vector<Loss> *losses) {
+    llvm::DenseMap<Value, Twin> values;
+    for (auto [argument, tensor] :
+         llvm::zip_equal(function.getArguments(), sample.inputs)) {
+      Tensor typed = inDType(
+          tensor,
+          *toDType(cast<RankedTensorType>(argument.getType()).getElementType()));
+      values[argument] = {typed, typed, 0, true, false};
+    }
+    for (Operation &op : block) {
+      auto twin = [&](Value v) -> Twin & {
+        auto it = constants.find(v);
+        return it != constants.end() ? it->second : values[v];
+      };
+      if (op.hasTrait<OpTrait::IsTerminator>()) {
+        for (Value operand : op.getOperands())
+          results.push_back(twin(operand).actual);
+        return success();
+      }
+      if (op.getNumResults() && constants.count(op.getResult(0)))
+        continue;
+      bool constant =
+          (isa<ConstantOp>(op) || isFunctionOfOperands(&op)) &&
+          llvm::all_of(op.getOperands(),
+                       [&](Value v) { return constants.count(v); });
+      SmallVector<Tensor> inputs, outputs;
+      if (auto literal = dyn_cast<ConstantOp>(op)) {
+        FailureOr<Tensor> tensor = Tensor::fromElements(literal.getValue());
+        if (failed(tensor))
+          return failure();
+        constants[literal] = {*tensor, *tensor, 0, true, true};
+        continue;
+      }
+      for (Value operand : op.getOperands())
+        inputs.push_back(twin(operand).exact);
+      if (failed(evaluateOperation(&op, exact, inputs, outputs)))
+        return failure();
+      if (constant) {
+        for (auto [result, tensor] : llvm::zip(op.getResults(), outputs))
+          constants[result] = {tensor, tensor, 0, true, true};
+        continue;
+      }
+      bool onHost = isHost(&op);
+      SmallVector<Tensor> actualInputs, actual;
+      double before = 0;
+      for (Value operand : op.getOperands()) {
+        Twin &from = twin(operand);
+        before = std::max(before, from.error);
+        if (onHost || !from.wide) {
+          actualInputs.push_back(from.constant ? from.exact : from.actual);
+          continue;
+        }
+        // Once, for all readers on the engine.
+        if (from.constant) {
+          Tensor &root = roots[operand];
+          if (!root)
+            root = rounded(from.exact, true);
+          actualInputs.push_back(root);
+        } else {
+          Tensor half = rounded(from.actual, false);
+          actualInputs.push_back(half);
+        }
+      }
+      if (failed(evaluateOperation(&op, onHost ? exact : engine, actualInputs,
+                                   actual)))
+        return failure();
+      for (auto [result, a, e] : llvm::zip(op.getResults(), actual, outputs)) {
+        Twin made{e, a, errorOf(a, e), onHost, false};
+        if (losses && made.error > kVisible && made.error > 3 * before)
+          losses->push_back({op.getLoc(), op.getName().getStringRef().str(),
+                             made.error, before}),
+              lossOps.push_back(&op);
+        values[result] = std::move(made);
+      }
+      if (auto it = lastUses.find(&op); it != lastUses.end())
+        for (Value dead : it->second)
+          values.erase(dead);
+    }
+    return success();
+  }
+
+public:
+  /// The ops of the losses of the last run.
+  std::vector<Operation *> lossOps;
+
+private:
+  func::FuncOp function;
+  Block &block;
+  PrecisionOptions options;
+  const Target &target;
+  EvalContext exact, engine;
+  llvm::DenseMap<Value, Twin> constants;
+  llvm::DenseMap<Value, Tensor> roots;
+  llvm::DenseMap<Operation *, bool> host;
+  llvm::DenseMap<Operation *, SmallVector<Value, 2>> lastUses;
+};
+} // namespace
+
+FailureOr<Accuracy> mlir::ane::measureAccuracy(func::FuncOp function,
+                                               ArrayRef<Sample> samples,
+                                               const References &references,
+                                               const PrecisionOptions &options,
+                                               std::vector<Loss> *losses) {
+  ScopedDiagnosticHandler silence(function.getContext(),
+                                  [](Diagnostic &) { return success(); });
+  return Lockstep(function, options).run(samples, references, losses);
+}
+
+//===----------------------------------------------------------------------===//
+// What is kept in fp32
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Marks in the order in which they were made, so that the later ones, which
+/// did not help, can be taken back.
+class Marks {
+public:
+  explicit Marks(func::FuncOp function)
+      : block(function.getBody().front()), b(function.getContext()) {}
+
+  bool add(Operation *op, const Twine &why) {
+    if (op->hasAttr("ane.fp32") || !isa<LegalityOpInterface>(op))
+      return false;
+    op->setAttr("ane.fp32", b.getStringAttr(why));
+    ops.push_back(op);
+    return true;
+  }
+  void addAll(const Twine &why) {
+    for (Operation &op : block.without_terminator())
+      if (op.getNumResults() && !isConstantTree(op.getResult(0)))
+        add(&op, why);
+  }
+  void keep() { kept = ops.size(); }
+  void keepNone() { kept = 0; }
+  /// The number of marks that stay.
+  unsigned finish() {
+    for (Operation *op : ArrayRef(ops).drop_front(kept))
+      op->removeAttr("ane.fp32");
+    return kept;
+  }
+
+private:
+  Block &block;
+  Builder b;
+  SmallVector<Operation *> ops;
+  size_t kept = 0;
+};
+} // namespace
+
+/// The op, or, where it is in fp32 already and only amplifies what came in, the
+/// ops that feed it and its kind.
+static SmallVector<Operation *> findCulprits(Operation *op) {
+  if (!op->hasAttr("ane.fp32"))
+    return {op};
+  SmallVector<Operation *> found, stack{op};
+  llvm::SmallPtrSet<Operation *, 16> seen;
+  while (!stack.empty()) {
+    Operation *wide = stack.pop_back_val();
+    for (Value operand : wide->getOperands()) {
+      Operation *producer = operand.getDefiningOp();
+      if (!producer || isConstantTree(operand) || !seen.insert(producer).second)
+        continue;
+      (producer->hasAttr("ane.fp32") ? stack : found).push_back(producer);
+    }
+  }
+  return found;
+}
+
+static std::string describe(const Loss &loss) {
+  std::string why;
+  llvm::raw_string_ostream os(why);
+  if (std::isinf(loss.error))
+    os << "fp16 cannot hold its result";
+  else
+    os << llvm::format("its result is off by %.2g %% in fp16",
+                       100 * loss.error);
+  return why;
+}
+
+/// Why all of it had better be in fp32, where single ops do not help: "" where
+/// the engine is worth an inexact answer, which is then said.
+static StringRef whyWhole(func::FuncOp function, const Accuracy &accuracy) {
+  Block &block = function.getBody().front();
+  // A picture of 8-bit pixels is rounded from numbers that need more bits than
+  // a network in fp16 has.
+  for (auto [output, type] :
+       llvm::zip(accuracy.outputs, block.getTerminator()->getOperandTypes())) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    if (output.differing > 0 && tensor && tensor.getElementType().isInteger(8))
+      return "an output of 8-bit integers is rounded from it";
+  }
+  if (accuracy.isWithinBar())
+    return "";
+  const Target &target = getTarget(function);
+  double host = 0, engine = target.cost("dispatch_us");
+  for (Operation &op : block.without_terminator()) {
+    if (llvm::any_of(op.getResultTypes(), [](Type type) {
+          auto tensor = dyn_cast<RankedTensorType>(type);
+          return tensor && !tensor.hasStaticShape();
+        }))
+      return "";
+    host += predictHostMicros(&op, target);
+    engine += predict(&op, target).total();
+  }
+  return host < engine ? "fp16 spoils an output, and the host is predicted to "
+                         "be no slower"
+                       : "";
+}
+
+FailureOr<Accuracy> mlir::ane::keepAccuracy(
+    func::FuncOp function, ArrayRef<Sample> samples,
+    const References &references, const PrecisionOptions &options,
+    unsigned &marked, std::vector<Loss> &losses) {
+  ScopedDiagnosticHandler silence(function.getContext(),
+                                  [](Diagnostic &) { return success(); });
+  auto start = std::chrono::steady_clock::now();
+  auto elapsed = [&] {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() -
+                                         start)
+        .count();
+  };
+  marked = 0;
+  Lockstep lockstep(function, options);
+  auto first = lockstep.run(samples, references, &losses);
+  if (failed(first) || first->isWithinBar())
+    return first;
+  Marks marks(function);
+  Accuracy best = *first;
+  std::vector<Loss> found = losses;
+  std::vector<Operation *> ops = lockstep.lossOps;
+  for (unsigned round = 0; round < 8 && !ops.empty(); ++round) {
+    if (elapsed() * (round + 2) / (round + 1) > options.budget)
+      break;
+    bool more = false;
+    for (auto [op, loss] : llvm::zip(ops, found))
+      for (Operation *each : findCulprits(op))
+        more |= marks.add(each, describe(loss));
+    if (!more)
+      break;
+    found.clear();
+    lockstep.lossOps.clear();
+    auto now = lockstep.run(samples, references, &found);
+    if (failed(now))
+      break;
+    ops = lockstep.lossOps;
+    // Many ops that each lose a little: no few of them will help.
+    if (first->isGood() && now->worst() > 0.8 * best.worst())
+      break;
+    if (now->worst() < best.worst()) {
+      best = *now;
+      marks.keep();
+      losses = found;
+    }
+    if (now->isWithinBar() && now->worst() < kVisible)
+      break;
+  }
+  StringRef why = whyWhole(function, best);
+  if (!why.empty() && elapsed() < options.budget) {
+    marks.addAll(why);
+    auto whole = lockstep.run(samples, references, nullptr);
+    if (succeeded(whole) && whole->isGood() && whole->worst() < best.worst()) {
+      best = *whole;
+      marks.keep();
+      losses.clear();
+    }
+  }
+  // Where it did not help, the engine may have them.
+  if (!(best.worst() < first->worst() / 2)) {
+    marks.keepNone();
+    best = *first;
+  }
+  marked = marks.finish();
+  return best;
+}

@@ -1,0 +1,460 @@
+//===- LoadArtifact.cpp - artifacts into the interpreter ------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "WeightVerifier.h"
+#include "ane-mlir/Artifact/Artifact.h"
+#include "ane-mlir/Target/Surface.h"
+#include "ane-mlir/Conversion/MILToANE.h"
+#include "ane-mlir/Import/MIL.h"
+#include "ane-mlir/Support/MappedFile.h"
+#include "ane-mlir/Import/MILSource.h"
+#include "lib/Target/Bundle/Manifest_generated.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+
+using namespace mlir;
+using namespace mlir::ane;
+namespace fb = anemlir::manifest;
+
+/// A parsed, raised program.
+struct LoadedProgram {
+  OwningOpRef<ModuleOp> module;
+  ProgramOp program;
+  /// One per Numerics.
+  std::unique_ptr<BlockInterpreter> interpreters[3];
+  /// Of the engine that runs it; null for host programs.
+  const NumericContract *engine = nullptr;
+
+  LogicalResult run(ArrayRef<Tensor> arguments,
+                    SmallVectorImpl<Tensor> &results, Numerics numerics,
+                    const BlockInterpreter::Observer &observer) {
+    auto &interpreter = interpreters[unsigned(numerics)];
+    if (!interpreter)
+      interpreter = std::make_unique<BlockInterpreter>(
+          program.getBody().front(), numerics, engine);
+    return interpreter->run(arguments, results, observer);
+  }
+};
+
+/// Raises one function of a source, `name` in messages about its weights.
+static FailureOr<LoadedProgram> raiseProgram(MILSource source,
+                                             const LoadOptions &options,
+                                             WeightVerifier &verifier,
+                                             StringRef name) {
+  source.weights = verifier.watch(std::move(source.weights), name);
+  FailureOr<mil::FuncOp> entry = source.function(options.function);
+  if (failed(entry))
+    return failure();
+  OpBuilder builder = OpBuilder::atBlockEnd(source.module->getBody());
+  FailureOr<ProgramOp> raised =
+      convertMILToANE(builder, *entry, "raised", source.weights,
+                      source.bindShapes(*entry, options.shapes));
+  if (failed(raised))
+    return failure();
+  source.program.erase(); // the raised program is what runs
+  LoadedProgram loaded;
+  loaded.module = std::move(source.module);
+  loaded.program = *raised;
+  return loaded;
+}
+
+namespace {
+class BundleExecutable : public Executable {
+public:
+  struct Binding {
+    unsigned tensor;
+    std::optional<SurfaceLayout> surface;
+  };
+  struct Step {
+    unsigned program;
+    SmallVector<Binding> inputs, outputs;
+  };
+  struct TensorInfo {
+    DType dtype;
+    SmallVector<int64_t> shape;
+  };
+
+  ArrayRef<Port> inputs() const override { return inputPorts; }
+  ArrayRef<Port> outputs() const override { return outputPorts; }
+  LogicalResult run(ArrayRef<Tensor> arguments,
+                    SmallVectorImpl<Tensor> &results, Numerics numerics,
+                    const BlockInterpreter::Observer &observer) override;
+
+  std::vector<LoadedProgram> programs;
+  std::vector<Step> steps;
+  std::vector<TensorInfo> tensors;
+  SmallVector<Port> inputPorts, outputPorts;
+  SmallVector<unsigned> inputTensors, outputTensors;
+};
+
+class MILExecutable : public Executable {
+public:
+  ArrayRef<Port> inputs() const override { return inputPorts; }
+  ArrayRef<Port> outputs() const override { return outputPorts; }
+  LogicalResult run(ArrayRef<Tensor> arguments,
+                    SmallVectorImpl<Tensor> &results, Numerics numerics,
+                    const BlockInterpreter::Observer &observer) override {
+    return program.run(arguments, results, numerics, observer);
+  }
+  LoadedProgram program;
+  SmallVector<Port> inputPorts, outputPorts;
+};
+} // namespace
+
+LogicalResult
+BundleExecutable::run(ArrayRef<Tensor> arguments,
+                      SmallVectorImpl<Tensor> &results, Numerics numerics,
+                      const BlockInterpreter::Observer &observer) {
+  std::vector<Tensor> values(tensors.size());
+  for (auto [tensor, argument] : llvm::zip(inputTensors, arguments))
+    values[tensor] = argument;
+  for (Step &step : steps) {
+    SmallVector<Tensor> in, out;
+    for (const Binding &binding : step.inputs) {
+      const Tensor &value = values[binding.tensor];
+      // Through the bytes of the surface, so that a wrong stride is a wrong
+      // answer.
+      in.push_back(binding.surface
+                       ? binding.surface->readAll(binding.surface->pack(
+                             value, numerics == Numerics::Engine))
+                       : value);
+    }
+    if (failed(programs[step.program].run(in, out, numerics, observer)))
+      return failure();
+    for (auto [binding, value] : llvm::zip(step.outputs, out)) {
+      const TensorInfo &info = tensors[binding.tensor];
+      values[binding.tensor] =
+          binding.surface
+              ? binding.surface->unpack(binding.surface->writeAll(value),
+                                        info.dtype, info.shape)
+              : value;
+    }
+  }
+  for (unsigned tensor : outputTensors)
+    results.push_back(values[tensor]);
+  return success();
+}
+
+static SmallString<128> child(StringRef path, StringRef name) {
+  SmallString<128> full(path);
+  llvm::sys::path::append(full, name);
+  return full;
+}
+
+static FailureOr<std::unique_ptr<fb::ManifestT>>
+readManifest(StringRef path, MLIRContext *context) {
+  auto fail = [&](const Twine &what) {
+    return emitError(NameLoc::get(StringAttr::get(context, path))) << what.str(),
+           failure();
+  };
+  auto file = MappedFile::open(child(path, "manifest.fb"));
+  if (!file)
+    return fail(llvm::toString(file.takeError()));
+  ArrayRef<char> data = (*file)->data();
+  flatbuffers::Verifier verifier(reinterpret_cast<const uint8_t *>(data.data()),
+                                 data.size());
+  if (!fb::VerifyManifestBuffer(verifier))
+    return fail("manifest.fb is truncated or no manifest");
+  std::unique_ptr<fb::ManifestT> manifest = fb::UnPackManifest(data.data());
+  if (manifest->version != 1)
+    return fail("manifest.fb has version " + Twine(manifest->version) +
+                ", this program knows version 1");
+  for (auto [index, program] : llvm::enumerate(manifest->programs))
+    if (llvm::Error error = checkInside(path, program->text, "the bundle"))
+      return fail("the text of program " + Twine(index) + ": " +
+                  llvm::toString(std::move(error)));
+  return manifest;
+}
+
+/// A program with the weight files that the manifest gives it.
+static FailureOr<MILSource> openProgram(StringRef path,
+                                        const fb::ProgramT &program,
+                                        MLIRContext *context) {
+  FailureOr<MILSource> source =
+      MILSource::open(child(path, program.text), context);
+  if (failed(source))
+    return failure();
+  std::vector<std::pair<std::string, std::string>> files;
+  for (auto &weights : program.weights)
+    files.push_back({weights->path, weights->file});
+  source->weights = [path = path.str(), files](StringRef wanted)
+      -> llvm::Expected<std::shared_ptr<const MappedFile>> {
+    for (auto &[name, file] : files)
+      if (name == wanted)
+        return MappedFile::openInside(path, file, "the bundle");
+    return llvm::createStringError("the manifest has no file for '" + wanted +
+                                   "'");
+  };
+  return source;
+}
+
+FailureOr<std::vector<MILSource>>
+mlir::ane::openBundlePrograms(StringRef path, MLIRContext *context) {
+  auto manifest = readManifest(path, context);
+  if (failed(manifest))
+    return failure();
+  std::vector<MILSource> sources;
+  for (auto &program : (*manifest)->programs) {
+    FailureOr<MILSource> source = openProgram(path, *program, context);
+    if (failed(source))
+      return failure();
+    sources.push_back(std::move(*source));
+  }
+  return sources;
+}
+
+static FailureOr<std::unique_ptr<Executable>>
+loadBundle(StringRef path, MLIRContext *context, const LoadOptions &options) {
+  Location loc = NameLoc::get(StringAttr::get(context, path));
+  auto fail = [&](const Twine &what) {
+    return emitError(loc) << what.str(), failure();
+  };
+  auto opened = readManifest(path, context);
+  if (failed(opened))
+    return failure();
+  fb::ManifestT *manifest = opened->get();
+
+  auto bundle = std::make_unique<BundleExecutable>();
+  auto checkShape = [](ArrayRef<int64_t> shape) {
+    int64_t count = 1;
+    for (int64_t dim : shape)
+      if (dim < -1 || dim > INT32_MAX ||
+          llvm::MulOverflow(count, std::max<int64_t>(dim, 1), count) ||
+          count > (int64_t(1) << 40))
+        return false;
+    return true;
+  };
+  for (auto &tensor : manifest->tensors) {
+    std::optional<DType> dtype = lookupDType(tensor->dtype);
+    if (!dtype || !checkShape(tensor->shape))
+      return fail("tensor '" + tensor->name +
+                  "' has no sensible dtype and shape");
+    SmallVector<int64_t> shape;
+    for (int64_t dim : tensor->shape)
+      shape.push_back(dim == -1 ? ShapedType::kDynamic : dim);
+    bundle->tensors.push_back({*dtype, shape});
+  }
+  const Target *target = lookupTarget(manifest->target);
+  if (!target)
+    return fail("manifest.fb names the target '" + manifest->target +
+                "', which is not known");
+  WeightVerifier verifier(options.verify);
+  for (auto &program : manifest->programs) {
+    FailureOr<MILSource> source = openProgram(path, *program, context);
+    FailureOr<LoadedProgram> loaded =
+        failed(source)
+            ? FailureOr<LoadedProgram>(failure())
+            : raiseProgram(std::move(*source), {}, verifier, program->text);
+    if (failed(loaded)) {
+      // A corrupt file explains what else is wrong.
+      if (llvm::Error error = verifier.finish())
+        return fail(llvm::toString(std::move(error)));
+      return failure();
+    }
+    if (program->kind == "ane")
+      loaded->engine = &target->numerics;
+    bundle->programs.push_back(std::move(*loaded));
+  }
+  for (auto &entry : manifest->schedule) {
+    if (entry->program >= manifest->programs.size() ||
+        entry->procedure >=
+            manifest->programs[entry->program]->procedures.size())
+      return fail("schedule names program " + Twine(entry->program) +
+                  ", which does not exist");
+    auto &procedure =
+        manifest->programs[entry->program]->procedures[entry->procedure];
+    ProgramOp program = bundle->programs[entry->program].program;
+    BundleExecutable::Step step;
+    step.program = entry->program;
+    auto bind = [&](auto &list, SmallVector<BundleExecutable::Binding> &out,
+                    StringRef role, ArrayRef<Type> types) -> LogicalResult {
+      if (list.size() != types.size())
+        return fail("program " + Twine(entry->program) + " binds " +
+                    Twine(list.size()) + " " + role + "s, its text has " +
+                    Twine(types.size()));
+      for (auto [binding, type] : llvm::zip(list, types)) {
+        if (binding->tensor >= manifest->tensors.size())
+          return fail("binding '" + binding->symbol + "' names tensor " +
+                      Twine(binding->tensor) + ", which does not exist");
+        BundleExecutable::Binding result{binding->tensor, std::nullopt};
+        auto &info = bundle->tensors[binding->tensor];
+        ArrayRef<int64_t> expected = info.shape;
+        DType expectedType = info.dtype;
+        for (auto &surface : manifest->tensors[binding->tensor]->surfaces)
+          if (surface->program == entry->program &&
+              surface->symbol == binding->symbol && surface->role == role) {
+            if (surface->shape.size() != 4 || surface->view.size() != 4 ||
+                !checkShape(surface->shape) || !checkShape(surface->view))
+              return fail("surface '" + surface->symbol + "' expects rank 4");
+            int64_t viewCount = 1, count = 1;
+            for (int64_t i = 0; i < 4; ++i) {
+              viewCount *= surface->view[i];
+              if (surface->view[i] > surface->shape[i])
+                return fail("surface '" + surface->symbol +
+                            "' is smaller than its view");
+            }
+            for (int64_t dim : info.shape)
+              count *= dim;
+            if (viewCount != count)
+              return fail("surface '" + surface->symbol +
+                          "' has a view that does not hold its tensor");
+            result.surface =
+                SurfaceLayout::compute(surface->shape, surface->view);
+            // The strides of the file are what a loader uses; they must be what
+            // the layout says.
+            if (result.surface->rowStride != surface->row_stride ||
+                result.surface->planeStride != surface->plane_stride ||
+                result.surface->batchStride != surface->batch_stride ||
+                result.surface->allocation != surface->allocation)
+              return fail("surface '" + surface->symbol +
+                          "' has strides that break the layout rule");
+            expected = result.surface->shape;
+            expectedType = DType::Float16;
+            auto tensor = cast<RankedTensorType>(type);
+            if (tensor.getShape() != expected ||
+                toDType(tensor.getElementType()) != expectedType)
+              return fail(
+                  "surface '" + surface->symbol +
+                  "' does not have the type of its program's parameter");
+          }
+        if (!result.surface) {
+          auto tensor = cast<RankedTensorType>(type);
+          if (toDType(tensor.getElementType()) != expectedType ||
+              (tensor.hasStaticShape() && tensor.getShape() != expected))
+            return fail("binding '" + binding->symbol +
+                        "' does not have the type of its program's parameter");
+        }
+        out.push_back(std::move(result));
+      }
+      return success();
+    };
+    if (failed(bind(procedure->inputs, step.inputs, "input",
+                    program.getArgumentTypes())) ||
+        failed(bind(procedure->outputs, step.outputs, "output",
+                    program.getResultTypes())))
+      return failure();
+    bundle->steps.push_back(std::move(step));
+  }
+  std::vector<bool> defined(manifest->tensors.size());
+  auto addPorts = [&](auto &list, SmallVector<Port> &ports,
+                      SmallVector<unsigned> &ids) -> LogicalResult {
+    for (auto &port : list) {
+      std::optional<DType> dtype = lookupDType(port->dtype);
+      if (!dtype || port->tensor >= manifest->tensors.size())
+        return fail("port '" + port->name +
+                    "' has no sensible dtype and tensor");
+      auto &tensor = bundle->tensors[port->tensor];
+      ports.push_back({port->name, *dtype, tensor.dtype, tensor.shape, ""});
+      ids.push_back(port->tensor);
+    }
+    return success();
+  };
+  if (failed(addPorts(manifest->inputs, bundle->inputPorts,
+                      bundle->inputTensors)) ||
+      failed(addPorts(manifest->outputs, bundle->outputPorts,
+                      bundle->outputTensors)))
+    return failure();
+  for (const Port &port : bundle->inputPorts)
+    if (ShapedType::isDynamicShape(port.shape))
+      return fail("input '" + port.name + "' has an unknown dimension");
+  // Every tensor is written before it is read.
+  for (unsigned id : bundle->inputTensors)
+    defined[id] = true;
+  for (auto &step : bundle->steps) {
+    for (auto &binding : step.inputs)
+      if (!defined[binding.tensor])
+        return fail("tensor '" + manifest->tensors[binding.tensor]->name +
+                    "' is read before a program writes it");
+    for (auto &binding : step.outputs)
+      defined[binding.tensor] = true;
+  }
+  for (unsigned id : bundle->outputTensors)
+    if (!defined[id])
+      return fail("output '" + manifest->tensors[id]->name +
+                  "' is written by no program");
+  if (llvm::Error error = verifier.finish())
+    return fail(llvm::toString(std::move(error)));
+  return std::unique_ptr<Executable>(std::move(bundle));
+}
+
+/// One function with the user's own inputs and outputs.
+static FailureOr<std::unique_ptr<Executable>>
+makeMILExecutable(FailureOr<LoadedProgram> loaded,
+                  const llvm::StringMap<std::string> &aliases) {
+  if (failed(loaded))
+    return failure();
+  auto executable = std::make_unique<MILExecutable>();
+  auto port = [&](Type type, StringAttr name) -> FailureOr<Port> {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    std::optional<DType> dtype =
+        tensor ? toDType(tensor.getElementType()) : std::nullopt;
+    if (!dtype)
+      return emitError(loaded->program.getLoc())
+                 << "type " << type << " cannot cross the boundary",
+             failure();
+    std::string own = name ? name.getValue().str() : "";
+    return Port{own, *dtype, *dtype, SmallVector<int64_t>(tensor.getShape()),
+                aliases.lookup(own)};
+  };
+  ProgramOp program = loaded->program;
+  for (auto [i, type] : llvm::enumerate(program.getArgumentTypes())) {
+    FailureOr<Port> p =
+        port(type, program.getArgAttrOfType<StringAttr>(i, "ane.name"));
+    if (failed(p))
+      return failure();
+    executable->inputPorts.push_back(*p);
+  }
+  for (auto [i, type] : llvm::enumerate(program.getResultTypes())) {
+    FailureOr<Port> p =
+        port(type, program.getResultAttrOfType<StringAttr>(i, "ane.name"));
+    if (failed(p))
+      return failure();
+    executable->outputPorts.push_back(*p);
+  }
+  loaded->engine = &getDefaultTarget().numerics; // text names no chip
+  executable->program = std::move(*loaded);
+  return std::unique_ptr<Executable>(std::move(executable));
+}
+
+FailureOr<std::unique_ptr<Executable>>
+mlir::ane::loadArtifact(StringRef path, MLIRContext *context,
+                        const LoadOptions &options) {
+  auto fail = [&](const Twine &what) {
+    return emitError(NameLoc::get(StringAttr::get(context, path))) << what,
+           failure();
+  };
+  if (MILSource::matches(path)) {
+    FailureOr<MILSource> source = MILSource::open(path, context);
+    if (failed(source))
+      return failure();
+    llvm::StringMap<std::string> aliases;
+    FailureOr<mil::FuncOp> func = source->function(options.function);
+    if (failed(func))
+      return failure();
+    if (const PackageInfo::Function *described = source->describe(*func))
+      for (auto *features : {&described->inputs, &described->outputs})
+        for (const PackageFeature &feature : *features)
+          aliases[feature.name] = feature.description;
+    WeightVerifier verifier(options.verify);
+    auto loaded =
+        makeMILExecutable(raiseProgram(std::move(*source), options, verifier,
+                                       llvm::sys::path::filename(path)),
+                          aliases);
+    if (llvm::Error error = verifier.finish())
+      return fail(llvm::toString(std::move(error)));
+    return loaded;
+  }
+  if (!options.function.empty())
+    return fail("is a bundle, which has one function; expects no name of one");
+  if (llvm::sys::fs::is_directory(path))
+    return loadBundle(path, context, options);
+  if (!llvm::sys::fs::exists(path))
+    return fail("there is no such file or folder");
+  if (path.ends_with(".onnx"))
+    return fail("is an ONNX model; convert it first: onnx-to-ane " + path +
+                " -o " + llvm::sys::path::stem(path) + ".anepkg");
+  return fail("is neither a bundle, a package, a .mlmodelc nor a .mil file");
+}

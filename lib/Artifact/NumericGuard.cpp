@@ -1,0 +1,301 @@
+//===- NumericGuard.cpp - right, or said to be wrong ----------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ane-mlir/Artifact/NumericGuard.h"
+#include "ane-mlir/Analysis/Loops.h"
+#include "ane-mlir/Artifact/TensorFiles.h"
+#include "ane-mlir/Artifact/Calibrate.h"
+#include "ane-mlir/Support/Diagnostics.h"
+#include "ane-mlir/Artifact/Artifact.h"
+#include "dialects/MIL/IR/MIL.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/raw_ostream.h"
+
+using namespace mlir;
+using namespace mlir::ane;
+
+/// Work (floating-point operations of one run) up to which, unless a full check
+/// is asked for: each op is compared in the engine's own arithmetic; what was
+/// written is run in it; the model is run at all.
+static constexpr double kEngineSteps = 30e6, kEngineWork = 1e9, kRunWork = 20e9;
+/// Parameters beyond which copies in fp32 are too much, and elements of what one
+/// op reads and writes.
+static constexpr double kMostWeights = 64e6, kMostValues = 64e6;
+
+func::FuncOp NumericGuard::original() {
+  if (!kept)
+    return {};
+  auto functions = kept->getOps<func::FuncOp>();
+  return functions.empty() ? func::FuncOp() : *functions.begin();
+}
+
+static bool hasStaticTypes(Operation *op) {
+  auto isStatic = [](Type type) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    return !tensor || tensor.hasStaticShape();
+  };
+  return llvm::all_of(op->getOperandTypes(), isStatic) &&
+         llvm::all_of(op->getResultTypes(), isStatic);
+}
+
+/// Elements that an op reads and writes, in floating point: shapes may be
+/// absurd.
+static double countValues(Operation &op) {
+  double sum = 0;
+  auto add = [&](Type type) {
+    double count = 1;
+    if (auto tensor = dyn_cast<RankedTensorType>(type))
+      for (int64_t dim : tensor.getShape())
+        count *= std::max<int64_t>(dim, 0);
+    sum += count;
+  };
+  llvm::for_each(op.getOperandTypes(), add);
+  llvm::for_each(op.getResultTypes(), add);
+  return sum;
+}
+
+/// Work that one op of a loop costs beside what it computes.
+static constexpr double kTurnWork = 4e3;
+
+/// Floating-point operations of one run; loops turn as often as they say.
+static double estimateWork(Operation &op, const Target &target) {
+  return sumOverTurns(op, [&](Operation &each) {
+    double work = each.getParentOp() == op.getParentOp() ? 0 : kTurnWork;
+    if (auto costed = dyn_cast<CostOpInterface>(each);
+        costed && hasStaticTypes(&each))
+      work += costed.estimateCost(target).flops;
+    return work;
+  });
+}
+
+LogicalResult NumericGuard::start(ModuleOp converted) {
+  if (options.calibration == "none")
+    return success();
+  kept = cast<ModuleOp>(converted->clone());
+  func::FuncOp function = original();
+  if (!function)
+    return success();
+  const Target &target = getTarget(*kept);
+  for (Operation &op : function.getBody().front()) {
+    work += estimateWork(op, target);
+    values = std::max(values, countValues(op));
+    if (auto constant = dyn_cast<ConstantOp>(op))
+      weights += constant.getType().getNumElements();
+  }
+  if (options.calibration == "auto") {
+    if (options.check != GuardOptions::Check::Full && values > kMostValues) {
+      found.whyNot = "its values are large; --check=full runs it";
+      return success();
+    }
+    samples = guessSamples(function);
+  } else {
+    auto read = readSamples(function, options.calibration);
+    if (failed(read))
+      return failure();
+    samples = std::move(*read);
+    found.guessed = false;
+  }
+  for (const Sample &sample : samples)
+    found.samples.push_back(sample.name);
+  return success();
+}
+
+LogicalResult NumericGuard::repair(
+    ModuleOp optimised, llvm::function_ref<LogicalResult(ModuleOp)> repair) {
+  bool full = options.check == GuardOptions::Check::Full || !found.guessed;
+  auto functions = optimised.getOps<func::FuncOp>();
+  func::FuncOp reference = original();
+  if (samples.empty() && found.whyNot.empty())
+    found.whyNot = options.calibration == "none"
+                       ? "--calibration=none leaves nothing to run it on"
+                       : "an input's shape is not known";
+  else if (!full && work > kRunWork)
+    found.whyNot = "the model is large; --check=full runs it";
+  else if (!full && weights > kMostWeights)
+    found.whyNot = "the model has many weights; --check=full runs it";
+  if (!found.whyNot.empty() || functions.empty() || !reference)
+    return repair(optimised);
+  func::FuncOp function = *functions.begin();
+  // The engine's own products are looked at where that is quick.
+  bool engine = full || work <= kEngineSteps;
+  if (!found.guessed) {
+    if (failed(calibrate(function, samples, options.placed && engine)))
+      return failure();
+  } else {
+    ScopedDiagnosticHandler silence(optimised.getContext(),
+                                    [](Diagnostic &) { return success(); });
+    (void)calibrate(function, samples, options.placed && engine);
+  }
+  if (options.check == GuardOptions::Check::Off) {
+    found.whyNot = "--check=off";
+    return repair(optimised);
+  }
+  FailureOr<References> expected = runReference(reference, samples);
+  if (failed(expected)) {
+    found.whyNot = "the interpreter cannot run it";
+    return repair(optimised);
+  }
+  references = std::move(*expected);
+  PrecisionOptions precision;
+  precision.placed = options.placed;
+  precision.engine = engine;
+  found.numerics = full || work <= kEngineWork ? "engine" : "fp16";
+
+  // A repair must not harm: the module without it is what it is judged by.
+  OwningOpRef<ModuleOp> before = cast<ModuleOp>(optimised->clone());
+  if (failed(repair(optimised)))
+    return failure();
+  function = *optimised.getOps<func::FuncOp>().begin();
+  bool repaired = false;
+  optimised.walk([&](Operation *op) { repaired |= op->hasAttr("ane.repair"); });
+  if (repaired) {
+    auto with = measureAccuracy(function, samples, *references, precision);
+    auto without =
+        measureAccuracy(*before->getOps<func::FuncOp>().begin(), samples,
+                        *references, precision);
+    if (succeeded(with) && succeeded(without) &&
+        with->worst() > without->worst() * 1.05 && with->worst() > 1e-3) {
+      found.repairUndone = true;
+      optimised.getBodyRegion().takeBody(before->getBodyRegion());
+      optimised.walk([](Operation *op) {
+        for (StringRef name : {"ane.peak", "ane.partial", "ane.engine_error"})
+          op->removeAttr(name);
+      });
+      function = *optimised.getOps<func::FuncOp>().begin();
+    }
+  }
+  auto left = keepAccuracy(function, samples, *references, precision,
+                           found.kept, found.losses);
+  if (succeeded(left))
+    found.accuracy = *left;
+  return success();
+}
+
+/// Tensors for the ports of an artifact, by name or position.
+static bool bindPorts(ArrayRef<Port> ports, func::FuncOp function,
+                 const Sample &sample, std::vector<Tensor> &arguments) {
+  if (ports.size() != sample.inputs.size())
+    return false;
+  for (auto [i, port] : llvm::enumerate(ports)) {
+    size_t from = i;
+    for (unsigned k = 0; k < function.getNumArguments(); ++k)
+      if (auto name = function.getArgAttrOfType<StringAttr>(k, "ane.name");
+          name && name.getValue() == port.name)
+        from = k;
+    Tensor tensor = sample.inputs[from];
+    if (tensor.rank() == 0 && port.shape == SmallVector<int64_t>{1})
+      tensor = tensor.reshaped(port.shape);
+    if (tensor.shape() != ArrayRef<int64_t>(port.shape))
+      return false;
+    auto carried = convertTensor(tensor, port.carrier, port.name);
+    if (!carried) {
+      llvm::consumeError(carried.takeError());
+      return false;
+    }
+    arguments.push_back(*carried);
+  }
+  return true;
+}
+
+void NumericGuard::check(StringRef path) {
+  if (!references || options.check == GuardOptions::Check::Off)
+    return;
+  // The artifact is read as any other user would.
+  DialectRegistry registry;
+  registry.insert<ANEDialect, mil::MILDialect>();
+  registerEvaluationModels(registry);
+  MLIRContext context(registry);
+  context.loadDialect<ANEDialect>();
+  std::string message;
+  ScopedDiagnosticHandler listen(&context, [&](Diagnostic &diagnostic) {
+    if (message.empty())
+      message = diagnostic.str();
+    return success();
+  });
+  LoadOptions load;
+  load.verify = false; // its names were made from what was written just now
+  auto executable = loadArtifact(path, &context, load);
+  if (failed(executable)) {
+    found.numerics.clear();
+    found.whyNot = "what was written cannot be read back: " + message;
+    return;
+  }
+  func::FuncOp function = original();
+  Accuracy accuracy;
+  ArrayRef<Port> ports = (*executable)->outputs();
+  for (const Port &port : ports) {
+    accuracy.outputs.emplace_back();
+    accuracy.outputs.back().name = port.name;
+  }
+  Numerics numerics =
+      found.numerics == "engine" ? Numerics::Engine : Numerics::Float16;
+  for (auto [sample, expected] : llvm::zip(samples, *references)) {
+    std::vector<Tensor> arguments;
+    SmallVector<Tensor> results;
+    if (!bindPorts((*executable)->inputs(), function, sample, arguments) ||
+        ports.size() != expected.size()) {
+      found.numerics.clear();
+      found.whyNot = "its inputs are others than the model's";
+      return;
+    }
+    if (failed((*executable)->run(arguments, results, numerics))) {
+      found.numerics.clear();
+      found.whyNot = "what was written cannot be run: " + message;
+      return;
+    }
+    for (auto [i, result] : llvm::enumerate(results)) {
+      size_t from = i;
+      for (unsigned k = 0; k < function.getNumResults(); ++k)
+        if (auto name = function.getResultAttrOfType<StringAttr>(k, "ane.name");
+            name && name.getValue() == ports[i].name)
+          from = k;
+      auto converted =
+          convertTensor(result, expected[from].dtype(), ports[i].name);
+      if (!converted) {
+        llvm::consumeError(converted.takeError());
+        accuracy.outputs[i].differing = 1;
+        continue;
+      }
+      accuracy.outputs[i].add(*converted, expected[from]);
+    }
+  }
+  found.accuracy = std::move(accuracy);
+}
+
+void mlir::ane::printAccuracy(llvm::raw_ostream &os,
+                              const AccuracyReport &report) {
+  if (report.numerics.empty()) {
+    os << "accuracy was not measured: "
+       << (report.whyNot.empty() ? "--check=off" : report.whyNot) << '\n';
+    return;
+  }
+  os << "accuracy, " << report.numerics << " numerics against fp32, on "
+     << (report.guessed ? "guessed inputs (" : "samples (")
+     << llvm::join(report.samples, "; ") << "):\n";
+  size_t shown = 0;
+  for (const OutputAccuracy &output : report.accuracy.outputs) {
+    if (++shown > 12) {
+      os << "  … and " << report.accuracy.outputs.size() - 12 << " more\n";
+      break;
+    }
+    os << "  " << llvm::left_justify(printable(output.name), 24);
+    if (output.nonFinite)
+      os << " not finite where fp32 is, or the other way round\n";
+    else if (output.differing > 0)
+      os << llvm::format(" %.3g %% of the integers differ\n",
+                         100 * output.differing);
+    else
+      os << llvm::format(" cosine %.6f, largest error %.3g %% of the largest "
+                         "magnitude\n",
+                         output.cosine, 100 * output.error);
+  }
+  if (report.kept)
+    os << "  " << report.kept
+       << " ops are kept in fp32 on the host, since fp16 spoils an output\n";
+  if (report.repairUndone)
+    os << "  the repairs of ane-repair-fp16 made it worse and were undone\n";
+}

@@ -1,0 +1,560 @@
+//===- CommandLine.cpp - the options of onnx-to-ane -----------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ane-mlir/Compiler/CommandLine.h"
+#include "ane-mlir/Compiler/InitAll.h"
+#include "ane-mlir/Support/Diagnostics.h"
+#include "dialects/ANE/IR/Explain.h"
+#include "dialects/MIL/IR/Opset.h"
+#include "mlir/IR/AsmState.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Support/Timing.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/MemoryBuffer.h"
+#include "llvm/Support/Path.h"
+
+using namespace mlir;
+using namespace mlir::ane;
+namespace cl = llvm::cl;
+
+namespace {
+/// One of some words; another one is refused with all of them.
+template <typename T> struct Choice : public cl::parser<T> {
+  using cl::parser<T>::parser;
+  bool parse(cl::Option &option, StringRef name, StringRef text, T &value) {
+    std::string known;
+    for (auto [i, entry] : llvm::enumerate(this->Values)) {
+      if (entry.Name == text)
+        return value = entry.V.getValue(), false;
+      known += (i == 0                             ? ""
+                : i + 1 == this->Values.size() ? " or "
+                                                   : ", ") +
+               entry.Name.str();
+    }
+    llvm::errs() << "onnx-to-ane: expects --" << name << " to be " << known
+                 << ", but got '" << printable(text) << "'; see --help\n";
+    return true;
+  }
+};
+template <typename T> using ChoiceOption = cl::opt<T, false, Choice<T>>;
+
+using O = CompileOptions;
+using Buckets = PackageOptions::Buckets;
+using Check = GuardOptions::Check;
+/// `mixed` and `fp16` are two names of one thing.
+enum class Spelling { Modern, Verbose };
+
+struct Flags {
+  cl::OptionCategory model{"Model"}, target{"Target"}, output{"Output"},
+      package{"Core ML packages"};
+
+  cl::opt<std::string> input{cl::Positional,
+                             cl::desc("MODEL.onnx|.mlpackage|.mlmodelc|.mil"),
+                             cl::cat(model)};
+  cl::list<std::string> dims{
+      "dim",
+      cl::desc("Bind a symbolic dimension: --dim batch=1,sequence=576 or "
+               "several --dim. Several values (sequence=64,128) make a package "
+               "for all of them (--buckets)"),
+      cl::value_desc("NAME=N[,N…]"), cl::CommaSeparated, cl::cat(model)};
+  cl::list<std::string> inputShapes{
+      "input-shape", cl::desc("Set the whole shape of an input"),
+      cl::value_desc("NAME=1,3,224,224"), cl::cat(model)};
+  cl::list<std::string> inputValues{
+      "input-value",
+      cl::desc("Make an input a constant: axes, sizes and other values that "
+               "decide shapes"),
+      cl::value_desc("NAME=FILE.pb"), cl::cat(model)};
+  cl::list<std::string> maxLengths{
+      "max-length",
+      cl::desc("Give a Range whose limit the data decides so many entries, by "
+               "node"),
+      cl::value_desc("NODE=N"), cl::cat(model)};
+  ChoiceOption<O::Random> random{
+      "random", cl::desc("Random numbers of the model become"),
+      cl::init(O::Random::Mean),
+      cl::values(clEnumValN(O::Random::Mean, "mean", "their mean (default)"),
+                 clEnumValN(O::Random::Input, "input",
+                            "further inputs, named as their nodes")),
+      cl::cat(model)};
+  cl::opt<std::string> function{
+      "function",
+      cl::desc("Which function of a package to take (default: its default one)"),
+      cl::value_desc("NAME"), cl::cat(model)};
+  cl::list<std::string> outputs{"outputs",
+                                cl::desc("Cut the model at these values"),
+                                cl::value_desc("a,b"), cl::CommaSeparated,
+                                cl::cat(model)};
+  cl::opt<uint64_t> maxConstantBytes{
+      "max-constant-bytes",
+      cl::desc("Most memory for values that are computed while converting "
+               "(default 1 GB and 32 bytes for each byte of the model's files)"),
+      cl::value_desc("N"), cl::init(0), cl::cat(model)};
+
+  cl::opt<std::string> targetName{
+      "target", cl::desc("h13 … h18, or a chip: m1 … m5 (default h16)"),
+      cl::init("h16"), cl::cat(target)};
+  ChoiceOption<O::Precision> precision{
+      "precision", cl::desc("Precision of values"),
+      cl::init(O::Precision::Mixed),
+      cl::values(clEnumValN(O::Precision::Mixed, "mixed",
+                            "fp16 on the engine, fp32 on the host and for what "
+                            "fp16 cannot hold (default)"),
+                 clEnumValN(O::Precision::Mixed, "fp16",
+                            "another name for mixed"),
+                 clEnumValN(O::Precision::FP32, "fp32",
+                            "checks semantics and runs on the host")),
+      cl::cat(target)};
+  cl::opt<std::string> placement{
+      "placement",
+      cl::desc("auto (default: the engine wherever it is legal), cost (the "
+               "cheapest split between engine and host), ane, host, or a file "
+               "that says so by node: {\"/conv1/Conv\": \"host\", …}"),
+      cl::value_desc("auto|cost|ane|host|FILE.json"), cl::init("auto"),
+      cl::cat(target)};
+  cl::opt<bool> requireANE{
+      "require-ane",
+      cl::desc("Fail, listing every node that would not run on the engine, and "
+               "why"),
+      cl::cat(target)};
+  cl::opt<std::string> calibration{
+      "calibration",
+      cl::desc("Inputs to measure values on: auto (default: guessed from names, "
+               "shapes and what reads them), none, or a folder of samples "
+               "(input_0.pb or .npy …, or one folder each)"),
+      cl::value_desc("auto|none|DIR"), cl::init("auto"), cl::cat(target)};
+  ChoiceOption<Check> check{
+      "check", cl::desc("Run what was written and compare it with fp32"),
+      cl::init(Check::Fast),
+      cl::values(clEnumValN(Check::Fast, "fast",
+                            "the engine's arithmetic for small models, fp16 for "
+                            "others, nothing for the largest (default)"),
+                 clEnumValN(Check::Full, "full", "the engine's, always"),
+                 clEnumValN(Check::Off, "off", "do not")),
+      cl::cat(target)};
+  cl::opt<double> maxError{
+      "max-error",
+      cl::desc("Exit 1 where the check finds a larger error, as a part of an "
+               "output's largest magnitude (0.02 is 2 %)"),
+      cl::value_desc("X"), cl::init(0), cl::cat(target)};
+  cl::opt<double> minCosine{
+      "min-cosine",
+      cl::desc("Exit 1 where the check finds an output with a smaller cosine"),
+      cl::value_desc("X"), cl::init(0), cl::cat(target)};
+  ChoiceOption<O::Weights> quantize{
+      "quantize", cl::desc("Weights in fewer bits"),
+      cl::init(O::Weights::AsTheyAre),
+      cl::values(clEnumValN(O::Weights::AsTheyAre, "none", "no (default)"),
+                 clEnumValN(O::Weights::Int8, "int8",
+                            "those of 1x1 convolutions in one byte, with a "
+                            "scale for each output channel. Changes values; "
+                            "pays where weights are streamed")),
+      cl::cat(target)};
+  ChoiceOption<O::Activations> activations{
+      "quantized-activations",
+      cl::desc("Activations that the model quantises"),
+      cl::init(O::Activations::Float),
+      cl::values(clEnumValN(O::Activations::Float, "float",
+                            "are floats: their limits are kept, weights stay "
+                            "integers (default for fp16)"),
+                 clEnumValN(O::Activations::Keep, "keep",
+                            "keep their steps")),
+      cl::cat(target)};
+  cl::opt<int64_t> liveBytes{
+      "live-bytes",
+      cl::desc("Make large values part by part so that no more bytes are alive "
+               "together (default 0: no limit; 33554432 in early reports)"),
+      cl::value_desc("N"), cl::init(0), cl::cat(target)};
+  cl::list<std::string> rules{
+      "rule",
+      cl::desc("Follow or ignore one rule of the target, where you know "
+               "better: --rule=L01=on,S12=off"),
+      cl::value_desc("ID=on|off"), cl::CommaSeparated, cl::cat(target)};
+  cl::list<std::string> disabled{
+      "disable-pass", cl::desc("Leave out an optional pass, by flag"),
+      cl::value_desc("NAME"), cl::CommaSeparated, cl::cat(target)};
+
+  cl::list<std::string> imageInputs{
+      "image-input",
+      cl::desc("Make an input an image; the model sees pixel * scale + bias (0 "
+               "… 255 without), bias being one number or one per channel"),
+      cl::value_desc("NAME=RGB|BGR|GRAY[,SCALE[,BIAS…]]"), cl::cat(package)};
+  cl::list<std::string> states{
+      "state",
+      cl::desc("Keep an input's value between calls: the output is its next "
+               "value (fp16, iOS 18)"),
+      cl::value_desc("INPUT=OUTPUT"), cl::cat(package)};
+  cl::opt<std::string> classLabels{
+      "class-labels", cl::desc("Make a classifier; one label per line"),
+      cl::value_desc("FILE.txt"), cl::cat(package)};
+  cl::opt<std::string> classProbabilities{
+      "class-probabilities",
+      cl::desc("The output that holds the probabilities of the classes"),
+      cl::value_desc("OUTPUT"), cl::cat(package)};
+  ChoiceOption<Buckets> buckets{
+      "buckets", cl::desc("What several values of --dim make"),
+      cl::init(Buckets::Auto),
+      cl::values(clEnumValN(Buckets::Auto, "auto",
+                            "shapes where one function can have them all "
+                            "(default)"),
+                 clEnumValN(Buckets::Shapes, "shapes",
+                            "one function with enumerated shapes"),
+                 clEnumValN(Buckets::Functions, "functions",
+                            "one for each, sharing weights")),
+      cl::cat(package)};
+  cl::opt<std::string> opset{
+      "opset",
+      cl::desc("Write for this opset: ios15 … ios18, ios26 (default: the lowest "
+               "that has all that the model uses)"),
+      cl::cat(package)};
+  cl::opt<std::string> author{"author", cl::desc("Author of the model"),
+                              cl::cat(package)};
+  cl::opt<std::string> license{"license", cl::desc("Licence of the model"),
+                               cl::cat(package)};
+  cl::opt<std::string> version{"model-version", cl::desc("Version of the model"),
+                               cl::cat(package)};
+  cl::opt<std::string> description{"description",
+                                   cl::desc("What the model does"),
+                                   cl::cat(package)};
+
+  cl::opt<std::string> out{
+      "o",
+      cl::desc("What to write; the extension chooses the form. MIL text has its "
+               "weights beside it, in weights/<sha256>.bin; - is standard "
+               "output for --compile-to"),
+      cl::value_desc("OUT.anepkg|OUT.mlpackage|OUT.mil|OUT.mlir"),
+      cl::cat(output)};
+  ChoiceOption<O::Phase> compileTo{
+      "compile-to", cl::desc("Stop after a phase and print its IR"),
+      cl::values(clEnumValN(O::Phase::ONNX, "onnx", "the model as it was read"),
+                 clEnumValN(O::Phase::ANE, "ane", "converted"),
+                 clEnumValN(O::Phase::Optimized, "optimized",
+                            "before it is placed"),
+                 clEnumValN(O::Phase::Placed, "placed",
+                            "programs for engine and host"),
+                 clEnumValN(O::Phase::MIL, "mil", "what is printed as text")),
+      cl::cat(output)};
+  cl::opt<std::string> report{
+      "report",
+      cl::desc("Placement, reasons and predicted cost of every op (- is "
+               "standard output)"),
+      cl::value_desc("FILE.json|FILE.html"), cl::cat(output)};
+  cl::opt<std::string> trace{
+      "trace",
+      cl::desc("Predicted times of programs and ops in Chrome's trace format "
+               "(- is standard output)"),
+      cl::value_desc("FILE.json"), cl::cat(output)};
+  ChoiceOption<Spelling> dialect{
+      "dialect", cl::desc("Spelling of MIL text (default: the target's)"),
+      cl::values(clEnumValN(Spelling::Modern, "modern", "of ios18"),
+                 clEnumValN(Spelling::Verbose, "verbose", "of ios16")),
+      cl::cat(output)};
+  cl::opt<bool> verifyNumerics{
+      "verify-each-numerics",
+      cl::desc("Run the interpreter before and after every pass on a random "
+               "input and stop at the first that changes a result; prints the "
+               "error of each"),
+      cl::cat(output)};
+  cl::opt<bool> verifyIR{"verify-each",
+                         cl::desc("Verify the IR behind every pass"),
+                         cl::cat(output)};
+  cl::opt<std::string> explained{
+      "explain",
+      cl::desc("Say what is known of a rule, limit or source, and with what "
+               "evidence; converts nothing"),
+      cl::value_desc("ID"), cl::cat(output)};
+  cl::opt<bool> quiet{"quiet", cl::desc("No progress and no summary"),
+                      cl::cat(output)};
+};
+
+/// A command line in the middle of being understood; the first mistake counts.
+class Reader {
+public:
+  explicit Reader(const Flags &flags) : flags(flags) {}
+  llvm::Error read();
+  CompileOptions options;
+
+private:
+  void fail(const Twine &what) {
+    if (mistake.empty())
+      mistake = what.str();
+  }
+  void readDims();
+  void readModel();
+  void readTarget();
+  void readPackage();
+  void readOutput();
+  void readImage(StringRef entry);
+  void readLabels();
+  const Flags &flags;
+  std::string mistake;
+};
+} // namespace
+
+/// "2,3".
+static bool parseInts(StringRef text, SmallVectorImpl<int64_t> &values) {
+  SmallVector<StringRef> parts;
+  text.split(parts, ',');
+  for (StringRef part : parts) {
+    int64_t value;
+    if (part.getAsInteger(10, value) || value < 0 || value > INT32_MAX)
+      return false;
+    values.push_back(value);
+  }
+  return true;
+}
+
+/// The first name that an option has twice, with values that differ.
+static std::string findTwice(const cl::list<std::string> &entries) {
+  llvm::StringMap<StringRef> values;
+  for (StringRef entry : entries) {
+    auto [name, value] = entry.split('=');
+    auto [slot, isNew] = values.try_emplace(name, value);
+    if (!isNew && slot->second != value)
+      return ("--" + entries.ArgStr + " says '" + name + "' twice: " +
+              slot->second + " and " + value)
+          .str();
+  }
+  return "";
+}
+
+/// The value of an option that was given.
+template <typename T, typename Option>
+static std::optional<T> given(const Option &option) {
+  return option.getNumOccurrences() ? std::optional<T>(option.getValue())
+                                    : std::nullopt;
+}
+
+/// A list of values follows its name: a=1,2,b=3 (commas are gone).
+void Reader::readDims() {
+  for (StringRef entry : flags.dims) {
+    auto [name, value] = entry.split('=');
+    bool named = entry.contains('=') || options.dims.empty();
+    if (named)
+      options.dims.push_back({name.str(), {}});
+    else
+      value = name;
+    SmallVector<int64_t> extent;
+    if (options.dims.back().first.empty() || !parseInts(value, extent) ||
+        extent.size() != 1)
+      return fail("expects --dim NAME=N[,N…], but got '" + entry + "'");
+    options.dims.back().second.push_back(extent[0]);
+  }
+  for (auto [i, one] : llvm::enumerate(options.dims))
+    for (auto &other : llvm::ArrayRef(options.dims).take_front(i))
+      if (one.first == other.first && one.second != other.second)
+        return fail("--dim says '" + one.first +
+                    "' twice; several values are --dim " + one.first + "=" +
+                    Twine(other.second.front()) + "," +
+                    Twine(one.second.front()));
+}
+
+void Reader::readModel() {
+  options.input = flags.input;
+  for (const cl::list<std::string> *list :
+       {std::addressof(flags.inputShapes), std::addressof(flags.inputValues),
+        std::addressof(flags.maxLengths), std::addressof(flags.rules),
+        std::addressof(flags.imageInputs), std::addressof(flags.states)})
+    if (std::string twice = findTwice(*list); !twice.empty())
+      fail(twice);
+  readDims();
+  for (StringRef entry : flags.inputShapes) {
+    auto [name, value] = entry.rsplit('=');
+    SmallVector<int64_t> shape;
+    if (name.empty() || (!value.empty() && !parseInts(value, shape)))
+      fail("expects --input-shape NAME=1,3,224,224, but got '" + entry + "'");
+    options.inputShapes[name] = shape;
+  }
+  for (StringRef entry : flags.inputValues) {
+    auto [name, path] = entry.split('=');
+    if (name.empty() || path.empty())
+      fail("expects --input-value NAME=FILE.pb, but got '" + entry + "'");
+    options.inputValues.push_back({name.str(), path.str()});
+  }
+  for (StringRef entry : flags.maxLengths) {
+    auto [name, value] = entry.rsplit('=');
+    int64_t length = 0;
+    if (name.empty() || value.getAsInteger(10, length) || length < 1 ||
+        length > INT32_MAX)
+      fail("expects --max-length NODE=N, but got '" + entry + "'");
+    options.maxLengths[name] = length;
+  }
+  options.random = given<O::Random>(flags.random);
+  options.function = flags.function;
+  options.outputs.assign(flags.outputs.begin(), flags.outputs.end());
+  options.maxConstantBytes = flags.maxConstantBytes;
+}
+
+void Reader::readTarget() {
+  options.target = flags.targetName;
+  options.precision = flags.precision;
+  StringRef placement = flags.placement;
+  static constexpr std::pair<StringLiteral, O::Placement> kPlacements[] = {
+      {"auto", O::Placement::Auto},
+      {"cost", O::Placement::Cost},
+      {"ane", O::Placement::ANE},
+      {"host", O::Placement::Host}};
+  auto known = llvm::find_if(
+      kPlacements, [&](auto &entry) { return entry.first == placement; });
+  if (placement.ends_with(".json"))
+    options.placementFile = placement.str();
+  else if (known == std::end(kPlacements))
+    fail("expects --placement to be auto, cost, ane, host or FILE.json, but "
+         "got '" +
+         placement + "'");
+  else if (flags.placement.getNumOccurrences())
+    options.placement = known->second;
+  options.requireANE = flags.requireANE;
+  options.calibration = given<std::string>(flags.calibration);
+  options.check = flags.check;
+  options.maxError = given<double>(flags.maxError);
+  options.minCosine = given<double>(flags.minCosine);
+  options.quantize = flags.quantize;
+  options.quantizedActivations = given<O::Activations>(flags.activations);
+  options.liveBytes = flags.liveBytes;
+  for (StringRef rule : flags.rules) {
+    auto [id, state] = rule.split('=');
+    if (state != "on" && state != "off")
+      fail("expects --rule=ID=on or ID=off, but got '" + rule + "'");
+    options.rules.push_back({id.str(), state == "on"});
+  }
+  options.disabledPasses.assign(flags.disabled.begin(), flags.disabled.end());
+}
+
+void Reader::readImage(StringRef entry) {
+  auto [name, rest] = entry.rsplit('=');
+  SmallVector<StringRef> parts;
+  rest.split(parts, ',');
+  ImageInput image;
+  image.name = name.str();
+  image.colorSpace = parts[0] == "RGB"    ? 20
+                     : parts[0] == "BGR"  ? 30
+                     : parts[0] == "GRAY" ? 10
+                                          : 0;
+  bool good = image.colorSpace && !name.empty() && parts.size() <= 5;
+  for (auto [i, part] : llvm::enumerate(llvm::drop_begin(parts))) {
+    double number = 0;
+    good &= !part.getAsDouble(number);
+    if (i == 0)
+      image.scale = number;
+    else
+      image.bias.push_back(number);
+  }
+  if (!good)
+    fail("expects --image-input NAME=RGB|BGR|GRAY[,SCALE[,BIAS…]], but got '" +
+         entry + "'");
+  options.package.images.push_back(image);
+}
+
+void Reader::readLabels() {
+  auto buffer = llvm::MemoryBuffer::getFile(options.classLabelsFile);
+  if (!buffer)
+    return fail("cannot read '" + options.classLabelsFile +
+                "': " + buffer.getError().message());
+  SmallVector<StringRef> lines;
+  (*buffer)->getBuffer().rtrim().split(lines, '\n');
+  for (StringRef line : lines)
+    options.package.classLabels.push_back(line.rtrim('\r').str());
+}
+
+void Reader::readPackage() {
+  PackageOptions &package = options.package;
+  package.author = flags.author;
+  package.license = flags.license;
+  package.version = flags.version;
+  package.description = flags.description;
+  for (StringRef entry : flags.imageInputs)
+    readImage(entry);
+  for (StringRef entry : flags.states) {
+    auto [in, out] = entry.split('=');
+    if (in.empty() || out.empty())
+      fail("expects --state INPUT=OUTPUT, but got '" + entry + "'");
+    package.states.push_back({in.str(), out.str()});
+  }
+  package.buckets = flags.buckets;
+  options.buckets = given<Buckets>(flags.buckets);
+  if (!flags.opset.empty()) {
+    package.opset = mil::opsetNumber(flags.opset);
+    if (!*package.opset)
+      fail("expects --opset to be ios15, ios16, ios17, ios18 or ios26, but got "
+           "'" +
+           flags.opset + "'");
+  }
+  package.probabilities = flags.classProbabilities;
+  options.classLabelsFile = flags.classLabels;
+  if (!options.classLabelsFile.empty())
+    readLabels();
+}
+
+void Reader::readOutput() {
+  options.output = flags.out;
+  options.compileTo = given<O::Phase>(flags.compileTo);
+  options.report = flags.report;
+  options.trace = flags.trace;
+  if (auto spelling = given<Spelling>(flags.dialect))
+    options.verbose = *spelling == Spelling::Verbose;
+  options.verifyEachNumerics = flags.verifyNumerics;
+  options.verifyIR = flags.verifyIR;
+  options.quiet = flags.quiet;
+}
+
+llvm::Error Reader::read() {
+  readModel();
+  readTarget();
+  readPackage();
+  readOutput();
+  if (!mistake.empty())
+    return llvm::createStringError(mistake);
+  return options.validate();
+}
+
+static void printVersion(llvm::raw_ostream &os) {
+  os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING
+        "\n  targets:";
+  for (const Target &target : getTargets())
+    os << ' ' << target.name << " (" << target.summary << ')';
+  os << '\n';
+}
+
+static constexpr const char *kOverview =
+    "Converts an ONNX model, or a Core ML package, to MIL programs and weights "
+    "for Apple's Neural Engine.\n\n"
+    "  onnx-to-ane model.onnx -o model.anepkg --target=m4 --report=model.html\n"
+    "  ane-run model.anepkg --random-inputs=0\n"
+    "  onnx-to-ane model.onnx -o model.mlpackage --dim sequence=64,128\n"
+    "  onnx-to-ane model.mlpackage -o model.anepkg\n";
+
+std::optional<CompileOptions>
+mlir::ane::parseCompileOptions(int argc, char **argv, int &status) {
+  static Flags flags; // the parser keeps pointers to them
+  registerAllPasses(); // --mlir-print-ir-after knows their flags
+  registerPassManagerCLOptions();
+  registerMLIRContextCLOptions();
+  registerAsmPrinterCLOptions();
+  registerDefaultTimingManagerCLOptions();
+  cl::HideUnrelatedOptions(
+      {&flags.model, &flags.target, &flags.package, &flags.output});
+  cl::SetVersionPrinter(printVersion);
+  status = 2;
+  if (!cl::ParseCommandLineOptions(argc, argv, kOverview, &llvm::errs()))
+    return std::nullopt;
+  if (flags.explained.getNumOccurrences()) {
+    status = explain(flags.explained, llvm::outs()) ? 0 : 2;
+    return std::nullopt;
+  }
+  Reader reader(flags);
+  if (llvm::Error error = reader.read()) {
+    llvm::errs() << "onnx-to-ane: "
+                 << printable(llvm::toString(std::move(error)), true)
+                 << "; see --help\n";
+    return std::nullopt;
+  }
+  reader.options.configurePasses = [](PassManager &pm) {
+    applyDefaultTimingPassManagerCLOptions(pm);
+    return applyPassManagerCLOptions(pm);
+  };
+  return std::move(reader.options);
+}

@@ -1,0 +1,186 @@
+//===- CompileOptions.cpp - what a compilation can be asked for -----------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ane-mlir/Compiler/CompileOptions.h"
+#include "ane-mlir/Compiler/Pipelines.h"
+#include "ane-mlir/Import/MILSource.h"
+#include "ane-mlir/Support/AtomicPath.h"
+#include "dialects/ANE/IR/Explain.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Path.h"
+
+using namespace mlir;
+using namespace mlir::ane;
+
+static llvm::Error wrong(const Twine &message) {
+  return llvm::createStringError(message);
+}
+
+bool CompileOptions::isFromMIL() const { return MILSource::matches(input); }
+
+CompileOptions::Form CompileOptions::form() const {
+  if (compileTo)
+    return Form::None;
+  StringRef extension =
+      llvm::sys::path::extension(StringRef(output).rtrim('/'));
+  return extension == ".anepkg"      ? Form::Bundle
+         : extension == ".mlpackage" ? Form::Package
+         : extension == ".mil"       ? Form::Text
+         : extension == ".mlir"      ? Form::IR
+                                     : Form::None;
+}
+
+/// Where results go.
+static llvm::Error validateOutput(const CompileOptions &o) {
+  if (!o.compileTo && o.form() == CompileOptions::Form::None) {
+    if (o.output.empty())
+      return wrong("expects -o OUT.anepkg, OUT.mlpackage, OUT.mil or OUT.mlir");
+    if (o.output == "-")
+      return wrong("several files cannot go to standard output; expects -o "
+                   "OUT.anepkg, OUT.mlpackage or OUT.mil, or --compile-to");
+    return wrong("does not know how to write '" + o.output +
+                 "'; expects a name that ends in .anepkg, .mlpackage, .mil or "
+                 ".mlir");
+  }
+  StringRef extension = llvm::sys::path::extension(o.report);
+  if (!o.report.empty() && extension != ".json" && extension != ".html" &&
+      !isStream(o.report))
+    return wrong("expects --report=FILE.json or FILE.html, but got '" +
+                 o.report + "'");
+  return llvm::Error::success();
+}
+
+static llvm::Error validateRules(const CompileOptions &o) {
+  for (auto &[id, on] : o.rules) {
+    if (canSwitchRule(id))
+      continue;
+    if (lookupRule(id))
+      return wrong("rule " + Twine(id) +
+                   " is not about what an operation may be; it cannot be "
+                   "switched");
+    std::string nearest = StringRef(nearestRule(id)).str();
+    if (!nearest.empty())
+      nearest = "; did you mean " + nearest + "?";
+    return wrong("no rule is named '" + Twine(id) + "'" + nearest);
+  }
+  for (StringRef pass : o.disabledPasses)
+    if (!isKnownPass(pass))
+      return wrong("no optional pass is named '" + pass + "'");
+  return llvm::Error::success();
+}
+
+static llvm::Error validateTarget(const CompileOptions &o) {
+  if (o.lookupTarget())
+    return llvm::Error::success();
+  std::string known;
+  for (const Target &each : getTargets()) {
+    known += (known.empty() ? "" : ", ") + each.name.str();
+    if (!each.chips.empty())
+      known += " (" + llvm::join(each.chips, ", ") + ")";
+  }
+  return wrong("unknown target '" + Twine(o.target) + "'; expects one of " +
+               known);
+}
+
+/// What would be accepted and have no effect.
+static llvm::Error validateEffects(const CompileOptions &o) {
+  using Form = CompileOptions::Form;
+  bool unchecked = o.check == GuardOptions::Check::Off || !o.isHalf() ||
+                   o.compileTo;
+  for (auto [option, given] :
+       {std::pair<StringRef, bool>("--max-error", bool(o.maxError)),
+        {"--min-cosine", bool(o.minCosine)}})
+    if (given && unchecked)
+      return wrong(option + " is about the check of what is written; expects "
+                            "fp16, -o and no --check=off");
+  if (!o.compileTo && o.form() != Form::Bundle)
+    for (auto [option, given] : std::initializer_list<std::pair<StringRef, bool>>{
+             {"--report", !o.report.empty()},
+             {"--trace", !o.trace.empty()},
+             {"--rule", !o.rules.empty()},
+             {"--placement", o.placement || !o.placementFile.empty()},
+             {"--require-ane", o.requireANE}})
+      if (given)
+        return wrong(option + " is about placed programs; expects -o OUT.anepkg");
+  if (o.liveBytes > 0 && o.form() == Form::Package)
+    return wrong("--live-bytes has no effect on a package; Core ML divides "
+                 "large values itself");
+  if (o.calibration && !o.isHalf())
+    return wrong("--calibration is for fp16; with --precision=fp32 nothing is "
+                 "repaired");
+  bool int8 = o.quantize == CompileOptions::Weights::Int8;
+  if (int8 && !o.isHalf())
+    return wrong("--quantize is for fp16");
+  if (int8 && o.verifyEachNumerics)
+    return wrong("--quantize changes values, which --verify-each-numerics "
+                 "would stop at");
+  if (int8 && o.form() != Form::Package && o.lookupTarget()->verboseDialect)
+    return wrong("--quantize writes constants of ios18, which " +
+                 o.lookupTarget()->name + " was not seen to take");
+  return llvm::Error::success();
+}
+
+static llvm::Error validateModel(const CompileOptions &o) {
+  using Form = CompileOptions::Form;
+  bool fromMIL = o.isFromMIL();
+  for (auto [option, given] : std::initializer_list<std::pair<StringRef, bool>>{
+           {"--dim", !o.dims.empty()},
+           {"--input-value", !o.inputValues.empty()},
+           {"--max-length", !o.maxLengths.empty()},
+           {"--random", bool(o.random)},
+           {"--quantized-activations", bool(o.quantizedActivations)},
+           {"--outputs", !o.outputs.empty()},
+           {"--compile-to=onnx", o.stopsAt(CompileOptions::Phase::ONNX)}})
+    if (given && fromMIL)
+      return wrong(option + " is for ONNX models");
+  if (!fromMIL && !o.function.empty())
+    return wrong("--function is for packages; an ONNX model has one function");
+  size_t buckets = 1;
+  for (auto &[name, values] : o.dims)
+    buckets *= std::max<size_t>(values.size(), 1);
+  if (buckets > 1 && o.form() != Form::Package)
+    return wrong("several values of a dimension make several functions, which "
+                 "only a package has; expects -o OUT.mlpackage");
+  if (buckets > 64)
+    return wrong("expects at most 64 combinations of dimensions, but got " +
+                 Twine(buckets));
+  return llvm::Error::success();
+}
+
+/// What is said of packages, and only matters there.
+static llvm::Error validatePackage(const CompileOptions &o) {
+  const PackageOptions &p = o.package;
+  for (auto [option, given] : std::initializer_list<std::pair<StringRef, bool>>{
+           {"--image-input", !p.images.empty()},
+           {"--state", !p.states.empty()},
+           {"--class-labels", !o.classLabelsFile.empty()},
+           {"--class-probabilities", !p.probabilities.empty()},
+           {"--opset", bool(p.opset)},
+           {"--buckets", bool(o.buckets)},
+           {"--author", !p.author.empty()},
+           {"--license", !p.license.empty()},
+           {"--model-version", !p.version.empty()},
+           {"--description", !p.description.empty()}})
+    if (given && o.form() != CompileOptions::Form::Package)
+      return wrong(option + " is about packages; expects -o OUT.mlpackage");
+  if (p.opset && !llvm::is_contained({15, 16, 17, 18, 26}, *p.opset))
+    return wrong("expects --opset to be ios15, ios16, ios17, ios18 or ios26");
+  if (!p.probabilities.empty() && o.classLabelsFile.empty())
+    return wrong("--class-probabilities has no effect without --class-labels");
+  return llvm::Error::success();
+}
+
+llvm::Error CompileOptions::validate() const {
+  if (input.empty())
+    return wrong("expects a model");
+  if (liveBytes < 0)
+    return wrong("expects --live-bytes to be 0 or more");
+  for (auto *part : {validateTarget, validateOutput, validateRules,
+                     validateEffects, validateModel, validatePackage})
+    if (llvm::Error error = part(*this))
+      return error;
+  return llvm::Error::success();
+}

@@ -1,0 +1,517 @@
+//===- Compiler.cpp - a model to what the engine takes --------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+// One road: read, convert, optimise, repair by measuring, place, write, check,
+// put in place.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ane-mlir/Compiler/Compiler.h"
+#include "Package.h"
+#include "PlacementFile.h"
+#include "ane-mlir/Compiler/Pipelines.h"
+#include "ane-mlir/Conversion/Passes.h"
+#include "ane-mlir/Import/MILSource.h"
+#include "ane-mlir/Import/ONNX.h"
+#include "ane-mlir/Support/Budget.h"
+#include "ane-mlir/Target/Bundle.h"
+#include "ane-mlir/Transforms/Passes.h"
+#include "dialects/MIL/IR/Names.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/Support/Path.h"
+
+using namespace mlir;
+using namespace mlir::ane;
+using Form = CompileOptions::Form;
+using Phase = CompileOptions::Phase;
+
+namespace {
+/// A value for each symbolic dimension, and the function that it makes.
+struct Bucket {
+  std::string label;
+  std::vector<std::pair<StringRef, int64_t>> dims;
+};
+
+class Compiler {
+public:
+  Compiler(const CompileOptions &options, MLIRContext *context,
+           Progress &progress);
+  FailureOr<Compilation> run();
+
+private:
+  LogicalResult readInputValues();
+  OwningOpRef<ModuleOp> importModel(const Bucket &bucket);
+  OwningOpRef<ModuleOp> importMIL();
+  void markTarget(ModuleOp module);
+  LogicalResult optimise(ModuleOp module, NumericGuard &guard);
+  LogicalResult compileBuckets();
+  LogicalResult runPasses(
+      ModuleOp module,
+      llvm::function_ref<void(OpPassManager &, const PipelineOptions &)> build);
+
+  /// The same for conversions: what they do is not a pass's change of values.
+  LogicalResult
+  runConversions(ModuleOp module,
+                 llvm::function_ref<void(OpPassManager &)> build);
+  /// ane to mil, weights marked.
+  LogicalResult convertToMIL(ModuleOp module);
+
+  LogicalResult printIR(Operation *op);
+  LogicalResult printMIL();
+  LogicalResult writeText();
+  LogicalResult writePackage();
+  LogicalResult place();
+  LogicalResult writeReports();
+  LogicalResult writeBundleAndReports();
+  LogicalResult finish();
+  void checkArtifact();
+
+  bool stopsBefore(Phase phase) const {
+    return options.compileTo && *options.compileTo < phase;
+  }
+  LogicalResult fail(llvm::Error error) {
+    return emitError(UnknownLoc::get(context))
+           << llvm::toString(std::move(error));
+  }
+  ModuleOp module() { return *modules.front(); }
+
+  const CompileOptions &options;
+  MLIRContext *context;
+  Progress &progress;
+  const Target &target;
+  PipelineOptions pipeline;
+  ONNXToANEOptions conversion;
+  PackageOptions package;
+  BundleOptions bundle;
+  PassLog passLog;
+  NumericsVerifier verifier;
+  /// One of each per bucket.
+  std::vector<Bucket> buckets;
+  std::vector<OwningOpRef<ModuleOp>> modules;
+  std::vector<std::unique_ptr<NumericGuard>> guards;
+  Outputs outputs;
+  Compilation result;
+};
+} // namespace
+
+/// Every combination of values is one function.
+static std::vector<Bucket> makeBuckets(const CompileOptions &options) {
+  std::vector<Bucket> buckets(1);
+  for (auto &[name, values] : options.dims) {
+    std::vector<Bucket> next;
+    for (const Bucket &bucket : buckets)
+      for (int64_t value : values) {
+        next.push_back(bucket);
+        next.back().dims.push_back({name, value});
+        if (values.size() > 1)
+          next.back().label += (next.back().label.empty() ? "" : "_") + name +
+                               std::to_string(value);
+      }
+    buckets = std::move(next);
+  }
+  return buckets;
+}
+
+static std::string placementOf(const CompileOptions &options) {
+  if (options.requireANE)
+    return "ane";
+  switch (options.placement.value_or(CompileOptions::Placement::Auto)) {
+  case CompileOptions::Placement::Auto:
+    return "auto";
+  case CompileOptions::Placement::Cost:
+    return "cost";
+  case CompileOptions::Placement::ANE:
+    return "ane";
+  case CompileOptions::Placement::Host:
+    return "host";
+  }
+  llvm_unreachable("all are listed");
+}
+
+Compiler::Compiler(const CompileOptions &options, MLIRContext *context,
+                   Progress &progress)
+    : options(options), context(context), progress(progress),
+      target(*options.lookupTarget()), package(options.package),
+      buckets(makeBuckets(options)) {
+  bool toPackage = options.form() == Form::Package;
+  pipeline.precision = std::string(options.isHalf() ? "fp16" : "fp32");
+  pipeline.placement = placementOf(options);
+  if (toPackage)
+    pipeline.door = std::string("coreml");
+  pipeline.liveBytes = options.liveBytes;
+  if (options.quantize == CompileOptions::Weights::Int8)
+    pipeline.quantize = std::string("int8");
+  // Compressed constants are of ios18.
+  bool olderText = !toPackage && target.verboseDialect;
+  pipeline.keepIntegers =
+      options.isHalf() && !olderText && package.opset.value_or(18) >= 18;
+  for (const std::string &pass : options.disabledPasses)
+    pipeline.disable.push_back(pass);
+
+  conversion.inputShapes = options.inputShapes;
+  conversion.maxLengths = options.maxLengths;
+  conversion.randomInputs = options.random == CompileOptions::Random::Input;
+  conversion.half = options.isHalf();
+  conversion.keepSteps =
+      options.quantizedActivations == CompileOptions::Activations::Keep;
+
+  package.userDefined.push_back(
+      {"source",
+       llvm::sys::path::filename(StringRef(options.input).rtrim('/')).str()});
+  if (!options.quiet)
+    package.note = [](const std::string &text) {
+      llvm::errs() << "onnx-to-ane: note: " << text << '\n';
+    };
+  bundle.progress = [&progress](size_t done, size_t total, StringRef name) {
+    progress.step(done, total, name);
+  };
+}
+
+//===----------------------------------------------------------------------===//
+// From a model to optimised ane
+//===----------------------------------------------------------------------===//
+
+LogicalResult Compiler::readInputValues() {
+  for (auto &[name, path] : options.inputValues) {
+    FailureOr<NamedTensor> tensor = importTensorProto(path, context);
+    if (failed(tensor))
+      return failure();
+    conversion.inputValues[name] = tensor->value;
+  }
+  return success();
+}
+
+/// What a package said of itself and of its inputs goes into the one made from
+/// it, where the options do not say otherwise.
+static void addProvenance(PackageOptions &package, const PackageInfo &info,
+                          const PackageInfo::Function *function) {
+  if (function)
+    for (const PackageFeature &feature : function->inputs) {
+      bool said = llvm::any_of(package.images, [&](const ImageInput &image) {
+        return image.name == feature.name;
+      });
+      if (feature.kind == PackageFeature::Kind::Image && !said) {
+        package.images.push_back({});
+        package.images.back().name = feature.name;
+        package.images.back().colorSpace = feature.colorSpace;
+      }
+    }
+  for (auto &[key, text] : info.metadata) {
+    std::string *field = key == "author"        ? &package.author
+                         : key == "license"     ? &package.license
+                         : key == "version"     ? &package.version
+                         : key == "description" ? &package.description
+                                                : nullptr;
+    if (!field)
+      package.userDefined.push_back({key, text});
+    else if (field->empty())
+      *field = text;
+  }
+}
+
+OwningOpRef<ModuleOp> Compiler::importMIL() {
+  FailureOr<MILSource> source = MILSource::open(options.input, context);
+  if (failed(source))
+    return {};
+  FailureOr<mil::FuncOp> func = source->function(options.function);
+  if (failed(func))
+    return {};
+  progress.phase("converting");
+  addProvenance(package, source->info, source->describe(*func));
+  std::string name = func->getSymName().str();
+  mil::ShapeBindings shapes =
+      source->bindShapes(*func, options.inputShapes);
+  if (failed(runConversions(*source->module, [&](OpPassManager &pm) {
+        pm.addPass(createConvertMILToANEPass(name, source->weights, shapes));
+      })))
+    return {};
+  return std::move(source->module);
+}
+
+void Compiler::markTarget(ModuleOp module) {
+  module->setAttr("ane.target", TargetAttr::get(context, target.name));
+  if (options.rules.empty())
+    return;
+  Builder builder(context);
+  NamedAttrList states;
+  for (auto &[rule, on] : options.rules)
+    states.set(rule, builder.getBoolAttr(on));
+  module->setAttr("ane.rules", states.getDictionary(context));
+}
+
+OwningOpRef<ModuleOp> Compiler::importModel(const Bucket &bucket) {
+  progress.phase("reading");
+  OwningOpRef<ModuleOp> module;
+  if (options.isFromMIL()) {
+    module = importMIL();
+  } else {
+    module = importONNX(options.input, context, options.outputs);
+    if (!module || options.stopsAt(Phase::ONNX))
+      return module;
+    progress.phase("converting");
+    ONNXToANEOptions bound = conversion;
+    for (auto [name, value] : bucket.dims)
+      bound.dims[name] = value;
+    if (failed(runConversions(*module, [&](OpPassManager &pm) {
+          pm.addPass(createConvertONNXToANEPass(bound));
+        })))
+      return {};
+  }
+  if (module)
+    markTarget(*module);
+  return module;
+}
+
+LogicalResult Compiler::runPasses(
+    ModuleOp module,
+    llvm::function_ref<void(OpPassManager &, const PipelineOptions &)> build) {
+  PassManager pm(context);
+  pm.enableVerifier(options.verifyIR);
+  if (options.configurePasses && failed(options.configurePasses(pm)))
+    return failure();
+  build(pm, pipeline);
+  if (!options.report.empty())
+    passLog.attach(pm);
+  if (options.verifyEachNumerics)
+    verifier.attach(pm);
+  return success(succeeded(pm.run(module)) && !verifier.failed());
+}
+
+LogicalResult Compiler::runConversions(
+    ModuleOp module, llvm::function_ref<void(OpPassManager &)> build) {
+  PassManager pm(context);
+  pm.enableVerifier(options.verifyIR);
+  if (options.configurePasses && failed(options.configurePasses(pm)))
+    return failure();
+  build(pm);
+  return pm.run(module);
+}
+
+LogicalResult Compiler::convertToMIL(ModuleOp module) {
+  ConvertANEToMILPassOptions conversion;
+  if (options.form() == Form::Package)
+    conversion.dialect = "modern"; // not printed
+  else if (options.verbose)
+    conversion.dialect = *options.verbose ? "verbose" : "modern";
+  if (!package.classLabels.empty())
+    for (StringRef name : {package.labelName(), package.probabilitiesName()})
+      conversion.reserved.push_back(name.str());
+  return runConversions(module, [&](OpPassManager &pm) {
+    if (options.form() == Form::Package)
+      pm.addPass(createPackageInterfacePass());
+    pm.addPass(createConvertANEToMILPass(conversion));
+  });
+}
+
+LogicalResult Compiler::optimise(ModuleOp module, NumericGuard &guard) {
+  if (options.isHalf() && failed(guard.start(module)))
+    return failure();
+  if (options.verifyEachNumerics) {
+    progress.phase("running in the interpreter");
+    if (failed(verifier.start(module)))
+      return failure();
+  }
+  progress.phase("optimising");
+  if (failed(runPasses(module, buildOptimizePipeline)))
+    return failure();
+  auto repair = [&](ModuleOp module) {
+    return runPasses(module, buildRepairPipeline);
+  };
+  if (!options.isHalf())
+    return repair(module);
+  progress.phase("measuring");
+  return guard.repair(module, repair);
+}
+
+LogicalResult Compiler::compileBuckets() {
+  GuardOptions guard;
+  guard.calibration = options.calibration.value_or("auto");
+  guard.check = options.check;
+  guard.placed = pipeline.door == "raw" && options.form() != Form::Text;
+  modules.clear();
+  guards.clear();
+  for (const Bucket &bucket : buckets) {
+    modules.push_back(importModel(bucket));
+    if (!modules.back())
+      return failure();
+    if (stopsBefore(Phase::Optimized))
+      return success();
+    guards.push_back(std::make_unique<NumericGuard>(guard));
+    if (failed(optimise(*modules.back(), *guards.back())))
+      return failure();
+    ModuleOp module = *modules.back();
+    if (options.form() == Form::Package &&
+        (failed(runPasses(module, buildPackagePipeline)) ||
+         failed(markInterface(module, package)) || failed(convertToMIL(module))))
+      return failure();
+  }
+  return success();
+}
+
+/// An output without elements is seldom meant; --dim batch=0 makes one.
+static void warnOfNothing(ModuleOp module) {
+  for (auto function : module.getOps<func::FuncOp>())
+    for (auto [i, type] : llvm::enumerate(function.getResultTypes())) {
+      auto tensor = dyn_cast<RankedTensorType>(type);
+      auto name = function.getResultAttrOfType<StringAttr>(i, "ane.name");
+      if (name && tensor && llvm::is_contained(tensor.getShape(), 0))
+        function.emitWarning() << "output '" << name.getValue()
+                               << "' has no elements: its type is " << tensor;
+    }
+}
+
+//===----------------------------------------------------------------------===//
+// From optimised ane to files
+//===----------------------------------------------------------------------===//
+
+LogicalResult Compiler::printIR(Operation *op) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  op->print(os);
+  os << '\n';
+  StringRef path = options.output.empty() ? "-" : StringRef(options.output);
+  if (llvm::Error error = outputs.addText(path, text))
+    return fail(std::move(error));
+  outputs.makeLast(path);
+  return finish();
+}
+
+LogicalResult Compiler::printMIL() {
+  if (failed(convertToMIL(module())))
+    return failure();
+  return printIR(module().lookupSymbol(mil::kPrograms));
+}
+
+LogicalResult Compiler::finish() {
+  return commitOutputs(outputs, module().getLoc());
+}
+
+/// Runs what was written, before or after it is in place.
+void Compiler::checkArtifact() {
+  if (!options.isHalf())
+    return;
+  progress.phase("checking");
+  guards.front()->check(outputs.whereIs(options.output));
+  result.accuracy = guards.front()->report();
+}
+
+LogicalResult Compiler::writeText() {
+  if (failed(runPasses(module(), buildUnplacedPipeline)) ||
+      failed(convertToMIL(module())) ||
+      failed(writeMILFile(module(), options.output, outputs)) ||
+      failed(finish()))
+    return failure();
+  checkArtifact();
+  return success();
+}
+
+LogicalResult Compiler::writePackage() {
+  auto write = [&] {
+    progress.phase("writing");
+    std::vector<PackageFunction> functions;
+    for (auto [bucket, module] : llvm::zip(buckets, modules))
+      functions.push_back({*module, bucket.label.empty()
+                                        ? "main"
+                                        : mil::makeIdentifier(bucket.label)});
+    return assemblePackage(functions, options.output, package, outputs);
+  };
+  // Layouts are chosen by shape; products left as they are stay alike.
+  std::string why;
+  if (buckets.size() > 1 && package.buckets == PackageOptions::Buckets::Shapes)
+    package.whyNotShapes = &why;
+  LogicalResult written = write();
+  package.whyNotShapes = nullptr;
+  if (failed(written) && !why.empty()) {
+    for (StringRef pass : {"ane-matmul-to-conv", "ane-assign-layout"})
+      pipeline.disable.push_back(pass.str());
+    written = failed(compileBuckets()) ? failure() : write();
+  }
+  if (failed(written) || failed(finish()))
+    return failure();
+  checkArtifact();
+  return success();
+}
+
+LogicalResult Compiler::place() {
+  progress.phase("placing");
+  if (!options.placementFile.empty())
+    if (llvm::Error error = readPlacement(module(), options.placementFile))
+      return fail(std::move(error));
+  if (failed(runPasses(module(), buildPlacePipeline)))
+    return failure();
+  result.verified = verifier.entries().vec();
+  result.report =
+      makeReport(module(), llvm::sys::path::filename(options.input));
+  result.report->passes = passLog.changes;
+  return success();
+}
+
+LogicalResult Compiler::writeReports() {
+  auto write = [&](StringRef path, auto print) -> LogicalResult {
+    std::string text;
+    llvm::raw_string_ostream os(text);
+    print(os);
+    if (llvm::Error error = outputs.addText(path, text))
+      return fail(std::move(error));
+    return success();
+  };
+  const Report &report = *result.report;
+  bool page = StringRef(options.report).ends_with(".html");
+  if (!options.report.empty() &&
+      failed(write(options.report, [&](llvm::raw_ostream &os) {
+        page ? report.writeHTML(os) : report.writeJSON(os);
+      })))
+    return failure();
+  if (options.trace.empty())
+    return success();
+  return write(options.trace,
+               [&](llvm::raw_ostream &os) { report.writeTrace(os); });
+}
+
+LogicalResult Compiler::writeBundleAndReports() {
+  progress.phase("writing");
+  if (failed(convertToMIL(module())) ||
+      failed(writeBundle(module(), options.output, bundle, outputs)))
+    return failure();
+  checkArtifact();
+  result.report->accuracy = result.accuracy;
+  if (failed(writeReports()))
+    return failure();
+  outputs.makeLast(options.output);
+  return finish();
+}
+
+FailureOr<Compilation> Compiler::run() {
+  MemoryBudget::setConstantLimit(options.maxConstantBytes);
+  if (!options.compileTo) // rather than after an hour
+    if (llvm::Error error = checkReplaceable(options.output))
+      return fail(std::move(error));
+  if (failed(readInputValues()) || failed(compileBuckets()))
+    return failure();
+  warnOfNothing(module());
+  auto done = [&](LogicalResult written) -> FailureOr<Compilation> {
+    if (failed(written))
+      return failure();
+    return std::move(result);
+  };
+  if (stopsBefore(Phase::Placed) || options.form() == Form::IR)
+    return done(printIR(module()));
+  if (options.form() == Form::Text)
+    return done(writeText());
+  if (options.form() == Form::Package)
+    return done(writePackage());
+  if (failed(place()))
+    return failure();
+  if (!options.compileTo)
+    return done(writeBundleAndReports());
+  if (failed(writeReports()))
+    return failure();
+  return done(options.stopsAt(Phase::MIL) ? printMIL() : printIR(module()));
+}
+
+FailureOr<Compilation> mlir::ane::compile(const CompileOptions &options,
+                                          MLIRContext *context,
+                                          Progress &progress) {
+  return Compiler(options, context, progress).run();
+}

@@ -1,0 +1,69 @@
+//===- Judge.cpp - what a check means for who asked -----------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ane-mlir/Compiler/Compiler.h"
+#include "llvm/Support/Format.h"
+#include <cmath>
+
+using namespace mlir;
+using namespace mlir::ane;
+
+static bool missesBar(const OutputAccuracy &o, const CompileOptions &options) {
+  double error = options.maxError.value_or(0),
+         cosine = options.minCosine.value_or(0);
+  return (error > 0 && (o.error > error || o.nonFinite || o.differing > 0)) ||
+         (cosine > 0 && (o.cosine < cosine || o.nonFinite));
+}
+
+static void describe(const OutputAccuracy &o, const AccuracyReport &found,
+                     llvm::raw_ostream &os) {
+  if (o.nonFinite)
+    os << "is not finite where fp32 is, or the other way round";
+  else if (o.differing > 0)
+    os << llvm::format("has %.3g %% of integers that differ from fp32",
+                       100 * o.differing);
+  else
+    os << llvm::format("has cosine %.5f against fp32 and errors up to %.3g "
+                       "%% of its largest magnitude",
+                       o.cosine, 100 * o.error);
+  if (found.losses.empty())
+    return;
+  const Loss &loss = found.losses.front();
+  os << "; the first to lose accuracy is '" << loss.op << "' at "
+     << nameOf(loss.where);
+  if (std::isinf(loss.error))
+    os << ", whose result fp16 cannot hold";
+  else
+    os << llvm::format(", whose result is off by %.2g %%", 100 * loss.error);
+}
+
+LogicalResult mlir::ane::judge(const AccuracyReport &found,
+                               const CompileOptions &options) {
+  if (found.numerics.empty()) {
+    if (options.maxError.value_or(0) <= 0 && options.minCosine.value_or(0) <= 0)
+      return success();
+    llvm::errs() << "onnx-to-ane: error: the accuracy that --max-error and "
+                    "--min-cosine ask for could not be measured: "
+                 << found.whyNot << '\n';
+    return failure();
+  }
+  bool fails = false;
+  for (const OutputAccuracy &o : found.accuracy.outputs) {
+    bool misses = missesBar(o, options);
+    fails |= misses;
+    if (o.isWithinBar() && !misses)
+      continue;
+    llvm::errs() << "onnx-to-ane: " << (misses ? "error" : "warning")
+                 << ": output '" << printable(o.name) << "' ";
+    describe(o, found, llvm::errs());
+    llvm::errs() << " (in " << found.numerics << " numerics, on "
+                 << (found.guessed ? "guessed inputs; --calibration=DIR gives "
+                                     "real ones"
+                                   : "the samples given")
+                 << ")\n";
+  }
+  return success(!fails);
+}

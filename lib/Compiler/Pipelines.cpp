@@ -1,0 +1,167 @@
+//===- Pipelines.cpp - the only place that knows the order of passes ------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ane-mlir/Compiler/Pipelines.h"
+#include "ane-mlir/Conversion/Passes.h"
+#include "ane-mlir/Transforms/Passes.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/Passes.h"
+
+using namespace mlir;
+using namespace mlir::ane;
+
+/// Passes that the user may leave out; the others are needed for a legal
+/// result.
+static constexpr StringLiteral kOptional[] = {"ane-recover",
+                                              "ane-simplify",
+                                              "ane-fold-into-conv",
+                                              "ane-legalize",
+                                              "ane-matmul-to-conv",
+                                              "ane-assign-layout",
+                                              "ane-tile",
+                                              "ane-repair-fp16",
+                                              "canonicalize",
+                                              "cse"};
+
+bool mlir::ane::isKnownPass(llvm::StringRef flag) {
+  return llvm::is_contained(kOptional, flag);
+}
+
+/// Constants of exporters are many and small; canonicalisation must not walk
+/// large ones, so no constant folding of weight trees happens here: ane ops
+/// have no constant folders (design invariant 3).
+static void addCleanup(OpPassManager &pm,
+                       function_ref<bool(StringRef)> enabled) {
+  if (enabled("canonicalize"))
+    pm.addPass(createCanonicalizerPass());
+  if (enabled("cse"))
+    pm.addPass(createCSEPass());
+}
+
+void mlir::ane::buildOptimizePipeline(OpPassManager &pm,
+                                      const PipelineOptions &options) {
+  auto enabled = [&](StringRef flag) {
+    return !llvm::is_contained(options.disable, flag);
+  };
+  addCleanup(pm, enabled);
+  if (enabled("ane-recover"))
+    pm.addPass(createRecoverPass(RecoverPassOptions{options.precision == "fp16"}));
+  if (enabled("ane-simplify"))
+    pm.addPass(createSimplifyPass());
+  pm.addPass(createNarrowIntegersPass());
+  if (enabled("ane-fold-into-conv"))
+    pm.addPass(createFoldIntoConvPass());
+  if (options.precision == "fp16")
+    pm.addPass(createAssignPrecisionPass());
+  // All the others run in fp32 too, which is how their meaning is tested.
+  if (enabled("ane-legalize"))
+    pm.addPass(createLegalizePass(LegalizePassOptions{options.door, /*exactSilu=*/true}));
+  addCleanup(pm, enabled);
+  if (enabled("ane-matmul-to-conv"))
+    pm.addPass(createMatmulToConvPass());
+  addCleanup(pm, enabled);
+  if (enabled("ane-assign-layout"))
+    pm.addPass(createAssignLayoutPass());
+  // Normalisation over channels needs its definition.
+  if (enabled("ane-legalize"))
+    pm.addPass(createLegalizePass(LegalizePassOptions{options.door, /*exactSilu=*/true}));
+  addCleanup(pm, enabled);
+  if (enabled("ane-simplify"))
+    pm.addPass(createSimplifyPass());
+  // Products are convolutions by now. A bias behind one is part of it, until
+  // the raw compiler asks for an addition.
+  if (enabled("ane-fold-into-conv")) {
+    FoldIntoConvPassOptions fold;
+    fold.scaleOnly = options.door == "raw";
+    pm.addPass(createFoldIntoConvPass(fold));
+  }
+  addCleanup(pm, enabled);
+  // Core ML takes large operands apart itself.
+  if (enabled("ane-tile") && options.door == "raw") {
+    TilePassOptions tile;
+    tile.liveBytes = options.liveBytes;
+    pm.addPass(createTilePass(tile));
+  }
+  // Calibration wants to see finite masks.
+  if (options.precision == "fp16" && enabled("ane-repair-fp16"))
+    pm.addPass(createRepairMasksPass());
+  addCleanup(pm, enabled);
+  if (options.precision == "fp16")
+    pm.addPass(createKeepFP32Pass());
+}
+
+void mlir::ane::buildRepairPipeline(OpPassManager &pm,
+                                    const PipelineOptions &options) {
+  if (options.precision != "fp16")
+    return;
+  if (!llvm::is_contained(options.disable, "ane-repair-fp16")) {
+    pm.addPass(createRepairFP16Pass());
+    if (!llvm::is_contained(options.disable, "cse"))
+      pm.addPass(createCSEPass());
+  }
+  // Scales of weights are final by now.
+  if (options.quantize == "int8")
+    pm.addPass(createQuantizePass());
+  if (options.keepIntegers)
+    pm.addPass(createKeepIntegersPass());
+}
+
+void mlir::ane::buildPlacePipeline(OpPassManager &pm,
+                                   const PipelineOptions &options) {
+  pm.addPass(createPlacePass(PlacePassOptions{options.placement}));
+  pm.addPass(createWidenHostPass());
+  pm.addPass(createFormProgramsPass());
+  pm.addPass(createPlanIOPass());
+  pm.addPass(createVerifyTargetPass());
+}
+
+void mlir::ane::buildUnplacedPipeline(OpPassManager &pm,
+                                      const PipelineOptions &options) {
+  WidenHostPassOptions widen;
+  widen.markedOnly = true;
+  pm.addPass(createWidenHostPass(widen));
+}
+
+void mlir::ane::buildPackagePipeline(OpPassManager &pm,
+                                     const PipelineOptions &options) {
+  buildUnplacedPipeline(pm, options);
+  pm.addPass(createPreparePackagePass());
+  if (!llvm::is_contained(options.disable, "canonicalize"))
+    pm.addPass(createCanonicalizerPass());
+}
+
+void mlir::ane::buildBundlePipeline(OpPassManager &pm,
+                                    const PipelineOptions &options) {
+  buildPlacePipeline(pm, options);
+  pm.addPass(createConvertANEToMILPass());
+}
+
+void mlir::ane::buildPackagePartPipeline(OpPassManager &pm,
+                                         const PipelineOptions &options) {
+  buildPackagePipeline(pm, options);
+  pm.addPass(createPackageInterfacePass());
+  ConvertANEToMILPassOptions conversion;
+  conversion.dialect = "modern"; // not printed
+  pm.addPass(createConvertANEToMILPass(conversion));
+}
+
+void mlir::ane::registerPipelines() {
+  using Register = PassPipelineRegistration<PipelineOptions>;
+  Register("ane-optimize-pipeline",
+           "ane to optimised ane, as onnx-to-ane runs it",
+           buildOptimizePipeline);
+  Register("ane-repair-pipeline", "optimised ane to ane that fp16 can hold",
+           buildRepairPipeline);
+  Register("ane-place-pipeline", "optimised ane to programs with surfaces",
+           buildPlacePipeline);
+  Register("ane-bundle-pipeline",
+           "optimised ane to programs and their MIL: what ane-translate "
+           "--ane-to-anepkg writes",
+           buildBundlePipeline);
+  Register("ane-package-pipeline",
+           "optimised ane to the MIL of one function of a package",
+           buildPackagePartPipeline);
+}

@@ -1,0 +1,52 @@
+//===- PlacementFile.cpp - placement by node ------------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "PlacementFile.h"
+#include "ane-mlir/Support/JSON.h"
+#include "dialects/ANE/IR/ANE.h"
+#include "llvm/ADT/StringMap.h"
+#include "llvm/Support/MemoryBuffer.h"
+
+using namespace mlir;
+using namespace mlir::ane;
+
+llvm::Error mlir::ane::readPlacement(ModuleOp module, StringRef path) {
+  auto wrong = [&](const Twine &what) {
+    return llvm::createStringError("'" + path + "': " + what);
+  };
+  auto buffer = llvm::MemoryBuffer::getFile(path);
+  if (!buffer)
+    return llvm::createStringError(buffer.getError(),
+                                   "cannot read '" + path + "'");
+  auto json = parseJSON((*buffer)->getBuffer());
+  if (!json)
+    return wrong(llvm::toString(json.takeError()));
+  const llvm::json::Object *object = json->getAsObject();
+  if (!object)
+    return wrong("expects an object {\"node\": \"ane\" or \"host\"}");
+  llvm::StringMap<bool> seen;
+  for (auto &[node, wanted] : *object) {
+    auto text = wanted.getAsString();
+    if (!text || (*text != "ane" && *text != "host"))
+      return wrong("expects \"ane\" or \"host\" for node '" + StringRef(node) +
+                   "'");
+    seen[StringRef(node)] = false;
+  }
+  module.walk([&](Operation *op) {
+    auto name = dyn_cast<NameLoc>(op->getLoc());
+    if (!name || !isa<LegalityOpInterface>(op))
+      return;
+    StringRef node = name.getName().getValue();
+    if (auto wanted = object->getString(node)) {
+      op->setAttr("ane.wanted", StringAttr::get(op->getContext(), *wanted));
+      seen[node] = true;
+    }
+  });
+  for (auto &entry : seen)
+    if (!entry.second)
+      return wrong("no op comes from node '" + entry.getKey() + "'");
+  return llvm::Error::success();
+}

@@ -1,0 +1,405 @@
+//===- Report.cpp - what was placed where, and why ------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ane-mlir/Compiler/Report.h"
+#include "ane-mlir/Support/Diagnostics.h"
+#include "ane-mlir/Analysis/CostModel.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/Pass/Pass.h"
+#include "mlir/Pass/PassInstrumentation.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/JSON.h"
+#include <cmath>
+#include <map>
+
+using namespace mlir;
+using namespace mlir::ane;
+
+Report mlir::ane::makeReport(ModuleOp module, llvm::StringRef model) {
+  Report report;
+  const Target &target = getTarget(module);
+  report.model = model.str();
+  report.target = target.name.str();
+  report.producer = "ane-mlir " ANEMLIR_VERSION;
+  // The row that makes a value; programs follow the schedule, so that what a
+  // call takes is known when its program comes.
+  llvm::DenseMap<Value, unsigned> rowOf;
+  llvm::StringMap<CallOp> calls;
+  module.walk([&](CallOp call) { calls[call.getCallee()] = call; });
+  for (auto program : module.getOps<ProgramOp>()) {
+    CallOp call = calls.lookup(program.getSymName());
+    if (call)
+      for (auto [argument, operand] : llvm::zip(
+               program.getBody().front().getArguments(), call.getInputs()))
+        if (auto it = rowOf.find(operand); it != rowOf.end())
+          rowOf[argument] = it->second;
+    Report::Program entry;
+    entry.name = program.getSymName().str();
+    entry.kind = program.getKind().str();
+    entry.prediction = predict(program, target);
+    entry.predictedMicros =
+        entry.prediction.total() + predictHostMicros(program, target);
+    for (Operation &op : program.getBody().front().without_terminator()) {
+      auto costed = dyn_cast<CostOpInterface>(op);
+      if (!costed || isConstantTree(op.getResult(0)))
+        continue;
+      ReportRow row;
+      for (Value operand : op.getOperands())
+        if (auto it = rowOf.find(operand);
+            it != rowOf.end() && !llvm::is_contained(row.inputs, it->second))
+          row.inputs.push_back(it->second);
+      for (Value result : op.getResults())
+        rowOf[result] = report.rows.size();
+      row.op = op.getName().getStringRef().str();
+      if (auto name = dyn_cast<NameLoc>(op.getLoc()))
+        row.node = name.getName().str();
+      row.program = entry.name;
+      row.placement = entry.kind;
+      auto text = [&](StringRef key) {
+        auto attr = op.getAttrOfType<StringAttr>(key);
+        return attr ? attr.getValue().str() : std::string();
+      };
+      row.rule = text("ane.rule");
+      row.reason = text("ane.reason");
+      row.repair = text("ane.repair");
+      row.note = text("ane.note");
+      llvm::raw_string_ostream(row.type) << op.getResult(0).getType();
+      Cost cost = costed.estimateCost(target);
+      row.flops = cost.flops;
+      row.weightBytes = cost.weightBytes;
+      row.activationBytes = cost.activationBytes;
+      row.predictedMicros = program.isEngine()
+                                ? predict(&op, target).total()
+                                : predictHostMicros(&op, target);
+      ++entry.ops;
+      ++(program.isEngine() ? report.engineOps : report.hostOps);
+      report.rows.push_back(std::move(row));
+    }
+    if (call)
+      for (auto [result, value] :
+           llvm::zip(call.getOutputs(),
+                     program.getBody().front().getTerminator()->getOperands()))
+        if (auto it = rowOf.find(value); it != rowOf.end())
+          rowOf[result] = unsigned(it->second);
+    (program.isEngine() ? report.predictedMicros : report.hostMicros) +=
+        entry.predictedMicros;
+    report.programs.push_back(std::move(entry));
+  }
+  for (auto function : module.getOps<func::FuncOp>())
+    if (auto predicted =
+            function->getAttrOfType<DictionaryAttr>("ane.predicted")) {
+      auto number = [&](StringRef key) {
+        auto attr = predicted.getAs<FloatAttr>(key);
+        return attr ? attr.getValueAsDouble() : 0;
+      };
+      report.alternatives = {number("placed_us"), number("host_us"),
+                             number("cheapest_us"), number("crossover")};
+    }
+  return report;
+}
+
+namespace {
+class PassCounter : public PassInstrumentation {
+public:
+  explicit PassCounter(PassLog &log) : log(log) {}
+  void runBeforePass(Pass *pass, Operation *op) override {
+    if (!pass->getArgument().empty() && isa<ModuleOp>(op))
+      before = count(op);
+  }
+  void runAfterPass(Pass *pass, Operation *op) override {
+    if (pass->getArgument().empty() || !isa<ModuleOp>(op))
+      return;
+    PassLog::Change change;
+    change.pass = pass->getArgument().str();
+    std::map<std::string, int> after = count(op);
+    for (auto &[name, n] : before)
+      change.before += n;
+    for (auto &[name, n] : after) {
+      change.after += n;
+      if (int more = n - before[name]; more > 0)
+        change.more[name] = more;
+    }
+    for (auto &[name, n] : before)
+      if (int fewer = n - (after.count(name) ? after[name] : 0); fewer > 0)
+        change.fewer[name] = fewer;
+    log.changes.push_back(std::move(change));
+  }
+
+private:
+  /// Run-time and weight operations; constants are data.
+  static std::map<std::string, int> count(Operation *op) {
+    std::map<std::string, int> counts;
+    op->walk([&](Operation *inner) {
+      if (isa<CostOpInterface>(inner))
+        ++counts[inner->getName().getStringRef().str()];
+    });
+    return counts;
+  }
+  PassLog &log;
+  std::map<std::string, int> before;
+};
+} // namespace
+
+void PassLog::attach(PassManager &pm) {
+  pm.addInstrumentation(std::make_unique<PassCounter>(*this));
+}
+
+/// JSON has no infinity: null stands for a result that is not finite.
+static llvm::json::Value finiteOrNull(double value) {
+  return std::isfinite(value) ? llvm::json::Value(value)
+                              : llvm::json::Value(nullptr);
+}
+
+static void writeAccuracy(llvm::json::OStream &j, const AccuracyReport &found) {
+  j.attributeArray("samples", [&] {
+    for (const std::string &sample : found.samples)
+      j.value(sample);
+  });
+  j.attribute("guessed", found.guessed);
+  if (found.numerics.empty()) {
+    j.attribute("not_measured", found.whyNot);
+    return;
+  }
+  j.attribute("numerics", found.numerics);
+  j.attribute("kept_fp32", int64_t(found.kept));
+  j.attribute("repair_undone", found.repairUndone);
+  j.attributeArray("outputs", [&] {
+    for (const OutputAccuracy &output : found.accuracy.outputs)
+      j.object([&] {
+        j.attribute("name", output.name);
+        j.attribute("cosine", output.cosine);
+        j.attribute("max_error", finiteOrNull(output.error));
+        j.attribute("finite", !output.nonFinite);
+        j.attribute("integers_differing", output.differing);
+        j.attribute("within_bar", output.isWithinBar());
+      });
+  });
+  j.attributeArray("losses", [&] {
+    for (const Loss &loss : llvm::ArrayRef(found.losses).take_front(16))
+      j.object([&] {
+        j.attribute("op", loss.op);
+        if (auto name = dyn_cast<NameLoc>(loss.where))
+          j.attribute("node", name.getName().getValue());
+        j.attribute("error", finiteOrNull(loss.error));
+        j.attribute("error_before", finiteOrNull(loss.before));
+      });
+  });
+}
+
+void Report::writeJSON(llvm::raw_ostream &os) const {
+  llvm::json::OStream j(os, 2);
+  j.object([&] {
+    j.attribute("producer", producer);
+    j.attribute("model", model);
+    j.attribute("target", target);
+    j.attributeObject("summary", [&] {
+      j.attribute("engine_ops", int64_t(engineOps));
+      j.attribute("host_ops", int64_t(hostOps));
+      j.attribute("predicted_engine_us", predictedMicros);
+      j.attribute("predicted_host_us", hostMicros);
+    });
+    if (alternatives)
+      j.attributeObject("alternatives", [&] {
+        j.attribute("placed_us", alternatives->placedMicros);
+        j.attribute("host_only_us", alternatives->hostMicros);
+        j.attribute("cheapest_us", alternatives->cheapestMicros);
+        // JSON has no infinity: null says that the engine never pays.
+        j.attribute("engine_pays_from_times_positions",
+                    std::isfinite(alternatives->crossover)
+                        ? llvm::json::Value(alternatives->crossover)
+                        : llvm::json::Value(nullptr));
+      });
+    if (accuracy)
+      j.attributeObject("accuracy", [&] { writeAccuracy(j, *accuracy); });
+    j.attributeArray("programs", [&] {
+      for (const Program &program : programs)
+        j.object([&] {
+          j.attribute("name", program.name);
+          j.attribute("kind", program.kind);
+          j.attribute("ops", int64_t(program.ops));
+          j.attribute("predicted_us", program.predictedMicros);
+          j.attributeObject("predicted", [&] {
+            const Prediction &p = program.prediction;
+            j.attribute("dispatch_us", p.dispatch);
+            j.attribute("compute_us", p.compute);
+            j.attribute("weights_us", p.weights);
+            j.attribute("vector_us", p.vector);
+            j.attribute("move_us", p.move);
+            j.attribute("surfaces_us", p.surfaces);
+          });
+        });
+    });
+    j.attributeArray("ops", [&] {
+      for (const ReportRow &row : rows)
+        j.object([&] {
+          j.attribute("op", row.op);
+          j.attribute("node", row.node);
+          j.attribute("program", row.program);
+          j.attribute("placement", row.placement);
+          j.attribute("rule", row.rule);
+          j.attribute("reason", row.reason);
+          if (!row.repair.empty())
+            j.attribute("repair", row.repair);
+          if (!row.note.empty())
+            j.attribute("note", row.note);
+          j.attribute("type", row.type);
+          j.attribute("flops", row.flops);
+          j.attribute("weight_bytes", row.weightBytes);
+          j.attribute("activation_bytes", row.activationBytes);
+          j.attribute("predicted_us", row.predictedMicros);
+          j.attributeArray("inputs", [&] {
+            for (unsigned input : row.inputs)
+              j.value(int64_t(input));
+          });
+        });
+    });
+    j.attributeArray("passes", [&] {
+      auto counts = [&](StringRef key, const std::map<std::string, int> &map) {
+        j.attributeObject(key, [&] {
+          for (auto &[op, count] : map)
+            j.attribute(op, count);
+        });
+      };
+      for (const PassLog::Change &change : passes)
+        j.object([&] {
+          j.attribute("pass", change.pass);
+          j.attribute("ops_before", int64_t(change.before));
+          j.attribute("ops_after", int64_t(change.after));
+          counts("more", change.more);
+          counts("fewer", change.fewer);
+        });
+    });
+  });
+  os << '\n';
+}
+
+static constexpr char kPage[] =
+#include "lib/Compiler/Report.html.inc"
+    ;
+
+void Report::writeHTML(llvm::raw_ostream &os) const {
+  std::string json;
+  llvm::raw_string_ostream stream(json);
+  writeJSON(stream);
+  auto [before, after] = StringRef(kPage).split("@DATA@");
+  os << before;
+  // No tag can end the script: '<' occurs inside of JSON's strings only.
+  for (char c : json)
+    c == '<' ? os << "\\u003c" : os << c;
+  os << after;
+}
+
+/// Chrome's trace format: one event per program in schedule order, its ops
+/// inside.
+void Report::writeTrace(llvm::raw_ostream &os) const {
+  llvm::json::OStream j(os, 1);
+  double now = 0;
+  auto event = [&](StringRef name, StringRef category, double start,
+                   double duration, bool engine,
+                   llvm::function_ref<void()> arguments) {
+    j.object([&] {
+      j.attribute("name", name);
+      j.attribute("cat", category);
+      j.attribute("ph", "X");
+      j.attribute("ts", start);
+      j.attribute("dur", duration);
+      j.attribute("pid", 1);
+      j.attribute("tid", engine ? 1 : 2);
+      j.attributeObject("args", arguments);
+    });
+  };
+  auto label = [&](StringRef what, int thread, StringRef name) {
+    j.object([&] {
+      j.attribute("name", what);
+      j.attribute("ph", "M");
+      j.attribute("pid", 1);
+      if (thread)
+        j.attribute("tid", thread);
+      j.attributeObject("args", [&] { j.attribute("name", name); });
+    });
+  };
+  j.object([&] {
+    j.attribute("displayTimeUnit", "ns");
+    j.attributeObject("otherData", [&] {
+      j.attribute("model", model);
+      j.attribute("target", target);
+      j.attribute("what", "predicted by the cost model, not measured");
+    });
+    j.attributeArray("traceEvents", [&] {
+      label("process_name", 0, model + " on " + target + " (predicted)");
+      label("thread_name", 1, "engine");
+      label("thread_name", 2, "host");
+      for (const Program &program : programs) {
+        bool engine = program.kind == "ane";
+        event(program.name, program.kind, now, program.predictedMicros, engine,
+              [&] { j.attribute("ops", int64_t(program.ops)); });
+        double at = now;
+        if (engine) {
+          event("dispatch", "dispatch", at, program.prediction.dispatch, true,
+                [] {});
+          at += program.prediction.dispatch;
+        }
+        for (const ReportRow &row : rows) {
+          if (row.program != program.name)
+            continue;
+          event(row.node.empty() ? row.op : row.node, row.op, at,
+                row.predictedMicros, engine, [&] {
+                  j.attribute("op", row.op);
+                  j.attribute("type", row.type);
+                  j.attribute("flops", row.flops);
+                  j.attribute("weight_bytes", row.weightBytes);
+                });
+          at += row.predictedMicros;
+        }
+        now += program.predictedMicros;
+      }
+    });
+  });
+  os << '\n';
+}
+
+void Report::writeText(llvm::raw_ostream &os) const {
+  os << "target " << target << ": " << engineOps << " ops on the engine, "
+     << hostOps << " on the host; predicted engine time "
+     << llvm::format("%.1f", predictedMicros) << " us\n";
+  for (const Program &program : programs)
+    os << "  " << llvm::left_justify(program.name, 14)
+       << llvm::left_justify(program.kind, 6)
+       << llvm::right_justify(std::to_string(program.ops), 5) << " ops"
+       << llvm::format("  %10.1f us\n", program.predictedMicros);
+  if (alternatives) {
+    const Alternatives &a = *alternatives;
+    os << "predicted: " << llvm::format("%.1f us as placed, ", a.placedMicros)
+       << llvm::format("%.1f us all on the host, ", a.hostMicros)
+       << llvm::format("%.1f us as the cheapest split (--placement=cost)\n",
+                       a.cheapestMicros);
+    os << "  the engine is "
+       << (a.crossover == 0             ? std::string("always faster")
+           : std::isinf(a.crossover)    ? std::string("never faster")
+                                        : llvm::formatv(
+                                           "faster from {0:f2} times the "
+                                           "positions of this model on",
+                                           a.crossover)
+                                           .str())
+       << " (coarse model of the host)\n";
+  }
+  // Host ops by reason.
+  std::map<std::pair<std::string, std::string>,
+           std::pair<unsigned, std::string>>
+      reasons;
+  for (const ReportRow &row : rows)
+    if (row.placement == "host") {
+      auto &entry = reasons[{row.rule, row.op + ": " + row.reason}];
+      if (entry.first++ == 0)
+        entry.second = row.node;
+    }
+  if (!reasons.empty())
+    os << "on the host:\n";
+  for (auto &[key, entry] : reasons)
+    os << "  " << llvm::left_justify(key.first, 6) << key.second << " ("
+       << entry.first << ", first \"" << printable(entry.second) << "\")\n";
+}

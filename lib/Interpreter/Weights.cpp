@@ -1,0 +1,61 @@
+//===- Weights.cpp - weight trees to bytes --------------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ane-mlir/Interpreter/Weights.h"
+#include <cmath>
+
+using namespace mlir;
+using namespace mlir::ane;
+
+/// Says where a weight is beyond fp16. One number alone in many places is a
+/// mask, which saturates by intention.
+static void reportRange(Value root, const Tensor &weight) {
+  if (weight.dtype() != DType::Float16 || weight.size() < 2)
+    return;
+  // Eight lanes, since nearly every weight ends here.
+  llvm::ArrayRef<float> values = weight.floats();
+  float lanes[8] = {};
+  size_t whole = values.size() / 8 * 8;
+  for (size_t i = 0; i < whole; i += 8)
+    for (size_t k = 0; k < 8; ++k) {
+      float x = std::fabs(values[i + k]);
+      lanes[k] = lanes[k] < x ? x : lanes[k];
+    }
+  float most = *std::max_element(lanes, lanes + 8);
+  for (float x : values.drop_front(whole))
+    most = std::max(most, std::fabs(x));
+  float first = 0;
+  bool several = false;
+  int64_t beyond = 0;
+  if (most >= 65520)
+    for (float x : values) {
+      if (!(std::fabs(x) >= 65520) || std::isinf(x))
+        continue;
+      several |= beyond && x != first;
+      first = x;
+      ++beyond;
+    }
+  if (several)
+    emitWarning(root.getLoc())
+        << beyond << " of " << values.size()
+        << " numbers of a weight are beyond fp16 and become 65504";
+  else if (most > 0 && most <= 0x1p-25f && !llvm::all_equal(values))
+    emitWarning(root.getLoc()) << "all " << values.size()
+                               << " numbers of a weight are too small for fp16 "
+                                  "and become 0";
+}
+
+FailureOr<std::vector<char>> mlir::ane::evaluateWeight(Value root) {
+  // In fp32, so that a tree rounds once, at the end; its own evaluator, so that
+  // nothing outlives the tensor.
+  EvalContext context(root.getContext(), Numerics::Float32);
+  ConstantEvaluator evaluator(context);
+  FailureOr<Tensor> tensor = evaluator.evaluate(root);
+  if (failed(tensor))
+    return failure();
+  reportRange(root, *tensor);
+  return tensor->toWeightBytes();
+}

@@ -1,0 +1,404 @@
+//===- WritePackage.cpp - mil to .mlpackage -------------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ane-mlir/Support/CoreMLFields.h"
+#include "EncodeProgram.h"
+#include "PackageFolder.h"
+#include "ane-mlir/Interpreter/Weights.h"
+#include "ane-mlir/Target/CoreML.h"
+#include "dialects/MIL/IR/Opset.h"
+#include "dialects/MIL/IR/MIL.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/AttrTypeSubElements.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/SHA256.h"
+#include <map>
+#include <protozero/pbf_writer.hpp>
+
+using namespace mlir;
+using namespace mlir::ane;
+using namespace mlir::ane::coreml;
+using protozero::pbf_writer;
+
+static std::string str(StringRef text) { return text.str(); }
+
+static std::string arrayMessage(RankedTensorType type,
+                                ArrayRef<SmallVector<int64_t>> enumerated) {
+  std::string array;
+  pbf_writer out(array);
+  // Extents are left out where only the data tells them.
+  if (type.hasStaticShape())
+    out.add_packed_int64(array::Shape, type.getShape().begin(),
+                         type.getShape().end());
+  out.add_enum(array::DataType, type.getElementType().isF16()   ? kArrayFloat16
+                                : type.getElementType().isF32() ? kArrayFloat32
+                                                                : kArrayInt32);
+  if (!enumerated.empty()) {
+    std::string list;
+    for (const SmallVector<int64_t> &shape : enumerated) {
+      std::string one;
+      pbf_writer(one).add_packed_int64(1, shape.begin(), shape.end());
+      pbf_writer(list).add_message(1, one);
+    }
+    out.add_message(array::EnumeratedShapes, list);
+  }
+  return array;
+}
+
+/// A FeatureDescription; `type` is the field of FeatureType and its message.
+static std::string featureMessage(StringRef name, StringRef original,
+                                  uint32_t kind, const std::string &type) {
+  std::string featureType, message;
+  pbf_writer(featureType).add_message(kind, type);
+  pbf_writer out(message);
+  out.add_string(feature::Name, str(name));
+  if (name != original)
+    out.add_string(feature::ShortDescription, str(original));
+  out.add_message(feature::Type, featureType);
+  return message;
+}
+
+static std::string imageMessage(RankedTensorType type, uint32_t colorSpace) {
+  std::string message;
+  pbf_writer out(message);
+  out.add_int64(image::Width, type.getDimSize(3));
+  out.add_int64(image::Height, type.getDimSize(2));
+  out.add_enum(image::ColorSpace, colorSpace);
+  return message;
+}
+
+static const ImageInput *imageOf(const PackageOptions &options,
+                                 StringRef input) {
+  for (const ImageInput &image : options.images)
+    if (image.name == input)
+      return &image;
+  return nullptr;
+}
+
+static ArrayRef<SmallVector<int64_t>> shapesOf(const PackagePart &part,
+                                               unsigned port) {
+  return part.enumerated.empty() ? ArrayRef<SmallVector<int64_t>>()
+                                 : ArrayRef(part.enumerated[port]);
+}
+
+/// Features of a function, with the field numbers of ModelDescription or of
+/// FunctionDescription.
+static void describe(PackagePart &part, const PackageOptions &options,
+                     pbf_writer &out,
+                     uint32_t inputField, uint32_t outputField,
+                     uint32_t stateField, uint32_t labelField,
+                     uint32_t probabilitiesField) {
+  for (unsigned i = 0; i < part.inputs; ++i) {
+    if (part.states.contains(i))
+      continue;
+    const ImageInput *image = imageOf(options, part.originals[i]);
+    out.add_message(
+        inputField,
+        featureMessage(part.names[i], part.originals[i],
+                       image ? featuretype::Image : featuretype::MultiArray,
+                       image ? imageMessage(part.types[i], image->colorSpace)
+                             : arrayMessage(part.types[i], shapesOf(part, i))));
+  }
+  for (unsigned i = part.inputs; i < part.names.size(); ++i) {
+    if (llvm::any_of(part.states,
+                     [&](auto &s) { return s.second == i - part.inputs; }))
+      continue;
+    if (part.classified == i - part.inputs) {
+      std::string empty, dictionary;
+      pbf_writer(dictionary).add_message(2, empty); // keys are strings
+      out.add_message(outputField,
+                      featureMessage(options.labelName(), options.labelName(),
+                                     featuretype::String, empty));
+      out.add_message(outputField,
+                      featureMessage(options.probabilitiesName(),
+                                     options.probabilitiesName(),
+                                     featuretype::Dictionary, dictionary));
+      continue;
+    }
+    out.add_message(outputField,
+                    featureMessage(part.names[i], part.originals[i],
+                                   featuretype::MultiArray,
+                                   arrayMessage(part.types[i], {})));
+  }
+  for (unsigned i = 0; i < part.inputs; ++i)
+    if (part.states.contains(i)) {
+      std::string state;
+      pbf_writer(state).add_message(1, arrayMessage(part.types[i], {}));
+      out.add_message(stateField,
+                      featureMessage(part.names[i], part.originals[i],
+                                     featuretype::State, state));
+    }
+  if (part.classified) {
+    out.add_string(labelField, str(options.labelName()));
+    out.add_string(probabilitiesField, str(options.probabilitiesName()));
+  }
+}
+
+static std::string metadataMessage(const PackageOptions &options) {
+  std::string meta;
+  pbf_writer out(meta);
+  for (auto [field, text] :
+       {std::pair(metadata::ShortDescription, &options.description),
+        std::pair(metadata::Version, &options.version),
+        std::pair(metadata::Author, &options.author),
+        std::pair(metadata::License, &options.license)})
+    if (!text->empty())
+      out.add_string(field, *text);
+  std::map<std::string, std::string> entries(options.userDefined.begin(),
+                                             options.userDefined.end());
+  entries["producer"] = "ane-mlir " ANEMLIR_VERSION;
+  for (auto &[key, text] : entries) {
+    std::string pairMessage;
+    pbf_writer pair(pairMessage);
+    pair.add_string(entry::Key, key);
+    pair.add_string(entry::Value, text);
+    out.add_message(metadata::UserDefined, pairMessage);
+  }
+  return meta;
+}
+
+FailureOr<ProgramWeights>
+mlir::ane::shareWeights(MutableArrayRef<PackagePart> parts) {
+  ProgramWeights shared;
+  std::map<std::pair<std::array<uint8_t, 32>, unsigned>, uint64_t> known;
+  for (PackagePart &part : parts) {
+    llvm::DenseMap<uint64_t, uint64_t> moved;
+    for (auto [root, entry] : llvm::zip(part.weights.roots,
+                                        part.weights.layout.getEntries())) {
+      FailureOr<std::vector<char>> bytes = evaluateWeight(root);
+      if (failed(bytes))
+        return emitError(root.getLoc()) << "weight cannot be evaluated", failure();
+      auto digest = llvm::SHA256::hash(
+          ArrayRef(reinterpret_cast<const uint8_t *>(bytes->data()),
+                   bytes->size()));
+      auto [it, isNew] =
+          known.try_emplace({digest, unsigned(entry.dtype)}, 0);
+      if (isNew) {
+        it->second = shared.layout.add(entry.dtype, entry.count);
+        shared.roots.push_back(root);
+      }
+      moved[entry.offset] = it->second;
+    }
+    AttrTypeReplacer replacer;
+    replacer.addReplacement([&](mil::BlobFileAttr blob) -> Attribute {
+      return mil::BlobFileAttr::get(blob.getContext(), blob.getPath(),
+                                    moved.lookup(blob.getOffset()));
+    });
+    replacer.recursivelyReplaceElementsIn(part.program);
+  }
+  return shared;
+}
+
+LogicalResult mlir::ane::writeMLPackage(MutableArrayRef<PackagePart> parts,
+                                        const ProgramWeights &weights,
+                                        int opset, StringRef path,
+                                        const PackageOptions &options,
+                                        Outputs &outputs) {
+  mil::ProgramOp program = parts[0].program;
+  Location loc = program.getLoc();
+  bool multiple = parts.size() > 1 || parts[0].name != "main";
+  for (auto [i, part] : llvm::enumerate(parts)) {
+    mil::FuncOp func = part.function();
+    func.setOpset("ios" + std::to_string(opset));
+    func.setSymName(part.name);
+    if (i)
+      func->moveAfter(&program.getBody().front().back());
+  }
+  auto encoded = encodeProgram(program);
+  if (failed(encoded))
+    return failure();
+
+  std::string model, descriptionMessage;
+  {
+    pbf_writer out(descriptionMessage);
+    if (multiple)
+      for (PackagePart &part : parts) {
+        std::string function;
+        pbf_writer fields(function);
+        fields.add_string(functiondescription::Name, part.name);
+        describe(part, options, fields, functiondescription::Input,
+                 functiondescription::Output, functiondescription::State,
+                 functiondescription::PredictedFeature,
+                 functiondescription::PredictedProbabilities);
+        out.add_message(description::Functions, function);
+      }
+    else
+      describe(parts[0], options, out, description::Input,
+               description::Output, description::State,
+               description::PredictedFeature,
+               description::PredictedProbabilities);
+    if (multiple)
+      out.add_string(description::DefaultFunction, parts[0].name);
+    out.add_message(description::Metadata, metadataMessage(options));
+  }
+  {
+    pbf_writer out(model);
+    out.add_int32(model::Version,
+                  mil::specificationOf("ios" + std::to_string(opset)));
+    out.add_message(model::Description, descriptionMessage);
+    out.add_message(model::MLProgram, *encoded);
+  }
+  return writeFolder(
+      loc, path, model, !weights.roots.empty(),
+      [&](llvm::raw_ostream &os) {
+        return writeWeights(loc, weights, os);
+      },
+      outputs);
+}
+
+/// A description of a parameter or result, as its type has it.
+static FailureOr<std::string> featureOf(mil::FuncOp func, StringRef name,
+                                        Type type) {
+  std::string message;
+  auto state = dyn_cast<mil::StateType>(type);
+  if (auto wrapped = state ? dyn_cast<RankedTensorType>(state.getWrapped())
+                           : RankedTensorType()) {
+    std::string inner;
+    pbf_writer(inner).add_message(1, arrayMessage(wrapped, {}));
+    return featureMessage(name, name, featuretype::State, inner);
+  }
+  if (isa<mil::DictType>(type)) {
+    std::string empty;
+    pbf_writer(message).add_message(2, empty);
+    return featureMessage(name, name, featuretype::Dictionary, message);
+  }
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (tensor && isa<mil::StringType>(tensor.getElementType()))
+    return featureMessage(name, name, featuretype::String, message);
+  if (!tensor || !(tensor.getElementType().isF16() ||
+                   tensor.getElementType().isF32() ||
+                   tensor.getElementType().isInteger(32)))
+    return func.emitError() << "'" << name << "' of type " << type
+                            << " cannot cross the boundary of a package",
+           failure();
+  return featureMessage(name, name, featuretype::MultiArray,
+                        arrayMessage(tensor, {}));
+}
+
+LogicalResult mlir::ane::writeMILPackage(mil::ProgramOp program,
+                                         const WeightOpener &weights,
+                                         StringRef path, Outputs &outputs) {
+  // Data that programs refer to, in the order in which they do, each once.
+  std::map<std::pair<std::string, uint64_t>, uint64_t> offsets;
+  std::vector<std::pair<std::shared_ptr<const MappedFile>, ArrayRef<char>>> data;
+  WeightLayout layout;
+  LogicalResult readable = success();
+  AttrTypeReplacer replacer;
+  replacer.addReplacement([&](mil::LiteralAttr literal) -> std::optional<Attribute> {
+    auto blob = dyn_cast<mil::BlobFileAttr>(literal.getValue());
+    if (!blob)
+      return std::nullopt;
+    auto [it, isNew] =
+        offsets.try_emplace({blob.getPath().str(), blob.getOffset()}, 0);
+    if (isNew) {
+      auto file = weights(blob.getPath());
+      auto view = file ? readWeight((*file)->data(), blob.getOffset())
+                       : llvm::Expected<WeightView>(file.takeError());
+      if (!view) {
+        program.emitError() << "BLOBFILE(" << blob.getPath() << ", "
+                            << blob.getOffset()
+                            << "): " << llvm::toString(view.takeError());
+        readable = failure();
+        return literal;
+      }
+      auto type = dyn_cast<RankedTensorType>(literal.getType());
+      uint64_t count = type && type.hasStaticShape() ? type.getNumElements() : 0;
+      if (getByteSize(view->dtype, count) != view->data.size()) {
+        program.emitError() << "BLOBFILE(" << blob.getPath() << ", "
+                            << blob.getOffset() << "): holds "
+                            << view->data.size() << " bytes for "
+                            << literal.getType();
+        readable = failure();
+        return literal;
+      }
+      it->second = layout.add(view->dtype, count);
+      data.push_back({*file, view->data});
+    }
+    return mil::LiteralAttr::get(
+        literal.getContext(), literal.getType(),
+        mil::BlobFileAttr::get(literal.getContext(), kWeightPath, it->second));
+  });
+  replacer.recursivelyReplaceElementsIn(program);
+  if (failed(readable))
+    return failure();
+  int specification = 0;
+  std::string description, model;
+  pbf_writer out(description);
+  auto functions = llvm::to_vector(program.getBody().getOps<mil::FuncOp>());
+  if (functions.empty())
+    return program.emitError() << "has no function";
+  bool multiple = functions.size() > 1 || functions[0].getSymName() != "main";
+  for (mil::FuncOp func : functions) {
+    int own = mil::specificationOf(func.getOpset());
+    if (!own || (specification && own != specification))
+      return func.emitError()
+             << "is of opset '" << func.getOpset()
+             << "'; expects one of ios15 … ios18 and ios26, the same for all";
+    specification = own;
+    std::string message;
+    pbf_writer inner(message);
+    pbf_writer &to = multiple ? inner : out;
+    if (multiple)
+      inner.add_string(functiondescription::Name, str(func.getSymName()));
+    Block &body = func.getBody().front();
+    auto add = [&](StringRef name, Type type, bool input) -> LogicalResult {
+      auto feature = featureOf(func, name, type);
+      if (failed(feature))
+        return failure();
+      bool state = isa<mil::StateType>(type);
+      to.add_message(
+          state   ? uint32_t(multiple ? uint32_t(functiondescription::State)
+                                      : uint32_t(description::State))
+          : input ? uint32_t(multiple ? uint32_t(functiondescription::Input)
+                                      : uint32_t(description::Input))
+                  : uint32_t(multiple ? uint32_t(functiondescription::Output)
+                                      : uint32_t(description::Output)),
+          *feature);
+      return success();
+    };
+    for (auto [name, argument] :
+         llvm::zip(func.getParameters(), body.getArguments()))
+      if (failed(add(cast<StringAttr>(name).getValue(), argument.getType(),
+                     true)))
+        return failure();
+    for (Value v : body.getTerminator()->getOperands()) {
+      auto op = v.getDefiningOp<mil::OpOp>();
+      StringRef name =
+          op ? cast<StringAttr>(
+                   op.getNames()[cast<OpResult>(v).getResultNumber()])
+                   .getValue()
+             : cast<StringAttr>(
+                   func.getParameters()[cast<BlockArgument>(v).getArgNumber()])
+                   .getValue();
+      if (failed(add(name, v.getType(), false)))
+        return failure();
+    }
+    if (multiple)
+      out.add_message(description::Functions, message);
+  }
+  if (multiple)
+    out.add_string(description::DefaultFunction,
+                   str(functions[0].getSymName()));
+  out.add_message(description::Metadata, metadataMessage({}));
+  auto encoded = encodeProgram(program);
+  if (failed(encoded))
+    return failure();
+  {
+    pbf_writer message(model);
+    message.add_int32(model::Version, specification);
+    message.add_message(model::Description, description);
+    message.add_message(model::MLProgram, *encoded);
+  }
+  return writeFolder(
+      program.getLoc(), path, model, !data.empty(),
+      [&](llvm::raw_ostream &os) {
+        WeightWriter writer(layout, os);
+        for (auto &[file, bytes] : data)
+          writer.write(bytes);
+        return success();
+      },
+      outputs);
+}
