@@ -206,30 +206,60 @@ mlir::ane::openBundlePrograms(StringRef path, MLIRContext *context) {
   return sources;
 }
 
-static FailureOr<std::unique_ptr<Executable>>
-loadBundle(StringRef path, MLIRContext *context, const LoadOptions &options) {
-  Location loc = NameLoc::get(StringAttr::get(context, path));
-  auto fail = [&](const Twine &what) {
-    return emitError(loc) << what.str(), failure();
-  };
-  auto opened = readManifest(path, context);
-  if (failed(opened))
-    return failure();
-  fb::ManifestT *manifest = opened->get();
+/// Shapes whose elements can be counted; -1 where only the data tells.
+static bool isSensible(ArrayRef<int64_t> shape) {
+  int64_t count = 1;
+  for (int64_t dim : shape)
+    if (dim < -1 || dim > INT32_MAX ||
+        llvm::MulOverflow(count, std::max<int64_t>(dim, 1), count) ||
+        count > (int64_t(1) << 40))
+      return false;
+  return true;
+}
 
-  auto bundle = std::make_unique<BundleExecutable>();
-  auto checkShape = [](ArrayRef<int64_t> shape) {
-    int64_t count = 1;
-    for (int64_t dim : shape)
-      if (dim < -1 || dim > INT32_MAX ||
-          llvm::MulOverflow(count, std::max<int64_t>(dim, 1), count) ||
-          count > (int64_t(1) << 40))
-        return false;
-    return true;
-  };
+namespace {
+/// A manifest on its way to an executable; nothing of it is believed.
+class BundleLoader {
+public:
+  BundleLoader(StringRef path, MLIRContext *context, const LoadOptions &options)
+      : path(path), context(context),
+        loc(NameLoc::get(StringAttr::get(context, path))),
+        verifier(options.verify) {}
+  FailureOr<std::unique_ptr<Executable>> load();
+
+private:
+  using Binding = BundleExecutable::Binding;
+  InFlightDiagnostic fail(const Twine &what) {
+    return emitError(loc) << what.str();
+  }
+  LogicalResult readTensors();
+  LogicalResult readPrograms();
+  LogicalResult readSteps();
+  LogicalResult
+  bind(const fb::StepT &step,
+       const std::vector<std::unique_ptr<fb::BindingT>> &list,
+       SmallVector<Binding> &out, StringRef role, ArrayRef<Type> types);
+  LogicalResult bindSurface(const fb::SurfaceT &surface, RankedTensorType type,
+                            Binding &binding);
+  LogicalResult readPorts(const std::vector<std::unique_ptr<fb::PortT>> &list,
+                          SmallVector<Port> &ports, SmallVector<unsigned> &ids);
+  /// Every tensor is written before it is read.
+  LogicalResult checkOrder();
+
+  StringRef path;
+  MLIRContext *context;
+  Location loc;
+  WeightVerifier verifier;
+  std::unique_ptr<fb::ManifestT> manifest;
+  std::unique_ptr<BundleExecutable> bundle =
+      std::make_unique<BundleExecutable>();
+};
+} // namespace
+
+LogicalResult BundleLoader::readTensors() {
   for (auto &tensor : manifest->tensors) {
     std::optional<DType> dtype = lookupDType(tensor->dtype);
-    if (!dtype || !checkShape(tensor->shape))
+    if (!dtype || !isSensible(tensor->shape))
       return fail("tensor '" + tensor->name +
                   "' has no sensible dtype and shape");
     SmallVector<int64_t> shape;
@@ -237,11 +267,14 @@ loadBundle(StringRef path, MLIRContext *context, const LoadOptions &options) {
       shape.push_back(dim == -1 ? ShapedType::kDynamic : dim);
     bundle->tensors.push_back({*dtype, shape});
   }
+  return success();
+}
+
+LogicalResult BundleLoader::readPrograms() {
   const Target *target = lookupTarget(manifest->target);
   if (!target)
     return fail("manifest.fb names the target '" + manifest->target +
                 "', which is not known");
-  WeightVerifier verifier(options.verify);
   for (auto &program : manifest->programs) {
     FailureOr<MILSource> source = openProgram(path, *program, context);
     FailureOr<LoadedProgram> loaded =
@@ -258,6 +291,10 @@ loadBundle(StringRef path, MLIRContext *context, const LoadOptions &options) {
       loaded->engine = &target->numerics;
     bundle->programs.push_back(std::move(*loaded));
   }
+  return success();
+}
+
+LogicalResult BundleLoader::readSteps() {
   for (auto &entry : manifest->schedule) {
     if (entry->program >= manifest->programs.size() ||
         entry->procedure >=
@@ -269,98 +306,101 @@ loadBundle(StringRef path, MLIRContext *context, const LoadOptions &options) {
     ProgramOp program = bundle->programs[entry->program].program;
     BundleExecutable::Step step;
     step.program = entry->program;
-    auto bind = [&](auto &list, SmallVector<BundleExecutable::Binding> &out,
-                    StringRef role, ArrayRef<Type> types) -> LogicalResult {
-      if (list.size() != types.size())
-        return fail("program " + Twine(entry->program) + " binds " +
-                    Twine(list.size()) + " " + role + "s, its text has " +
-                    Twine(types.size()));
-      for (auto [binding, type] : llvm::zip(list, types)) {
-        if (binding->tensor >= manifest->tensors.size())
-          return fail("binding '" + binding->symbol + "' names tensor " +
-                      Twine(binding->tensor) + ", which does not exist");
-        BundleExecutable::Binding result{binding->tensor, std::nullopt};
-        auto &info = bundle->tensors[binding->tensor];
-        ArrayRef<int64_t> expected = info.shape;
-        DType expectedType = info.dtype;
-        for (auto &surface : manifest->tensors[binding->tensor]->surfaces)
-          if (surface->program == entry->program &&
-              surface->symbol == binding->symbol && surface->role == role) {
-            if (surface->shape.size() != 4 || surface->view.size() != 4 ||
-                !checkShape(surface->shape) || !checkShape(surface->view))
-              return fail("surface '" + surface->symbol + "' expects rank 4");
-            int64_t viewCount = 1, count = 1;
-            for (int64_t i = 0; i < 4; ++i) {
-              viewCount *= surface->view[i];
-              if (surface->view[i] > surface->shape[i])
-                return fail("surface '" + surface->symbol +
-                            "' is smaller than its view");
-            }
-            for (int64_t dim : info.shape)
-              count *= dim;
-            if (viewCount != count)
-              return fail("surface '" + surface->symbol +
-                          "' has a view that does not hold its tensor");
-            result.surface =
-                SurfaceLayout::compute(surface->shape, surface->view);
-            // The strides of the file are what a loader uses; they must be what
-            // the layout says.
-            if (result.surface->rowStride != surface->row_stride ||
-                result.surface->planeStride != surface->plane_stride ||
-                result.surface->batchStride != surface->batch_stride ||
-                result.surface->allocation != surface->allocation)
-              return fail("surface '" + surface->symbol +
-                          "' has strides that break the layout rule");
-            expected = result.surface->shape;
-            expectedType = DType::Float16;
-            auto tensor = cast<RankedTensorType>(type);
-            if (tensor.getShape() != expected ||
-                toDType(tensor.getElementType()) != expectedType)
-              return fail(
-                  "surface '" + surface->symbol +
-                  "' does not have the type of its program's parameter");
-          }
-        if (!result.surface) {
-          auto tensor = cast<RankedTensorType>(type);
-          if (toDType(tensor.getElementType()) != expectedType ||
-              (tensor.hasStaticShape() && tensor.getShape() != expected))
-            return fail("binding '" + binding->symbol +
-                        "' does not have the type of its program's parameter");
-        }
-        out.push_back(std::move(result));
-      }
-      return success();
-    };
-    if (failed(bind(procedure->inputs, step.inputs, "input",
+    if (failed(bind(*entry, procedure->inputs, step.inputs, "input",
                     program.getArgumentTypes())) ||
-        failed(bind(procedure->outputs, step.outputs, "output",
+        failed(bind(*entry, procedure->outputs, step.outputs, "output",
                     program.getResultTypes())))
       return failure();
     bundle->steps.push_back(std::move(step));
   }
-  std::vector<bool> defined(manifest->tensors.size());
-  auto addPorts = [&](auto &list, SmallVector<Port> &ports,
-                      SmallVector<unsigned> &ids) -> LogicalResult {
-    for (auto &port : list) {
-      std::optional<DType> dtype = lookupDType(port->dtype);
-      if (!dtype || port->tensor >= manifest->tensors.size())
-        return fail("port '" + port->name +
-                    "' has no sensible dtype and tensor");
-      auto &tensor = bundle->tensors[port->tensor];
-      ports.push_back({port->name, *dtype, tensor.dtype, tensor.shape, ""});
-      ids.push_back(port->tensor);
-    }
-    return success();
+  return success();
+}
+
+LogicalResult BundleLoader::bindSurface(const fb::SurfaceT &surface,
+                                        RankedTensorType type,
+                                        Binding &binding) {
+  auto fail = [&](const Twine &what) {
+    return this->fail("surface '" + surface.symbol + "' " + what);
   };
-  if (failed(addPorts(manifest->inputs, bundle->inputPorts,
-                      bundle->inputTensors)) ||
-      failed(addPorts(manifest->outputs, bundle->outputPorts,
-                      bundle->outputTensors)))
-    return failure();
+  if (surface.shape.size() != 4 || surface.view.size() != 4 ||
+      !isSensible(surface.shape) || !isSensible(surface.view))
+    return fail("expects rank 4");
+  int64_t viewCount = 1, count = 1;
+  for (int64_t i = 0; i < 4; ++i) {
+    viewCount *= surface.view[i];
+    if (surface.view[i] > surface.shape[i])
+      return fail("is smaller than its view");
+  }
+  for (int64_t dim : bundle->tensors[binding.tensor].shape)
+    count *= dim;
+  if (viewCount != count)
+    return fail("has a view that does not hold its tensor");
+  SurfaceLayout layout = SurfaceLayout::compute(surface.shape, surface.view);
+  // The strides of the file are what a loader uses; they must be what the
+  // layout says.
+  if (layout.rowStride != surface.row_stride ||
+      layout.planeStride != surface.plane_stride ||
+      layout.batchStride != surface.batch_stride ||
+      layout.allocation != surface.allocation)
+    return fail("has strides that break the layout rule");
+  if (type.getShape() != ArrayRef<int64_t>(layout.shape) ||
+      toDType(type.getElementType()) != DType::Float16)
+    return fail("does not have the type of its program's parameter");
+  binding.surface = layout;
+  return success();
+}
+
+LogicalResult
+BundleLoader::bind(const fb::StepT &step,
+                   const std::vector<std::unique_ptr<fb::BindingT>> &list,
+                   SmallVector<Binding> &out, StringRef role,
+                   ArrayRef<Type> types) {
+  if (list.size() != types.size())
+    return fail("program " + Twine(step.program) + " binds " +
+                Twine(list.size()) + " " + role + "s, its text has " +
+                Twine(types.size()));
+  for (auto [binding, type] : llvm::zip(list, types)) {
+    if (binding->tensor >= manifest->tensors.size())
+      return fail("binding '" + binding->symbol + "' names tensor " +
+                  Twine(binding->tensor) + ", which does not exist");
+    Binding result{binding->tensor, std::nullopt};
+    auto tensor = cast<RankedTensorType>(type);
+    for (auto &surface : manifest->tensors[binding->tensor]->surfaces)
+      if (surface->program == step.program &&
+          surface->symbol == binding->symbol && surface->role == role &&
+          failed(bindSurface(*surface, tensor, result)))
+        return failure();
+    auto &info = bundle->tensors[binding->tensor];
+    if (!result.surface &&
+        (toDType(tensor.getElementType()) != info.dtype ||
+         (tensor.hasStaticShape() &&
+          tensor.getShape() != ArrayRef<int64_t>(info.shape))))
+      return fail("binding '" + binding->symbol +
+                  "' does not have the type of its program's parameter");
+    out.push_back(std::move(result));
+  }
+  return success();
+}
+
+LogicalResult BundleLoader::readPorts(
+    const std::vector<std::unique_ptr<fb::PortT>> &list,
+    SmallVector<Port> &ports, SmallVector<unsigned> &ids) {
+  for (auto &port : list) {
+    std::optional<DType> dtype = lookupDType(port->dtype);
+    if (!dtype || port->tensor >= manifest->tensors.size())
+      return fail("port '" + port->name + "' has no sensible dtype and tensor");
+    auto &tensor = bundle->tensors[port->tensor];
+    ports.push_back({port->name, *dtype, tensor.dtype, tensor.shape, ""});
+    ids.push_back(port->tensor);
+  }
+  return success();
+}
+
+LogicalResult BundleLoader::checkOrder() {
+  std::vector<bool> defined(manifest->tensors.size());
   for (const Port &port : bundle->inputPorts)
     if (ShapedType::isDynamicShape(port.shape))
       return fail("input '" + port.name + "' has an unknown dimension");
-  // Every tensor is written before it is read.
   for (unsigned id : bundle->inputTensors)
     defined[id] = true;
   for (auto &step : bundle->steps) {
@@ -375,8 +415,23 @@ loadBundle(StringRef path, MLIRContext *context, const LoadOptions &options) {
     if (!defined[id])
       return fail("output '" + manifest->tensors[id]->name +
                   "' is written by no program");
+  return success();
+}
+
+FailureOr<std::unique_ptr<Executable>> BundleLoader::load() {
+  auto opened = readManifest(path, context);
+  if (failed(opened))
+    return failure();
+  manifest = std::move(*opened);
+  if (failed(readTensors()) || failed(readPrograms()) || failed(readSteps()) ||
+      failed(readPorts(manifest->inputs, bundle->inputPorts,
+                       bundle->inputTensors)) ||
+      failed(readPorts(manifest->outputs, bundle->outputPorts,
+                       bundle->outputTensors)) ||
+      failed(checkOrder()))
+    return failure();
   if (llvm::Error error = verifier.finish())
-    return fail(llvm::toString(std::move(error)));
+    return fail(llvm::toString(std::move(error))), failure();
   return std::unique_ptr<Executable>(std::move(bundle));
 }
 
@@ -450,7 +505,7 @@ mlir::ane::loadArtifact(StringRef path, MLIRContext *context,
   if (!options.function.empty())
     return fail("is a bundle, which has one function; expects no name of one");
   if (llvm::sys::fs::is_directory(path))
-    return loadBundle(path, context, options);
+    return BundleLoader(path, context, options).load();
   if (!llvm::sys::fs::exists(path))
     return fail("there is no such file or folder");
   if (path.ends_with(".onnx"))

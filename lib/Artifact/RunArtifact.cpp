@@ -1,0 +1,405 @@
+//===- RunArtifact.cpp - an artifact on a user's arrays -------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ane-mlir/Artifact/RunArtifact.h"
+#include "ane-mlir/Artifact/Compare.h"
+#include "ane-mlir/Artifact/TensorFiles.h"
+#include "ane-mlir/Artifact/TestData.h"
+#include "ane-mlir/Support/AtomicPath.h"
+#include "ane-mlir/Support/Diagnostics.h"
+#include "dialects/MIL/IR/Names.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/JSON.h"
+#include "llvm/Support/Path.h"
+#include <cmath>
+#include <map>
+#include <random>
+
+using namespace mlir;
+using namespace mlir::ane;
+
+static llvm::Error wrong(const Twine &message) {
+  return llvm::createStringError(message);
+}
+
+/// By the name in the artifact, that in the model, or, in a text, which has no
+/// other names, the only one that can stand for it.
+static const Port *findPort(ArrayRef<Port> ports, StringRef name) {
+  for (const Port &port : ports)
+    if (port.name == name)
+      return &port;
+  for (const Port &port : ports)
+    if (port.alias == name)
+      return &port;
+  std::string identifier = mil::makeIdentifier(name);
+  const Port *found = nullptr;
+  for (const Port &port : ports)
+    if (StringRef(port.name).rtrim('_') == StringRef(identifier).rtrim('_')) {
+      if (found)
+        return nullptr;
+      found = &port;
+    }
+  return found;
+}
+
+static SmallString<128> below(StringRef folder, const Twine &name) {
+  SmallString<128> path(folder);
+  llvm::sys::path::append(path, name);
+  return path;
+}
+
+/// Adds a tensor to the files of a folder.
+static llvm::Error writeNpy(StringRef path, const Tensor &tensor,
+                            Outputs &files) {
+  auto made = files.addFile(path);
+  return made ? writeNpy(*made, path, tensor) : made.takeError();
+}
+
+namespace {
+class Run {
+public:
+  Run(const RunOptions &options, MLIRContext *context)
+      : options(options), context(context) {}
+  llvm::Expected<bool> run();
+
+private:
+  llvm::Error readInputs();
+  LogicalResult load();
+  llvm::Error placeInputs();
+  llvm::Error fillInputs();
+  llvm::Error convert(const Port &port, Tensor &argument);
+  llvm::Expected<bool> execute();
+  llvm::Error dump(Operation *op, ArrayRef<Tensor> results);
+  llvm::Error convertResults();
+  void printProfile();
+  llvm::Error writeResults();
+  llvm::Expected<bool> compareResults();
+  void printResults();
+  void note(const Twine &what) {
+    if (!options.quiet)
+      llvm::errs() << "ane-run: note: " << printable(what.str(), true) << '\n';
+  }
+  void warn(StringRef what) {
+    if (!what.empty())
+      llvm::errs() << "ane-run: warning: " << what << '\n';
+  }
+  llvm::Error checkDType(const Tensor &tensor, const Port &port);
+  void warnOfNaN(const Tensor &tensor, StringRef name);
+
+  const RunOptions &options;
+  MLIRContext *context;
+  std::unique_ptr<Executable> executable;
+  /// By name: arrays, and why some could not be read.
+  llvm::StringMap<Tensor> given;
+  llvm::StringMap<std::string> unread;
+  std::vector<Tensor> arguments;
+  SmallVector<Tensor> results;
+  std::map<std::string, std::pair<double, unsigned>> times;
+  Outputs dumps;
+  unsigned dumped = 0;
+  bool compared = false;
+};
+} // namespace
+
+/// Says what an array becomes that is of another dtype than the input it is
+/// for; an error where that loses values.
+llvm::Error Run::checkDType(const Tensor &tensor, const Port &port) {
+  DType from = tensor.dtype(), to = port.dtype;
+  if (from == to || from == port.carrier)
+    return llvm::Error::success();
+  auto refuse = [&](const Twine &why) {
+    return wrong("input '" + port.name + "' expects " + getInfo(to).name +
+                 ", but its file has " + getInfo(from).name + why +
+                 "; save it with astype");
+  };
+  if (tensor.isFloat() && !isFloat(to))
+    for (float value : tensor.floats())
+      if (value != std::trunc(value))
+        return refuse(" with fractions");
+  if (!tensor.isFloat() && isFloat(to))
+    for (int64_t value : tensor.ints())
+      if (int64_t(roundTo(to, float(value))) != value)
+        return refuse(" that it does not hold exactly");
+  if (to == DType::Bool)
+    for (int64_t value : tensor.ints())
+      if (value != 0 && value != 1)
+        return refuse(" other than 0 and 1");
+  note("input '" + port.name + "' is " + getInfo(from).name +
+       " in its file and becomes " + getInfo(to).name);
+  return llvm::Error::success();
+}
+
+/// Not a number goes through a model like any other value, and is seldom meant.
+void Run::warnOfNaN(const Tensor &tensor, StringRef name) {
+  if (options.quiet || !tensor.isFloat())
+    return;
+  if (size_t count = llvm::count_if(
+          tensor.floats(), [](float value) { return std::isnan(value); }))
+    note("input '" + name + "' holds NaN in " + Twine(count) + " of " +
+         Twine(tensor.size()) + " elements");
+}
+
+//===----------------------------------------------------------------------===//
+// Inputs: files by name, then test data by position, then random ones
+//===----------------------------------------------------------------------===//
+
+/// Whether a name is one of an input is more worth saying than why its file
+/// cannot be read.
+llvm::Error Run::readInputs() {
+  for (auto &[name, path] : options.inputs) {
+    auto tensor = readNpy(path);
+    if (!tensor)
+      unread[name] = llvm::toString(tensor.takeError());
+    given[name] = tensor ? *tensor : Tensor();
+  }
+  return llvm::Error::success();
+}
+
+LogicalResult Run::load() {
+  LoadOptions load = options.load;
+  for (auto &entry : given)
+    if (entry.getValue())
+      load.shapes.try_emplace(entry.getKey(),
+                              SmallVector<int64_t>(entry.getValue().shape()));
+  FailureOr<std::unique_ptr<Executable>> loaded =
+      loadArtifact(options.artifact, context, load);
+  if (failed(loaded))
+    return failure();
+  executable = std::move(*loaded);
+  return success();
+}
+
+llvm::Error Run::placeInputs() {
+  ArrayRef<Port> ports = executable->inputs();
+  arguments.resize(ports.size());
+  for (auto &entry : given) {
+    StringRef name = entry.getKey();
+    const Port *port = findPort(ports, name);
+    if (!port)
+      return wrong("'" + name + "' is no input; the inputs are " +
+                   llvm::join(llvm::map_range(
+                                  ports, [](const Port &p) { return p.name; }),
+                              ", "));
+    if (auto why = unread.find(name); why != unread.end())
+      return wrong(why->getValue());
+    if (llvm::Error error = checkDType(entry.getValue(), *port))
+      return error;
+    warnOfNaN(entry.getValue(), name);
+    arguments[port - ports.begin()] = entry.getValue();
+  }
+  if (options.testData.empty())
+    return llvm::Error::success();
+  std::vector<std::string> names;
+  for (const Port &port : ports)
+    names.push_back(port.name);
+  return readTestInputs(options.testData, names, context, arguments);
+}
+
+llvm::Error Run::convert(const Port &port, Tensor &argument) {
+  // A scalar is an array of one element in a package.
+  if (argument.rank() == 0 && port.shape == SmallVector<int64_t>{1})
+    argument = argument.reshaped(port.shape);
+  if (argument.shape() != ArrayRef<int64_t>(port.shape))
+    return wrong("input '" + port.name + "' expects shape [" +
+                 shapeText(port.shape) + "], but got [" +
+                 shapeText(argument.shape()) + "]");
+  auto carried = convertTensor(argument, port.carrier, port.name);
+  if (!carried)
+    return wrong("input " + llvm::toString(carried.takeError()));
+  argument = *carried;
+  return llvm::Error::success();
+}
+
+llvm::Error Run::fillInputs() {
+  std::mt19937_64 engine(options.randomSeed.value_or(0));
+  for (auto [port, argument] : llvm::zip(executable->inputs(), arguments)) {
+    if (!argument) {
+      if (ShapedType::isDynamicShape(port.shape))
+        return wrong("input '" + port.name +
+                     "' leaves dimensions open; add --input-shape " +
+                     port.name + "=N,N…");
+      if (!options.randomSeed)
+        return wrong("input '" + port.name + "' is not given; add --input " +
+                     port.name + "=FILE.npy or --random-inputs=SEED");
+      argument = randomTensor(port.dtype, port.shape, engine);
+    }
+    if (llvm::Error error = convert(port, argument))
+      return error;
+  }
+  return llvm::Error::success();
+}
+
+//===----------------------------------------------------------------------===//
+// Running
+//===----------------------------------------------------------------------===//
+
+llvm::Error Run::dump(Operation *op, ArrayRef<Tensor> results) {
+  if (results.empty() || getInfo(results[0].dtype()).numpy.empty())
+    return llvm::Error::success();
+  std::string name =
+      llvm::formatv("{0:d4}_{1}.npy", dumped++, op->getName().stripDialect());
+  return writeNpy(below(options.dumpDir, name), results[0], dumps);
+}
+
+/// False where a diagnostic said why the artifact did not run to its end.
+llvm::Expected<bool> Run::execute() {
+  bool dumping = !options.dumpDir.empty();
+  llvm::Error notDumped =
+      dumping ? dumps.makeParents(options.dumpDir) : llvm::Error::success();
+  if (notDumped)
+    return notDumped;
+  BlockInterpreter::Observer observer;
+  if (options.profile || dumping)
+    observer = [&](Operation *op, ArrayRef<Tensor>, ArrayRef<Tensor> results,
+                   double seconds) {
+      auto &[sum, count] = times[op->getName().getStringRef().str()];
+      sum += seconds;
+      ++count;
+      if (dumping && !notDumped)
+        notDumped = dump(op, results);
+    };
+  bool ran = succeeded(
+      executable->run(arguments, results, options.numerics, observer));
+  // What was computed before a failure is what is looked for then.
+  if (!notDumped)
+    notDumped = dumps.commit();
+  if (notDumped)
+    return notDumped;
+  warn(dumps.warning());
+  if (llvm::Error error = MappedFile::checkUnchanged())
+    return error;
+  return ran;
+}
+
+llvm::Error Run::convertResults() {
+  for (auto [port, result] : llvm::zip(executable->outputs(), results)) {
+    auto converted = convertTensor(result, port.dtype, port.name);
+    if (!converted)
+      return wrong("output " + llvm::toString(converted.takeError()));
+    result = *converted;
+  }
+  return llvm::Error::success();
+}
+
+//===----------------------------------------------------------------------===//
+// Results
+//===----------------------------------------------------------------------===//
+
+void Run::printProfile() {
+  std::vector<std::pair<std::string, std::pair<double, unsigned>>> sorted(
+      times.begin(), times.end());
+  llvm::stable_sort(sorted, [](auto &a, auto &b) {
+    return a.second.first > b.second.first;
+  });
+  llvm::outs() << "interpreter time on this machine, by op:\n";
+  for (auto &[name, entry] : sorted)
+    llvm::outs() << llvm::format("  %9.3f ms  %5u  ", entry.first * 1e3,
+                                 entry.second)
+                 << name << '\n';
+}
+
+llvm::Error Run::writeResults() {
+  Outputs files;
+  if (llvm::Error error = files.makeParents(options.outputDir))
+    return error;
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  llvm::json::OStream j(os, 2);
+  j.arrayBegin();
+  for (auto [i, result] : llvm::enumerate(results)) {
+    std::string file = "output_" + std::to_string(i) + ".npy";
+    if (llvm::Error error =
+            writeNpy(below(options.outputDir, file), result, files))
+      return error;
+    j.object([&, i = i, &result = result] {
+      j.attribute("name", executable->outputs()[i].name);
+      j.attribute("dtype", getInfo(result.dtype()).name);
+      j.attributeArray("shape", [&] {
+        for (int64_t dim : result.shape())
+          j.value(dim);
+      });
+      j.attribute("file", file);
+    });
+  }
+  j.arrayEnd();
+  if (llvm::Error error = files.addText(below(options.outputDir, "outputs.json"),
+                                        os.str() + "\n"))
+    return error;
+  if (llvm::Error error = files.commit())
+    return error;
+  warn(files.warning());
+  return llvm::Error::success();
+}
+
+llvm::Expected<bool> Run::compareResults() {
+  StringRef folder =
+      options.compareDir.empty() ? options.testData : options.compareDir;
+  bool ok = true;
+  if (!folder.empty())
+    for (auto [i, result] : llvm::enumerate(results)) {
+      auto expected =
+          readTestTensor(folder, ("output_" + Twine(i)).str(), context);
+      if (!expected)
+        return expected.takeError();
+      if (!*expected)
+        continue;
+      compared = true;
+      Comparison comparison =
+          compareTensors(result, *expected, options.rtol, options.atol);
+      printComparison(llvm::outs(), printable(executable->outputs()[i].name),
+                      comparison, result, *expected, options.quiet);
+      ok &= comparison.ok();
+    }
+  if (!options.compareDir.empty() && !compared)
+    return wrong("'" + options.compareDir +
+                 "' has no output_0.npy or output_0.pb");
+  return ok;
+}
+
+void Run::printResults() {
+  for (auto [port, result] : llvm::zip(executable->outputs(), results)) {
+    llvm::outs() << printable(port.name) << ": " << getInfo(result.dtype()).name
+                 << " [" << shapeText(result.shape()) << "]";
+    for (int64_t i = 0; i < std::min<int64_t>(result.size(), 6); ++i)
+      llvm::outs() << ' '
+                   << llvm::format("%.6g", result.isFloat()
+                                               ? double(result.floats()[i])
+                                               : double(result.ints()[i]));
+    llvm::outs() << (result.size() > 6 ? " …\n" : "\n");
+  }
+}
+
+llvm::Expected<bool> Run::run() {
+  if (llvm::Error error = readInputs())
+    return error;
+  if (failed(load()))
+    return false;
+  if (llvm::Error error = placeInputs())
+    return error;
+  if (llvm::Error error = fillInputs())
+    return error;
+  llvm::Expected<bool> ran = execute();
+  if (!ran || !*ran)
+    return ran;
+  if (llvm::Error error = convertResults())
+    return error;
+  if (options.profile)
+    printProfile();
+  if (!options.outputDir.empty())
+    if (llvm::Error error = writeResults())
+      return error;
+  llvm::Expected<bool> ok = compareResults();
+  if (ok && !options.quiet && !compared && options.outputDir.empty())
+    printResults();
+  return ok;
+}
+
+llvm::Expected<bool> mlir::ane::runArtifact(const RunOptions &options,
+                                            MLIRContext *context) {
+  return Run(options, context).run();
+}
