@@ -11,6 +11,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Analysis/CostModel.h"
+#include "dialects/ANE/IR/WeightTrees.h"
 #include <cmath>
 
 using namespace mlir;
@@ -213,6 +214,7 @@ double mlir::ane::predictHostMicros(Operation *op, const Target &target) {
 
 double mlir::ane::predictHostMicros(ProgramOp program, const Target &target) {
   double sum = 0;
+  WeightTrees trees;
   if (!program.isEngine())
     for (Operation &op : program.getBody().front())
       sum += predictHostMicros(&op, target);
@@ -224,6 +226,7 @@ Prediction mlir::ane::predict(ProgramOp program, const Target &target) {
   if (!program.isEngine())
     return sum;
   Block &block = program.getBody().front();
+  WeightTrees trees;
   double speedup = w8a8Speedup(block, target);
   for (Operation &op : block)
     sum += predict(findWork(&op, target, speedup), target);

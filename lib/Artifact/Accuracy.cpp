@@ -10,6 +10,7 @@
 
 #include "ane-mlir/Artifact/Accuracy.h"
 #include "ane-mlir/Analysis/CostModel.h"
+#include "dialects/ANE/IR/WeightTrees.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
 #include <chrono>
@@ -344,6 +345,7 @@ public:
     return true;
   }
   void addAll(const Twine &why) {
+    WeightTrees trees;
     for (Operation &op : block.without_terminator())
       if (op.getNumResults() && !isConstantTree(op.getResult(0)))
         add(&op, why);
@@ -409,6 +411,7 @@ static StringRef whyWhole(func::FuncOp function, const Accuracy &accuracy) {
   }
   if (accuracy.isWithinBar())
     return "";
+  WeightTrees trees;
   const Target &target = getTarget(function);
   double host = 0, engine = target.cost("dispatch_us");
   for (Operation &op : block.without_terminator()) {

@@ -10,6 +10,7 @@
 #include "ane-mlir/Artifact/Calibrate.h"
 #include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Artifact/Artifact.h"
+#include "dialects/ANE/IR/WeightTrees.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
@@ -80,6 +81,7 @@ LogicalResult NumericGuard::start(ModuleOp converted) {
   if (!function)
     return success();
   const Target &target = getTarget(*kept);
+  WeightTrees trees;
   for (Operation &op : function.getBody().front()) {
     work += estimateWork(op, target);
     values = std::max(values, countValues(op));

@@ -7,6 +7,7 @@
 #include "ane-mlir/Compiler/Report.h"
 #include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Analysis/CostModel.h"
+#include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassInstrumentation.h"
@@ -21,6 +22,7 @@ using namespace mlir::ane;
 
 Report mlir::ane::makeReport(ModuleOp module, llvm::StringRef model) {
   Report report;
+  WeightTrees trees;
   const Target &target = getTarget(module);
   report.model = model.str();
   report.target = target.name.str();

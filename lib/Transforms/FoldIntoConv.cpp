@@ -6,6 +6,7 @@
 
 #include "Reshape.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
@@ -168,7 +169,11 @@ struct FoldIntoConv : ane::impl::FoldIntoConvPassBase<FoldIntoConv> {
     int64_t before = 0, after = 0;
     getOperation().walk(
         [&](Operation *op) { before += isa<BatchNormOp, PadOp>(op); });
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+    WeightTrees trees;
+    GreedyRewriteConfig config;
+    config.setListener(&trees);
+    if (failed(
+            applyPatternsGreedily(getOperation(), std::move(patterns), config)))
       return signalPassFailure();
     getOperation().walk(
         [&](Operation *op) { after += isa<BatchNormOp, PadOp>(op); });

@@ -13,6 +13,7 @@
 #include "Reshape.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include <cmath>
 
@@ -82,6 +83,7 @@ struct KeepIntegers : ane::impl::KeepIntegersPassBase<KeepIntegers> {
   void runOnOperation() override {
     SmallVector<ConvOp> convs;
     getOperation().walk([&](ConvOp op) { convs.push_back(op); });
+    WeightTrees trees;
     llvm::DenseMap<Value, Value> done;
     for (ConvOp op : convs) {
       Value w = op.getWeight();

@@ -9,6 +9,7 @@
 #include "Reshape.h"
 #include "SafeNorm.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
@@ -478,9 +479,10 @@ struct Legalize : ane::impl::LegalizePassBase<Legalize> {
     patterns.add<WidenConv<ConvOp>, WidenConv<ConvTransposeOp>>(&getContext(),
                                                                 /*benefit=*/2);
     ReshapeOp::getCanonicalizationPatterns(patterns, &getContext());
-    KeepWide listener;
+    KeepWide keepWide;
+    WeightTrees trees(&keepWide);
     GreedyRewriteConfig config;
-    config.setListener(&listener);
+    config.setListener(&trees);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns),
                                      config)))
       signalPassFailure();

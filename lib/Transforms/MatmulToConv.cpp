@@ -12,6 +12,7 @@
 #include "Reshape.h"
 #include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/PatternMatch.h"
 #include "llvm/Support/Format.h"
@@ -207,6 +208,7 @@ struct MatmulToConv : ane::impl::MatmulToConvPassBase<MatmulToConv> {
     const Target &target = getTarget(getOperation());
     SmallVector<MatmulOp> products;
     getOperation().walk([&](MatmulOp op) { products.push_back(op); });
+    WeightTrees trees;
     for (MatmulOp op : products) {
       if (isConstantTree(op.getZ()))
         continue;
@@ -240,6 +242,7 @@ struct MatmulToConv : ane::impl::MatmulToConvPassBase<MatmulToConv> {
           break;
         }
       op.getZ().replaceAllUsesWith(y);
+      trees.notifyOperationErased(op);
       op.erase();
       ++numConverted;
     }

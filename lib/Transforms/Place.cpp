@@ -6,6 +6,7 @@
 
 #include "ane-mlir/Analysis/Partition.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
@@ -100,6 +101,7 @@ struct Place : ane::impl::PlacePassBase<Place> {
           << "'";
       return signalPassFailure();
     }
+    WeightTrees weights; // costs and limits ask
     SmallVector<Operation *> misplaced, unwilling;
     for (auto function : getOperation().getOps<func::FuncOp>()) {
       Block &block = function.getBody().front();

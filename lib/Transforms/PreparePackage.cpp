@@ -12,6 +12,7 @@
 #include "Reshape.h"
 #include "Retype.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
@@ -95,6 +96,7 @@ struct PreparePackage : ane::impl::PreparePackagePassBase<PreparePackage> {
       return signalPassFailure();
     SmallVector<Operation *> ops;
     getOperation().walk([&](Operation *op) { ops.push_back(op); });
+    std::optional<WeightTrees> trees(std::in_place);
     for (Operation *op : ops) {
       const OpInfo *info = lookupOpInfo(op->getName().getStringRef());
       if (!info || isConstantTree(op->getResult(0)))
@@ -114,6 +116,7 @@ struct PreparePackage : ane::impl::PreparePackagePassBase<PreparePackage> {
           !isConstantTree(op->getResult(0)))
         ops.push_back(op);
     });
+    trees.reset(); // ops are erased from here on
     for (Operation *op : ops)
       limitRank(op, 5);
   }

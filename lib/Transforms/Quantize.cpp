@@ -12,6 +12,7 @@
 
 #include "Reshape.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;
@@ -30,6 +31,7 @@ struct Quantize : ane::impl::QuantizePassBase<Quantize> {
   void runOnOperation() override {
     SmallVector<ConvOp> convs;
     getOperation().walk([&](ConvOp op) { convs.push_back(op); });
+    WeightTrees trees;
     llvm::DenseMap<Value, Value> done;
     for (ConvOp op : convs) {
       auto weight = typeOf(op.getWeight());

@@ -13,6 +13,7 @@
 #include "RecoverSafe.h"
 #include "ane-mlir/Interpreter/Tensor.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include <cmath>
@@ -430,18 +431,23 @@ struct Recover : ane::impl::RecoverPassBase<Recover> {
                  RecoverSoftmax, RecoverGelu, RecoverSilu, RecoverLayerNorm<RealDivOp>,
                  RecoverLayerNorm<MulOp>, AbsorbAffine<MulOp, true>,
                  AbsorbAffine<AddOp, false>>(&getContext());
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns))))
+    WeightTrees trees;
+    GreedyRewriteConfig config;
+    config.setListener(&trees);
+    if (failed(
+            applyPatternsGreedily(getOperation(), std::move(patterns), config)))
       return signalPassFailure();
     if (safe) {
       RewritePatternSet norms(&getContext());
       populateSafeNormPatterns(norms);
-      if (failed(applyPatternsGreedily(getOperation(), std::move(norms))))
+      if (failed(
+              applyPatternsGreedily(getOperation(), std::move(norms), config)))
         return signalPassFailure();
     }
     // What is left, so that it does not hide a fragment.
     RewritePatternSet rest(&getContext());
     rest.add<DivideToMultiply, RootQuotient>(&getContext());
-    if (failed(applyPatternsGreedily(getOperation(), std::move(rest))))
+    if (failed(applyPatternsGreedily(getOperation(), std::move(rest), config)))
       signalPassFailure();
   }
 };

@@ -15,6 +15,7 @@
 
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -510,6 +511,7 @@ struct RepairFP16 : ane::impl::RepairFP16PassBase<RepairFP16> {
   void runOnOperation() override {
     for (auto function : getOperation().getOps<func::FuncOp>()) {
       Block &block = function.getBody().front();
+      WeightTrees trees;
       Exponents exponents(&getContext());
       for (Operation &op : llvm::make_early_inc_range(block)) {
         if (op.hasTrait<OpTrait::IsTerminator>())

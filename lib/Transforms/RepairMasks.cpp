@@ -10,6 +10,7 @@
 
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/SetVector.h"
@@ -292,6 +293,7 @@ struct RepairMasks : ane::impl::RepairMasksPassBase<RepairMasks> {
       for (Operation &op : llvm::make_early_inc_range(block))
         if (auto log = dyn_cast<LogOp>(op); log && isHalf(log.getX()))
           expandLogSoftmax(log);
+      WeightTrees trees;
       Masks masks(&getContext());
       for (Operation &op : llvm::make_early_inc_range(block))
         if (isa<SoftmaxOp, ReduceLogSumExpOp>(op))

@@ -7,6 +7,7 @@
 #include "KeepWide.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/PatternMatch.h"
 #include "mlir/Transforms/GreedyPatternRewriteDriver.h"
@@ -164,6 +165,8 @@ struct Simplify : ane::impl::SimplifyPassBase<Simplify> {
     patterns.add<DropNeutral<MulOp>>(&getContext(), 1.0f, true);
     patterns.add<DropNeutral<RealDivOp>>(&getContext(), 1.0f, false);
     patterns.add<JoinScales, SinkScale>(&getContext());
+    KeepWide keepWide;
+    WeightTrees trees(&keepWide);
     int64_t before = 0, after = 0;
     auto count = [&](int64_t &total) {
       getOperation().walk([&](Operation *op) {
@@ -172,9 +175,8 @@ struct Simplify : ane::impl::SimplifyPassBase<Simplify> {
       });
     };
     count(before);
-    KeepWide listener;
     GreedyRewriteConfig config;
-    config.setListener(&listener);
+    config.setListener(&trees);
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns),
                                      config)))
       return signalPassFailure();

@@ -17,6 +17,7 @@
 
 #include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/SetVector.h"
@@ -449,6 +450,7 @@ struct Tile : ane::impl::TilePassBase<Tile> {
   };
 
   static Peak findPeak(Block &block) {
+    WeightTrees trees;
     llvm::DenseMap<Operation *, SmallVector<Value, 2>> dying;
     llvm::DenseSet<Value> seen;
     for (Operation &op : llvm::reverse(block))

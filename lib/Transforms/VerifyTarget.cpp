@@ -6,6 +6,7 @@
 
 #include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/WeightTrees.h"
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -38,6 +39,7 @@ struct VerifyTarget : ane::impl::VerifyTargetPassBase<VerifyTarget> {
           }
         }
       llvm::DenseSet<Operation *> trees = findWeightTrees(body);
+      WeightTrees weights; // limits ask
       for (Operation &op : body.without_terminator()) {
         auto legality = dyn_cast<LegalityOpInterface>(op);
         if (trees.contains(&op) || !legality)

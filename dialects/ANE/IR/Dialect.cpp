@@ -157,27 +157,6 @@ LogicalResult mlir::ane::inferReduction(std::optional<Location> loc,
   return success();
 }
 
-bool mlir::ane::isConstantTree(Value value) {
-  // Iterative, since a tree may be as deep as the graph is long.
-  SmallVector<Value> worklist{value};
-  llvm::SmallPtrSet<Operation *, 8> seen;
-  while (!worklist.empty()) {
-    Operation *op = worklist.pop_back_val().getDefiningOp();
-    if (!op)
-      return false;
-    if (isa<ConstantOp>(op) || !seen.insert(op).second)
-      continue;
-    // A run-time value may have the whole graph behind it; weights are made of
-    // few ops, and taking a large tree for a run-time value is safe.
-    if (seen.size() > 48)
-      return false;
-    if (!isFunctionOfOperands(op))
-      return false;
-    llvm::append_range(worklist, op->getOperands());
-  }
-  return true;
-}
-
 /// Bytes of a static tensor type; unknown dimensions count as 1.
 static double byteSize(Type type) {
   auto tensor = dyn_cast<RankedTensorType>(type);

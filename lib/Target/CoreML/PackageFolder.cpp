@@ -4,7 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "PackageFolder.h"
+#include "lib/Target/CoreML/PackageFolder.h"
 #include "ane-mlir/Support/MappedFile.h"
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/ADT/StringExtras.h"
