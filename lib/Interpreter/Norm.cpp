@@ -109,6 +109,17 @@ static LogicalResult foldReduce(Op op, EvalContext &context,
       });
 }
 
+/// The largest integer of a type, or the smallest: what the extreme of nothing
+/// is.
+static int64_t limitOf(DType dtype, bool largest) {
+  unsigned bits = getInfo(dtype).bits;
+  if (!isUnsigned(dtype))
+    return largest ? llvm::maxIntN(bits) : llvm::minIntN(bits);
+  if (!largest)
+    return 0;
+  return bits == 64 ? INT64_MAX : int64_t(llvm::maxUIntN(bits));
+}
+
 namespace mlir::ane {
 static constexpr auto kKeep = [](auto value, int64_t) { return value; };
 static constexpr auto kRoot = [](auto value, int64_t) {
@@ -137,13 +148,13 @@ LogicalResult evaluateOp(ReduceProdOp op, EvalContext &context,
 LogicalResult evaluateOp(ReduceMaxOp op, EvalContext &context,
                          ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
   return foldReduce(
-      op, context, in, out, -INFINITY, INT64_MIN,
+      op, context, in, out, -INFINITY, limitOf(in[0].dtype(), false),
       [](auto a, auto b) { return b > a || b != b ? b : a; }, kKeep);
 }
 LogicalResult evaluateOp(ReduceMinOp op, EvalContext &context,
                          ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
   return foldReduce(
-      op, context, in, out, INFINITY, INT64_MAX,
+      op, context, in, out, INFINITY, limitOf(in[0].dtype(), true),
       [](auto a, auto b) { return b < a || b != b ? b : a; }, kKeep);
 }
 LogicalResult evaluateOp(ReduceL1NormOp op, EvalContext &context,

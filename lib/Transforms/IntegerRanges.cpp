@@ -54,6 +54,17 @@ IntegerRange IntegerRanges::get(Value value) {
   return range;
 }
 
+/// Bounds come from constants, which have 64 bits: the sum and the difference
+/// stop at the limits.
+static int64_t plus(int64_t a, int64_t b) {
+  int64_t sum;
+  return !llvm::AddOverflow(a, b, sum) ? sum : a < 0 ? INT64_MIN : INT64_MAX;
+}
+static int64_t minus(int64_t a, int64_t b) {
+  int64_t rest;
+  return !llvm::SubOverflow(a, b, rest) ? rest : a < 0 ? INT64_MIN : INT64_MAX;
+}
+
 /// The smallest and the largest of fn at the corners.
 template <typename Fn>
 static IntegerRange corners(IntegerRange a, IntegerRange b, Fn fn) {
@@ -85,8 +96,8 @@ std::optional<IntegerRange> IntegerRanges::arithmetic(Operation *op) {
     return std::nullopt;
   IntegerRange a = get(op->getOperand(0));
   if (isa<AbsOp>(op)) {
-    int64_t top = std::max(-a.low, a.high);
-    return IntegerRange{std::max<int64_t>({0, a.low, -a.high}), top};
+    int64_t top = std::max(minus(0, a.low), a.high);
+    return IntegerRange{std::max<int64_t>({0, a.low, minus(0, a.high)}), top};
   }
   if (isa<SignOp>(op))
     return IntegerRange{a.low < 0 ? -1 : a.low > 0 ? 1 : 0,
@@ -95,9 +106,9 @@ std::optional<IntegerRange> IntegerRanges::arithmetic(Operation *op) {
     return std::nullopt;
   IntegerRange b = get(op->getOperand(1));
   if (isa<AddOp>(op))
-    return IntegerRange{a.low + b.low, a.high + b.high};
+    return IntegerRange{plus(a.low, b.low), plus(a.high, b.high)};
   if (isa<SubOp>(op))
-    return IntegerRange{a.low - b.high, a.high - b.low};
+    return IntegerRange{minus(a.low, b.high), minus(a.high, b.low)};
   if (isa<MulOp>(op))
     return corners(a, b, [](int64_t x, int64_t y) {
       // Two of 32 bits without a sign need 64 without one.
@@ -112,7 +123,9 @@ std::optional<IntegerRange> IntegerRanges::arithmetic(Operation *op) {
     return IntegerRange{std::min(a.low, b.low), std::min(a.high, b.high)};
   if (isa<FloorDivOp>(op) && !b.touches({0, 0}))
     return corners(a, b, [](int64_t x, int64_t y) {
-      return llvm::divideFloorSigned(x, y);
+      return llvm::divideSignedWouldOverflow(x, y)
+                 ? INT64_MAX
+                 : llvm::divideFloorSigned(x, y);
     });
   if (isa<ModOp>(op) && !b.touches({0, 0}))
     return b.low > 0 ? IntegerRange{0, b.high - 1} : IntegerRange{b.low + 1, 0};

@@ -493,6 +493,8 @@ class TypedGenerator:
 
     def einsum(self) -> None:
         x, v = self.value([2, 3], "fi")
+        if v.size == 0:
+            raise Refused  # ONNX Runtime dies of a division by zero
         one = ["ij->ji", "ij->i", "ij->", "...i->..."] if v.ndim == 2 else ["ijk->kij", "ijk->ik", "ijk->j", "...ij->...ji"]
         two = {2: [("ij,jk->ik", (v.shape[1], 3)), ("ij,ij->ij", v.shape), ("ij,j->i", v.shape[1:]), ("ij,k->ijk", (2,))], 3: [("bij,bjk->bik", (v.shape[0], v.shape[-1], 3)), ("bij,kj->bki", (4, v.shape[-1])), ("...ij,...j->...i", (v.shape[-1],))]}[v.ndim]
         if self.chance(0.4):

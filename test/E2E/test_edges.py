@@ -152,6 +152,21 @@ def test_reductions_of_reductions(tmp_path, first) -> None:
     check(tmp_path, nodes, feeds, {"one": np.array([1]), "zero": np.array([0])}, outputs)
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32])
+@pytest.mark.parametrize("op", ["ReduceMin", "ReduceMax"])
+def test_extreme_of_no_integers(tmp_path, op, dtype) -> None:
+    """The limit of their type. (64 bits are refused.)"""
+    check(tmp_path, [helper.make_node(op, ["x", "axis"], ["y"])], {"x": np.zeros((2, 0), dtype)}, {"axis": np.array([1])})
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int64, np.uint8])
+@pytest.mark.parametrize("mode", ["constant", "reflect", "edge"])
+def test_pads_of_nothing(tmp_path, mode, dtype) -> None:
+    """Whatever their size, behind a crop too; no axis is too short for them."""
+    for shape, pads in (((0, 2), [0, 3, 0, 1]), ((2, 3, 0), [0, 4, 0, 5, -1, 0])):
+        check(tmp_path, [helper.make_node("Pad", ["x", "pads"], ["y"], mode=mode)], {"x": np.zeros(shape, dtype)}, {"pads": np.array(pads)})
+
+
 @pytest.mark.parametrize("precision", ["fp32", "mixed"])
 @pytest.mark.parametrize("dtype", [np.int32, np.int64])
 def test_mean_of_integers(tmp_path, dtype, precision) -> None:

@@ -237,6 +237,12 @@ NUMBERS = {
     "elements of a constant": one("GatherElements", np.zeros((2, 2), np.float32), np.int64([[0, 5], [0, 0]]), axis=1),
     "no key heads": one("Attention", (FLOAT, [2, 3, 4, 8]), (FLOAT, [2, 0, 6, 8]), (FLOAT, [2, 0, 6, 8]), opset=23),
     "longer than its data": one("GatherElements", (FLOAT, [2, 5]), (INT64, [3, 5]), axis=1),
+    # The limits of 64 bits, to which nothing can be added.
+    "column of a gram": one("TfIdfVectorizer", (INT64, [12]), max_gram_length=1, max_skip_count=0, min_gram_length=1, mode="TF", ngram_counts=[0], ngram_indexes=[0, 2**63 - 1], pool_int64s=[2, 3]),
+    "pads of a window": one("Conv", X, W, pads=[1, -(2**63), 1, 1]),
+    "pads": one("Pad", M, np.int64([0, -(2**63), 0, 0])),
+    "window of keys": one("Attention", *[(FLOAT, [2, 3, 4, 8])] * 3, None, None, None, (INT64, [2]), opset=25, is_causal=1, left_window_size=2**63 - 1),
+    "smallest of nothing": one("ReduceMin", (INT64, [2, 0]), np.int64([1]), opset=20),
 }
 
 

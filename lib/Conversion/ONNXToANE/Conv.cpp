@@ -58,7 +58,7 @@ mlir::ane::readWindow(C &c, ArrayRef<int64_t> input,
                           "or SAME_LOWER, but got '"
                        << mode << "'";
     }
-    if (std::abs(before) > INT32_MAX || std::abs(after) > INT32_MAX)
+    if (!llvm::isInt<32>(before) || !llvm::isInt<32>(after))
       return c.error() << "expects pads below 2^31, but got " << before
                        << " and " << after;
     window.pads.push_back(before);

@@ -39,6 +39,13 @@ static LogicalResult lowerReduce(C &c) {
   if (original.isInteger(1)) // bool max and min (opset 20)
     x = c.castTo(x, c.graph.builder.getI32Type());
   Value y = c.create<Op>({x}, attributes);
+  if constexpr (std::is_same_v<Op, ReduceMaxOp> ||
+                std::is_same_v<Op, ReduceMinOp>)
+    if (y && original.isInteger(64) && c.type(x).hasStaticShape() &&
+        c.type(y).hasStaticShape() && c.type(x).getNumElements() == 0 &&
+        c.type(y).getNumElements())
+      return c.error() << "takes an extreme of no integers, the limit of 64 "
+                          "bits, and integers are computed in 32";
   return c.set(0, c.castTo(y, original));
 }
 

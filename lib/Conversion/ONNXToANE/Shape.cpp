@@ -358,6 +358,19 @@ static Value padIntegers(C &c, Value x, ArrayRef<int64_t> before,
   return x;
 }
 
+/// Nothing has no edge that could be too short for its pads. Null where there
+/// is something, or comes to be.
+static Value padNothing(C &c, Value x, ArrayRef<int64_t> before,
+                        ArrayRef<int64_t> after) {
+  if (!c.type(x).hasStaticShape())
+    return {};
+  SmallVector<int64_t> shape(c.shape(x));
+  for (auto [dim, low, high] : llvm::zip(shape, before, after))
+    dim += low + high;
+  return llvm::is_contained(shape, 0) ? c.broadcastTo(c.scalarLike(0, x), shape)
+                                      : Value();
+}
+
 static LogicalResult lowerPad(C &c) {
   Value x = c.input(0);
   auto pads =
@@ -393,8 +406,7 @@ static LogicalResult lowerPad(C &c) {
       return failure();
     before[*axis] = (**pads)[i];
     after[*axis] = (**pads)[axes.size() + i];
-    if (std::abs(before[*axis]) > INT32_MAX ||
-        std::abs(after[*axis]) > INT32_MAX)
+    if (!llvm::isInt<32>(before[*axis]) || !llvm::isInt<32>(after[*axis]))
       return c.error() << "expects pads below 2^31";
   }
   // Negative pads crop.
@@ -410,6 +422,8 @@ static LogicalResult lowerPad(C &c) {
     }
   if (!x)
     return failure();
+  if (Value nothing = padNothing(c, x, before, after))
+    return c.set(0, nothing);
   if (mode == "wrap") {
     for (int64_t i = 0; i < rank && x; ++i) {
       if (!before[i] && !after[i])

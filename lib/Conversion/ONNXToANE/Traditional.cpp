@@ -749,6 +749,9 @@ static LogicalResult lowerTreeClassifier(C &c) {
 // TfIdfVectorizer
 //===----------------------------------------------------------------------===//
 
+/// A table of more columns is no list of words.
+static constexpr int64_t kMostColumns = 1 << 20;
+
 /// Counts of n-grams by comparing every position with every gram of the pool.
 static LogicalResult lowerTfIdf(C &c) {
   if (failed(refuseStrings(c, {"pool_strings"})))
@@ -768,11 +771,12 @@ static LogicalResult lowerTfIdf(C &c) {
   SmallVector<float> weights = floatList(c, "weights");
   int64_t width = 0;
   for (int64_t column : columns)
-    width = std::max(width, column + 1);
+    width = std::max(width, std::min(column, kMostColumns) + 1);
   if (shortest < 1 || longest < shortest || longest > 64 || skips < 0 ||
       skips > 64 || columns.empty() ||
       llvm::any_of(columns, [](int64_t i) { return i < 0; }) ||
-      width > (1 << 20) || (mode != "TF" && mode != "IDF" && mode != "TFIDF") ||
+      width > kMostColumns ||
+      (mode != "TF" && mode != "IDF" && mode != "TFIDF") ||
       (!weights.empty() && weights.size() != columns.size()))
     return c.error() << "expects gram lengths from 1 up, mode TF, IDF or "
                         "TFIDF, and a weight per ngram_index";
