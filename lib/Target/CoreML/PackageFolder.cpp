@@ -4,7 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "lib/Target/CoreML/PackageFolder.h"
+#include "PackageFolder.h"
 #include "ane-mlir/Support/MappedFile.h"
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/ADT/StringExtras.h"

@@ -6,7 +6,7 @@
 
 #include "ane-mlir/Support/CoreMLFields.h"
 #include "EncodeProgram.h"
-#include "lib/Target/CoreML/PackageFolder.h"
+#include "PackageFolder.h"
 #include "ane-mlir/Interpreter/Weights.h"
 #include "ane-mlir/Target/CoreML.h"
 #include "dialects/MIL/IR/Opset.h"
