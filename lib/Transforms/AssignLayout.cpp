@@ -23,7 +23,7 @@ using namespace mlir::ane;
 
 namespace mlir::ane {
 #define GEN_PASS_DEF_ASSIGNLAYOUTPASS
-#include "include/ane-mlir/Transforms/Passes.h.inc"
+#include "ane-mlir/Transforms/Passes.h.inc"
 } // namespace mlir::ane
 
 static int64_t product(ArrayRef<int64_t> dims) {

@@ -18,7 +18,7 @@ using namespace mlir::ane;
 
 namespace mlir::ane {
 #define GEN_PASS_DEF_LEGALIZEPASS
-#include "include/ane-mlir/Transforms/Passes.h.inc"
+#include "ane-mlir/Transforms/Passes.h.inc"
 } // namespace mlir::ane
 
 static Value scalar(OpBuilder &b, Location loc, double value, Value like) {

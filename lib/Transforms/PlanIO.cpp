@@ -14,7 +14,7 @@ using namespace mlir::ane;
 
 namespace mlir::ane {
 #define GEN_PASS_DEF_PLANIOPASS
-#include "include/ane-mlir/Transforms/Passes.h.inc"
+#include "ane-mlir/Transforms/Passes.h.inc"
 } // namespace mlir::ane
 
 /// Innermost dimensions are a multiple of this many fp16 (L40).

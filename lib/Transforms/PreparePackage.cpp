@@ -20,7 +20,7 @@ using namespace mlir::ane;
 
 namespace mlir::ane {
 #define GEN_PASS_DEF_PREPAREPACKAGEPASS
-#include "include/ane-mlir/Transforms/Passes.h.inc"
+#include "ane-mlir/Transforms/Passes.h.inc"
 } // namespace mlir::ane
 
 static Value castTo(OpBuilder &b, Location loc, Value v, Type element) {

@@ -20,7 +20,7 @@ using namespace mlir::ane;
 
 namespace mlir::ane {
 #define GEN_PASS_DEF_QUANTIZEPASS
-#include "include/ane-mlir/Transforms/Passes.h.inc"
+#include "ane-mlir/Transforms/Passes.h.inc"
 } // namespace mlir::ane
 
 /// A scale for each output channel of fewer weights saves nothing.

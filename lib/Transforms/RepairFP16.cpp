@@ -27,7 +27,7 @@ using namespace mlir::ane;
 
 namespace mlir::ane {
 #define GEN_PASS_DEF_REPAIRFP16PASS
-#include "include/ane-mlir/Transforms/Passes.h.inc"
+#include "ane-mlir/Transforms/Passes.h.inc"
 } // namespace mlir::ane
 
 namespace {

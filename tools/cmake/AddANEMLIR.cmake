@@ -13,7 +13,7 @@ set(CMAKE_LIBRARY_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/lib)
 set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 
 # Both the source and the binary root are include roots; LLVM's headers are not ours to warn about.
-include_directories(${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR})
+include_directories(${PROJECT_SOURCE_DIR} ${PROJECT_SOURCE_DIR}/include ${PROJECT_BINARY_DIR} ${PROJECT_BINARY_DIR}/include)
 include_directories(SYSTEM ${MLIR_INCLUDE_DIRS} ${LLVM_INCLUDE_DIRS} ${PROTOZERO_INCLUDE_DIR} ${XTENSOR_INCLUDE_DIR})
 # libstdc++ 12 marks the buffer that its own stable_sort uses as deprecated; clang reports it at our calls.
 add_compile_options(-Wno-deprecated-declarations)
@@ -58,6 +58,8 @@ function(ane_library name)
   endif()
   add_library(${name} STATIC ${ARG_SOURCES})
   target_link_libraries(${name} PUBLIC ${ARG_LINK})
+  target_include_directories(${name} INTERFACE $<INSTALL_INTERFACE:include>)
+  install(TARGETS ${name} EXPORT ANEMLIRTargets ARCHIVE DESTINATION lib)
   if(ARG_DEPENDS)
     add_dependencies(${name} ${ARG_DEPENDS})
   endif()
@@ -74,6 +76,7 @@ function(ane_tool name)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LINK})
+  install(TARGETS ${name} RUNTIME DESTINATION bin)
 endfunction()
 
 # ane_tablegen(TARGET TOOL file.td  out.inc=-gen-flag[ more flags]...): each output is its own command, so they build in parallel.

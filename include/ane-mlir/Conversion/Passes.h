@@ -18,7 +18,7 @@ namespace mlir::ane {
 
 #define GEN_PASS_DECL
 #define GEN_PASS_REGISTRATION
-#include "include/ane-mlir/Conversion/Passes.h.inc"
+#include "ane-mlir/Conversion/Passes.h.inc"
 
 /// With what no option can say: values of inputs.
 std::unique_ptr<Pass> createConvertONNXToANEPass(ONNXToANEOptions options);

@@ -14,7 +14,7 @@
 namespace mlir::ane {
 #define GEN_PASS_DECL
 #define GEN_PASS_REGISTRATION
-#include "include/ane-mlir/Transforms/Passes.h.inc"
+#include "ane-mlir/Transforms/Passes.h.inc"
 } // namespace mlir::ane
 
 #endif // ANEMLIR_TRANSFORMS_PASSES_H

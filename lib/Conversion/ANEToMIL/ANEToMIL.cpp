@@ -563,7 +563,7 @@ mlir::ane::convertANEToMIL(OpBuilder &builder, Operation *program,
 
 namespace mlir::ane {
 #define GEN_PASS_DEF_CONVERTANETOMILPASS
-#include "include/ane-mlir/Conversion/Passes.h.inc"
+#include "ane-mlir/Conversion/Passes.h.inc"
 } // namespace mlir::ane
 
 /// Equal-length names in order, so that byte-wise symbol order is the order of

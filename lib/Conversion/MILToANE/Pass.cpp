@@ -12,7 +12,7 @@ using namespace mlir::ane;
 
 namespace mlir::ane {
 #define GEN_PASS_DEF_CONVERTMILTOANEPASS
-#include "include/ane-mlir/Conversion/Passes.h.inc"
+#include "ane-mlir/Conversion/Passes.h.inc"
 } // namespace mlir::ane
 
 namespace {

@@ -11,7 +11,7 @@ using namespace mlir::ane;
 
 namespace mlir::ane {
 #define GEN_PASS_DEF_CONVERTONNXTOANEPASS
-#include "include/ane-mlir/Conversion/Passes.h.inc"
+#include "ane-mlir/Conversion/Passes.h.inc"
 } // namespace mlir::ane
 
 /// "NAME=N" into `map`; false for another form.

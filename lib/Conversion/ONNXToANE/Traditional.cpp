@@ -374,110 +374,129 @@ static FailureOr<int64_t> depthOf(C &c, const Forest &f) {
   }
 }
 
-/// Scores [N, targets]; `spoken`, where wanted, is true for targets that some
-/// leaf of the row speaks of.
-static Value walkForest(C &c, const Forest &f, Value *spoken = nullptr) {
-  Value x = matrix(c, c.input(0));
-  FailureOr<int64_t> depth = depthOf(c, f);
-  if (!x || failed(depth))
-    return {};
-  int64_t rows = c.shape(x)[0], trees = f.roots.size(), nodes = f.size();
+/// Features and targets that exist, and not more leaves than a table holds.
+static LogicalResult checkForest(C &c, const Forest &f, int64_t features) {
   for (int64_t feature : f.feature)
-    if (feature < 0 || feature >= c.shape(x)[1])
-      return c.error() << "asks for feature " << feature << " of "
-                       << c.shape(x)[1],
-             Value();
+    if (feature < 0 || feature >= features)
+      return c.error() << "asks for feature " << feature << " of " << features;
   for (auto &[leaf, entries] : f.leaves)
     for (auto &[target, weight] : entries)
       if (target < 0 || target >= f.targets)
-        return c.error() << "has target " << target << " of " << f.targets,
-               Value();
-  if (nodes * f.targets > (1 << 26))
-    return c.error() << "has too many leaves for a table", Value();
-  auto table = [&](ArrayRef<int64_t> v) { return c.ints({nodes}, v); };
-  Value feature = table(f.feature), split = c.floats({nodes}, f.split),
-        mode = table(f.mode), onTrue = table(f.onTrue),
-        onFalse = table(f.onFalse), missing = table(f.missing);
-  bool tracks = llvm::any_of(f.missing, [](int64_t m) { return m != 0; });
-  llvm::SmallDenseSet<int64_t> modes;
-  for (int64_t node = 0; node < nodes; ++node)
-    if (!f.leaves.count(node))
-      modes.insert(f.mode[node]);
-  int64_t most = 0;
+        return c.error() << "has target " << target << " of " << f.targets;
+  if (f.size() * f.targets > (1 << 26))
+    return c.error() << "has too many leaves for a table";
+  return success();
+}
+
+/// Sets of the nodes that ask for membership, each padded with NaN.
+static Value memberTable(C &c, const Forest &f) {
+  int64_t most = 0, nodes = f.size();
   for (auto &[node, set] : f.members)
     most = std::max<int64_t>(most, set.size());
-  Value sets;
-  if (most) {
-    SmallVector<float> flat(nodes * most, NAN);
-    for (auto &[node, set] : f.members)
-      llvm::copy(set, flat.begin() + node * most);
-    sets = c.floats({nodes, most}, flat);
+  if (!most)
+    return {};
+  SmallVector<float> flat(nodes * most, NAN);
+  for (auto &[node, set] : f.members)
+    llvm::copy(set, flat.begin() + node * most);
+  return c.floats({nodes, most}, flat);
+}
+
+namespace {
+/// The trees as tables by node, and the node that each row has come to in each.
+struct ForestWalk {
+  C &c;
+  Value x, feature, split, mode, onTrue, onFalse, missing, sets;
+  bool tracks;
+  /// Modes of interior nodes.
+  llvm::SmallDenseSet<int64_t> modes;
+  SmallVector<int64_t> shape; // rows, trees
+
+  ForestWalk(C &c, const Forest &f, Value x)
+      : c(c), x(x), tracks(llvm::any_of(f.missing, [](int64_t m) { return m != 0; })),
+        shape{c.shape(x)[0], (int64_t)f.roots.size()} {
+    int64_t nodes = f.size();
+    auto table = [&](ArrayRef<int64_t> v) { return c.ints({nodes}, v); };
+    feature = table(f.feature), split = c.floats({nodes}, f.split),
+    mode = table(f.mode), onTrue = table(f.onTrue), onFalse = table(f.onFalse),
+    missing = table(f.missing);
+    sets = memberTable(c, f);
+    for (int64_t node = 0; node < nodes; ++node)
+      if (!f.leaves.count(node))
+        modes.insert(f.mode[node]);
   }
-  Value at = c.broadcastTo(c.ints({1, trees}, f.roots), {rows, trees});
-  for (int64_t level = 0; level < *depth && at; ++level) {
-    Value value = c.create<GatherAlongAxisOp>(
-        {x, c.gather(feature, at, 0)}, {c.graph.attr("axis", int64_t(1))});
-    Value limit = c.gather(split, at, 0), kind = c.gather(mode, at, 0), taken;
-    for (int64_t which = LEQ; which <= MEMBER; ++which) {
-      if (!modes.contains(which))
-        continue;
-      Value holds;
-      switch (Mode(which)) {
-      case LEQ:
-        holds = c.create<LessEqualOp>({value, limit});
-        break;
-      case LT:
-        holds = c.create<LessOp>({value, limit});
-        break;
-      case GTE:
-        holds = c.create<GreaterEqualOp>({value, limit});
-        break;
-      case GT:
-        holds = c.create<GreaterOp>({value, limit});
-        break;
-      case EQ:
-        holds = c.create<EqualOp>({value, limit});
-        break;
-      case NEQ:
-        holds = c.create<NotEqualOp>({value, limit});
-        break;
-      case MEMBER: {
-        Value hit = c.create<EqualOp>(
-            {c.reshape(value, {rows, trees, 1}), c.gather(sets, at, 0)});
-        Value any =
-            c.create<ReduceMaxOp>({c.castTo(hit, c.f32())},
-                                  {c.graph.attr("axes", ArrayRef<int64_t>{2}),
-                                   c.graph.flag("keep_dims", false)});
-        holds = c.create<NotEqualOp>({any, c.scalar(0, c.f32())});
-        break;
-      }
-      }
-      taken = taken ? c.create<SelectOp>(
-                          {c.create<EqualOp>({kind, c.scalar(which, c.i32())}),
-                           holds, taken})
-                    : holds;
-    }
-    if (tracks) {
-      Value unknown = c.create<NotEqualOp>({value, value});
-      Value follows = c.create<NotEqualOp>(
-          {c.gather(missing, at, 0), c.scalar(0, c.i32())});
-      taken = c.create<LogicalOrOp>(
-          {taken, c.create<LogicalAndOp>({unknown, follows})});
-    }
-    at = c.create<SelectOp>(
-        {taken, c.gather(onTrue, at, 0), c.gather(onFalse, at, 0)});
-  }
-  if (spoken) {
-    SmallVector<float> flags(nodes * f.targets);
-    for (auto &[leaf, entries] : f.leaves)
-      for (auto &[target, weight] : entries)
-        flags[leaf * f.targets + target] = 1;
+  Value holds(Mode which, Value value, Value limit, Value at);
+  Value step(Value at);
+};
+} // namespace
+
+Value ForestWalk::holds(Mode which, Value value, Value limit, Value at) {
+  switch (which) {
+  case LEQ:
+    return c.create<LessEqualOp>({value, limit});
+  case LT:
+    return c.create<LessOp>({value, limit});
+  case GTE:
+    return c.create<GreaterEqualOp>({value, limit});
+  case GT:
+    return c.create<GreaterOp>({value, limit});
+  case EQ:
+    return c.create<EqualOp>({value, limit});
+  case NEQ:
+    return c.create<NotEqualOp>({value, limit});
+  case MEMBER: {
+    Value hit = c.create<EqualOp>(
+        {c.reshape(value, {shape[0], shape[1], 1}), c.gather(sets, at, 0)});
     Value any = c.create<ReduceMaxOp>(
-        {c.gather(c.floats({nodes, f.targets}, flags), at, 0)},
-        {c.graph.attr("axes", ArrayRef<int64_t>{1}),
-         c.graph.flag("keep_dims", false)});
-    *spoken = c.create<NotEqualOp>({any, c.scalar(0, c.f32())});
+        {c.castTo(hit, c.f32())}, {c.graph.attr("axes", ArrayRef<int64_t>{2}),
+                                   c.graph.flag("keep_dims", false)});
+    return c.create<NotEqualOp>({any, c.scalar(0, c.f32())});
   }
+  }
+  return {};
+}
+
+/// One level down; leaves stay where they are.
+Value ForestWalk::step(Value at) {
+  Value value = c.create<GatherAlongAxisOp>(
+      {x, c.gather(feature, at, 0)}, {c.graph.attr("axis", int64_t(1))});
+  Value limit = c.gather(split, at, 0), kind = c.gather(mode, at, 0), taken;
+  for (int64_t which = LEQ; which <= MEMBER; ++which) {
+    if (!modes.contains(which))
+      continue;
+    Value now = holds(Mode(which), value, limit, at);
+    taken = taken ? c.create<SelectOp>(
+                        {c.create<EqualOp>({kind, c.scalar(which, c.i32())}),
+                         now, taken})
+                  : now;
+  }
+  if (tracks) {
+    Value unknown = c.create<NotEqualOp>({value, value});
+    Value follows = c.create<NotEqualOp>(
+        {c.gather(missing, at, 0), c.scalar(0, c.i32())});
+    taken = c.create<LogicalOrOp>(
+        {taken, c.create<LogicalAndOp>({unknown, follows})});
+  }
+  return c.create<SelectOp>(
+      {taken, c.gather(onTrue, at, 0), c.gather(onFalse, at, 0)});
+}
+
+/// Whether any leaf that a row has come to speaks of a target.
+static Value spokenTargets(C &c, const Forest &f, Value at) {
+  int64_t nodes = f.size();
+  SmallVector<float> flags(nodes * f.targets);
+  for (auto &[leaf, entries] : f.leaves)
+    for (auto &[target, weight] : entries)
+      flags[leaf * f.targets + target] = 1;
+  Value any = c.create<ReduceMaxOp>(
+      {c.gather(c.floats({nodes, f.targets}, flags), at, 0)},
+      {c.graph.attr("axes", ArrayRef<int64_t>{1}),
+       c.graph.flag("keep_dims", false)});
+  return c.create<NotEqualOp>({any, c.scalar(0, c.f32())});
+}
+
+/// The weights of the leaves that a row has come to, over all trees.
+static Value scoreLeaves(C &c, const Forest &f, Value at) {
+  int64_t nodes = f.size(), trees = f.roots.size();
   bool extreme = f.aggregate == "MIN" || f.aggregate == "MAX";
   float absent = !extreme ? 0 : f.aggregate == "MIN" ? INFINITY : -INFINITY;
   SmallVector<float> weights(nodes * f.targets, absent);
@@ -498,11 +517,27 @@ static Value walkForest(C &c, const Forest &f, Value *spoken = nullptr) {
     scores = c.create<ReduceSumOp>({scores}, overTrees);
   if (f.aggregate == "AVERAGE")
     scores = c.mul(scores, c.scalar(1.0 / trees, c.f32()));
-  if (extreme) { // a target that no tree speaks of
-    Value none = c.create<EqualOp>({scores, c.scalar(absent, c.f32())});
-    scores = c.create<SelectOp>({none, c.scalar(0, c.f32()), scores});
-  }
-  return scores;
+  if (!extreme)
+    return scores;
+  // A target that no tree speaks of.
+  Value none = c.create<EqualOp>({scores, c.scalar(absent, c.f32())});
+  return c.create<SelectOp>({none, c.scalar(0, c.f32()), scores});
+}
+
+/// Scores [N, targets]; `spoken`, where wanted, is true for targets that some
+/// leaf of the row speaks of.
+static Value walkForest(C &c, const Forest &f, Value *spoken = nullptr) {
+  Value x = matrix(c, c.input(0));
+  FailureOr<int64_t> depth = depthOf(c, f);
+  if (!x || failed(depth) || failed(checkForest(c, f, c.shape(x)[1])))
+    return {};
+  ForestWalk walk(c, f, x);
+  Value at = c.broadcastTo(c.ints({1, walk.shape[1]}, f.roots), walk.shape);
+  for (int64_t level = 0; level < *depth && at; ++level)
+    at = walk.step(at);
+  if (spoken)
+    *spoken = spokenTargets(c, f, at);
+  return scoreLeaves(c, f, at);
 }
 
 /// Opset 5: interior nodes and leaves in two lists.

@@ -59,6 +59,8 @@ private:
   LogicalResult importGraph(const proto::Graph &graph, Scope &scope,
                             bool isMain);
   LogicalResult importNodes(ArrayRef<View> nodes, Scope &scope);
+  LogicalResult importBody(const proto::Node &node, View graph, Region &region,
+                           Location loc, Scope &scope);
   LogicalResult importNode(const proto::Node &node, size_t index, Scope &scope);
   LogicalResult importCall(const proto::Node &node,
                            const proto::Function &function, Location loc,
@@ -456,6 +458,68 @@ static bool isConstantValue(NamedAttribute attribute) {
          (isa<ArrayAttr>(value) && name == "value_strings");
 }
 
+/// The value of a Constant; null where its attributes are none.
+static ElementsAttr constantOf(const NamedAttrList &attributes,
+                               MLIRContext *context) {
+  if (attributes.getAttrs().size() != 1 || !isConstantValue(*attributes.begin()))
+    return {};
+  Builder builder(context);
+  Type string = onnxir::StringType::get(context);
+  Attribute attr = attributes.begin()->getValue();
+  if (auto elements = dyn_cast<ElementsAttr>(attr);
+      elements && !isa<DenseArrayAttr>(attr))
+    return elements;
+  if (isa<FloatAttr, IntegerAttr>(attr))
+    return DenseElementsAttr::get(
+        RankedTensorType::get({}, cast<TypedAttr>(attr).getType()),
+        ArrayRef<Attribute>{attr});
+  if (auto list = dyn_cast<DenseF32ArrayAttr>(attr))
+    return DenseElementsAttr::get(
+        RankedTensorType::get({list.size()}, builder.getF32Type()),
+        list.asArrayRef());
+  if (auto list = dyn_cast<DenseI64ArrayAttr>(attr))
+    return DenseElementsAttr::get(
+        RankedTensorType::get({list.size()}, builder.getI64Type()),
+        list.asArrayRef());
+  if (auto text = dyn_cast<StringAttr>(attr))
+    return DenseStringElementsAttr::get(RankedTensorType::get({}, string),
+                                        ArrayRef<StringRef>{text.getValue()});
+  if (auto list = dyn_cast<ArrayAttr>(attr)) {
+    SmallVector<StringRef> strings;
+    for (Attribute entry : list)
+      if (auto text = dyn_cast<StringAttr>(entry))
+        strings.push_back(text.getValue());
+    return DenseStringElementsAttr::get(
+        RankedTensorType::get({(int64_t)strings.size()}, string), strings);
+  }
+  return {};
+}
+
+/// The graph of an attribute: the body of a branch or loop.
+LogicalResult Importer::importBody(const proto::Node &node, View graph,
+                                   Region &region, Location loc, Scope &scope) {
+  if (scope.depth + 1 > kMaxDepth)
+    return emitError(loc)
+           << "node (" << node.opType << ") nests graphs more than "
+           << kMaxDepth << " deep";
+  proto::Graph body = proto::Graph::parse(graph);
+  Scope inner;
+  inner.parent = &scope;
+  inner.callAttributes = scope.callAttributes;
+  inner.opsets = scope.opsets;
+  inner.depth = scope.depth + 1;
+  OpBuilder::InsertionGuard guard(builder);
+  Block &block = region.emplaceBlock();
+  for (View message : body.inputs) {
+    proto::ValueInfo info = proto::ValueInfo::parse(message);
+    inner.values[info.name] =
+        block.addArgument(onnxir::ValueType::get(context),
+                          NameLoc::get(builder.getStringAttr(info.name)));
+  }
+  builder.setInsertionPointToStart(&block);
+  return importGraph(body, inner, false);
+}
+
 LogicalResult Importer::importNode(const proto::Node &node, size_t index,
                                    Scope &scope) {
   std::string name = node.name.empty()
@@ -485,42 +549,7 @@ LogicalResult Importer::importNode(const proto::Node &node, size_t index,
     return failure();
 
   if (node.opType == "Constant" && node.domain.empty()) {
-    ElementsAttr value;
-    if (attributes.getAttrs().size() == 1 &&
-        isConstantValue(*attributes.begin())) {
-      Attribute attr = attributes.begin()->getValue();
-      if (auto elements = dyn_cast<ElementsAttr>(attr);
-          elements && !isa<DenseArrayAttr>(attr))
-        value = elements;
-      else if (auto f = dyn_cast<FloatAttr>(attr))
-        value = DenseElementsAttr::get(RankedTensorType::get({}, f.getType()),
-                                       ArrayRef<Attribute>{f});
-      else if (auto i = dyn_cast<IntegerAttr>(attr))
-        value = DenseElementsAttr::get(RankedTensorType::get({}, i.getType()),
-                                       ArrayRef<Attribute>{i});
-      else if (auto fs = dyn_cast<DenseF32ArrayAttr>(attr))
-        value = DenseElementsAttr::get(
-            RankedTensorType::get({fs.size()}, builder.getF32Type()),
-            fs.asArrayRef());
-      else if (auto is = dyn_cast<DenseI64ArrayAttr>(attr))
-        value = DenseElementsAttr::get(
-            RankedTensorType::get({is.size()}, builder.getI64Type()),
-            is.asArrayRef());
-      else if (auto s = dyn_cast<StringAttr>(attr))
-        value = DenseStringElementsAttr::get(
-            RankedTensorType::get({}, onnxir::StringType::get(context)),
-            ArrayRef<StringRef>{s.getValue()});
-      else if (auto ss = dyn_cast<ArrayAttr>(attr)) {
-        SmallVector<StringRef> strings;
-        for (Attribute a : ss)
-          if (auto string = dyn_cast<StringAttr>(a))
-            strings.push_back(string.getValue());
-        value = DenseStringElementsAttr::get(
-            RankedTensorType::get({(int64_t)strings.size()},
-                                  onnxir::StringType::get(context)),
-            strings);
-      }
-    }
+    ElementsAttr value = constantOf(attributes, context);
     if (!value || node.outputs.size() != 1)
       return emitError(loc)
              << "Constant expects one output and exactly one of value, "
@@ -551,29 +580,9 @@ LogicalResult Importer::importNode(const proto::Node &node, size_t index,
           version == scope.opsets->end() ? 1 : version->second),
       attributes.getDictionary(context), builder.getStrArrayAttr(regionNames),
       inputs, graphs.size());
-  for (auto [graph, region] : llvm::zip(graphs, op.getGraphs())) {
-    if (scope.depth + 1 > kMaxDepth)
-      return emitError(loc)
-             << "node (" << node.opType << ") nests graphs more than "
-             << kMaxDepth << " deep";
-    proto::Graph body = proto::Graph::parse(graph.second);
-    Scope inner;
-    inner.parent = &scope;
-    inner.callAttributes = scope.callAttributes;
-    inner.opsets = scope.opsets;
-    inner.depth = scope.depth + 1;
-    OpBuilder::InsertionGuard guard(builder);
-    Block &block = region.emplaceBlock();
-    for (View message : body.inputs) {
-      proto::ValueInfo info = proto::ValueInfo::parse(message);
-      inner.values[info.name] =
-          block.addArgument(onnxir::ValueType::get(context),
-                            NameLoc::get(builder.getStringAttr(info.name)));
-    }
-    builder.setInsertionPointToStart(&block);
-    if (failed(importGraph(body, inner, false)))
+  for (auto [graph, region] : llvm::zip(graphs, op.getGraphs()))
+    if (failed(importBody(node, graph.second, region, loc, scope)))
       return failure();
-  }
   for (auto [output, value] : llvm::zip(node.outputs, op.getOutputs()))
     if (!output.empty())
       scope.values[output] = value;

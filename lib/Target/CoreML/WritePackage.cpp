@@ -278,106 +278,158 @@ static FailureOr<std::string> featureOf(mil::FuncOp func, StringRef name,
                         arrayMessage(tensor, {}));
 }
 
-LogicalResult mlir::ane::writeMILPackage(mil::ProgramOp program,
-                                         const WeightOpener &weights,
-                                         StringRef path, Outputs &outputs) {
-  // Data that programs refer to, in the order in which they do, each once.
+namespace {
+/// Data that a program refers to, in the order in which it does, each once.
+class SharedBlobs {
+public:
+  SharedBlobs(mil::ProgramOp program, const WeightOpener &weights)
+      : program(program), weights(weights) {}
+  /// Changes the references to the new file.
+  LogicalResult collect();
+  bool empty() const { return data.empty(); }
+  void write(llvm::raw_ostream &os) const {
+    WeightWriter writer(layout, os);
+    for (auto &[file, bytes] : data)
+      writer.write(bytes);
+  }
+
+private:
+  /// The offset of a blob's copy; a diagnostic where it cannot be read.
+  FailureOr<uint64_t> add(mil::BlobFileAttr blob, Type type);
+  mil::ProgramOp program;
+  const WeightOpener &weights;
   std::map<std::pair<std::string, uint64_t>, uint64_t> offsets;
-  std::vector<std::pair<std::shared_ptr<const MappedFile>, ArrayRef<char>>> data;
+  std::vector<std::pair<std::shared_ptr<const MappedFile>, ArrayRef<char>>>
+      data;
   WeightLayout layout;
+};
+} // namespace
+
+FailureOr<uint64_t> SharedBlobs::add(mil::BlobFileAttr blob, Type type) {
+  auto fail = [&](const Twine &what) {
+    return program.emitError() << "BLOBFILE(" << blob.getPath() << ", "
+                               << blob.getOffset() << "): " << what.str();
+  };
+  auto [it, isNew] =
+      offsets.try_emplace({blob.getPath().str(), blob.getOffset()}, 0);
+  if (!isNew)
+    return it->second;
+  auto file = weights(blob.getPath());
+  auto view = file ? readWeight((*file)->data(), blob.getOffset())
+                   : llvm::Expected<WeightView>(file.takeError());
+  if (!view)
+    return fail(llvm::toString(view.takeError())), failure();
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  uint64_t count =
+      tensor && tensor.hasStaticShape() ? tensor.getNumElements() : 0;
+  if (getByteSize(view->dtype, count) != view->data.size())
+    return fail("holds " + Twine(view->data.size()) + " bytes for ") << type,
+           failure();
+  it->second = layout.add(view->dtype, count);
+  data.push_back({*file, view->data});
+  return it->second;
+}
+
+LogicalResult SharedBlobs::collect() {
   LogicalResult readable = success();
   AttrTypeReplacer replacer;
-  replacer.addReplacement([&](mil::LiteralAttr literal) -> std::optional<Attribute> {
-    auto blob = dyn_cast<mil::BlobFileAttr>(literal.getValue());
-    if (!blob)
-      return std::nullopt;
-    auto [it, isNew] =
-        offsets.try_emplace({blob.getPath().str(), blob.getOffset()}, 0);
-    if (isNew) {
-      auto file = weights(blob.getPath());
-      auto view = file ? readWeight((*file)->data(), blob.getOffset())
-                       : llvm::Expected<WeightView>(file.takeError());
-      if (!view) {
-        program.emitError() << "BLOBFILE(" << blob.getPath() << ", "
-                            << blob.getOffset()
-                            << "): " << llvm::toString(view.takeError());
-        readable = failure();
-        return literal;
-      }
-      auto type = dyn_cast<RankedTensorType>(literal.getType());
-      uint64_t count = type && type.hasStaticShape() ? type.getNumElements() : 0;
-      if (getByteSize(view->dtype, count) != view->data.size()) {
-        program.emitError() << "BLOBFILE(" << blob.getPath() << ", "
-                            << blob.getOffset() << "): holds "
-                            << view->data.size() << " bytes for "
-                            << literal.getType();
-        readable = failure();
-        return literal;
-      }
-      it->second = layout.add(view->dtype, count);
-      data.push_back({*file, view->data});
-    }
-    return mil::LiteralAttr::get(
-        literal.getContext(), literal.getType(),
-        mil::BlobFileAttr::get(literal.getContext(), kWeightPath, it->second));
-  });
+  replacer.addReplacement(
+      [&](mil::LiteralAttr literal) -> std::optional<Attribute> {
+        auto blob = dyn_cast<mil::BlobFileAttr>(literal.getValue());
+        if (!blob)
+          return std::nullopt;
+        FailureOr<uint64_t> offset = add(blob, literal.getType());
+        if (failed(offset)) {
+          readable = failure();
+          return literal;
+        }
+        MLIRContext *context = literal.getContext();
+        return mil::LiteralAttr::get(
+            context, literal.getType(),
+            mil::BlobFileAttr::get(context, kWeightPath, *offset));
+      });
   replacer.recursivelyReplaceElementsIn(program);
-  if (failed(readable))
-    return failure();
+  return readable;
+}
+
+namespace {
+/// Field numbers of a function's features, in ModelDescription or in
+/// FunctionDescription.
+struct FeatureFields {
+  uint32_t input, output, state;
+};
+} // namespace
+
+static LogicalResult describeFunction(mil::FuncOp func, FeatureFields fields,
+                                      pbf_writer &out) {
+  auto add = [&](StringRef name, Type type, uint32_t field) -> LogicalResult {
+    auto feature = featureOf(func, name, type);
+    if (failed(feature))
+      return failure();
+    out.add_message(isa<mil::StateType>(type) ? fields.state : field, *feature);
+    return success();
+  };
+  Block &body = func.getBody().front();
+  for (BlockArgument argument : body.getArguments())
+    if (failed(add(mil::getName(func, argument), argument.getType(),
+                   fields.input)))
+      return failure();
+  for (Value value : body.getTerminator()->getOperands())
+    if (failed(add(mil::getName(func, value), value.getType(), fields.output)))
+      return failure();
+  return success();
+}
+
+/// The specification of the opset that all functions have.
+static FailureOr<int> specificationOf(ArrayRef<mil::FuncOp> functions) {
   int specification = 0;
-  std::string description, model;
-  pbf_writer out(description);
-  auto functions = llvm::to_vector(program.getBody().getOps<mil::FuncOp>());
-  if (functions.empty())
-    return program.emitError() << "has no function";
-  bool multiple = functions.size() > 1 || functions[0].getSymName() != "main";
   for (mil::FuncOp func : functions) {
     int own = mil::specificationOf(func.getOpset());
     if (!own || (specification && own != specification))
       return func.emitError()
-             << "is of opset '" << func.getOpset()
-             << "'; expects one of ios15 … ios18 and ios26, the same for all";
+                 << "is of opset '" << func.getOpset()
+                 << "'; expects one of ios15 … ios18 and ios26, the same for "
+                    "all",
+             failure();
     specification = own;
+  }
+  return specification;
+}
+
+LogicalResult mlir::ane::writeMILPackage(mil::ProgramOp program,
+                                         const WeightOpener &weights,
+                                         StringRef path, Outputs &outputs) {
+  SharedBlobs blobs(program, weights);
+  if (failed(blobs.collect()))
+    return failure();
+  auto functions = llvm::to_vector(program.getBody().getOps<mil::FuncOp>());
+  if (functions.empty())
+    return program.emitError() << "has no function";
+  FailureOr<int> specification = specificationOf(functions);
+  if (failed(specification))
+    return failure();
+  std::string description, model;
+  pbf_writer out(description);
+  bool multiple = functions.size() > 1 || functions[0].getSymName() != "main";
+  for (mil::FuncOp func : functions) {
+    if (!multiple) {
+      if (failed(describeFunction(
+              func,
+              {description::Input, description::Output, description::State},
+              out)))
+        return failure();
+      continue;
+    }
     std::string message;
     pbf_writer inner(message);
-    pbf_writer &to = multiple ? inner : out;
-    if (multiple)
-      inner.add_string(functiondescription::Name, str(func.getSymName()));
-    Block &body = func.getBody().front();
-    auto add = [&](StringRef name, Type type, bool input) -> LogicalResult {
-      auto feature = featureOf(func, name, type);
-      if (failed(feature))
-        return failure();
-      bool state = isa<mil::StateType>(type);
-      to.add_message(
-          state   ? uint32_t(multiple ? uint32_t(functiondescription::State)
-                                      : uint32_t(description::State))
-          : input ? uint32_t(multiple ? uint32_t(functiondescription::Input)
-                                      : uint32_t(description::Input))
-                  : uint32_t(multiple ? uint32_t(functiondescription::Output)
-                                      : uint32_t(description::Output)),
-          *feature);
-      return success();
-    };
-    for (auto [name, argument] :
-         llvm::zip(func.getParameters(), body.getArguments()))
-      if (failed(add(cast<StringAttr>(name).getValue(), argument.getType(),
-                     true)))
-        return failure();
-    for (Value v : body.getTerminator()->getOperands()) {
-      auto op = v.getDefiningOp<mil::OpOp>();
-      StringRef name =
-          op ? cast<StringAttr>(
-                   op.getNames()[cast<OpResult>(v).getResultNumber()])
-                   .getValue()
-             : cast<StringAttr>(
-                   func.getParameters()[cast<BlockArgument>(v).getArgNumber()])
-                   .getValue();
-      if (failed(add(name, v.getType(), false)))
-        return failure();
-    }
-    if (multiple)
-      out.add_message(description::Functions, message);
+    inner.add_string(functiondescription::Name, str(func.getSymName()));
+    if (failed(describeFunction(func,
+                                {functiondescription::Input,
+                                 functiondescription::Output,
+                                 functiondescription::State},
+                                inner)))
+      return failure();
+    out.add_message(description::Functions, message);
   }
   if (multiple)
     out.add_string(description::DefaultFunction,
@@ -388,16 +440,14 @@ LogicalResult mlir::ane::writeMILPackage(mil::ProgramOp program,
     return failure();
   {
     pbf_writer message(model);
-    message.add_int32(model::Version, specification);
+    message.add_int32(model::Version, *specification);
     message.add_message(model::Description, description);
     message.add_message(model::MLProgram, *encoded);
   }
   return writeFolder(
-      program.getLoc(), path, model, !data.empty(),
+      program.getLoc(), path, model, !blobs.empty(),
       [&](llvm::raw_ostream &os) {
-        WeightWriter writer(layout, os);
-        for (auto &[file, bytes] : data)
-          writer.write(bytes);
+        blobs.write(os);
         return success();
       },
       outputs);
