@@ -397,7 +397,7 @@ void Reader::readTarget() {
       {"cost", O::Placement::Cost},
       {"ane", O::Placement::ANE},
       {"host", O::Placement::Host}};
-  auto known = llvm::find_if(
+  const auto *known = llvm::find_if(
       kPlacements, [&](auto &entry) { return entry.first == placement; });
   if (placement.ends_with(".json"))
     options.placementFile = placement.str();

@@ -67,7 +67,8 @@ class Bundle(Package):
     @property
     def manifest(self) -> dict[str, Any]:
         """manifest.json."""
-        return json.loads((self.path / "manifest.json").read_text())
+        manifest: dict[str, Any] = json.loads((self.path / "manifest.json").read_text())
+        return manifest
 
     @property
     def inputs(self) -> list[str]:

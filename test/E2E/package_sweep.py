@@ -15,7 +15,6 @@ import io
 import logging
 import multiprocessing
 import os
-import pathlib
 import re
 import subprocess
 import sys

@@ -12,7 +12,7 @@ from conftest import check, cosine, reference
 from onnx import TensorProto, helper, numpy_helper
 
 import ane_mlir
-from ane_mlir import models
+import builders as models
 
 TARGETS = ("h13", "h14", "h15", "h16", "h17")
 # Transposes of ONNX that are run-time data in our models, too: rotary tables, the tokens themselves.

@@ -16,7 +16,7 @@ from onnx import numpy_helper
 from test_packages import run
 
 import ane_mlir
-from ane_mlir import models
+import builders as models
 
 COMPILED = SHARED / "mil" / "token-duration-prediction.mil"
 TRAINED = {"silero-vad-16k-op15.onnx": "input:1,576 state:2,1,128", "face-rfb-320.onnx": ""}

@@ -15,10 +15,9 @@ import onnx
 import onnxruntime
 import pytest
 from conftest import ROOT, check, cosine, read_tensor, reference
-from onnx import numpy_helper
 
 import ane_mlir
-from ane_mlir import models
+import builders as models
 
 PRECISIONS = ("fp32", "fp16")
 

@@ -15,7 +15,7 @@ from onnx import numpy_helper
 from package_sweep import judge
 
 import ane_mlir
-from ane_mlir import models
+import builders as models
 
 EXPORTED = sorted(p.parent.name for p in (SHARED / "models" / "exported").glob("*/model.onnx"))
 

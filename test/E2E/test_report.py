@@ -13,7 +13,7 @@ from conftest import ROOT
 from onnx import TensorProto, helper
 
 import ane_mlir
-from ane_mlir import models
+import builders as models
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 # Runs behind the page's own script: reads what is there, then uses it as a reader would.

@@ -9,7 +9,7 @@ import onnx
 from test_packages import run
 
 import ane_mlir
-from ane_mlir import models
+import builders as models
 
 
 def tool(name: str, *arguments, ok: bool = True) -> str:

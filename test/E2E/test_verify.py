@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 
 import onnx
 import pytest
 from conftest import ROOT, SHARED
 
 import ane_mlir
-from ane_mlir import models
+import builders as models
 
 EXPORTED = sorted(p.parent for p in (SHARED / "models" / "exported").glob("*/model.onnx"))
 
