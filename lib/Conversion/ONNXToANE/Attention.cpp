@@ -38,6 +38,83 @@ static Value growMask(C &c, Value mask, int64_t extent) {
   return c.concat({mask, fill}, last);
 }
 
+namespace {
+/// Which keys a query sees.
+struct Visibility {
+  /// [.., length, keys], or null for all.
+  Value allowed;
+  bool rowsMayBeEmpty = false;
+};
+} // namespace
+
+/// Of windows and lengths; positions known here become constants.
+static Visibility findVisible(C &c, int64_t batch, int64_t length, int64_t keys,
+                              int64_t past) {
+  int64_t left = c.getInt("left_window_size", -1),
+          right = c.getInt("right_window_size", -1);
+  if (c.getInt("is_causal", 0))
+    right = right < 0 ? 0 : std::min<int64_t>(right, 0);
+  Visibility visible;
+  auto positions = [&](bool query) { // i or j, shaped to broadcast
+    Tensor iota(DType::Int64, query ? SmallVector<int64_t>{1, 1, length, 1}
+                                    : SmallVector<int64_t>{1, 1, 1, keys});
+    for (int64_t i = 0; i < iota.size(); ++i)
+      iota.mutableInts()[i] = i;
+    return c.graph.constant(c.loc, iota);
+  };
+  auto restrict = [&](Value more) {
+    visible.allowed = c.create<LogicalAndOp>({visible.allowed, more});
+  };
+  if (Value lengths = c.input(6)) {
+    Value valid = c.castTo(c.reshape(lengths, {batch, 1, 1, 1}),
+                           c.graph.builder.getI64Type());
+    visible.allowed = c.create<LessOp>({positions(false), valid});
+    visible.rowsMayBeEmpty = true;
+    if (left < 0 && right < 0)
+      return visible;
+    Value at =
+        c.add(positions(true), c.sub(valid, c.scalarLike(length, valid)));
+    if (right >= 0)
+      restrict(c.create<LessEqualOp>(
+          {positions(false), c.add(at, c.scalarLike(right, at))}));
+    if (left >= 0)
+      restrict(c.create<GreaterEqualOp>(
+          {positions(false), c.sub(at, c.scalarLike(left, at))}));
+  } else if (left >= 0 || right >= 0) {
+    Tensor mask(DType::Bool, {length, keys});
+    for (int64_t i = 0; i < length; ++i) {
+      bool any = false;
+      for (int64_t j = 0; j < keys; ++j) {
+        bool sees = (right < 0 || j <= i + past + right) &&
+                    (left < 0 || j >= i + past - left);
+        mask.mutableInts()[i * keys + j] = sees;
+        any |= sees;
+      }
+      visible.rowsMayBeEmpty |= !any;
+    }
+    visible.allowed = c.graph.constant(c.loc, mask);
+  }
+  return visible;
+}
+
+/// Adds a float mask to the scores, and what any mask hides to `visible`.
+static LogicalResult applyMask(C &c, Value mask, int64_t keys, Value &scores,
+                               Visibility &visible) {
+  mask = growMask(c, mask, keys);
+  if (!mask)
+    return failure();
+  // A float mask may hold -inf for whole rows: those give zeros.
+  visible.rowsMayBeEmpty = true;
+  if (!c.element(mask).isInteger(1)) {
+    scores = c.add(scores, c.castTo(mask, c.element(scores)));
+    mask = c.create<GreaterOp>({mask, c.scalarLike(-65000, mask)});
+  }
+  visible.allowed = visible.allowed
+                        ? c.create<LogicalAndOp>({visible.allowed, mask})
+                        : mask;
+  return success();
+}
+
 static LogicalResult lowerAttention(C &c) {
   Value q = c.input(0), k = c.input(1), v = c.input(2);
   bool flat = c.rank(q) == 3;
@@ -100,87 +177,25 @@ static LogicalResult lowerAttention(C &c) {
     debug = mode == 1 ? scores : debug;
   }
 
-  // Which keys a query sees: positions known here, then what depends on inputs.
-  int64_t left = c.getInt("left_window_size", -1),
-          right = c.getInt("right_window_size", -1);
-  if (c.getInt("is_causal", 0))
-    right = right < 0 ? 0 : std::min<int64_t>(right, 0);
-  Value allowed;
-  bool rowsMayBeEmpty = false;
-  Value lengths = c.input(6);
-  Type boolean = IntegerType::get(c.node.getContext(), 1);
-  auto both = [&](Value a, Value b) {
-    return !a ? b : c.create<LogicalAndOp>({a, b});
-  };
-  auto positions = [&](bool query) { // i or j, shaped to broadcast
-    Tensor iota(DType::Int64, query ? SmallVector<int64_t>{1, 1, length, 1}
-                                    : SmallVector<int64_t>{1, 1, 1, keys});
-    for (int64_t i = 0; i < iota.size(); ++i)
-      iota.mutableInts()[i] = i;
-    return c.graph.constant(c.loc, iota);
-  };
-  if (lengths) {
-    Value valid = c.castTo(c.reshape(lengths, {batch, 1, 1, 1}),
-                           c.graph.builder.getI64Type());
-    allowed = c.create<LessOp>({positions(false), valid});
-    rowsMayBeEmpty = true;
-    if (left >= 0 || right >= 0) {
-      Value at =
-          c.add(positions(true), c.sub(valid, c.scalarLike(length, valid)));
-      if (right >= 0)
-        allowed =
-            both(allowed,
-                 c.create<LessEqualOp>(
-                     {positions(false), c.add(at, c.scalarLike(right, at))}));
-      if (left >= 0)
-        allowed =
-            both(allowed,
-                 c.create<GreaterEqualOp>(
-                     {positions(false), c.sub(at, c.scalarLike(left, at))}));
-    }
-  } else if (left >= 0 || right >= 0) {
-    Tensor mask(DType::Bool, {length, keys});
-    for (int64_t i = 0; i < length; ++i) {
-      bool any = false;
-      for (int64_t j = 0; j < keys; ++j) {
-        bool sees = (right < 0 || j <= i + past + right) &&
-                    (left < 0 || j >= i + past - left);
-        mask.mutableInts()[i * keys + j] = sees;
-        any |= sees;
-      }
-      rowsMayBeEmpty |= !any;
-    }
-    allowed = c.graph.constant(c.loc, mask);
-  }
-  if (Value mask = c.input(3)) {
-    mask = growMask(c, mask, keys);
-    if (!mask)
+  Visibility visible = findVisible(c, batch, length, keys, past);
+  if (Value mask = c.input(3))
+    if (failed(applyMask(c, mask, keys, scores, visible)))
       return failure();
-    if (c.element(mask).isInteger(1)) {
-      allowed = both(allowed, mask);
-      rowsMayBeEmpty = true;
-    } else {
-      scores = c.add(scores, c.castTo(mask, c.element(scores)));
-      // A float mask may hold -inf for whole rows: those give zeros.
-      rowsMayBeEmpty = true;
-      allowed = both(allowed,
-                     c.create<GreaterOp>({mask, c.scalarLike(-65000, mask)}));
-    }
-  }
+  Value allowed = visible.allowed;
   if (allowed && scores)
     scores =
         c.create<SelectOp>({allowed, scores, c.scalar(low, c.element(scores))});
   if (mode == 2)
     debug = scores;
   Value p = c.create<SoftmaxOp>({scores}, {c.graph.attr("axis", int64_t(-1))});
-  if (allowed && rowsMayBeEmpty && p) {
+  if (allowed && visible.rowsMayBeEmpty && p) {
     Value any =
         c.create<ReduceMaxOp>({c.castTo(allowed, c.element(p))},
                               {c.graph.attr("axes", ArrayRef<int64_t>{-1}),
                                c.graph.flag("keep_dims", true)});
     p = low == -65504 ? c.mul(p, any)
                       : c.create<SelectOp>(
-                            {c.castTo(any, boolean), p, c.scalarLike(0, p)});
+                            {c.castTo(any, IntegerType::get(c.node.getContext(), 1)), p, c.scalarLike(0, p)});
   }
   if (mode == 3)
     debug = p;

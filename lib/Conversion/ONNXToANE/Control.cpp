@@ -307,126 +307,157 @@ static LogicalResult checkLoopOutputs(C &c, size_t carried) {
   return success();
 }
 
-/// A loop that the host runs: trip, condition and carried values go round. Scan
-/// outputs need a trip count to make room for; they are cut to length behind.
-static LogicalResult lowerRunTimeLoop(C &c) {
-  auto trips = c.tryConstant(c.input(0));
-  size_t carriedCount = c.numInputs() > 2 ? c.numInputs() - 2 : 0;
-  if (failed(checkLoopOutputs(c, carriedCount)))
-    return failure();
-  size_t scans = c.numOutputs() - carriedCount;
-  if (scans && !trips)
-    return c.error() << "expects a trip count known at compile time to make "
-                        "room for its scan outputs";
-  OpBuilder &builder = c.graph.builder;
-  Type i64 = builder.getI64Type(), i1 = builder.getI1Type();
-  auto asScalar = [&](Value value, Type element, int64_t absent) -> Value {
-    if (!value)
-      return c.scalar(absent, element);
-    if (c.rank(value))
-      value = c.create<ReshapeOp>(
-          {value}, {c.graph.attr("shape", ArrayRef<int64_t>{})});
-    return value && c.element(value) != element
-               ? c.create<CastOp>({value},
-                                  {c.graph.attr("dtype", TypeAttr::get(element))})
-               : value;
-  };
-  Value limit = c.input(0) ? asScalar(c.input(0), i64, 0) : Value();
-  SmallVector<Value> variables{c.scalar(0, i64), asScalar(c.input(1), i1, 1)};
+namespace {
+/// A Loop on its way to an ane.while_loop: variables are the trip, whether it
+/// goes on, what it carries, and one buffer for each scan output.
+class RunTimeLoop {
+public:
+  RunTimeLoop(C &c, size_t carried)
+      : c(c), builder(c.graph.builder), i64(builder.getI64Type()),
+        i1(builder.getI1Type()), carried(carried),
+        scans(c.numOutputs() - carried) {}
+  LogicalResult lower();
+
+private:
+  Value asScalar(Value value, Type element, int64_t absent);
+  LogicalResult readVariables();
+  /// One trip says what the scan outputs are, which the buffers have to know.
+  /// False where the body cannot be lowered yet.
+  FailureOr<bool> makeBuffers();
+  FailureOr<bool> buildCondition(Region &region);
+  FailureOr<bool> buildBody(Region &region);
+  Block &addBlock(Region &region);
+  Value storeRow(Value buffer, Value trip, Value value);
+  LogicalResult finish(MutableArrayRef<Region> regions);
+
+  C &c;
+  OpBuilder &builder;
+  Type i64, i1;
+  size_t carried, scans;
+  Value limit;
+  SmallVector<Value> variables, buffers;
+};
+} // namespace
+
+Value RunTimeLoop::asScalar(Value value, Type element, int64_t absent) {
+  if (!value)
+    return c.scalar(absent, element);
+  if (c.rank(value))
+    value = c.create<ReshapeOp>(
+        {value}, {c.graph.attr("shape", ArrayRef<int64_t>{})});
+  return value && c.element(value) != element
+             ? c.create<CastOp>({value},
+                                {c.graph.attr("dtype", TypeAttr::get(element))})
+             : value;
+}
+
+LogicalResult RunTimeLoop::readVariables() {
+  limit = c.input(0) ? asScalar(c.input(0), i64, 0) : Value();
+  variables = {c.scalar(0, i64), asScalar(c.input(1), i1, 1)};
   for (unsigned i = 2; i < c.numInputs(); ++i) {
     if (!c.input(i) || asSequence(c.input(i)))
       return c.error() << "carries a sequence, which only a trip count known "
                           "at compile time can";
     variables.push_back(c.input(i));
   }
-  // One trip says what the scan outputs are, which the buffers have to know.
-  SmallVector<Value> buffers;
-  auto build = [&](Region &region, bool isBody) -> FailureOr<bool> {
-    OpBuilder::InsertionGuard guard(builder);
-    Block &block = region.emplaceBlock();
-    builder.setInsertionPointToStart(&block);
-    for (Value variable : variables)
-      block.addArgument(variable.getType(), c.loc);
-    for (Value buffer : buffers)
-      block.addArgument(buffer.getType(), c.loc);
-    Value trip = block.getArgument(0), going = block.getArgument(1);
-    if (!isBody) {
-      if (limit)
-        going = c.create<LogicalAndOp>(
-            {going, c.create<LessOp>({trip, limit})});
-      YieldOp::create(builder, c.loc, going);
-      return bool(going);
-    }
-    SmallVector<Value> arguments{trip, going};
-    for (size_t i = 0; i < carriedCount; ++i)
-      arguments.push_back(block.getArgument(2 + i));
-    auto results = runBody(c, arguments, 1 + carriedCount + scans);
-    if (failed(results))
-      return failure();
-    if (results->empty())
-      return false;
-    SmallVector<Value> next{
-        c.create<AddOp>({trip, c.scalar(1, i64)}),
-        asScalar((*results)[0], i1, 1)};
-    for (size_t i = 0; i < carriedCount; ++i) {
-      Value value = (*results)[1 + i];
-      if (asSequence(value) || value.getType() != variables[2 + i].getType())
-        return c.error() << "carries a value of type "
-                         << variables[2 + i].getType()
-                         << " that becomes another type in the body",
-               failure();
-      next.push_back(value);
-    }
-    if (buffers.empty() && scans) { // the trip that says what they are
-      for (size_t i = 0; i < scans; ++i)
-        next.push_back((*results)[1 + carriedCount + i]);
-    } else {
-      for (size_t i = 0; i < scans; ++i) {
-        Value value = (*results)[1 + carriedCount + i];
-        SmallVector<int64_t> one(c.shape(value));
-        one.insert(one.begin(), 1);
-        Value row = c.create<ReshapeOp>({value}, {c.graph.attr("shape", one)});
-        Value at = c.create<ReshapeOp>(
-            {trip}, {c.graph.attr("shape", ArrayRef<int64_t>{1})});
-        next.push_back(c.create<ScatterOp>(
-            {block.getArgument(2 + carriedCount + i), at, row},
-            {c.graph.attr("axis", int64_t(0)),
-             c.graph.text("mode", "update")}));
-      }
-    }
-    return yield(c, next);
-  };
-  if (scans) {
-    Region probe;
-    FailureOr<bool> whole = build(probe, true);
-    if (failed(whole))
-      return failure();
-    if (!*whole)
-      return success();
-    for (size_t i = 0; i < scans; ++i) {
-      auto type = cast<RankedTensorType>(
-          probe.front().getTerminator()->getOperand(2 + carriedCount + i)
-              .getType());
-      if (!type.hasStaticShape())
-        return c.error() << "has a scan output of unknown shape";
-      SmallVector<int64_t> shape(type.getShape());
-      shape.insert(shape.begin(), std::max<int64_t>(trips->integer(), 0));
-      auto buffer = type.clone(shape);
-      buffers.push_back(c.graph.constant(
-          c.loc, DenseElementsAttr::get(
-                     buffer, builder.getZeroAttr(buffer.getElementType()))));
-    }
-  }
-  Region regions[2];
-  for (int i = 0; i < 2; ++i) {
-    FailureOr<bool> whole = build(regions[i], i == 1);
-    if (failed(whole))
-      return failure();
-    if (!*whole)
-      return success();
-  }
-  if (llvm::is_contained(variables, Value()))
+  return success();
+}
+
+Block &RunTimeLoop::addBlock(Region &region) {
+  Block &block = region.emplaceBlock();
+  builder.setInsertionPointToStart(&block);
+  for (Value variable : variables)
+    block.addArgument(variable.getType(), c.loc);
+  for (Value buffer : buffers)
+    block.addArgument(buffer.getType(), c.loc);
+  return block;
+}
+
+FailureOr<bool> RunTimeLoop::buildCondition(Region &region) {
+  OpBuilder::InsertionGuard guard(builder);
+  Block &block = addBlock(region);
+  Value trip = block.getArgument(0), going = block.getArgument(1);
+  if (limit)
+    going =
+        c.create<LogicalAndOp>({going, c.create<LessOp>({trip, limit})});
+  YieldOp::create(builder, c.loc, going);
+  return bool(going);
+}
+
+/// The buffer with one row of a scan output in its place.
+Value RunTimeLoop::storeRow(Value buffer, Value trip, Value value) {
+  SmallVector<int64_t> one(c.shape(value));
+  one.insert(one.begin(), 1);
+  Value row = c.create<ReshapeOp>({value}, {c.graph.attr("shape", one)});
+  Value at = c.create<ReshapeOp>(
+      {trip}, {c.graph.attr("shape", ArrayRef<int64_t>{1})});
+  return c.create<ScatterOp>({buffer, at, row},
+                             {c.graph.attr("axis", int64_t(0)),
+                              c.graph.text("mode", "update")});
+}
+
+FailureOr<bool> RunTimeLoop::buildBody(Region &region) {
+  OpBuilder::InsertionGuard guard(builder);
+  Block &block = addBlock(region);
+  Value trip = block.getArgument(0);
+  SmallVector<Value> arguments{trip, block.getArgument(1)};
+  for (size_t i = 0; i < carried; ++i)
+    arguments.push_back(block.getArgument(2 + i));
+  auto results = runBody(c, arguments, 1 + carried + scans);
+  if (failed(results))
     return failure();
+  if (results->empty())
+    return false;
+  SmallVector<Value> next{c.create<AddOp>({trip, c.scalar(1, i64)}),
+                          asScalar((*results)[0], i1, 1)};
+  for (size_t i = 0; i < carried; ++i) {
+    Value value = (*results)[1 + i];
+    if (asSequence(value) || value.getType() != variables[2 + i].getType())
+      return c.error() << "carries a value of type "
+                       << variables[2 + i].getType()
+                       << " that becomes another type in the body",
+             failure();
+    next.push_back(value);
+  }
+  for (size_t i = 0; i < scans; ++i) {
+    Value value = (*results)[1 + carried + i];
+    next.push_back(buffers.empty() // the trip that says what they are
+                       ? value
+                       : storeRow(block.getArgument(2 + carried + i), trip,
+                                  value));
+  }
+  return yield(c, next);
+}
+
+FailureOr<bool> RunTimeLoop::makeBuffers() {
+  if (!scans)
+    return true;
+  auto trips = c.tryConstant(c.input(0));
+  if (!trips)
+    return c.error() << "expects a trip count known at compile time to make "
+                        "room for its scan outputs",
+           failure();
+  Region probe;
+  FailureOr<bool> whole = buildBody(probe);
+  if (failed(whole) || !*whole)
+    return whole;
+  for (size_t i = 0; i < scans; ++i) {
+    auto type = cast<RankedTensorType>(
+        probe.front().getTerminator()->getOperand(2 + carried + i).getType());
+    if (!type.hasStaticShape())
+      return c.error() << "has a scan output of unknown shape", failure();
+    SmallVector<int64_t> shape(type.getShape());
+    shape.insert(shape.begin(), std::max<int64_t>(trips->integer(), 0));
+    auto buffer = type.clone(shape);
+    buffers.push_back(c.graph.constant(
+        c.loc, DenseElementsAttr::get(
+                   buffer, builder.getZeroAttr(buffer.getElementType()))));
+  }
+  return true;
+}
+
+/// The op, and of each buffer as many rows as there were trips.
+LogicalResult RunTimeLoop::finish(MutableArrayRef<Region> regions) {
   llvm::append_range(variables, buffers);
   OperationState state(c.loc, WhileLoopOp::getOperationName());
   state.addOperands(variables);
@@ -443,23 +474,49 @@ static LogicalResult lowerRunTimeLoop(C &c) {
                      << " operations together with the loops in it, more than "
                      << uint64_t(kMostRuns)
                      << "; cut the model before it with --outputs";
-  for (size_t i = 0; i < carriedCount; ++i)
+  for (size_t i = 0; i < carried; ++i)
     c.put(i, loop->getResult(2 + i));
   for (size_t i = 0; i < scans; ++i) {
-    // As many rows as there were trips.
-    Value rows = loop->getResult(2 + carriedCount + i);
-    int64_t rank = c.rank(rows);
+    Value rows = loop->getResult(2 + carried + i);
     Value count = c.create<ReshapeOp>(
         {loop->getResult(0)}, {c.graph.attr("shape", ArrayRef<int64_t>{1})});
     SmallVector<int64_t> rest(c.shape(rows).drop_front());
-    Value end = rest.empty() ? count
-                             : c.create<ConcatOp>({count, c.graph.ints(c.loc, rest)},
-                                                  {c.graph.attr("axis", int64_t(0))});
-    c.put(carriedCount + i,
-          c.create<DynamicSliceOp>(
-              {rows, c.graph.ints(c.loc, SmallVector<int64_t>(rank, 0)), end}));
+    Value end = rest.empty()
+                    ? count
+                    : c.create<ConcatOp>({count, c.graph.ints(c.loc, rest)},
+                                         {c.graph.attr("axis", int64_t(0))});
+    SmallVector<int64_t> begin(c.rank(rows), 0);
+    c.put(carried + i, c.create<DynamicSliceOp>(
+                           {rows, c.graph.ints(c.loc, begin), end}));
   }
   return success();
+}
+
+LogicalResult RunTimeLoop::lower() {
+  if (failed(readVariables()))
+    return failure();
+  Region regions[2];
+  FailureOr<bool> whole = makeBuffers();
+  if (succeeded(whole) && *whole)
+    whole = buildCondition(regions[0]);
+  if (succeeded(whole) && *whole)
+    whole = buildBody(regions[1]);
+  if (failed(whole))
+    return failure();
+  if (!*whole) // said later
+    return success();
+  if (llvm::is_contained(variables, Value()))
+    return failure();
+  return finish(regions);
+}
+
+/// A loop that the host runs: trip, condition and carried values go round. Scan
+/// outputs need a trip count to make room for; they are cut to length behind.
+static LogicalResult lowerRunTimeLoop(C &c) {
+  size_t carried = c.numInputs() > 2 ? c.numInputs() - 2 : 0;
+  if (failed(checkLoopOutputs(c, carried)))
+    return failure();
+  return RunTimeLoop(c, carried).lower();
 }
 
 /// A Loop whose trip count is known and small is unrolled.

@@ -93,6 +93,11 @@ public:
            PaddedRows *padded = nullptr)
       : graph(module.getContext()), module(module), options(options),
         padded(padded) {}
+  FailureOr<SmallVector<Type>> bindInputs(onnxir::GraphOp graphOp,
+                                          SmallVectorImpl<unsigned> &kept);
+  void defineInputs(onnxir::GraphOp graphOp, ArrayRef<unsigned> kept);
+  LogicalResult declareOutputs(onnxir::GraphOp graphOp, ArrayRef<Value> results,
+                               SmallVectorImpl<DictionaryAttr> &resultAttrs);
   LogicalResult run();
   /// Translates the ops of a block; values of enclosing blocks are found in
   /// `values`.
@@ -709,33 +714,30 @@ static void compareDeclared(StringRef name, Value value, Type declared) {
 /// LSTM's hundred at most, and loops of some thousand trips.
 static constexpr size_t kMostOps = 30000, kMostOpsPerNode = 64;
 
-LogicalResult Lowering::run() {
-  size_t nodes = 0;
-  module.walk([&](onnxir::NodeOp) { ++nodes; });
-  mostOps = kMostOps + kMostOpsPerNode * nodes;
-  onnxir::GraphOp graphOp = *module.getOps<onnxir::GraphOp>().begin();
-  MLIRContext *context = module.getContext();
-  Builder attrs(context);
-  // Inputs.
+/// `option` names inputs of the model only.
+static bool checkNames(onnxir::GraphOp graphOp, StringRef option,
+                       ArrayRef<StringRef> names) {
+  bool known = true;
+  for (StringRef name : names)
+    if (llvm::none_of(graphOp.getInputNames(), [&](Attribute input) {
+          return cast<StringAttr>(input).getValue() == name;
+        })) {
+      emitError(graphOp->getParentOp()->getLoc())
+          << option << " names '" << name << "', which is no input of the model";
+      known = false;
+    }
+  return known;
+}
+
+/// Types of the inputs that were not given a value; indices of these in `kept`.
+FailureOr<SmallVector<Type>>
+Lowering::bindInputs(onnxir::GraphOp graphOp, SmallVectorImpl<unsigned> &kept) {
+  Builder attrs(module.getContext());
   SmallVector<Type> types;
-  SmallVector<unsigned> kept; // inputs that were not given a value
-  bool bound = true;
-  for (auto &entry : options.inputValues)
-    if (!llvm::any_of(graphOp.getInputNames(), [&](Attribute name) {
-          return cast<StringAttr>(name).getValue() == entry.getKey();
-        })) {
-      emitError(module.getLoc()) << "--input-value names '" << entry.getKey()
-                                 << "', which is no input of the model";
-      bound = false;
-    }
-  for (auto &entry : options.inputShapes)
-    if (!llvm::any_of(graphOp.getInputNames(), [&](Attribute name) {
-          return cast<StringAttr>(name).getValue() == entry.getKey();
-        })) {
-      emitError(module.getLoc()) << "--input-shape names '" << entry.getKey()
-                                 << "', which is no input of the model";
-      bound = false;
-    }
+  bool bound =
+      checkNames(graphOp, "--input-value", llvm::to_vector(options.inputValues.keys()));
+  bound &= checkNames(graphOp, "--input-shape",
+                      llvm::to_vector(options.inputShapes.keys()));
   bound &= succeeded(checkDims(graphOp));
   for (unsigned i = 0; i < graphOp.getBody().getNumArguments(); ++i) {
     if (options.inputValues.count(
@@ -756,10 +758,11 @@ LogicalResult Lowering::run() {
   }
   if (!bound)
     return failure();
-  graph.builder.setInsertionPoint(graphOp);
-  auto function = func::FuncOp::create(graph.builder, module.getLoc(), "main",
-                                       attrs.getFunctionType(types, {}));
-  entry = function.addEntryBlock();
+  return types;
+}
+
+/// Arguments of @main, and constants for inputs that were given a value.
+void Lowering::defineInputs(onnxir::GraphOp graphOp, ArrayRef<unsigned> kept) {
   for (auto [i, index] : llvm::enumerate(kept)) {
     BlockArgument argument = graphOp.getBody().getArgument(index);
     entry->getArgument(i).setLoc(argument.getLoc());
@@ -780,6 +783,52 @@ LogicalResult Lowering::run() {
                         Attribute(TypeAttr::get(carrierOf(element))))});
       values[argument] = value;
     }
+}
+
+/// Types and names of what @main returns.
+LogicalResult
+Lowering::declareOutputs(onnxir::GraphOp graphOp, ArrayRef<Value> results,
+                         SmallVectorImpl<DictionaryAttr> &resultAttrs) {
+  Builder attrs(module.getContext());
+  for (auto [nameAttr, value, declared] :
+       llvm::zip(graphOp.getOutputNames(), results, graphOp.getOutputTypes())) {
+    StringRef name = cast<StringAttr>(nameAttr).getValue();
+    if (!value || !isa<RankedTensorType>(value.getType()))
+      return emitError(module.getLoc())
+             << "output '" << name << "' is "
+             << (asSequence(value) ? "a sequence; only tensors of numbers can "
+                                     "be outputs, so cut the model before it "
+                                     "with --outputs"
+                                   : "no tensor of numbers");
+    Type type = cast<TypeAttr>(declared).getValue();
+    compareDeclared(name, value, type);
+    Type element = cast<RankedTensorType>(value.getType()).getElementType();
+    if (auto tensor = dyn_cast<TensorType>(type);
+        tensor && toDType(tensor.getElementType()))
+      element = tensor.getElementType();
+    resultAttrs.push_back(attrs.getDictionaryAttr(
+        {attrs.getNamedAttr(
+             "ane.dtype", attrs.getStringAttr(getInfo(*toDType(element)).name)),
+         attrs.getNamedAttr("ane.name", nameAttr)}));
+  }
+  return success();
+}
+
+LogicalResult Lowering::run() {
+  size_t nodes = 0;
+  module.walk([&](onnxir::NodeOp) { ++nodes; });
+  mostOps = kMostOps + kMostOpsPerNode * nodes;
+  onnxir::GraphOp graphOp = *module.getOps<onnxir::GraphOp>().begin();
+  Builder attrs(module.getContext());
+  SmallVector<unsigned> kept;
+  FailureOr<SmallVector<Type>> types = bindInputs(graphOp, kept);
+  if (failed(types))
+    return failure();
+  graph.builder.setInsertionPoint(graphOp);
+  auto function = func::FuncOp::create(graph.builder, module.getLoc(), "main",
+                                       attrs.getFunctionType(*types, {}));
+  entry = function.addEntryBlock();
+  defineInputs(graphOp, kept);
   SmallVector<Value> results;
   if (failed(lowerBlock(graphOp.getBody().front(), results)) ||
       failed(reportUnsupported()))
@@ -788,43 +837,12 @@ LogicalResult Lowering::run() {
     for (Value value : graphOp.getBody().front().getTerminator()->getOperands())
       if (padded->isPadded(value))
         return failure();
-  SmallVector<std::pair<std::string, Value>> outputs;
-  SmallVector<Attribute> declared;
-  for (auto [name, value, type] :
-       llvm::zip(graphOp.getOutputNames(), results, graphOp.getOutputTypes())) {
-    outputs.push_back({cast<StringAttr>(name).getValue().str(), value});
-    declared.push_back(type);
-  }
-  SmallVector<Value> returned;
-  SmallVector<Type> resultTypes;
   SmallVector<DictionaryAttr> resultAttrs;
-  for (auto [i, output] : llvm::enumerate(outputs)) {
-    auto &[name, value] = output;
-    if (!value || !isa<RankedTensorType>(value.getType()))
-      return emitError(module.getLoc())
-             << "output '" << name << "' is "
-             << (asSequence(value) ? "a sequence; only tensors of numbers can "
-                                     "be outputs, so cut the model before it "
-                                     "with --outputs"
-                                   : "no tensor of numbers");
-    if (i < declared.size())
-      compareDeclared(name, value, cast<TypeAttr>(declared[i]).getValue());
-    returned.push_back(value);
-    resultTypes.push_back(value.getType());
-    Type element = cast<RankedTensorType>(value.getType()).getElementType();
-    if (i < declared.size())
-      if (auto tensor =
-              dyn_cast<TensorType>(cast<TypeAttr>(declared[i]).getValue());
-          tensor && toDType(tensor.getElementType()))
-        element = tensor.getElementType();
-    resultAttrs.push_back(attrs.getDictionaryAttr(
-        {attrs.getNamedAttr(
-             "ane.dtype", attrs.getStringAttr(getInfo(*toDType(element)).name)),
-         attrs.getNamedAttr("ane.name", attrs.getStringAttr(name))}));
-  }
-  func::ReturnOp::create(graph.builder, module.getLoc(), returned);
-  function.setType(
-      attrs.getFunctionType(entry->getArgumentTypes(), resultTypes));
+  if (failed(declareOutputs(graphOp, results, resultAttrs)))
+    return failure();
+  func::ReturnOp::create(graph.builder, module.getLoc(), results);
+  function.setType(attrs.getFunctionType(entry->getArgumentTypes(),
+                                         ValueRange(results).getTypes()));
   function.setAllArgAttrs(argAttrs);
   function.setAllResultAttrs(resultAttrs);
   if (droppedSteps)

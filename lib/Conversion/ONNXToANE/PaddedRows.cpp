@@ -234,6 +234,86 @@ std::optional<int64_t> PaddedRows::reshapedAxis(NodeContext &c, const Rows &r,
   return std::nullopt;
 }
 
+static int64_t normal(int64_t axis, int64_t rank) {
+  return axis < 0 ? axis + rank : axis;
+}
+
+std::optional<int64_t> PaddedRows::gatheredAxis(NodeContext &c, int64_t rank) {
+  StringRef op = c.opType();
+  const Rows *r = find(c, 0), *indices = find(c, 1);
+  if (op == "Gather") {
+    int64_t axis = normal(c.getInt("axis", 0), c.rank(c.input(0)));
+    if (indices)
+      return r ? std::nullopt : std::optional(axis + indices->axis);
+    if (!r || r->axis == axis)
+      return std::nullopt;
+    return r->axis < axis ? r->axis : r->axis + c.rank(c.input(1)) - 1;
+  }
+  if (op == "GatherND") {
+    if (!indices || r || c.getInt("batch_dims", 0) ||
+        indices->axis == c.rank(c.input(1)) - 1)
+      return std::nullopt;
+    return indices->axis;
+  }
+  if (op == "GatherElements") {
+    if (!r || !indices || r->axis != indices->axis ||
+        r->mask != indices->mask ||
+        normal(c.getInt("axis", 0), rank) == r->axis)
+      return std::nullopt;
+    return r->axis;
+  }
+  return std::nullopt;
+}
+
+std::optional<int64_t> PaddedRows::slicedAxis(NodeContext &c, const Rows &r,
+                                              Value y) {
+  auto axes = c.getIntsOrInput("axes", 3), ends = c.getIntsOrInput("ends", 2),
+       starts = c.getIntsOrInput("starts", 1);
+  if (failed(axes) || failed(ends) || failed(starts) || !*ends || !*starts)
+    return std::nullopt;
+  for (size_t i = 0; i < (*ends)->size(); ++i) {
+    int64_t axis = *axes ? normal((**axes)[i], c.rank(y)) : int64_t(i);
+    if (axis == r.axis &&
+        ((**starts)[i] != 0 || (**ends)[i] < INT32_MAX))
+      return std::nullopt;
+  }
+  if (c.shape(y)[r.axis] != c.shape(r.mask)[0])
+    return std::nullopt;
+  return r.axis;
+}
+
+std::optional<int64_t> PaddedRows::productAxis(NodeContext &c, int64_t rank) {
+  const Rows *r = find(c, 0), *other = find(c, 1);
+  Value a = c.input(0), b = c.input(1);
+  if (r && !other) {
+    if (c.rank(a) < 2 || r->axis == c.rank(a) - 1)
+      return std::nullopt;
+    int64_t axis = r->axis + rank - c.rank(a);
+    int64_t there = axis - (rank - c.rank(b));
+    if (c.rank(b) < 2 || (axis < rank - 2 && there >= 0 &&
+                          c.shape(b)[there] != 1))
+      return std::nullopt;
+    return axis;
+  }
+  if (other && !r && c.rank(b) >= 2 && other->axis == c.rank(b) - 1 &&
+      c.rank(a) >= 2)
+    return rank - 1;
+  return std::nullopt;
+}
+
+std::optional<int64_t> PaddedRows::reducedAxis(NodeContext &c, const Rows &r) {
+  auto axes = c.getIntsOrInput("axes", 1);
+  if (failed(axes) || !*axes || (*axes)->empty())
+    return std::nullopt;
+  int64_t from = c.rank(c.input(0)), dropped = 0;
+  for (int64_t a : **axes) {
+    if (normal(a, from) == r.axis)
+      return std::nullopt;
+    dropped += normal(a, from) < r.axis;
+  }
+  return c.getInt("keepdims", 1) ? r.axis : r.axis - dropped;
+}
+
 /// Along which axis the rows of an output are; nothing when they are mixed.
 std::optional<int64_t> PaddedRows::resultAxis(NodeContext &c,
                                               unsigned output) {
@@ -246,9 +326,6 @@ std::optional<int64_t> PaddedRows::resultAxis(NodeContext &c,
   SmallVector<unsigned> all;
   for (unsigned i = 0; i < c.numInputs(); ++i)
     all.push_back(i);
-  auto normal = [&](int64_t axis, int64_t of) {
-    return axis < 0 ? axis + of : axis;
-  };
   // Only operand 0 may have rows from here on, unless it says otherwise.
   auto alone = [&] {
     for (unsigned i : ArrayRef(all).drop_front())
@@ -282,69 +359,16 @@ std::optional<int64_t> PaddedRows::resultAxis(NodeContext &c,
     return alone()
                ? reshapedAxis(c, *r, c.shape(c.input(0)), c.shape(y))
                : std::nullopt;
-  if (op == "Gather") {
-    int64_t axis = normal(c.getInt("axis", 0), c.rank(c.input(0)));
-    const Rows *indices = find(c, 1);
-    if (indices)
-      return r ? std::nullopt : std::optional(axis + indices->axis);
-    if (!r || r->axis == axis)
-      return std::nullopt;
-    return r->axis < axis ? r->axis : r->axis + c.rank(c.input(1)) - 1;
-  }
-  if (op == "GatherND") {
-    const Rows *indices = find(c, 1);
-    if (!indices || r || c.getInt("batch_dims", 0) ||
-        indices->axis == c.rank(c.input(1)) - 1)
-      return std::nullopt;
-    return indices->axis;
-  }
-  if (op == "GatherElements") {
-    const Rows *indices = find(c, 1);
-    if (!r || !indices || r->axis != indices->axis ||
-        r->mask != indices->mask ||
-        normal(c.getInt("axis", 0), rank) == r->axis)
-      return std::nullopt;
-    return r->axis;
-  }
+  if (op.starts_with("Gather"))
+    return gatheredAxis(c, rank);
   if (op == "Split")
     return alone() && normal(c.getInt("axis", 0), rank) != r->axis
                ? std::optional(r->axis)
                : std::nullopt;
-  if (op == "Slice") {
-    if (!alone())
-      return std::nullopt;
-    auto axes = c.getIntsOrInput("axes", 3), ends = c.getIntsOrInput("ends", 2),
-         starts = c.getIntsOrInput("starts", 1);
-    if (failed(axes) || failed(ends) || failed(starts) || !*ends || !*starts)
-      return std::nullopt;
-    for (size_t i = 0; i < (*ends)->size(); ++i) {
-      int64_t axis = *axes ? normal((**axes)[i], rank) : int64_t(i);
-      if (axis == r->axis &&
-          ((**starts)[i] != 0 || (**ends)[i] < INT32_MAX))
-        return std::nullopt;
-    }
-    if (c.shape(y)[r->axis] != c.shape(r->mask)[0])
-      return std::nullopt;
-    return r->axis;
-  }
-  if (op == "MatMul") {
-    Value a = c.input(0), b = c.input(1);
-    const Rows *other = find(c, 1);
-    if (r && !other) {
-      if (c.rank(a) < 2 || r->axis == c.rank(a) - 1)
-        return std::nullopt;
-      int64_t axis = r->axis + rank - c.rank(a);
-      int64_t there = axis - (rank - c.rank(b));
-      if (c.rank(b) < 2 || (axis < rank - 2 && there >= 0 &&
-                            c.shape(b)[there] != 1))
-        return std::nullopt;
-      return axis;
-    }
-    if (other && !r && c.rank(b) >= 2 && other->axis == c.rank(b) - 1 &&
-        c.rank(a) >= 2)
-      return rank - 1;
-    return std::nullopt;
-  }
+  if (op == "Slice")
+    return alone() ? slicedAxis(c, *r, y) : std::nullopt;
+  if (op == "MatMul")
+    return productAxis(c, rank);
   if (op == "Gemm") {
     Value bias = c.input(2);
     if (!alone() || r->axis != 0 || c.getInt("transA", 0) ||
@@ -362,20 +386,8 @@ std::optional<int64_t> PaddedRows::resultAxis(NodeContext &c,
                ? std::optional(r->axis)
                : std::nullopt;
   if (isOneOf(op, {"ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin",
-                   "ReduceProd", "ReduceL2"})) {
-    if (!alone())
-      return std::nullopt;
-    auto axes = c.getIntsOrInput("axes", 1);
-    if (failed(axes) || !*axes || (*axes)->empty())
-      return std::nullopt;
-    int64_t from = c.rank(c.input(0)), dropped = 0;
-    for (int64_t a : **axes) {
-      if (normal(a, from) == r->axis)
-        return std::nullopt;
-      dropped += normal(a, from) < r->axis;
-    }
-    return c.getInt("keepdims", 1) ? r->axis : r->axis - dropped;
-  }
+                   "ReduceProd", "ReduceL2"}))
+    return alone() ? reducedAxis(c, *r) : std::nullopt;
   if (op == "Concat") {
     if (!r || normal(c.getInt("axis", 0), rank) == r->axis)
       return std::nullopt;

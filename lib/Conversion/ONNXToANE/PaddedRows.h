@@ -43,6 +43,10 @@ private:
   LogicalResult lowerNonZero(NodeContext &c);
   LogicalResult maskScatter(NodeContext &c);
   std::optional<int64_t> resultAxis(NodeContext &c, unsigned output);
+  std::optional<int64_t> gatheredAxis(NodeContext &c, int64_t rank);
+  std::optional<int64_t> slicedAxis(NodeContext &c, const Rows &r, Value y);
+  std::optional<int64_t> productAxis(NodeContext &c, int64_t rank);
+  std::optional<int64_t> reducedAxis(NodeContext &c, const Rows &r);
   std::optional<int64_t> broadcastAxis(NodeContext &c, ArrayRef<unsigned> from,
                                        int64_t resultRank);
   std::optional<int64_t> reshapedAxis(NodeContext &c, const Rows &r,

@@ -46,6 +46,10 @@ static LogicalResult lowerReduce(C &c) {
         c.type(y).getNumElements())
       return c.error() << "takes an extreme of no integers, the limit of 64 "
                           "bits, and integers are computed in 32";
+  // The extreme of no booleans is a limit of the integers that stand for them.
+  if (y && original.isInteger(1) && c.type(x).hasStaticShape() &&
+      c.type(x).getNumElements() == 0)
+    return c.set(0, c.create<GreaterOp>({y, c.scalar(0, c.i32())}));
   return c.set(0, c.castTo(y, original));
 }
 

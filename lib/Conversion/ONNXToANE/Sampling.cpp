@@ -32,6 +32,150 @@ static Value reflect(C &c, Value x, double low, double high) {
                              c.add(extra, c.scalarLike(low, x))});
 }
 
+namespace {
+/// A sampling of x [N,C,…] at a grid [N,…,axes], positions flattened.
+struct GridSampling {
+  C &c;
+  Value x;
+  int64_t spatial, batch, channels, points;
+  std::string padding;
+  bool aligned, cubic, nearest;
+  Type f32;
+  /// Offset and weight of one of the positions that are read along an axis.
+  struct Tap {
+    Value position, weight;
+  };
+  /// By axis: what pixels reach, how far apart they lie in memory, what is read.
+  SmallVector<std::pair<double, double>> bounds;
+  SmallVector<int64_t> strides;
+  SmallVector<SmallVector<Tap>> taps;
+
+  Value number(double value) { return c.scalar(value, f32); }
+  double last(int64_t axis) { return c.shape(x)[axis + 2] - 1; }
+  Value coordinates(Value flat, int64_t axis);
+  void addTaps(Value at, int64_t axis);
+  Value rows();
+  Value sample(Value rows, ArrayRef<size_t> index);
+  Value sum(Value rows);
+};
+} // namespace
+
+/// Pixels along one axis; the grid names the fastest axis first. Padding acts
+/// on coordinates for linear and nearest, on taps for cubic.
+Value GridSampling::coordinates(Value flat, int64_t axis) {
+  double extent = c.shape(x)[axis + 2];
+  Value g = c.reshape(c.slice(flat, 2, spatial - 1 - axis, spatial - axis),
+                      {batch, points});
+  Value unit = c.mul(c.add(g, number(1)), number(0.5));
+  Value pixel = aligned ? c.mul(unit, number(extent - 1))
+                        : c.sub(c.mul(unit, number(extent)), number(0.5));
+  double low = aligned ? 0 : -0.5, high = aligned ? extent - 1 : extent - 0.5;
+  bounds.push_back({low, high});
+  if (nearest)
+    pixel = c.create<RoundOp>({pixel});
+  if (!cubic && padding == "border") {
+    pixel = clampTo(c, pixel, 0, extent - 1);
+  } else if (!cubic && padding == "reflection") {
+    pixel = reflect(c, pixel, low, high);
+    if (nearest)
+      pixel = c.create<RoundOp>({pixel});
+    pixel = clampTo(c, pixel, 0, extent - 1);
+  }
+  return pixel;
+}
+
+void GridSampling::addTaps(Value at, int64_t axis) {
+  SmallVector<Tap> &list = taps[axis];
+  if (nearest) {
+    list.push_back({at, number(1)});
+    return;
+  }
+  Value base = floorOf(c, at), f = c.sub(at, base);
+  if (!cubic) {
+    list.push_back({base, c.sub(number(1), f)});
+    list.push_back({c.add(base, number(1)), f});
+    return;
+  }
+  const double a = -0.75;
+  auto polynomial = [&](Value d, double p3, double p2, double p1,
+                        double p0) { // Horner
+    Value y = c.add(c.mul(d, number(p3)), number(p2));
+    y = c.add(c.mul(y, d), number(p1));
+    return c.add(c.mul(y, d), number(p0));
+  };
+  for (int k = -1; k <= 2; ++k) {
+    Value d = c.create<AbsOp>({c.sub(f, number(k))});
+    Value weight = k == 0 || k == 1 ? polynomial(d, a + 2, -(a + 3), 0, 1)
+                                    : polynomial(d, a, -5 * a, 8 * a, -4 * a);
+    list.push_back({c.add(base, number(k)), weight});
+  }
+}
+
+/// Data as [N, positions, C], so that a tap is a row.
+Value GridSampling::rows() {
+  int64_t positions = 1;
+  strides.resize(spatial);
+  for (int64_t axis = spatial; axis-- > 0;) {
+    strides[axis] = positions;
+    positions *= c.shape(x)[axis + 2];
+  }
+  return c.transpose(
+      c.reshape(c.castTo(x, f32), {batch, channels, positions}), {0, 2, 1});
+}
+
+/// What one combination of taps contributes.
+Value GridSampling::sample(Value rows, ArrayRef<size_t> index) {
+  Value weight, offset, inside;
+  for (int64_t axis = 0; axis < spatial; ++axis) {
+    Tap tap = taps[axis][index[axis]];
+    Value position = tap.position;
+    if (cubic && padding == "reflection")
+      position =
+          reflect(c, position, bounds[axis].first, bounds[axis].second);
+    Value clamped = clampTo(c, position, 0, last(axis));
+    if (padding == "zeros") {
+      Value here = c.create<EqualOp>({clamped, position});
+      inside = inside ? c.create<LogicalAndOp>({inside, here}) : here;
+    }
+    // Integers before they are put together: a position in the plane is more
+    // than fp16 can count.
+    Value whole = c.castTo(c.create<RoundOp>({clamped}), c.i32());
+    if (strides[axis] != 1)
+      whole = c.mul(whole, c.scalar(strides[axis], c.i32()));
+    offset = offset ? c.add(offset, whole) : whole;
+    weight = weight ? c.mul(weight, tap.weight) : tap.weight;
+  }
+  Value values = c.create<GatherOp>({rows, offset},
+                                    {c.graph.attr("axis", int64_t(1)),
+                                     c.graph.attr("batch_dims", int64_t(1))});
+  if (!values || !weight)
+    return {};
+  if (inside)
+    weight = c.create<SelectOp>(
+        {inside, c.mul(weight, c.broadcastTo(number(1), {batch, points})),
+         number(0)});
+  if (c.rank(weight) == 2)
+    weight = c.reshape(weight, {batch, points, 1});
+  return c.mul(values, weight);
+}
+
+Value GridSampling::sum(Value rows) {
+  Value sum;
+  SmallVector<size_t> index(spatial);
+  while (!c.failed()) {
+    Value part = sample(rows, index);
+    if (!part)
+      return {};
+    sum = sum ? c.add(sum, part) : part;
+    int64_t axis = spatial - 1;
+    for (; axis >= 0 && ++index[axis] == taps[axis].size(); --axis)
+      index[axis] = 0;
+    if (axis < 0)
+      break;
+  }
+  return sum;
+}
+
 /// GridSample over 1 to 3 spatial axes by gathering each tap.
 static LogicalResult lowerGridSample(C &c) {
   Value x = c.input(0), grid = c.input(1);
@@ -41,133 +185,42 @@ static LogicalResult lowerGridSample(C &c) {
     return c.error()
            << "expects an input [N,C,...] and a grid [N,...,axes], but got "
            << c.type(x) << " and " << c.type(grid);
-  std::string mode = c.getString("mode", "linear"),
-              padding = c.getString("padding_mode", "zeros");
-  bool aligned = c.getInt("align_corners", 0),
-       cubic = mode == "cubic" || mode == "bicubic",
-       nearest = mode == "nearest";
+  std::string mode = c.getString("mode", "linear");
+  bool cubic = mode == "cubic" || mode == "bicubic";
   if (cubic && spatial != 2)
     return c.error() << "of mode cubic expects two spatial axes";
-  Type f32 = c.graph.builder.getF32Type(), element = c.element(x);
   int64_t batch = c.shape(x)[0], channels = c.shape(x)[1], points = 1;
   SmallVector<int64_t> outer(c.shape(grid).drop_front().drop_back());
   for (int64_t dim : outer)
     points *= dim;
+  Type f32 = c.graph.builder.getF32Type(), element = c.element(x);
   Value flat = c.reshape(c.castTo(grid, f32), {batch, points, spatial});
   if (!flat)
     return failure();
-  // Pixel coordinates per axis, slowest first; the grid names the fastest axis
-  // first.
+  GridSampling s{c,
+                 x,
+                 spatial,
+                 batch,
+                 channels,
+                 points,
+                 c.getString("padding_mode", "zeros"),
+                 c.getInt("align_corners", 0) != 0,
+                 cubic,
+                 mode == "nearest",
+                 f32,
+                 {},
+                 {},
+                 {}};
   SmallVector<Value> at;
-  SmallVector<std::pair<double, double>> bounds;
-  for (int64_t axis = 0; axis < spatial; ++axis) {
-    double extent = c.shape(x)[axis + 2];
-    Value g = c.reshape(c.slice(flat, 2, spatial - 1 - axis, spatial - axis),
-                        {batch, points});
-    Value unit = c.mul(c.add(g, c.scalar(1, f32)), c.scalar(0.5, f32));
-    Value pixel =
-        aligned ? c.mul(unit, c.scalar(extent - 1, f32))
-                : c.sub(c.mul(unit, c.scalar(extent, f32)), c.scalar(0.5, f32));
-    double low = aligned ? 0 : -0.5, high = aligned ? extent - 1 : extent - 0.5;
-    bounds.push_back({low, high});
-    if (nearest)
-      pixel = c.create<RoundOp>({pixel});
-    // Padding acts on coordinates for linear and nearest, on taps for cubic.
-    if (!cubic && padding == "border")
-      pixel = clampTo(c, pixel, 0, extent - 1);
-    else if (!cubic && padding == "reflection") {
-      pixel = reflect(c, pixel, low, high);
-      if (nearest)
-        pixel = c.create<RoundOp>({pixel});
-      pixel = clampTo(c, pixel, 0, extent - 1);
-    }
-    at.push_back(pixel);
-  }
-  // Data as [N, positions, C], so that a tap is a row.
-  int64_t positions = 1;
-  SmallVector<int64_t> strides(spatial);
-  for (int64_t axis = spatial; axis-- > 0;) {
-    strides[axis] = positions;
-    positions *= c.shape(x)[axis + 2];
-  }
-  Value rows = c.transpose(
-      c.reshape(c.castTo(x, f32), {batch, channels, positions}), {0, 2, 1});
+  for (int64_t axis = 0; axis < spatial; ++axis)
+    at.push_back(s.coordinates(flat, axis));
+  Value rows = s.rows();
   if (!rows)
     return failure();
-  // Offsets and weights of the taps along each axis.
-  struct Tap {
-    Value position, weight;
-  };
-  SmallVector<SmallVector<Tap>> taps(spatial);
-  for (int64_t axis = 0; axis < spatial; ++axis) {
-    if (nearest) {
-      taps[axis].push_back({at[axis], c.scalar(1, f32)});
-      continue;
-    }
-    Value base = floorOf(c, at[axis]), f = c.sub(at[axis], base);
-    if (!cubic) {
-      taps[axis].push_back({base, c.sub(c.scalar(1, f32), f)});
-      taps[axis].push_back({c.add(base, c.scalar(1, f32)), f});
-      continue;
-    }
-    const double a = -0.75;
-    auto polynomial = [&](Value d, double p3, double p2, double p1,
-                          double p0) { // Horner
-      Value y = c.add(c.mul(d, c.scalar(p3, f32)), c.scalar(p2, f32));
-      y = c.add(c.mul(y, d), c.scalar(p1, f32));
-      return c.add(c.mul(y, d), c.scalar(p0, f32));
-    };
-    for (int k = -1; k <= 2; ++k) {
-      Value d = c.create<AbsOp>({c.sub(f, c.scalar(k, f32))});
-      Value weight = k == 0 || k == 1 ? polynomial(d, a + 2, -(a + 3), 0, 1)
-                                      : polynomial(d, a, -5 * a, 8 * a, -4 * a);
-      taps[axis].push_back({c.add(base, c.scalar(k, f32)), weight});
-    }
-  }
-  Value sum;
-  SmallVector<size_t> index(spatial);
-  while (!c.failed()) {
-    Value weight, offset, inside;
-    for (int64_t axis = 0; axis < spatial; ++axis) {
-      Tap tap = taps[axis][index[axis]];
-      double last = c.shape(x)[axis + 2] - 1;
-      Value position = tap.position;
-      if (cubic && padding == "reflection")
-        position =
-            reflect(c, position, bounds[axis].first, bounds[axis].second);
-      Value clamped = clampTo(c, position, 0, last);
-      if (padding == "zeros") {
-        Value here = c.create<EqualOp>({clamped, position});
-        inside = inside ? c.create<LogicalAndOp>({inside, here}) : here;
-      }
-      // Integers before they are put together: a position in the plane is more
-      // than fp16 can count.
-      Value whole = c.castTo(c.create<RoundOp>({clamped}), c.i32());
-      if (strides[axis] != 1)
-        whole = c.mul(whole, c.scalar(strides[axis], c.i32()));
-      offset = offset ? c.add(offset, whole) : whole;
-      weight = weight ? c.mul(weight, tap.weight) : tap.weight;
-    }
-    Value values = c.create<GatherOp>({rows, offset},
-                                      {c.graph.attr("axis", int64_t(1)),
-                                       c.graph.attr("batch_dims", int64_t(1))});
-    if (!values || !weight)
-      return failure();
-    if (inside)
-      weight = c.create<SelectOp>(
-          {inside,
-           c.mul(weight, c.broadcastTo(c.scalar(1, f32), {batch, points})),
-           c.scalar(0, f32)});
-    if (c.rank(weight) == 2)
-      weight = c.reshape(weight, {batch, points, 1});
-    Value part = c.mul(values, weight);
-    sum = sum ? c.add(sum, part) : part;
-    int64_t axis = spatial - 1;
-    for (; axis >= 0 && ++index[axis] == taps[axis].size(); --axis)
-      index[axis] = 0;
-    if (axis < 0)
-      break;
-  }
+  s.taps.resize(spatial);
+  for (int64_t axis = 0; axis < spatial; ++axis)
+    s.addTaps(at[axis], axis);
+  Value sum = s.sum(rows);
   if (!sum || c.failed())
     return failure();
   SmallVector<int64_t> shape{batch, channels};
