@@ -26,6 +26,8 @@ template <typename T> struct Choice : public cl::parser<T> {
   using cl::parser<T>::parser;
   bool parse(cl::Option &option, StringRef name, StringRef text, T &value) {
     std::string known;
+    if (text.empty() && option.getValueExpectedFlag() == cl::ValueOptional)
+      return value = this->Values.front().V.getValue(), false;
     for (auto [i, entry] : llvm::enumerate(this->Values)) {
       if (entry.Name == text)
         return value = entry.V.getValue(), false;
@@ -115,10 +117,18 @@ struct Flags {
                "that says so by node: {\"/conv1/Conv\": \"host\", …}"),
       cl::value_desc("auto|cost|ane|host|FILE.json"), cl::init("auto"),
       cl::cat(target)};
-  cl::opt<bool> requireANE{
+  ChoiceOption<O::Evidence> requireANE{
       "require-ane",
+      cl::ValueOptional,
       cl::desc("Fail, listing every node that would not run on the engine, and "
                "why"),
+      cl::init(O::Evidence::Any),
+      cl::values(clEnumValN(O::Evidence::Any, "any", "whatever is known of it"),
+                 clEnumValN(O::Evidence::Raw, "raw",
+                            "also where an operation was not evaluated in "
+                            "memory"),
+                 clEnumValN(O::Evidence::E5RT, "e5rt",
+                            "also where it was not seen on E5RT either")),
       cl::cat(target)};
   cl::opt<std::string> calibration{
       "calibration",
@@ -156,10 +166,13 @@ struct Flags {
   ChoiceOption<O::Activations> activations{
       "quantized-activations",
       cl::desc("Activations that the model quantises"),
-      cl::init(O::Activations::Float),
-      cl::values(clEnumValN(O::Activations::Float, "float",
+      cl::init(O::Activations::Auto),
+      cl::values(clEnumValN(O::Activations::Auto, "auto",
+                            "are bytes where the engine multiplies them faster, "
+                            "else floats (default)"),
+                 clEnumValN(O::Activations::Float, "float",
                             "are floats: their limits are kept, weights stay "
-                            "integers (default for fp16)"),
+                            "integers"),
                  clEnumValN(O::Activations::Keep, "keep",
                             "keep their steps")),
       cl::cat(target)};
@@ -407,7 +420,7 @@ void Reader::readTarget() {
          placement + "'");
   else if (flags.placement.getNumOccurrences())
     options.placement = known->second;
-  options.requireANE = flags.requireANE;
+  options.requireANE = given<O::Evidence>(flags.requireANE);
   options.calibration = given<std::string>(flags.calibration);
   options.check = flags.check;
   options.maxError = given<double>(flags.maxError);

@@ -102,7 +102,7 @@ static llvm::Error validateEffects(const CompileOptions &o) {
              {"--trace", !o.trace.empty()},
              {"--rule", !o.rules.empty()},
              {"--placement", o.placement || !o.placementFile.empty()},
-             {"--require-ane", o.requireANE}})
+             {"--require-ane", bool(o.requireANE)}})
       if (given)
         return wrong(option + " is about placed programs; expects -o OUT.anepkg");
   if (o.liveBytes > 0 && o.form() == Form::Package)

@@ -129,6 +129,12 @@ static std::string placementOf(const CompileOptions &options) {
   llvm_unreachable("all are listed");
 }
 
+static StringRef evidenceName(CompileOptions::Evidence level) {
+  return level == CompileOptions::Evidence::Raw    ? "raw"
+         : level == CompileOptions::Evidence::E5RT ? "e5rt"
+                                                   : "any";
+}
+
 Compiler::Compiler(const CompileOptions &options, MLIRContext *context,
                    Progress &progress)
     : options(options), context(context), progress(progress),
@@ -153,8 +159,14 @@ Compiler::Compiler(const CompileOptions &options, MLIRContext *context,
   conversion.maxLengths = options.maxLengths;
   conversion.randomInputs = options.random == CompileOptions::Random::Input;
   conversion.half = options.isHalf();
-  conversion.keepSteps =
-      options.quantizedActivations == CompileOptions::Activations::Keep;
+  using Activations = CompileOptions::Activations;
+  Activations activations =
+      options.quantizedActivations.value_or(Activations::Auto);
+  conversion.keepSteps = activations == Activations::Keep;
+  // Where the text can say so, and the engine was seen to do so.
+  conversion.engineCodes = activations == Activations::Auto &&
+                           options.form() == Form::Bundle && !olderText &&
+                           !target.hasRule("L36");
 
   package.userDefined.push_back(
       {"source",
@@ -441,6 +453,9 @@ LogicalResult Compiler::place() {
   if (failed(runPasses(module(), buildPlacePipeline)))
     return failure();
   result.verified = verifier.entries().vec();
+  if (options.requireANE &&
+      failed(requireEvidence(module(), evidenceName(*options.requireANE))))
+    return failure();
   result.report =
       makeReport(module(), llvm::sys::path::filename(options.input));
   result.report->passes = passLog.changes;

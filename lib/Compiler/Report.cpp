@@ -20,6 +20,45 @@
 using namespace mlir;
 using namespace mlir::ane;
 
+/// Ops on the longest way through a program.
+static unsigned findDepth(ProgramOp program) {
+  llvm::DenseMap<Operation *, unsigned> depth;
+  unsigned most = 0;
+  for (Operation &op : program.getBody().front().without_terminator()) {
+    if (!isa<CostOpInterface>(op) || isConstantTree(op.getResult(0)))
+      continue;
+    unsigned before = 0;
+    for (Value operand : op.getOperands())
+      if (Operation *producer = operand.getDefiningOp())
+        before = std::max(before, depth.lookup(producer));
+    most = std::max(most, depth[&op] = before + 1);
+  }
+  return most;
+}
+
+LogicalResult mlir::ane::requireEvidence(ModuleOp module,
+                                         llvm::StringRef level) {
+  Evidence least = level == "raw"    ? Evidence::Raw
+                   : level == "e5rt" ? Evidence::E5RT
+                                     : Evidence::Table;
+  bool met = true;
+  for (auto program : module.getOps<ProgramOp>()) {
+    if (!program.isEngine())
+      continue;
+    for (Operation &op : program.getBody().front().without_terminator()) {
+      const OpInfo *info = lookupOpInfo(op.getName().getStringRef());
+      if (!info || isConstantTree(op.getResult(0)) || info->evidence <= least)
+        continue;
+      met = false;
+      op.emitError() << "'" << op.getName() << "' op has evidence '"
+                     << getEvidenceName(info->evidence) << "' (" << info->why
+                     << "), but --require-ane=" << level << " wants '"
+                     << getEvidenceName(least) << "'";
+    }
+  }
+  return success(met);
+}
+
 Report mlir::ane::makeReport(ModuleOp module, llvm::StringRef model) {
   Report report;
   WeightTrees trees;
@@ -42,6 +81,7 @@ Report mlir::ane::makeReport(ModuleOp module, llvm::StringRef model) {
     Report::Program entry;
     entry.name = program.getSymName().str();
     entry.kind = program.getKind().str();
+    entry.depth = findDepth(program);
     entry.prediction = predict(program, target);
     entry.predictedMicros =
         entry.prediction.total() + predictHostMicros(program, target);
@@ -69,6 +109,11 @@ Report mlir::ane::makeReport(ModuleOp module, llvm::StringRef model) {
       row.reason = text("ane.reason");
       row.repair = text("ane.repair");
       row.note = text("ane.note");
+      if (const OpInfo *info = lookupOpInfo(row.op);
+          info && program.isEngine()) {
+        row.evidence = getEvidenceName(info->evidence).str();
+        row.evidenceText = info->why.str();
+      }
       llvm::raw_string_ostream(row.type) << op.getResult(0).getType();
       Cost cost = costed.estimateCost(target);
       row.flops = cost.flops;
@@ -198,7 +243,15 @@ void Report::writeJSON(llvm::raw_ostream &os) const {
     j.attribute("producer", producer);
     j.attribute("model", model);
     j.attribute("target", target);
+    std::map<std::string, int64_t> evidence;
+    for (const ReportRow &row : rows)
+      if (!row.evidence.empty())
+        ++evidence[row.evidence];
     j.attributeObject("summary", [&] {
+      j.attributeObject("evidence", [&] {
+        for (auto &[level, count] : evidence)
+          j.attribute(level, count);
+      });
       j.attribute("engine_ops", int64_t(engineOps));
       j.attribute("host_ops", int64_t(hostOps));
       j.attribute("predicted_engine_us", predictedMicros);
@@ -223,6 +276,7 @@ void Report::writeJSON(llvm::raw_ostream &os) const {
           j.attribute("name", program.name);
           j.attribute("kind", program.kind);
           j.attribute("ops", int64_t(program.ops));
+          j.attribute("depth", int64_t(program.depth));
           j.attribute("predicted_us", program.predictedMicros);
           j.attributeObject("predicted", [&] {
             const Prediction &p = program.prediction;
@@ -244,6 +298,10 @@ void Report::writeJSON(llvm::raw_ostream &os) const {
           j.attribute("placement", row.placement);
           j.attribute("rule", row.rule);
           j.attribute("reason", row.reason);
+          if (!row.evidence.empty()) {
+            j.attribute("evidence", row.evidence);
+            j.attribute("evidence_text", row.evidenceText);
+          }
           if (!row.repair.empty())
             j.attribute("repair", row.repair);
           if (!row.note.empty())
@@ -364,6 +422,23 @@ void Report::writeTrace(llvm::raw_ostream &os) const {
   os << '\n';
 }
 
+/// Engine ops that nobody was seen to evaluate in memory, by kind.
+void Report::writeEvidence(llvm::raw_ostream &os) const {
+  std::map<std::string, std::pair<unsigned, const ReportRow *>> weaker;
+  for (const ReportRow &row : rows)
+    if (!row.evidence.empty() && row.evidence != "raw") {
+      auto &entry = weaker[row.op];
+      ++entry.first;
+      entry.second = &row;
+    }
+  if (!weaker.empty())
+    os << "on the engine without evidence in memory (--require-ane=raw "
+          "refuses them):\n";
+  for (auto &[op, entry] : weaker)
+    os << "  " << llvm::left_justify(entry.second->evidence, 9) << op << " ("
+       << entry.first << "): " << entry.second->evidenceText << "\n";
+}
+
 void Report::writeText(llvm::raw_ostream &os) const {
   os << "target " << target << ": " << engineOps << " ops on the engine, "
      << hostOps << " on the host; predicted engine time "
@@ -371,7 +446,8 @@ void Report::writeText(llvm::raw_ostream &os) const {
   for (const Program &program : programs)
     os << "  " << llvm::left_justify(program.name, 14)
        << llvm::left_justify(program.kind, 6)
-       << llvm::right_justify(std::to_string(program.ops), 5) << " ops"
+       << llvm::right_justify(std::to_string(program.ops), 5) << " ops, "
+       << llvm::right_justify(std::to_string(program.depth), 4) << " deep"
        << llvm::format("  %10.1f us\n", program.predictedMicros);
   if (alternatives) {
     const Alternatives &a = *alternatives;
@@ -389,6 +465,7 @@ void Report::writeText(llvm::raw_ostream &os) const {
                                            .str())
        << " (coarse model of the host)\n";
   }
+  writeEvidence(os);
   // Host ops by reason.
   std::map<std::pair<std::string, std::string>,
            std::pair<unsigned, std::string>>

@@ -92,7 +92,9 @@ static bool emitOpTable(const RecordKeeper &records, raw_ostream &os) {
        << def->getValueAsInt("milOpset") << ", Evidence::"
        << StringSwitch<StringRef>(evidence->getValueAsString("level"))
               .Case("raw", "Raw")
-              .Case("candidate", "Candidate")
+              .Case("compiled", "Compiled")
+              .Case("e5rt", "E5RT")
+              .Case("table", "Table")
               .Case("decomposed", "Decomposed")
               .Default("Host")
        << ", " << quote(evidence->getValueAsString("rule")) << ", "

@@ -86,6 +86,14 @@ static std::string markdown(StringRef text) {
   return result;
 }
 
+/// Bit n for generation n.
+static unsigned familyBits(const Record *rule) {
+  unsigned bits = 0;
+  for (int64_t family : rule->getValueAsListOfInts("families"))
+    bits |= 1u << family;
+  return bits;
+}
+
 static bool emitTargets(const RecordKeeper &records, raw_ostream &os) {
   for (const Record *target : sortedTargets(records)) {
     StringRef name = target->getValueAsString("target");
@@ -138,7 +146,8 @@ static bool emitTargets(const RecordKeeper &records, raw_ostream &os) {
     os << "  {\"" << rule->getValueAsString("id") << "\", \""
        << rule->getValueAsString("text") << "\", '"
        << rule->getValueAsString("grade") << "', \""
-       << rule->getValueAsString("source") << "\"},\n";
+       << rule->getValueAsString("source") << "\", " << familyBits(rule)
+       << "},\n";
   }
   os << "};\n";
   return false;

@@ -63,8 +63,8 @@ class ANE_From<string op, int version, list<string> renames = [], string dom = "
   string domain = dom;
 }
 
-/// What is known of the engine and this op (engine.md §1.11). `raw` and `candidate` both count as placeable;
-/// `host` names the rule that keeps the op off the engine.
+/// What is known of the engine and this op (engine.md §1.11). `raw`, `compiled`, `e5rt` and `table` count as placeable,
+/// best first; `host` names the rule that keeps the op off the engine. `why` is what the report says.
 class ANE_Evidence<string level_, string rule_, string why_> {
   string level = level_;
   string rule = rule_;
@@ -72,8 +72,13 @@ class ANE_Evidence<string level_, string rule_, string why_> {
 }
 /// Compiled, ran and was checked numerically through the in-memory door.
 def ANE_RawEval : ANE_Evidence<"raw", "", "evaluated on RAW with a numeric check">;
+/// The in-memory door compiled it; nobody checked what it computes.
+def ANE_RawCompiled : ANE_Evidence<"compiled", "", "compiled on RAW, its numbers not checked">;
 /// The engine's back end has the layer (E5RT sweep or Core ML); the in-memory door was not shown to take it.
-def ANE_Candidate : ANE_Evidence<"candidate", "", "seen on E5RT, no RAW evidence">;
+class ANE_OnE5RT<string why> : ANE_Evidence<"e5rt", "", why>;
+def ANE_Candidate : ANE_OnE5RT<"seen on E5RT, no RAW evidence">;
+/// Only tables of the compiler name it.
+def ANE_TableOnly : ANE_Evidence<"table", "", "in the compiler's tables alone">;
 class ANE_HostOnly<string rule, string why> : ANE_Evidence<"host", rule, why>;
 /// Decomposed into legal ops before placement.
 class ANE_Decomposed<string rule, string why> : ANE_Evidence<"decomposed", rule, why>;

@@ -58,11 +58,12 @@ def ANE_ErfOp : ANE_Unary<"erf"> { let imports = [ANE_From<"Erf", 9>]; let scala
 def ANE_SqrtOp : ANE_Unary<"sqrt"> { let imports = [ANE_From<"Sqrt", 1>]; let scalar = "std::sqrt(x)"; }
 def ANE_AtanOp : ANE_Unary<"atan"> { let imports = [ANE_From<"Atan", 7>]; let scalar = "std::atan(x)"; }
 // sin and cos are native from H15 on by table (S23); RAW failed on the one chip that was tried.
+def ANE_NoRawTrig : ANE_OnE5RT<"seen on E5RT; failed on RAW on the one chip tried (IM)">;
 def ANE_SinOp : ANE_Unary<"sin"> {
-  let imports = [ANE_From<"Sin", 7>]; let scalar = "std::sin(x)"; let evidence = ANE_Candidate; let ownLegality = 1;
+  let imports = [ANE_From<"Sin", 7>]; let scalar = "std::sin(x)"; let evidence = ANE_NoRawTrig; let ownLegality = 1;
 }
 def ANE_CosOp : ANE_Unary<"cos"> {
-  let imports = [ANE_From<"Cos", 7>]; let scalar = "std::cos(x)"; let evidence = ANE_Candidate; let ownLegality = 1;
+  let imports = [ANE_From<"Cos", 7>]; let scalar = "std::cos(x)"; let evidence = ANE_NoRawTrig; let ownLegality = 1;
 }
 def ANE_TanhOp : ANE_Unary<"tanh"> { let imports = [ANE_From<"Tanh", 1>]; let scalar = "std::tanh(x)"; }
 let evidence = ANE_NoTrig<> in {
@@ -106,7 +107,10 @@ def ANE_ReluOp : ANE_Unary<"relu"> {
   let imports = [ANE_From<"Relu", 1>];
   let scalar = "x < 0 ? 0.0f : x";
 }
-def ANE_Relu6Op : ANE_Unary<"relu6"> { let scalar = "std::isnan(x) ? x : std::fmin(std::fmax(x, 0.0f), 6.0f)"; }
+def ANE_Relu6Op : ANE_Unary<"relu6"> {
+  let scalar = "std::isnan(x) ? x : std::fmin(std::fmax(x, 0.0f), 6.0f)";
+  let evidence = ANE_RawCompiled;
+}
 def ANE_SigmoidOp : ANE_Unary<"sigmoid"> { let imports = [ANE_From<"Sigmoid", 1>]; let scalar = "1.0f / (1.0f + std::exp(-x))"; }
 def ANE_SiluOp : ANE_Unary<"silu"> { let scalar = "x / (1.0f + std::exp(-x))"; }
 def ANE_SoftplusOp : ANE_Unary<"softplus"> {
@@ -152,7 +156,9 @@ class ANE_ChannelActivation<string mnemonic, dag params> : ANE_Unary<mnemonic, A
   let hasVerifier = 1;
 }
 def ANE_PreluOp : ANE_ChannelActivation<"prelu", (ins ANE_Float:$alpha)>;
-def ANE_SoftplusParametricOp : ANE_ChannelActivation<"softplus_parametric", (ins ANE_Float:$alpha, ANE_Float:$beta)>;
+def ANE_SoftplusParametricOp : ANE_ChannelActivation<"softplus_parametric", (ins ANE_Float:$alpha, ANE_Float:$beta)> {
+  let evidence = ANE_RawCompiled;
+}
 
 def ANE_CastOp : ANE_TensorOp<"cast"> {
   let summary = "Converts the element type";

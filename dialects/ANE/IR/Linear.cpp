@@ -242,6 +242,16 @@ static void findConvViolations(Op op, bool transposed, const Target &target,
           height = weight.getRank() > 3 ? weight.getDimSize(2) : 1;
   check(small ? "S9W" : "S6", "'weight' has kernel width", width);
   check(small ? "S9H" : "S7", "'weight' has kernel height", height);
+  // The compiler counts the padded input.
+  auto pads = resolvePadding(op.getPadType(), op.getPad(),
+                             op.getX().getType().getShape().drop_front(2),
+                             weight.getShape().drop_front(2), op.getStrides(),
+                             op.getDilations());
+  if (!transposed && op.getPadType() == "custom")
+    for (auto [i, pad] : llvm::enumerate(pads))
+      if (pad.first || pad.second)
+        check("S1", "'x' has with its pads an extent of",
+              op.getX().getType().getDimSize(2 + i) + pad.first + pad.second);
   check("S13", "'x' has channels", op.getX().getType().getDimSize(1));
   check("S14", "result has channels", op.getY().getType().getDimSize(1));
   for (int64_t stride : op.getStrides()) {

@@ -60,11 +60,11 @@ def ANE_ScaledDotProductAttentionOp : ANE_TensorOp<"scaled_dot_product_attention
   let ownCost = 1;
 }
 
-class ANE_Pool<string mnemonic, dag more> : ANE_TensorOp<mnemonic> {
+class ANE_Pool<string mnemonic, dag more, string why = "seen on E5RT; the one form tried on RAW failed (IM)"> : ANE_TensorOp<mnemonic> {
   let arguments = !con((ins ANE_Float:$x, DenseI64ArrayAttr:$kernel_sizes, DenseI64ArrayAttr:$strides, StrAttr:$pad_type,
       DenseI64ArrayAttr:$pad), more);
   let results = (outs ANE_Float:$y);
-  let evidence = ANE_Candidate;
+  let evidence = ANE_OnE5RT<why>;
   let ownLegality = 1;
   let ownCost = 1;
 }
@@ -72,7 +72,7 @@ def ANE_MaxPoolOp : ANE_Pool<"max_pool", (ins ANE_False:$ceil_mode)> { let summa
 def ANE_AvgPoolOp : ANE_Pool<"avg_pool", (ins ANE_False:$exclude_padding_from_average, ANE_False:$ceil_mode)> {
   let summary = "Mean over a window";
 }
-def ANE_L2PoolOp : ANE_Pool<"l2_pool", (ins ANE_False:$ceil_mode)> { let summary = "Euclidean norm over a window"; }
+def ANE_L2PoolOp : ANE_Pool<"l2_pool", (ins ANE_False:$ceil_mode), ANE_Candidate.why> { let summary = "Euclidean norm over a window"; }
 
 def ANE_Forward : DefaultValuedAttr<StrAttr, "\"forward\"">;
 def ANE_Sigmoid : DefaultValuedAttr<StrAttr, "\"sigmoid\"">;

@@ -33,7 +33,7 @@ def ANE_LayerNormOp : ANE_NormOp<"layer_norm", (ins ANE_Float:$x, Optional<ANE_F
 }
 def ANE_L2NormOp : ANE_NormOp<"l2_norm", (ins ANE_Float:$x, DefaultValuedAttr<F32Attr, "1e-6f">:$epsilon)> {
   let summary = "x / sqrt(sum over the last three axes of x^2 + epsilon)";
-  let evidence = ANE_Candidate;
+  let evidence = ANE_OnE5RT<"seen on E5RT; failed on RAW (M5X)">;
 }
 def ANE_LocalResponseNormOp : ANE_NormOp<"local_response_norm", (ins ANE_Float:$x, I64Attr:$size,
     DefaultValuedAttr<F32Attr, "1e-4f">:$alpha, DefaultValuedAttr<F32Attr, "0.75f">:$beta, DefaultValuedAttr<F32Attr, "1.0f">:$k)> {
@@ -56,9 +56,9 @@ def ANE_ReduceMaxOp : ANE_Reduce<"reduce_max">;
 def ANE_ReduceMinOp : ANE_Reduce<"reduce_min">;
 def ANE_ReduceL2NormOp : ANE_Reduce<"reduce_l2_norm">;
 def ANE_ReduceLogSumExpOp : ANE_Reduce<"reduce_log_sum_exp">;
-def ANE_ReduceL1NormOp : ANE_Reduce<"reduce_l1_norm">;
-def ANE_ReduceLogSumOp : ANE_Reduce<"reduce_log_sum">;
-def ANE_ReduceSumSquareOp : ANE_Reduce<"reduce_sum_square">;
+def ANE_ReduceL1NormOp : ANE_Reduce<"reduce_l1_norm", ANE_RawCompiled>;
+def ANE_ReduceLogSumOp : ANE_Reduce<"reduce_log_sum", ANE_RawCompiled>;
+def ANE_ReduceSumSquareOp : ANE_Reduce<"reduce_sum_square", ANE_RawCompiled>;
 def ANE_ReduceProdOp : ANE_Reduce<"reduce_prod", ANE_HostOnly<"L05", "reduce_prod does not compile">>;
 
 class ANE_ArgReduce<string mnemonic> : ANE_TensorOp<mnemonic> {

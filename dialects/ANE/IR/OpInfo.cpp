@@ -15,6 +15,12 @@ using namespace mlir::ane;
 llvm::ArrayRef<OpInfo> mlir::ane::getOpInfos() { return kOps; }
 llvm::ArrayRef<ImportRow> mlir::ane::getImportRows() { return kImportRows; }
 
+llvm::StringRef mlir::ane::getEvidenceName(Evidence evidence) {
+  static constexpr llvm::StringLiteral names[] = {
+      "raw", "compiled", "e5rt", "table", "decomposed", "host"};
+  return names[int(evidence)];
+}
+
 namespace {
 /// Both indices over kOps, built on first use.
 struct Index {

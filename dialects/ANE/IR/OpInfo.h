@@ -44,7 +44,11 @@ struct ArgInfo {
 };
 
 /// What is known of an op and the engine; see ANE_Evidence in ANEBase.td.
-enum class Evidence { Raw, Candidate, Decomposed, Host };
+enum class Evidence { Raw, Compiled, E5RT, Table, Decomposed, Host };
+
+/// As the records spell it: "raw", "compiled", "e5rt", "table", "decomposed",
+/// "host".
+llvm::StringRef getEvidenceName(Evidence evidence);
 
 struct OpInfo {
   /// "ane.conv".

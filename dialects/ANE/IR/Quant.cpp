@@ -49,6 +49,31 @@ LogicalResult DequantizeOp::inferReturnTypes(MLIRContext *,
   return checkScale(loc, getOperationName(), x, scale, adaptor.getAxis());
 }
 
+/// Bytes between quantize and dequantize are no integer arithmetic (L06): both
+/// were evaluated with one scale for the whole tensor (L36, engine.md §1.11.6).
+template <typename Op>
+static void findCodeViolations(Op op, Type codes, const Target &target,
+                               ViolationList &violations) {
+  findCommonViolations(op, target, violations);
+  if (target.hasRule("L36"))
+    violations.push_back({"L36", lookupRule("L36")->text.str()});
+  if (!codes.isInteger(8) || op.getAxis() || !isConstantTree(op.getScale()) ||
+      (op.getZeroPoint() && !isConstantTree(op.getZeroPoint())))
+    return;
+  llvm::erase_if(violations, [](const Violation &violation) {
+    return violation.rule == "L06";
+  });
+}
+void QuantizeOp::findViolations(const Target &target,
+                                ViolationList &violations) {
+  findCodeViolations(*this, getType().getElementType(), target, violations);
+}
+void DequantizeOp::findViolations(const Target &target,
+                                  ViolationList &violations) {
+  findCodeViolations(*this, getElementTypeOrSelf(getInput()), target,
+                     violations);
+}
+
 LogicalResult ConstexprBlockwiseShiftScaleOp::inferReturnTypes(
     MLIRContext *, std::optional<Location> loc, Adaptor adaptor,
     SmallVectorImpl<Type> &types) {

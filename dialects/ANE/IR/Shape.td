@@ -23,13 +23,13 @@ def ANE_ExpandDimsOp : ANE_TensorOp<"expand_dims"> {
   let summary = "Inserts axes of length 1 (axes of the result)";
   let arguments = (ins ANE_Any:$x, DenseI64ArrayAttr:$axes);
   let results = (outs ANE_Any:$y);
-  let evidence = ANE_Candidate;
+  let evidence = ANE_RawCompiled;
 }
 def ANE_SqueezeOp : ANE_TensorOp<"squeeze"> {
   let summary = "Drops axes of length 1";
   let arguments = (ins ANE_Any:$x, OptionalAttr<DenseI64ArrayAttr>:$axes);
   let results = (outs ANE_Any:$y);
-  let evidence = ANE_Candidate;
+  let evidence = ANE_RawCompiled;
 }
 def ANE_Flatten2dOp : ANE_TensorOp<"flatten2d"> {
   let summary = "Two axes: the product before `axis` and the product from it";
@@ -46,13 +46,13 @@ def ANE_StackOp : ANE_TensorOp<"stack"> {
   let summary = "Joins tensors along a new axis";
   let arguments = (ins Variadic<ANE_Any>:$values, I64Attr:$axis);
   let results = (outs ANE_Any:$y);
-  let evidence = ANE_Candidate;
+  let evidence = ANE_OnE5RT<"seen on E5RT; failed on RAW (M5X)">;
 }
 def ANE_SplitOp : ANE_TensorOp<"split"> {
   let summary = "Cuts along an axis into equal parts or `split_sizes`";
   let arguments = (ins ANE_Any:$x, I64Attr:$axis, OptionalAttr<I64Attr>:$num_splits, OptionalAttr<DenseI64ArrayAttr>:$split_sizes);
   let results = (outs Variadic<ANE_Any>:$y);
-  let evidence = ANE_Candidate;
+  let evidence = ANE_RawCompiled;
 }
 def ANE_SliceByIndexOp : ANE_TensorOp<"slice_by_index"> {
   let summary = "NumPy's basic slicing";
@@ -82,7 +82,7 @@ def ANE_TileOp : ANE_TensorOp<"tile"> {
   let evidence = ANE_Decomposed<"L21", "tile disturbs later evaluations on one chip; concat is used">;
 }
 def ANE_ReverseOp : ANE_Unary<"reverse", ANE_Any, (ins OptionalAttr<DenseI64ArrayAttr>:$axes)> {
-  let evidence = ANE_Candidate;
+  let evidence = ANE_RawCompiled;
   let hasVerifier = 1;
 }
 def ANE_ReverseSequenceOp : ANE_Unary<"reverse_sequence", ANE_Any, (ins ANE_Int:$lengths, DefaultValuedAttr<I64Attr, "0">:$seq_axis,

@@ -37,6 +37,11 @@ const Limit *Target::limit(llvm::StringRef id) const {
   return nullptr;
 }
 
+bool Target::hasRule(llvm::StringRef id) const {
+  const Rule *rule = lookupRule(id);
+  return rule && (!rule->families || (rule->families >> family & 1));
+}
+
 double Target::cost(llvm::StringRef name) const {
   for (const CostParameter &parameter : costs)
     if (parameter.name == name)

@@ -32,6 +32,8 @@ struct Rule {
   llvm::StringLiteral text;
   char grade;
   llvm::StringLiteral source;
+  /// Bit n for generation n; 0 is every generation.
+  unsigned families;
 };
 
 struct CostParameter {
@@ -65,6 +67,8 @@ struct Target {
 
   /// The limit with this identifier, or null when nothing is known.
   const Limit *limit(llvm::StringRef id) const;
+  /// Whether the rule with this identifier is one of this generation.
+  bool hasRule(llvm::StringRef id) const;
   /// A cost parameter by name; every target has all of them.
   double cost(llvm::StringRef name) const;
 };

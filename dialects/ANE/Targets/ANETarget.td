@@ -31,8 +31,11 @@ class ANE_Limit<string id_, int value_, string grade_, string source_, string wh
 
 /// A rule that is not a number; its text is what the user reads. `seen` says where, with what symptom (CE does not compile,
 /// EE fails when it runs, SW silently wrong, SL slow); `here` what this compiler does about it; `remedy` what the owner of a
-/// model can do. A grade of "?" is a conflict between sources.
-class ANE_Rule<string id_, string text_, string grade_, string source_, string seen_ = "", string here_ = "", string remedy_ = ""> {
+/// model can do. A grade of "?" is a conflict between sources. `families` are the generations (ANE_Target's family) that it
+/// is a rule of; none is all.
+class ANE_Rule<string id_, string text_, string grade_, string source_, string seen_ = "", string here_ = "", string remedy_ = "",
+    list<int> families_ = []> {
+  list<int> families = families_;
   string id = id_;
   string text = text_;
   string grade = grade_;

@@ -18,7 +18,7 @@ def : ANE_Rule<"L09", "blockwise constants take one scale per output channel and
 def : ANE_Rule<"L10", "a compressed constant may feed only a convolution", "C", "D4, IM", "CE on M5", "placed on the host", "Compress weights of convolutions and products only.">;
 def : ANE_Rule<"L11", "softmax over channels that are no power of two", "?", "ES vs MX", "CE reported, MX runs 32000", "emitted">;
 def : ANE_Rule<"L12", "slice_by_index of a function input before a norm and a convolution", "C", "ES", "CE", "emitted">;
-def : ANE_Rule<"L13", "a program of nothing but data movement does not compile", "C", "IM", "CE on M2 and M3", "such programs go to the host", "Nothing: such a step is cheap on the host; a neighbour that computes takes it along.">;
+def : ANE_Rule<"L13", "a program of nothing but data movement: a reshape alone does not compile", "C", "IM; its slices, pads, transposes and concats compiled alone", "CE on M2 and M3", "arithmetic makes each output; beside a host step such programs join it", "Nothing: such a step is cheap on the host; a neighbour that computes takes it along.">;
 def : ANE_Rule<"L14", "split, matmul, softmax and tile in one program", "C", "IM, DF", "CE on M2 and M3", "emitted">;
 def : ANE_Rule<"L15", "scaled_dot_product_attention ignores its mask", "A", "MX, OR", "SW on M4 and M5 through RAW", "attention is written out", "Export attention as products and softmax.">;
 def : ANE_Rule<"L16", "matmul on M1 and M2", "?", "MX6 vs MX", "CE on one M1 Pro", "convolutions wherever a matrix is constant">;
@@ -38,6 +38,10 @@ def : ANE_Rule<"L29", "topk does not compile over the width axis or on M1", "B",
 def : ANE_Rule<"L30", "a constant product directly behind floor is folded away", "C", "AF", "SW on M5", "emitted">;
 def : ANE_Rule<"L31", "convolutions with unequal strides or dilations", "D", "AF; MS compiles 2 to 8", "an importer's limit", "emitted">;
 def : ANE_Rule<"L32", "local_response_norm uses alpha undivided", "C", "AF", "SW on M5", "placed on the host", "Replace the normalisation by one of batches, layers or groups.">;
+def : ANE_Rule<"L33", "a mean over channels fails at some shapes", "C", "M5X", "CE on M5 Max at 512 channels, 32 positions", "a 1x1 convolution with one over the number of channels", "", [6]>;
+def : ANE_Rule<"L34", "halves of the width swapped by slices and concat", "C", "LU; issue 9 of that project", "CE on M3 Ultra", "a product with a permutation", "", [4]>;
+def : ANE_Rule<"L35", "a constant [1, D, 1, 1] with D from 1024 on between two reshapes", "B", "AF; issues 162 and 201 of that project", "CE on M1 Max and M2 Pro", "a depthwise 1x1 convolution", "", [2, 3]>;
+def : ANE_Rule<"L36", "quantize and dequantize are unproven before M3", "B", "MX, IM, D4", "evaluated on M3 to M5", "placed on the host", "Choose a target from H15 on, or leave activations in fp16.", [2, 3]>;
 def : ANE_Rule<"L40", "function input and output rows are a multiple of 32 fp16", "A", "FG, M5X, IM", "SW or EE on M2 to M5", "surfaces are padded">;
 def : ANE_Rule<"L41", "a surface smaller than its padded strides", "A", "OR, IM, M5X, H3", "EE everywhere", "allocations are computed">;
 def : ANE_Rule<"L42", "surfaces are bound by symbol, not in declared order", "A", "OR, IM, M5X", "SW or EE everywhere", "symbols of equal length, sorted">;

@@ -47,8 +47,10 @@ struct CompileOptions {
   std::optional<Placement> placement;
   /// A file {"node": "ane" or "host", …} in its place.
   std::string placementFile;
-  /// An error for every op that would not run on the engine.
-  bool requireANE = false;
+  /// An error for every op that would not run on the engine, and for those of
+  /// which less is known than Raw (evaluated in memory) or E5RT (seen there).
+  enum class Evidence { Any, E5RT, Raw };
+  std::optional<Evidence> requireANE;
   /// "auto", "none" or a folder of samples.
   std::optional<std::string> calibration;
   GuardOptions::Check check = GuardOptions::Check::Fast;
@@ -56,7 +58,8 @@ struct CompileOptions {
   std::optional<double> maxError, minCosine;
   enum class Weights { AsTheyAre, Int8 };
   Weights quantize = Weights::AsTheyAre;
-  enum class Activations { Float, Keep };
+  /// Auto: bytes where the engine multiplies them faster, else floats.
+  enum class Activations { Auto, Float, Keep };
   std::optional<Activations> quantizedActivations;
   /// Bytes that may be alive together; 0 for no limit.
   int64_t liveBytes = 0;

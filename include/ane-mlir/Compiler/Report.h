@@ -35,6 +35,8 @@ struct ReportRow {
   std::string op, node, program, placement, rule, reason, type;
   /// What ane-repair-fp16 did to the op, and what other passes noted.
   std::string repair, note;
+  /// Of an engine op: what is known of it ("raw", "e5rt"), and in words.
+  std::string evidence, evidenceText;
   /// Rows that make its operands.
   std::vector<unsigned> inputs;
   double flops = 0, weightBytes = 0, activationBytes = 0;
@@ -48,6 +50,8 @@ struct Report {
   struct Program {
     std::string name, kind;
     unsigned ops = 0;
+    /// Ops on the longest way through.
+    unsigned depth = 0;
     double predictedMicros = 0;
     Prediction prediction;
   };
@@ -75,7 +79,15 @@ struct Report {
   void writeTrace(llvm::raw_ostream &os) const;
   /// A table for the terminal: programs, then host ops with their reasons.
   void writeText(llvm::raw_ostream &os) const;
+
+private:
+  void writeEvidence(llvm::raw_ostream &os) const;
 };
+
+/// Emits an error for each engine op of a placed module of which less is known
+/// than `level`: "raw" (evaluated in memory), "e5rt" (seen on E5RT at least),
+/// or "any".
+LogicalResult requireEvidence(ModuleOp module, llvm::StringRef level);
 
 /// Collects the report of a placed module.
 Report makeReport(ModuleOp module, llvm::StringRef model);

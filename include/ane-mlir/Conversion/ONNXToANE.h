@@ -26,6 +26,9 @@ struct ONNXToANEOptions {
   /// unless their steps are to be kept; those of 16 bits never are, fp16 has
   /// fewer.
   bool half = false, keepSteps = false;
+  /// Pairs that several convolutions with weights of bytes read are quantize
+  /// and dequantize of the engine.
+  bool engineCodes = false;
   /// Node name -> length: a Range whose limit the data decides has so many
   /// entries.
   llvm::StringMap<int64_t> maxLengths;

@@ -279,6 +279,9 @@ Value toInteger(NodeContext &c, Value value, Value zero, IntegerType type);
 /// products with the file's integer weights (DynamicQuant.cpp).
 void dropDynamicQuantisation(onnxir::GraphOp graph);
 
+/// Marks (`ane.codes`) the QuantizeLinear nodes whose bytes convolutions read.
+void markQuantisedChains(onnxir::GraphOp graph);
+
 /// Translates a block of onnx ops in the scope of an outer one; used by If.
 /// Results are those of its yield.
 FailureOr<SmallVector<Value>> lowerRegion(NodeContext &c, Region &region,

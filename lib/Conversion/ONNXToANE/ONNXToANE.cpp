@@ -916,6 +916,8 @@ LogicalResult mlir::ane::convertONNXToANE(ModuleOp module,
     return failure();
   if (options.half && !options.keepSteps)
     dropDynamicQuantisation(graphOp);
+  if (options.half && options.engineCodes)
+    markQuantisedChains(graphOp);
   bool lists = false;
   graphOp.getBody().walk([&](onnxir::NodeOp node) {
     lists |= node.getOpType() == "NonZero" && node.getDomain().empty();

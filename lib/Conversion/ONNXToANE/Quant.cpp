@@ -165,8 +165,33 @@ static Value withoutSteps(C &c, Value x, Value scale, Value zero) {
                                     c.graph.real("beta", high)});
 }
 
+/// A scale as quantize and dequantize of MIL take it: a number of its own.
+static Value scalarScale(C &c, Value scale, Type element) {
+  std::optional<double> number = numberOf(c, scale);
+  return number && *number > 0 ? c.scalar(*number, element) : Value();
+}
+/// Bytes of the engine, of which 0 is the middle, or null.
+static Value engineCodes(C &c, Value x, Value scale, Value zero, Type type) {
+  if (!c.node->hasAttr("ane.codes") || !type.isInteger(8) ||
+      type.isUnsignedInteger() || !x || !isa<FloatType>(c.element(x)))
+    return {};
+  if (std::optional<double> origin = zero ? numberOf(c, zero) : 0.0;
+      !origin || *origin != 0)
+    return {};
+  Value s = scalarScale(c, scale, c.element(x));
+  Type byte = IntegerType::get(c.node.getContext(), 8);
+  return s ? c.create<QuantizeOp>(
+                 {x, s}, {c.graph.builder.getNamedAttr("output_dtype",
+                                                       TypeAttr::get(byte))})
+           : Value();
+}
+
 static LogicalResult lowerDequantize(C &c) {
   Value x = c.input(0), scale = c.input(1), zero = c.input(2);
+  if (auto codes = x ? x.getDefiningOp<QuantizeOp>() : QuantizeOp();
+      codes && scale && (!zero || numberOf(c, zero) == 0.0))
+    if (Value s = scalarScale(c, scale, c.element(scale)))
+      return c.set(0, c.create<DequantizeOp>({x, s}));
   int64_t axis = c.getInt("axis", 1), block = c.getInt("block_size", 0);
   Type element = c.element(scale);
   if (!isa<FloatType>(element))
@@ -211,6 +236,8 @@ static LogicalResult lowerQuantize(C &c) {
     type = toMLIRType(*dtype, c.node.getContext());
   int64_t axis = c.getInt("axis", 1), block = c.getInt("block_size", 0);
   Type element = c.element(scale);
+  if (Value codes = engineCodes(c, x, scale, zero, type))
+    return c.set(0, codes);
   Value s = shapeParameter(c, scale, x, axis, block),
         z = shapeParameter(c, zero, x, axis, block);
   // Halves divide in fp32, as in ONNX Runtime: a step more or less hangs on it.
