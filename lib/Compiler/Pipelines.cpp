@@ -67,7 +67,8 @@ void mlir::ane::buildOptimizePipeline(OpPassManager &pm,
     pm.addPass(createAssignLayoutPass());
   // Normalisation over channels needs its definition.
   if (enabled("ane-legalize"))
-    pm.addPass(createLegalizePass(LegalizePassOptions{options.door, /*exactSilu=*/true}));
+    pm.addPass(createLegalizePass(
+        LegalizePassOptions{options.door, /*exactSilu=*/true, /*late=*/true}));
   addCleanup(pm, enabled);
   if (enabled("ane-simplify"))
     pm.addPass(createSimplifyPass());

@@ -391,11 +391,8 @@ struct DecomposeTile : LiveOpPattern<TileOp> {
   LogicalResult rewrite(TileOp op, PatternRewriter &b) const override {
     auto type = op.getX().getType();
     bool broadcast = true;
-    int64_t copies = 1;
-    for (auto [dim, reps] : llvm::zip(type.getShape(), op.getReps())) {
+    for (auto [dim, reps] : llvm::zip(type.getShape(), op.getReps()))
       broadcast &= reps == 1 || dim == 1;
-      copies = std::max(copies, reps);
-    }
     // Users that broadcast to the same shape anyway read the small tensor.
     if (broadcast)
       for (OpOperand &use : llvm::make_early_inc_range(op->getUses()))
@@ -411,21 +408,39 @@ struct DecomposeTile : LiveOpPattern<TileOp> {
       b.eraseOp(op);
       return success();
     }
-    if (copies > 64 || llvm::is_contained(op.getReps(), 0))
-      return b.notifyMatchFailure(op, "too many copies");
+    if (llvm::is_contained(op.getReps(), 0))
+      return b.notifyMatchFailure(op, "is of nothing");
     Value x = op.getX();
-    for (auto [axis, reps] : llvm::enumerate(op.getReps())) {
-      if (reps == 1)
-        continue;
-      SmallVector<int64_t> shape(
-          cast<RankedTensorType>(x.getType()).getShape());
-      shape[axis] *= reps;
-      x = ConcatOp::create(b, op.getLoc(), type.clone(shape),
-                           SmallVector<Value>(reps, x),
-                           b.getI64IntegerAttr(axis), b.getBoolAttr(false));
-    }
+    for (auto [axis, reps] : llvm::enumerate(op.getReps()))
+      x = repeat(b, op.getLoc(), x, axis, reps);
     b.replaceOp(op, x);
     return success();
+  }
+
+  /// Few operands each: 12 and more branches into one op compile slowly (L75).
+  static constexpr int64_t kMostCopies = 11;
+  static Value repeat(OpBuilder &b, Location loc, Value x, int64_t axis,
+                      int64_t reps) {
+    auto copies = [&](Value v, int64_t count) -> Value {
+      SmallVector<int64_t> shape(typeOf(v).getShape());
+      shape[axis] *= count;
+      return ConcatOp::create(b, loc, typeOf(v).clone(shape),
+                              SmallVector<Value>(count, v),
+                              b.getI64IntegerAttr(axis), b.getBoolAttr(false));
+    };
+    if (reps == 1)
+      return x;
+    if (reps <= kMostCopies)
+      return copies(x, reps);
+    for (int64_t factor = kMostCopies; factor > 1; --factor)
+      if (reps % factor == 0)
+        return repeat(b, loc, copies(x, factor), axis, reps / factor);
+    // No small factor: one copy more than there are of a number that has some.
+    SmallVector<int64_t> shape(typeOf(x).getShape());
+    shape[axis] *= reps;
+    Value most = repeat(b, loc, x, axis, reps - 1);
+    return ConcatOp::create(b, loc, typeOf(x).clone(shape), ValueRange{most, x},
+                            b.getI64IntegerAttr(axis), b.getBoolAttr(false));
   }
 };
 
@@ -458,23 +473,32 @@ struct Legalize : ane::impl::LegalizePassBase<Legalize> {
           << "'";
       return signalPassFailure();
     }
+    if (door == "raw")
+      limitRanks(getOperation());
     RewritePatternSet patterns(&getContext());
     if (door == "raw") {
-      patterns.add<DecomposeGelu, DecomposeSoftplus, PatchesToDepth,
-                   DecomposeLayerNorm, SeparateBias<ConvOp>,
-                   SeparateBias<ConvTransposeOp>>(&getContext());
+      patterns.add<DecomposeGelu, DecomposeSoftplus, DecomposeLayerNorm,
+                   SeparateBias<ConvOp>, SeparateBias<ConvTransposeOp>>(
+          &getContext());
+      // Before other forms of large kernels, of which it is the cheapest.
+      patterns.add<PatchesToDepth>(&getContext(), /*benefit=*/3);
       populateRoundingPatterns(patterns);
     } else {
       patterns.add<SeparateParameters>(&getContext());
     }
     if (exactSilu)
       populateSiluPattern(patterns);
+    if (late && door == "raw")
+      populateGenerationPatterns(patterns);
     patterns
         .add<VectorProduct, DecomposeBatchNorm, DecomposeInstanceNorm,
              DecomposeLinear, DecomposeTile, WidenPool<MaxPoolOp>,
              WidenPool<AvgPoolOp>, WidenPool<L2PoolOp>, ToReshape<SqueezeOp>,
              ToReshape<ExpandDimsOp>, ToReshape<Flatten2dOp>>(&getContext());
     populateFormPatterns(patterns, door == "raw");
+    populateWindowPatterns(patterns, door == "raw");
+    populateAxisPatterns(patterns, door == "raw");
+    populateResizePatterns(patterns, door == "raw");
     // Before the bias is taken out, so that it is added in the wide form.
     patterns.add<WidenConv<ConvOp>, WidenConv<ConvTransposeOp>>(&getContext(),
                                                                 /*benefit=*/2);

@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "LegalizeForms.h"
+#include "Placement.h"
 #include "Reshape.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include <cmath>
@@ -92,8 +93,30 @@ struct NearestToUpsample : OpRewritePattern<ResizeNearestNeighborOp> {
   }
 };
 
-/// Mirrored and repeated edges (L28) are slices of one row or column each beside
-/// the rest. Wide ones would be more slices than they are worth.
+/// `x` from `begin` on along `axis`.
+Value rows(OpBuilder &b, Location loc, Value x, int64_t axis, int64_t begin,
+           int64_t count) {
+  auto type = typeOf(x);
+  SmallVector<int64_t> at(type.getRank(), 0), size(type.getShape());
+  at[axis] = begin;
+  size[axis] = count;
+  if (ArrayRef<int64_t>(size) == type.getShape())
+    return x;
+  return SliceBySizeOp::create(b, loc, type.clone(size), x,
+                               b.getDenseI64ArrayAttr(at),
+                               b.getDenseI64ArrayAttr(size));
+}
+Value concat(OpBuilder &b, Location loc, ArrayRef<Value> parts, int64_t axis) {
+  SmallVector<int64_t> shape(typeOf(parts[0]).getShape());
+  shape[axis] = 0;
+  for (Value part : parts)
+    shape[axis] += typeOf(part).getDimSize(axis);
+  return ConcatOp::create(b, loc, typeOf(parts[0]).clone(shape), parts,
+                          b.getI64IntegerAttr(axis), b.getBoolAttr(false));
+}
+
+/// Mirrored and repeated edges (L28) are slices of one row or column each
+/// beside the rest; wide ones a slice reversed, or a row repeated.
 struct PadToSlices : OpRewritePattern<PadOp> {
   using OpRewritePattern::OpRewritePattern;
   static constexpr int64_t kWidest = 16;
@@ -105,39 +128,286 @@ struct PadToSlices : OpRewritePattern<PadOp> {
     if (!type.hasStaticShape() || isConstantTree(op.getX()))
       return b.notifyMatchFailure(op, "shape is not static");
     ArrayRef<int64_t> pad = op.getPad();
-    if (llvm::any_of(pad, [](int64_t p) { return p > kWidest; }))
-      return b.notifyMatchFailure(op, "is wide");
     Location loc = op.getLoc();
     Value x = op.getX();
     for (size_t i = 0; i < pad.size() / 2; ++i) {
-      int64_t before = pad[2 * i], after = pad[2 * i + 1];
-      int64_t axis = type.getRank() - pad.size() / 2 + i;
+      int64_t before = pad[2 * i], after = pad[2 * i + 1],
+              axis = type.getRank() - pad.size() / 2 + i,
+              extent = type.getDimSize(axis);
       if (!before && !after)
         continue;
-      auto have = typeOf(x);
-      int64_t extent = have.getDimSize(axis);
-      auto row = [&](int64_t at) -> Value {
-        SmallVector<int64_t> begin(have.getRank(), 0), size(have.getShape());
-        begin[axis] = at;
-        size[axis] = 1;
-        return SliceBySizeOp::create(b, loc, have.clone(size), x,
-                                     b.getDenseI64ArrayAttr(begin),
-                                     b.getDenseI64ArrayAttr(size));
-      };
       SmallVector<Value> parts;
-      Value first = reflect || !before ? Value() : row(0),
-            last = reflect || !after ? Value() : row(extent - 1);
-      for (int64_t k = before; k > 0; --k)
-        parts.push_back(reflect ? row(k) : first);
-      parts.push_back(x);
-      for (int64_t k = 1; k <= after; ++k)
-        parts.push_back(reflect ? row(extent - 1 - k) : last);
-      SmallVector<int64_t> shape(have.getShape());
-      shape[axis] += before + after;
-      x = ConcatOp::create(b, loc, have.clone(shape), parts,
-                           b.getI64IntegerAttr(axis), b.getBoolAttr(false));
+      if (reflect) {
+        appendMirrored(b, loc, x, axis, 1, before, parts);
+        parts.push_back(x);
+        appendMirrored(b, loc, x, axis, extent - 1 - after, after, parts);
+      } else {
+        appendRepeated(b, loc, x, axis, 0, before, parts);
+        parts.push_back(x);
+        appendRepeated(b, loc, x, axis, extent - 1, after, parts);
+      }
+      x = concat(b, loc, parts, axis);
     }
     b.replaceOp(op, x);
+    return success();
+  }
+
+  /// Rows [first, first + count) from the last to the first.
+  static void appendMirrored(OpBuilder &b, Location loc, Value x, int64_t axis,
+                             int64_t first, int64_t count,
+                             SmallVectorImpl<Value> &parts) {
+    if (count > kWidest) {
+      Value part = rows(b, loc, x, axis, first, count);
+      parts.push_back(ReverseOp::create(b, loc, part.getType(), part,
+                                        b.getDenseI64ArrayAttr({axis})));
+      return;
+    }
+    for (int64_t k = count - 1; k >= 0; --k)
+      parts.push_back(rows(b, loc, x, axis, first + k, 1));
+  }
+  static void appendRepeated(OpBuilder &b, Location loc, Value x, int64_t axis,
+                             int64_t at, int64_t count,
+                             SmallVectorImpl<Value> &parts) {
+    if (!count)
+      return;
+    Value row = rows(b, loc, x, axis, at, 1);
+    if (count <= kWidest) {
+      parts.append(count, row);
+      return;
+    }
+    SmallVector<int64_t> reps(typeOf(x).getRank(), 1),
+        shape(typeOf(row).getShape());
+    reps[axis] = shape[axis] = count;
+    parts.push_back(TileOp::create(b, loc, typeOf(x).clone(shape), row,
+                                   b.getDenseI64ArrayAttr(reps)));
+  }
+};
+
+/// Constant padding of other axes than the last two (L28) is a concat with
+/// constants.
+struct PadToConcat : OpRewritePattern<PadOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(PadOp op, PatternRewriter &b) const override {
+    auto type = typeOf(op.getX());
+    ArrayRef<int64_t> pad = op.getPad();
+    int64_t rank = type.getRank(), first = rank - pad.size() / 2;
+    auto outer = [&](size_t i) { return first + (int64_t)i / 2 < rank - 2; };
+    bool any = false;
+    for (size_t i = 0; i < pad.size(); ++i)
+      any |= outer(i) && pad[i];
+    if (op.getMode() != "constant" || !any || !type.hasStaticShape() ||
+        !isa<FloatType>(type.getElementType()) ||
+        isConstantTree(op.getResult()))
+      return b.notifyMatchFailure(op, "pads the last two axes only");
+    Location loc = op.getLoc();
+    Value x = op.getX();
+    SmallVector<int64_t> rest(pad);
+    for (size_t i = 0; i + 1 < pad.size(); i += 2) {
+      if (!outer(i) || (!pad[i] && !pad[i + 1]))
+        continue;
+      int64_t axis = first + i / 2;
+      auto filled = [&](int64_t count) -> Value {
+        SmallVector<int64_t> shape(typeOf(x).getShape());
+        shape[axis] = count;
+        auto part = type.clone(shape);
+        return ConstantOp::create(
+            b, loc, part,
+            DenseElementsAttr::get(
+                part, ArrayRef<Attribute>{b.getFloatAttr(
+                          type.getElementType(),
+                          op.getConstantVal().convertToDouble())}));
+      };
+      SmallVector<Value> parts;
+      if (pad[i])
+        parts.push_back(filled(pad[i]));
+      parts.push_back(x);
+      if (pad[i + 1])
+        parts.push_back(filled(pad[i + 1]));
+      x = concat(b, loc, parts, axis);
+      rest[i] = rest[i + 1] = 0;
+    }
+    while (!rest.empty() && rest[0] == 0 && rest[1] == 0)
+      rest.erase(rest.begin(), rest.begin() + 2);
+    if (rest.empty())
+      b.replaceOp(op, x);
+    else
+      b.replaceOpWithNewOp<PadOp>(op, op.getType(), x,
+                                  b.getDenseI64ArrayAttr(rest),
+                                  op.getModeAttr(), op.getConstantValAttr());
+    return success();
+  }
+};
+
+/// gather of places that are known, in few runs of neighbours, is slices.
+struct GatherToSlices : OpRewritePattern<GatherOp> {
+  using OpRewritePattern::OpRewritePattern;
+  static constexpr size_t kMostRuns = 32;
+  LogicalResult matchAndRewrite(GatherOp op,
+                                PatternRewriter &b) const override {
+    auto x = typeOf(op.getX());
+    if (isConstantTree(op.getX()) || !x.hasStaticShape() ||
+        !isa<FloatType>(x.getElementType()) || op.getBatchDims().value_or(0) ||
+        !op.getType().hasStaticShape())
+      return b.notifyMatchFailure(op, "is not of places of a float value");
+    FailureOr<Tensor> table = evaluate(op.getIndices());
+    if (failed(table) || table->size() == 0)
+      return b.notifyMatchFailure(op, "indices are known at run time only");
+    int64_t axis = op.getAxis(), extent;
+    axis += axis < 0 ? x.getRank() : 0;
+    extent = x.getDimSize(axis);
+    SmallVector<int64_t> places;
+    for (int64_t i = 0; i < table->size(); ++i) {
+      int64_t place = table->ints()[i];
+      places.push_back(place < 0 ? place + extent : place);
+      if (places.back() < 0 || places.back() >= extent)
+        return b.notifyMatchFailure(op, "an index is outside");
+    }
+    // Runs that step by one, in either direction.
+    SmallVector<std::pair<size_t, size_t>> runs;
+    for (size_t i = 0; i < places.size();) {
+      size_t end = i + 1;
+      int64_t step = end < places.size() ? places[end] - places[i] : 0;
+      if (step == 1 || step == -1)
+        while (end < places.size() && places[end] - places[end - 1] == step)
+          ++end;
+      runs.push_back({i, end});
+      i = end;
+    }
+    if (runs.size() > kMostRuns)
+      return b.notifyMatchFailure(op, "indices are in many runs");
+    Location loc = op.getLoc();
+    SmallVector<Value> parts;
+    for (auto [begin, end] : runs) {
+      int64_t low = std::min(places[begin], places[end - 1]);
+      Value part = rows(b, loc, op.getX(), axis, low, end - begin);
+      if (places[end - 1] < places[begin])
+        part = ReverseOp::create(b, loc, part.getType(), part,
+                                 b.getDenseI64ArrayAttr({axis}));
+      parts.push_back(part);
+    }
+    Value y = parts.size() == 1 ? parts[0] : concat(b, loc, parts, axis);
+    b.replaceOp(op, reshapeTo(b, loc, y, op.getType().getShape()));
+    return success();
+  }
+};
+
+/// Whether a bool is computed from floats, on the engine itself.
+bool isFromFloats(Value v) {
+  Operation *op = v.getDefiningOp();
+  if (!op || isConstantTree(v))
+    return op;
+  if (isMovement(op))
+    return isFromFloats(op->getOperand(0));
+  if (isa<LogicalNotOp>(op))
+    return isFromFloats(op->getOperand(0));
+  return isa<FloatType>(typeOf(op->getOperand(0)).getElementType());
+}
+
+/// and, or and xor of comparisons (L05) are minimum, maximum and inequality of
+/// zeros and ones.
+template <typename Op>
+struct LogicalToFloats : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
+  LogicalResult matchAndRewrite(Op op, PatternRewriter &b) const override {
+    if (isConstantTree(op.getResult()) || !isFromFloats(op.getX()) ||
+        !isFromFloats(op.getY()))
+      return b.notifyMatchFailure(op, "is not of comparisons of floats");
+    Location loc = op.getLoc();
+    Type element = floatElement(op.getX());
+    if (!element)
+      element = floatElement(op.getY());
+    if (!element)
+      return b.notifyMatchFailure(op, "is of constants");
+    auto number = [&](Value v) -> Value {
+      return CastOp::create(b, loc, typeOf(v).clone(element), v,
+                            TypeAttr::get(element));
+    };
+    Value x = number(op.getX()), y = number(op.getY());
+    auto type = cast<RankedTensorType>(op.getResult().getType());
+    if (isa<LogicalXorOp>(op.getOperation())) {
+      b.replaceOpWithNewOp<NotEqualOp>(op, type, x, y);
+      return success();
+    }
+    auto wide = type.clone(element);
+    Value z = isa<LogicalAndOp>(op.getOperation())
+                  ? Value(MinimumOp::create(b, loc, wide, x, y))
+                  : Value(MaximumOp::create(b, loc, wide, x, y));
+    b.replaceOpWithNewOp<CastOp>(op, type, z,
+                                 TypeAttr::get(type.getElementType()));
+    return success();
+  }
+  /// The float that a bool is computed from.
+  static Type floatElement(Value v) {
+    for (Operation *op = v.getDefiningOp(); op && op->getNumOperands();
+         op = op->getOperand(0).getDefiningOp())
+      if (Type type = typeOf(op->getOperand(0)).getElementType();
+          isa<FloatType>(type))
+        return type;
+    return {};
+  }
+};
+
+/// stack, which failed on RAW, is a concat of wider shapes.
+struct StackToConcat : OpRewritePattern<StackOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(StackOp op, PatternRewriter &b) const override {
+    RankedTensorType type = op.getType();
+    if (!type.hasStaticShape() || isConstantTree(op.getResult()))
+      return b.notifyMatchFailure(op, "shape is not static");
+    int64_t axis = int64_t(op.getAxis());
+    axis += axis < 0 ? type.getRank() : 0;
+    SmallVector<int64_t> shape(type.getShape());
+    shape[axis] = 1;
+    SmallVector<Value> parts;
+    for (Value v : op.getValues())
+      parts.push_back(reshapeTo(b, op.getLoc(), v, shape));
+    b.replaceOp(op, concat(b, op.getLoc(), parts, axis));
+    return success();
+  }
+};
+
+/// relu6 was compiled, clip evaluated too.
+struct Relu6ToClip : OpRewritePattern<Relu6Op> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(Relu6Op op, PatternRewriter &b) const override {
+    if (isConstantTree(op.getResult()))
+      return b.notifyMatchFailure(op, "part of a weight tree");
+    b.replaceOpWithNewOp<ClipOp>(op, op.getType(), op.getX(),
+                                 b.getF32FloatAttr(0), b.getF32FloatAttr(6));
+    return success();
+  }
+};
+
+/// A convolution of copies is copies of the convolution: along the batch, and
+/// of a 1x1 kernel along rows and columns too.
+struct TileBehindConv : OpRewritePattern<ConvOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ConvOp op, PatternRewriter &b) const override {
+    auto tile = op.getX().getDefiningOp<TileOp>();
+    if (!tile || isConstantTree(op.getY()) || !isConstantTree(op.getWeight()) ||
+        (op.getBias() && !isConstantTree(op.getBias())))
+      return b.notifyMatchFailure(op, "is not of copies");
+    auto weight = typeOf(op.getWeight()), x = typeOf(tile.getX());
+    if (x.getRank() != weight.getRank())
+      return b.notifyMatchFailure(op, "copies have another rank");
+    bool point =
+        llvm::all_of(weight.getShape().drop_front(2),
+                     [](int64_t k) { return k == 1; }) &&
+        llvm::all_of(op.getStrides(), [](int64_t s) { return s == 1; }) &&
+        (op.getPadType() == "valid" ||
+         llvm::all_of(op.getPad(), [](int64_t p) { return p == 0; }));
+    ArrayRef<int64_t> reps = tile.getReps();
+    SmallVector<int64_t> shape(op.getType().getShape());
+    for (auto [axis, count] : llvm::enumerate(reps)) {
+      if (count != 1 && (axis == 1 || (axis > 1 && !point)))
+        return b.notifyMatchFailure(op, "mixes what is copied");
+      shape[axis] /= count;
+    }
+    auto clone = cast<ConvOp>(b.clone(*op));
+    clone.getXMutable().assign(tile.getX());
+    clone.getY().setType(op.getType().clone(shape));
+    b.replaceOpWithNewOp<TileOp>(op, op.getType(), clone.getY(),
+                                 tile.getRepsAttr());
     return success();
   }
 };
@@ -269,8 +539,14 @@ struct DecomposeAttention
 
 void mlir::ane::populateFormPatterns(RewritePatternSet &patterns, bool raw) {
   // Core ML has these, and splits what it places.
-  if (raw)
-    patterns.add<PadToSlices, ShuffleToDepth>(patterns.getContext());
-  patterns.add<GatherToSlice, NearestToUpsample, DecomposeAttention>(
-      patterns.getContext());
+  if (raw) {
+    patterns.add<PadToSlices, PadToConcat, GatherToSlices,
+                 LogicalToFloats<LogicalAndOp>, LogicalToFloats<LogicalOrOp>,
+                 LogicalToFloats<LogicalXorOp>, StackToConcat, Relu6ToClip,
+                 TileBehindConv>(patterns.getContext());
+    // Before a shuffle is a transpose of its own.
+    patterns.add<ShuffleToDepth>(patterns.getContext(), /*benefit=*/2);
+  }
+  patterns.add<GatherToSlice>(patterns.getContext(), /*benefit=*/2);
+  patterns.add<NearestToUpsample, DecomposeAttention>(patterns.getContext());
 }

@@ -16,6 +16,23 @@ namespace mlir::ane {
 /// convolution its other order, attention its products. `raw`: for the engine's own compiler.
 void populateFormPatterns(RewritePatternSet &patterns, bool raw);
 
+/// Kernels, strides and pools beyond the engine's limits become several, or
+/// others over a rearranged input.
+void populateWindowPatterns(RewritePatternSet &patterns, bool raw);
+
+/// Axes beyond the engine's limits become two, more axes than it has fewer, and
+/// shuffles of pixels transposes.
+void populateAxisPatterns(RewritePatternSet &patterns, bool raw);
+
+/// Bilinear resizing becomes a transposed convolution, or products.
+void populateResizePatterns(RewritePatternSet &patterns, bool raw);
+
+/// What single generations refuse, in other forms; layouts are assigned.
+void populateGenerationPatterns(RewritePatternSet &patterns);
+
+/// Operations on more axes than the engine's work on fewer where they can (S5).
+void limitRanks(Operation *module);
+
 /// round becomes floors, a factor behind floor or ceil takes the full shape.
 void populateRoundingPatterns(RewritePatternSet &patterns);
 

@@ -6,6 +6,7 @@
 
 #include "LimitRank.h"
 #include "Reshape.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -79,47 +80,93 @@ static bool limitElementwise(Operation *op, int64_t most) {
   return true;
 }
 
+namespace {
+struct Permutation {
+  SmallVector<int64_t> shape, perm;
+};
+} // namespace
+
+/// Axes of one element go; neighbours that stay neighbours become one.
+static Permutation compact(ArrayRef<int64_t> from, ArrayRef<int64_t> perm) {
+  int64_t rank = from.size();
+  SmallVector<int64_t> order, next(rank, -1), heads;
+  for (int64_t axis : perm)
+    if (from[axis] != 1)
+      order.push_back(axis);
+  for (int64_t axis = 0, last = -1; axis < rank; ++axis)
+    if (from[axis] != 1) {
+      if (last >= 0)
+        next[last] = axis;
+      last = axis;
+    }
+  for (auto [i, axis] : llvm::enumerate(order))
+    if (!i || next[order[i - 1]] != axis)
+      heads.push_back(axis);
+  SmallVector<int64_t> sorted(heads);
+  llvm::sort(sorted);
+  Permutation result;
+  for (int64_t head : sorted) {
+    int64_t extent = 1;
+    size_t at = llvm::find(order, head) - order.begin();
+    do
+      extent *= from[order[at]];
+    while (++at < order.size() && next[order[at - 1]] == order[at]);
+    result.shape.push_back(extent);
+  }
+  for (int64_t head : heads)
+    result.perm.push_back(llvm::find(sorted, head) - sorted.begin());
+  return result;
+}
+
+/// One transpose of `shape`.
+static Value transposeOnce(OpBuilder &b, Location loc, Value x,
+                           ArrayRef<int64_t> shape, ArrayRef<int64_t> perm) {
+  SmallVector<int64_t> moved;
+  for (int64_t axis : perm)
+    moved.push_back(shape[axis]);
+  return TransposeOp::create(b, loc, typeOf(x).clone(moved),
+                             reshapeTo(b, loc, x, shape),
+                             b.getDenseI64ArrayAttr(perm));
+}
+
+Value mlir::ane::permute(OpBuilder &b, Location loc, Value x,
+                         ArrayRef<int64_t> shape, ArrayRef<int64_t> perm,
+                         int64_t most) {
+  Permutation p = compact(shape, perm);
+  int64_t rank = p.perm.size();
+  if (rank < 2)
+    return x;
+  if (rank <= std::max<int64_t>(most, 4))
+    return transposeOnce(b, loc, x, p.shape, p.perm);
+  // The axis that shall be first moves over those before it; the rest follows,
+  // each behind what is in place.
+  SmallVector<int64_t> axes(rank);
+  std::iota(axes.begin(), axes.end(), 0);
+  for (int64_t i = 0; i < rank; ++i) {
+    int64_t at = llvm::find(axes, p.perm[i]) - axes.begin();
+    if (at == i)
+      continue;
+    int64_t blocks[4] = {1, 1, p.shape[axes[at]], 1};
+    for (int64_t k = 0; k < rank; ++k)
+      if (k != at)
+        blocks[k < i ? 0 : k < at ? 1 : 3] *= p.shape[axes[k]];
+    Permutation move = compact(blocks, {0, 2, 1, 3});
+    x = transposeOnce(b, loc, x, move.shape, move.perm);
+    std::rotate(axes.begin() + i, axes.begin() + at, axes.begin() + at + 1);
+  }
+  return x;
+}
+
 static bool limitTranspose(TransposeOp op, int64_t most) {
   auto from = typeOf(op.getX());
   SmallVector<int64_t> perm;
   for (int64_t axis : op.getPerm())
     perm.push_back(axis < 0 ? axis + from.getRank() : axis);
-  // Axes of one element go; neighbours that stay neighbours become one.
-  SmallVector<int64_t> order, target(from.getRank(), -1);
-  for (int64_t axis : perm)
-    if (from.getDimSize(axis) != 1)
-      order.push_back(axis);
-  SmallVector<int64_t> next(from.getRank(), -1);
-  for (int64_t axis = 0, last = -1; axis < from.getRank(); ++axis)
-    if (from.getDimSize(axis) != 1) {
-      if (last >= 0)
-        next[last] = axis;
-      last = axis;
-    }
-  SmallVector<int64_t> heads;
-  for (auto [i, axis] : llvm::enumerate(order))
-    if (!i || next[order[i - 1]] != axis)
-      heads.push_back(axis);
-  if ((int64_t)heads.size() > most)
-    return false;
-  SmallVector<int64_t> sorted(heads);
-  llvm::sort(sorted);
-  SmallVector<int64_t> shape, newPerm, newShape;
-  for (int64_t head : sorted) {
-    int64_t extent = 1;
-    size_t at = llvm::find(order, head) - order.begin();
-    do
-      extent *= from.getDimSize(order[at]);
-    while (++at < order.size() && next[order[at - 1]] == order[at]);
-    shape.push_back(extent);
-  }
-  for (int64_t head : heads)
-    newPerm.push_back(llvm::find(sorted, head) - sorted.begin());
-  for (int64_t axis : newPerm)
-    newShape.push_back(shape[axis]);
-  Builder b(op.getContext());
-  replace(op, {shape}, newShape,
-          {b.getNamedAttr("perm", b.getDenseI64ArrayAttr(newPerm))});
+  OpBuilder b(op);
+  Value y = permute(b, op.getLoc(), op.getX(), from.getShape(), perm, most);
+  op.getY().replaceAllUsesWith(
+      reshapeTo(b, op.getLoc(), y, op.getType().getShape()));
+  op.erase();
   return true;
 }
 

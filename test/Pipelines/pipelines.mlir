@@ -12,14 +12,14 @@
 // OPT-NEXT: ane-narrow-integers,
 // OPT-NEXT: ane-fold-into-conv{scale-only=false},
 // OPT-NEXT: ane-assign-precision,
-// OPT-NEXT: ane-legalize{door=raw exact-silu=true},
+// OPT-NEXT: ane-legalize{door=raw exact-silu=true late=false},
 // OPT-NEXT: canonicalize
 // OPT-NEXT: cse,
 // OPT-NEXT: ane-matmul-to-conv,
 // OPT-NEXT: canonicalize
 // OPT-NEXT: cse,
 // OPT-NEXT: ane-assign-layout,
-// OPT-NEXT: ane-legalize{door=raw exact-silu=true},
+// OPT-NEXT: ane-legalize{door=raw exact-silu=true late=true},
 // OPT-NEXT: canonicalize
 // OPT-NEXT: cse,
 // OPT-NEXT: ane-simplify,
@@ -36,12 +36,12 @@
 // FP32-NEXT: ane-simplify,
 // FP32-NEXT: ane-narrow-integers,
 // FP32-NEXT: ane-fold-into-conv{scale-only=false},
-// FP32-NEXT: ane-legalize{door=raw exact-silu=true},
+// FP32-NEXT: ane-legalize{door=raw exact-silu=true late=false},
 // FP32-NEXT: canonicalize
 // FP32-NEXT: ane-matmul-to-conv,
 // FP32-NEXT: canonicalize
 // FP32-NEXT: ane-assign-layout,
-// FP32-NEXT: ane-legalize{door=raw exact-silu=true},
+// FP32-NEXT: ane-legalize{door=raw exact-silu=true late=true},
 // FP32-NEXT: canonicalize
 // FP32-NEXT: ane-simplify,
 // FP32-NEXT: ane-fold-into-conv{scale-only=true},

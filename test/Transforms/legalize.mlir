@@ -75,8 +75,11 @@ func.func @gather_even(%x: tensor<6x2xf16>) -> tensor<3x2xf16> {
   return %0 : tensor<3x2xf16>
 }
 
+// Few runs of neighbours are a slice each.
 // CHECK-LABEL: func @gather_uneven(
-// CHECK: ane.gather
+// CHECK: ane.slice_by_size %arg0 {begin = array<i64: 1, 0>, size = array<i64: 1, 2>}
+// CHECK: ane.slice_by_size %arg0 {begin = array<i64: 3, 0>, size = array<i64: 2, 2>}
+// CHECK: ane.concat
 func.func @gather_uneven(%x: tensor<6x2xf16>) -> tensor<3x2xf16> {
   %i = ane.constant dense<[1, 3, 4]> : tensor<3xi32>
   %0 = ane.gather %x, %i : (tensor<6x2xf16>, tensor<3xi32>) -> tensor<3x2xf16>
@@ -101,7 +104,7 @@ func.func @attention(%q: tensor<1x2x3x4xf16>, %k: tensor<1x2x5x4xf16>, %v: tenso
   return %0 : tensor<1x2x3x6xf16>
 }
 
-// Edges that are mirrored or repeated are slices beside the rest; a wide pad stays.
+// Edges that are mirrored or repeated are slices beside the rest; a wide pad repeats one.
 // CHECK-LABEL: func @pads(
 // CHECK: %[[TWO:.+]] = ane.slice_by_size %arg0 {begin = array<i64: 0, 0, 0, 2>, size = array<i64: 1, 2, 3, 1>}
 // CHECK: %[[ONE:.+]] = ane.slice_by_size %arg0 {begin = array<i64: 0, 0, 0, 1>, size = array<i64: 1, 2, 3, 1>}
@@ -109,7 +112,9 @@ func.func @attention(%q: tensor<1x2x3x4xf16>, %k: tensor<1x2x5x4xf16>, %v: tenso
 // CHECK: %[[R:.+]] = ane.concat %[[TWO]], %[[ONE]], %arg0, %[[LAST]] {axis = 3 : i64
 // CHECK: %[[TOP:.+]] = ane.slice_by_size %arg0 {begin = array<i64: 0, 0, 0, 0>, size = array<i64: 1, 2, 1, 4>}
 // CHECK: %[[E:.+]] = ane.concat %[[TOP]], %[[TOP]], %arg0 {axis = 2 : i64
-// CHECK: %[[W:.+]] = ane.pad
+// CHECK: %[[TEN:.+]] = ane.concat {{.*}}-> tensor<1x2x3x10xf16>
+// CHECK: %[[TWENTY:.+]] = ane.concat %[[TEN]], %[[TEN]]
+// CHECK: %[[W:.+]] = ane.concat %arg0, %[[TWENTY]]
 // CHECK: return %[[R]], %[[E]], %[[W]]
 func.func @pads(%x: tensor<1x2x3x4xf16>) -> (tensor<1x2x3x7xf16>, tensor<1x2x5x4xf16>, tensor<1x2x3x24xf16>) {
   %r = ane.pad %x {mode = "reflect", pad = array<i64: 2, 1>} : (tensor<1x2x3x4xf16>) -> tensor<1x2x3x7xf16>
@@ -118,12 +123,12 @@ func.func @pads(%x: tensor<1x2x3x4xf16>) -> (tensor<1x2x3x7xf16>, tensor<1x2x5x4
   return %r, %e, %w : tensor<1x2x3x7xf16>, tensor<1x2x5x4xf16>, tensor<1x2x3x24xf16>
 }
 
-// The order of channels that pixel_shuffle wants is one of the weights and of the bias; an input has no weights.
+// The order of channels that pixel_shuffle wants is one of the weights and of the bias; an input is transposed.
 // CHECK-LABEL: func @shuffle(
 // CHECK: %[[W:.+]] = ane.transpose %{{.+}} {perm = array<i64: 1, 0, 2>} : (tensor<2x4x3xf16>) -> tensor<4x2x3xf16>
 // CHECK: ane.conv %arg0
 // CHECK: ane.depth_to_space %{{.+}} {block_size = 2 : i64} : (tensor<1x8x4x4xf16>) -> tensor<1x2x8x8xf16>
-// CHECK: ane.pixel_shuffle %arg1
+// CHECK: ane.transpose {{.*}}(tensor<2x2x2x4x4xf16>) -> tensor<2x4x2x4x2xf16>
 func.func @shuffle(%x: tensor<1x3x4x4xf16>, %z: tensor<1x8x4x4xf16>) -> (tensor<1x2x8x8xf16>, tensor<1x2x8x8xf16>) {
   %w = ane.constant dense<1.0> : tensor<8x3x1x1xf16>
   %b = ane.constant dense<1.0> : tensor<8xf16>

@@ -89,13 +89,15 @@ def LegalizePass : Pass<"ane-legalize", "::mlir::ModuleOp"> {
   let description = [{
     gelu, batch_norm, instance_norm, linear and tile are decomposed, one-dimensional convolutions and pools become
     two-dimensional, biases become additions, squeeze and expand_dims become reshapes (engine.md §1.11, §6). round
-    becomes floors, and a number that scales what was rounded takes the full shape (L30).
+    becomes floors, and a number that scales what was rounded takes the full shape (L30). Kernels, strides, pools and axes
+    beyond the target's limits become several, or others over rearranged values.
     Behind Core ML's own front end (`door=coreml`) what only the raw compiler lacks is left whole: gelu, layer_norm,
-    biases. Test: test/Transforms/legalize.mlir.
+    biases. Tests: test/Transforms/legalize.mlir and legalize-*.mlir.
   }];
   let dependentDialects = ["::mlir::ane::ANEDialect"];
   let options = [Option<"door", "door", "std::string", "\"raw\"", "raw (the in-memory compiler) or coreml (packages)">,
-                 Option<"exactSilu", "exact-silu", "bool", "false", "silu as x / (1 + exp(-x)) instead of the engine's table">];
+                 Option<"exactSilu", "exact-silu", "bool", "false", "silu as x / (1 + exp(-x)) instead of the engine's table">,
+                 Option<"late", "late", "bool", "false", "layouts are assigned: what single generations refuse gets another form">];
 }
 
 def MatmulToConvPass : Pass<"ane-matmul-to-conv", "::mlir::ModuleOp"> {

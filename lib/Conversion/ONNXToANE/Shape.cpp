@@ -747,6 +747,45 @@ static int64_t resizedExtent(C &c, int64_t axis, int64_t from, double scale) {
              : rounded;
 }
 
+/// MIL's own bilinear resizing of images, where its sampling is ONNX's; else
+/// null.
+static Value resizeBilinear(C &c, Value x, ArrayRef<int64_t> axes,
+                            const std::optional<SmallVector<int64_t>> &sizes,
+                            ArrayRef<double> scales, StringRef transform) {
+  if (c.rank(x) != 4 || c.getInt("antialias", 0) ||
+      c.getInt("exclude_outside", 0))
+    return {};
+  int64_t target[] = {c.shape(x)[2], c.shape(x)[3]};
+  for (auto [i, axis] : llvm::enumerate(axes)) {
+    int64_t from = c.shape(x)[axis];
+    if (from < 1 || (sizes && !scales.empty()))
+      return {};
+    int64_t to = sizes ? (*sizes)[i] : resizedExtent(c, axis, from, scales[i]);
+    // Coordinates are those of the scale, which is not always that of the
+    // sizes.
+    if (to < 1 || to > INT32_MAX || (axis < 2 && to != from) ||
+        (!sizes && scales[i] * double(from) != double(to)) ||
+        (to == 1 && from != 1))
+      return {};
+    if (axis >= 2)
+      target[axis - 2] = to;
+  }
+  StringRef mode = transform == "half_pixel" ||
+                           transform == "pytorch_half_pixel" ||
+                           transform == "half_pixel_symmetric"
+                       ? "UNALIGN_CORNERS"
+                   : transform == "align_corners" ? "STRICT_ALIGN_CORNERS"
+                   : transform == "asymmetric"    ? "DEFAULT"
+                                                  : "";
+  if (mode.empty() ||
+      (target[0] == c.shape(x)[2] && target[1] == c.shape(x)[3]))
+    return {};
+  return c.create<ResizeBilinearOp>(
+      {x}, {c.graph.attr("target_size_height", target[0]),
+            c.graph.attr("target_size_width", target[1]),
+            c.graph.text("sampling_mode", mode)});
+}
+
 static LogicalResult lowerResize(C &c) {
   Value x = c.input(0);
   bool upsample = c.opType() == "Upsample",
@@ -826,6 +865,9 @@ static LogicalResult lowerResize(C &c) {
   if (!isa<FloatType>(original) && !taken)
     x = c.castTo(x, c.graph.builder.getF32Type());
   double extrapolation = c.getFloat("extrapolation_value", 0);
+  if (mode == "linear" && isa<FloatType>(original))
+    if (Value y = resizeBilinear(c, x, axes, sizes, scaleValues, transform))
+      return c.set(0, y);
   for (auto [i, axis] : llvm::enumerate(axes)) {
     if (!x)
       return failure();

@@ -1,0 +1,44 @@
+// What single generations refuse, in another form there and as it is elsewhere.
+// RUN: sed s/TARGET/h17/ %s | ane-opt --ane-legalize=late=true | FileCheck %s --check-prefix=H17
+// RUN: sed s/TARGET/h15/ %s | ane-opt --ane-legalize=late=true | FileCheck %s --check-prefix=H15
+// RUN: sed s/TARGET/h14/ %s | ane-opt --ane-legalize=late=true | FileCheck %s --check-prefix=H14
+// RUN: sed s/TARGET/h16/ %s | ane-opt --ane-legalize=late=true | FileCheck %s --check-prefix=H16
+
+module attributes {ane.target = #ane.target<"TARGET">} {
+// H17-LABEL: func @mean
+// H17: ane.conv {{.*}}(tensor<1x512x1x32xf16>, tensor<1x512x1x1xf16>) -> tensor<1x1x1x32xf16>
+// H16-LABEL: func @mean
+// H16: ane.reduce_mean
+func.func @mean(%x: tensor<1x512x1x32xf16>) -> tensor<1x1x1x32xf16> {
+  %y = ane.reduce_mean %x {axes = array<i64: 1>, keep_dims = true} : (tensor<1x512x1x32xf16>) -> tensor<1x1x1x32xf16>
+  return %y : tensor<1x1x1x32xf16>
+}
+
+// H15-LABEL: func @rotate
+// H15: ane.matmul %arg0, %{{.*}}(tensor<1x2x8x4xf16>, tensor<4x4xf16>) -> tensor<1x2x8x4xf16>
+// H16-LABEL: func @rotate
+// H16: ane.concat
+func.func @rotate(%x: tensor<1x2x8x4xf16>) -> tensor<1x2x8x4xf16> {
+  %m = ane.constant dense<-1.0> : tensor<f16>
+  %a = ane.slice_by_size %x {begin = array<i64: 0, 0, 0, 0>, size = array<i64: 1, 2, 8, 2>} : (tensor<1x2x8x4xf16>) -> tensor<1x2x8x2xf16>
+  %b = ane.slice_by_size %x {begin = array<i64: 0, 0, 0, 2>, size = array<i64: 1, 2, 8, 2>} : (tensor<1x2x8x4xf16>) -> tensor<1x2x8x2xf16>
+  %n = ane.mul %b, %m : (tensor<1x2x8x2xf16>, tensor<f16>) -> tensor<1x2x8x2xf16>
+  %y = ane.concat %n, %a {axis = 3 : i64} : (tensor<1x2x8x2xf16>, tensor<1x2x8x2xf16>) -> tensor<1x2x8x4xf16>
+  return %y : tensor<1x2x8x4xf16>
+}
+
+// H14-LABEL: func @scale
+// H14: ane.conv {{.*}}groups = 1024
+// H14-NOT: ane.mul
+// H16-LABEL: func @scale
+// H16: ane.mul
+func.func @scale(%x: tensor<1x1024x32xf16>) -> tensor<1x1024x32xf16> {
+  %low = ane.constant dense<0.5> : tensor<1x512x1x1xf16>
+  %high = ane.constant dense<2.0> : tensor<1x512x1x1xf16>
+  %c = ane.concat %low, %high {axis = 1 : i64} : (tensor<1x512x1x1xf16>, tensor<1x512x1x1xf16>) -> tensor<1x1024x1x1xf16>
+  %a = ane.reshape %x {shape = array<i64: 1, 1024, 1, 32>} : (tensor<1x1024x32xf16>) -> tensor<1x1024x1x32xf16>
+  %b = ane.mul %a, %c : (tensor<1x1024x1x32xf16>, tensor<1x1024x1x1xf16>) -> tensor<1x1024x1x32xf16>
+  %y = ane.reshape %b {shape = array<i64: 1, 1024, 32>} : (tensor<1x1024x1x32xf16>) -> tensor<1x1024x32xf16>
+  return %y : tensor<1x1024x32xf16>
+}
+}
