@@ -8,7 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "LegalizeForms.h"
-#include "Placement.h"
+#include "ane-mlir/Analysis/Placement.h"
 #include "Reshape.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include <cmath>
