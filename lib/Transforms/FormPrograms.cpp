@@ -20,13 +20,38 @@ namespace mlir::ane {
 #include "ane-mlir/Transforms/Passes.h.inc"
 } // namespace mlir::ane
 
+/// What ane-plan-io puts around a value at a program's boundary: a slice, a
+/// reshape and a cast on the way in, a cast, a reshape, a pad and a product on
+/// the way out.
+static constexpr size_t kBoundaryOps = 7;
+
 namespace {
 struct FormPrograms : ane::impl::FormProgramsPassBase<FormPrograms> {
   using FormProgramsPassBase::FormProgramsPassBase;
 
-  /// Where to cut a list of ops so that no part is longer than `most`: each
-  /// time at the place in the second half of the longest possible part where
-  /// the fewest bytes cross.
+  /// Where the part that begins at `begin` is deeper than `most`, and where it
+  /// is half as deep.
+  static std::pair<size_t, size_t> findReach(ArrayRef<Operation *> ops,
+                                             size_t begin, size_t most) {
+    llvm::DenseMap<Operation *, size_t> depth;
+    size_t half = begin + 1;
+    for (size_t i = begin; i < ops.size(); ++i) {
+      size_t before = 0;
+      for (Value operand : ops[i]->getOperands())
+        if (Operation *producer = operand.getDefiningOp())
+          before = std::max(before, depth.lookup(producer));
+      if (before + 1 > most)
+        return {half, i};
+      depth[ops[i]] = before + 1;
+      if (before + 1 <= most / 2)
+        half = i + 1;
+    }
+    return {half, ops.size()};
+  }
+
+  /// Where to cut a list of ops so that no part is deeper than `most` (S18 is
+  /// about chains): each time at the place in the second half of the longest
+  /// possible part where the fewest bytes cross.
   static SmallVector<size_t> findCuts(ArrayRef<Operation *> ops, size_t most) {
     llvm::DenseMap<Operation *, size_t> position;
     for (auto [i, op] : llvm::enumerate(ops))
@@ -48,9 +73,12 @@ struct FormPrograms : ane::impl::FormProgramsPassBase<FormPrograms> {
     for (size_t i = 1; i <= ops.size(); ++i)
       alive[i] = alive[i - 1] + change[i];
     SmallVector<size_t> cuts;
-    for (size_t begin = 0; ops.size() - begin > most;) {
-      size_t best = begin + most;
-      for (size_t at = begin + most; at > begin + most / 2; --at)
+    for (size_t begin = 0;;) {
+      auto [half, end] = findReach(ops, begin, most);
+      if (end == ops.size())
+        break;
+      size_t best = end;
+      for (size_t at = end; at > std::min(half, end - 1); --at)
         if (alive[at] < alive[best])
           best = at;
       cuts.push_back(best);
@@ -107,7 +135,9 @@ struct FormPrograms : ane::impl::FormProgramsPassBase<FormPrograms> {
         if (auto it = stages.find(&op); it != stages.end())
           whole[it->second].push_back(&op);
       const Limit *limit = getTarget(module).limit("S18");
-      size_t most = maxOps ? maxOps : limit ? limit->value : ~size_t(0);
+      size_t most = maxOps  ? maxOps
+                    : limit ? limit->value - kBoundaryOps
+                            : ~size_t(0);
       SmallVector<std::pair<unsigned, SmallVector<Operation *>>> segments;
       for (auto &[stage, ops] : whole) {
         SmallVector<size_t> cuts;

@@ -17,7 +17,7 @@ namespace mlir::ane {
 #include "ane-mlir/Transforms/Passes.h.inc"
 } // namespace mlir::ane
 
-/// What does not count as computing in a program of its own (L13).
+/// What does not count as computing in a program of its own.
 static bool movesOnly(Operation *op) {
   return isa<ReshapeOp, TransposeOp, ConcatOp, SplitOp, SliceByIndexOp,
              SliceBySizeOp, StackOp, PadOp, CastOp, IdentityOp, ReverseOp,
@@ -35,11 +35,15 @@ struct Place : ane::impl::PlacePassBase<Place> {
     op->setAttr("ane.reason", b.getStringAttr(reason));
   }
 
-  /// A program of nothing but data movement does not compile (L13) and is not
-  /// worth a dispatch.
+  /// A program of nothing but data movement is not worth a dispatch where the
+  /// host has work anyway. It is legal: the compiler wants arithmetic (L13),
+  /// and each output of a program is made by some (ane-plan-io).
   void keepFromMovingOnly(Block &block,
                           const llvm::DenseSet<Operation *> &trees) {
-    if (getRuleSwitch(block.getParentOp(), "L13") == false)
+    if (getRuleSwitch(block.getParentOp(), "L13") == false ||
+        llvm::all_of(block.without_terminator(), [&](Operation &op) {
+          return trees.contains(&op) || isOnEngine(&op);
+        }))
       return;
     for (bool changed = true; changed;) {
       changed = false;
@@ -144,7 +148,8 @@ struct Place : ane::impl::PlacePassBase<Place> {
         cheapest = partition.findCheapest();
       if (mode == "cost")
         placeByCost(partition, cheapest);
-      keepFromMovingOnly(block, trees);
+      if (mode != "ane")
+        keepFromMovingOnly(block, trees);
       if (mode != "host")
         predictAlternatives(partition, block, cheapest);
       for (Operation &op : block.without_terminator())

@@ -1,5 +1,6 @@
 // RUN: ane-opt %s --ane-place | FileCheck %s
 // RUN: ane-opt %s --ane-place=mode=host | FileCheck %s --check-prefix=HOST
+// RUN: sed s/h13/h16/ %s | ane-opt --ane-place | FileCheck %s --check-prefix=H16
 // RUN: not ane-opt %s --ane-place=mode=ane 2>&1 | FileCheck %s --check-prefix=ERROR
 
 // HOST-NOT: ane.placement = "ane"
@@ -29,11 +30,31 @@ module attributes {ane.target = #ane.target<"h13">} {
     return %y : tensor<1x1x1x50xf16>
   }
 
-  // A program that only moves data is not worth a dispatch.
+  // A program that only moves data is legal, arithmetic makes its output; beside a host step it is not worth a dispatch.
   // CHECK-LABEL: func @movement
-  // CHECK: ane.transpose {{.*}}ane.rule = "L13"
+  // CHECK: ane.transpose {{.*}}ane.placement = "ane"
   func.func @movement(%x: tensor<2x32xf16>) -> tensor<32x2xf16> {
     %y = ane.transpose %x {perm = array<i64: 1, 0>} : (tensor<2x32xf16>) -> tensor<32x2xf16>
     return %y : tensor<32x2xf16>
+  }
+  // CHECK-LABEL: func @movement_beside_host
+  // CHECK: ane.transpose {{.*}}ane.rule = "L13"
+  func.func @movement_beside_host(%x: tensor<2x32xf16>) -> tensor<32x2xf16> {
+    %y = ane.transpose %x {perm = array<i64: 1, 0>} : (tensor<2x32xf16>) -> tensor<32x2xf16>
+    %z = ane.cumsum %y : (tensor<32x2xf16>) -> tensor<32x2xf16>
+    return %z : tensor<32x2xf16>
+  }
+
+  // Bytes between quantize and dequantize are evaluated on M3 to M5 only.
+  // CHECK-LABEL: func @codes
+  // CHECK: ane.quantize {{.*}}ane.rule = "L36"
+  // H16-LABEL: func @codes
+  // H16: ane.quantize {{.*}}ane.placement = "ane"
+  // H16: ane.dequantize {{.*}}ane.placement = "ane"
+  func.func @codes(%x: tensor<1x4x8x8xf16>) -> tensor<1x4x8x8xf16> {
+    %s = ane.constant dense<0.5> : tensor<f16>
+    %q = ane.quantize %x, %s {output_dtype = i8} : (tensor<1x4x8x8xf16>, tensor<f16>) -> tensor<1x4x8x8xi8>
+    %d = ane.dequantize %q, %s : (tensor<1x4x8x8xi8>, tensor<f16>) -> tensor<1x4x8x8xf16>
+    return %d : tensor<1x4x8x8xf16>
   }
 }
