@@ -786,13 +786,39 @@ static Value resizeBilinear(C &c, Value x, ArrayRef<int64_t> axes,
             c.graph.text("sampling_mode", mode)});
 }
 
-static LogicalResult lowerResize(C &c) {
-  Value x = c.input(0);
+namespace {
+/// What a Resize or Upsample asks for.
+struct ResizeRequest {
+  SmallVector<int64_t> axes;
+  SmallVector<double> scaleValues, roi;
+  std::optional<SmallVector<int64_t>> sizes;
+  std::string mode, transform, nearest, policy;
+
+  LogicalResult read(C &c, Value x);
+  /// keep_aspect_ratio_policy turns sizes into one scale.
+  void keepAspect(C &c, Value x);
+};
+} // namespace
+
+void ResizeRequest::keepAspect(C &c, Value x) {
+  double best = 0;
+  for (auto [i, axis] : llvm::enumerate(axes)) {
+    double scale = double((*sizes)[i]) / c.shape(x)[axis];
+    best = i == 0                   ? scale
+           : policy == "not_larger" ? std::min(best, scale)
+                                    : std::max(best, scale);
+  }
+  for (auto [i, axis] : llvm::enumerate(axes))
+    (*sizes)[i] =
+        floatToInteger(std::floor(best * c.shape(x)[axis] + 0.5));
+  scaleValues.assign(axes.size(), best);
+}
+
+LogicalResult ResizeRequest::read(C &c, Value x) {
   bool upsample = c.opType() == "Upsample",
        old = c.opType() == "Resize" && c.version() < 11;
   int64_t rank = c.rank(x);
   unsigned scaleInput = upsample || old ? 1 : 2;
-  SmallVector<double> scaleValues;
   if (auto attr = dyn_cast_or_null<DenseF32ArrayAttr>(c.attribute("scales"))) {
     for (float v : attr.asArrayRef())
       scaleValues.push_back(v);
@@ -803,7 +829,6 @@ static LogicalResult lowerResize(C &c) {
     for (float v : scales->floats())
       scaleValues.push_back(v);
   }
-  std::optional<SmallVector<int64_t>> sizes;
   if (!upsample && !old && c.input(3)) {
     auto given = c.constantInts(c.input(3), "sizes");
     if (failed(given))
@@ -811,7 +836,7 @@ static LogicalResult lowerResize(C &c) {
     if (!given->empty())
       sizes = *given;
   }
-  SmallVector<int64_t> axes(rank);
+  axes.resize(rank);
   std::iota(axes.begin(), axes.end(), 0);
   if (auto given = c.getInts("axes"))
     axes = *given;
@@ -824,17 +849,16 @@ static LogicalResult lowerResize(C &c) {
   if ((sizes ? sizes->size() : scaleValues.size()) != axes.size())
     return c.error() << "expects one scale or size for each of " << axes.size()
                      << " axes";
-  std::string mode = c.getString("mode", "nearest"),
-              transform =
-                  c.getString("coordinate_transformation_mode",
-                              upsample || old ? "asymmetric" : "half_pixel");
-  std::string nearest = c.getString(
+  mode = c.getString("mode", "nearest");
+  transform = c.getString("coordinate_transformation_mode",
+                          upsample || old ? "asymmetric" : "half_pixel");
+  policy = c.getString("keep_aspect_ratio_policy", "stretch");
+  nearest = c.getString(
       "nearest_mode", upsample || old ? "floor" : "round_prefer_floor");
   if (mode == "bilinear")
     mode = "linear";
   if (mode != "nearest" && mode != "linear" && mode != "cubic")
     return c.error() << "has mode '" << mode << "', which is not known";
-  SmallVector<double> roi;
   if (transform == "tf_crop_and_resize") {
     auto given = c.constantTensor(c.input(1), "roi");
     if (failed(given) || given->size() != 2 * (int64_t)axes.size())
@@ -844,108 +868,109 @@ static LogicalResult lowerResize(C &c) {
                                  << "expects a roi of two entries per axis");
     roi.assign(given->floats().begin(), given->floats().end());
   }
-  // keep_aspect_ratio_policy turns sizes into one scale.
-  std::string policy = c.getString("keep_aspect_ratio_policy", "stretch");
-  if (sizes && policy != "stretch") {
-    double best = 0;
-    for (auto [i, axis] : llvm::enumerate(axes)) {
-      double scale = double((*sizes)[i]) / c.shape(x)[axis];
-      best = i == 0                   ? scale
-             : policy == "not_larger" ? std::min(best, scale)
-                                      : std::max(best, scale);
+  if (sizes && policy != "stretch")
+    keepAspect(c, x);
+  return success();
+}
+
+/// An axis times the matrix of its resizing.
+static Value applyResize(C &c, Value x, int64_t axis, const ResizeAxis &r,
+                         ArrayRef<float> matrix, StringRef mode, bool outside) {
+  int64_t rank = c.rank(x);
+  Tensor weights(DType::Float32, {r.to, r.from});
+  llvm::copy(matrix, weights.mutableFloats().begin());
+  // Integers are taken, not weighed.
+  if (!isa<FloatType>(c.element(x))) {
+    SmallVector<int64_t> sources;
+    for (int64_t k = 0; k < r.to; ++k) {
+      auto row = matrix.slice(k * r.from, r.from);
+      sources.push_back(llvm::find(row, 1.0f) - row.begin());
     }
-    for (auto [i, axis] : llvm::enumerate(axes))
-      (*sizes)[i] =
-          floatToInteger(std::floor(best * c.shape(x)[axis] + 0.5));
-    scaleValues.assign(axes.size(), best);
+    return c.gather(x, c.ints({r.to}, sources), axis);
   }
+  // Pure repetition is MIL's own op; everything else is a product with the
+  // axis last.
+  bool repeat =
+      mode == "nearest" && r.from > 0 && r.to % r.from == 0 && rank == 4 && axis >= 2;
+  for (int64_t k = 0; repeat && k < r.to; ++k)
+    repeat = matrix[k * r.from + k / (r.to / r.from)] == 1;
+  if (repeat) {
+    int64_t factor = r.to / r.from;
+    x = c.create<UpsampleNearestNeighborOp>(
+        {x}, {c.graph.attr("scale_factor_height", axis == 2 ? factor : 1),
+              c.graph.attr("scale_factor_width", axis == 3 ? factor : 1)});
+  } else {
+    Value w = c.castTo(c.graph.constant(c.loc, weights), c.element(x));
+    SmallVector<int64_t> perm(rank);
+    std::iota(perm.begin(), perm.end(), 0);
+    std::swap(perm[axis], perm[rank - 1]);
+    Value moved = c.transpose(x, perm);
+    Value product =
+        c.create<MatmulOp>({moved, w}, {c.graph.flag("transpose_y", true)});
+    x = product ? c.transpose(product, perm) : product;
+  }
+  if (outside && x) {
+    // Rows that left the image are zero; add the extrapolation value there.
+    Tensor fill(DType::Float32, {r.to}), keep(DType::Float32, {r.to});
+    for (int64_t k = 0; k < r.to; ++k) {
+      bool empty = true;
+      for (int64_t j = 0; j < r.from; ++j)
+        empty &= matrix[k * r.from + j] == 0;
+      fill.mutableFloats()[k] = empty ? float(c.getFloat("extrapolation_value", 0)) : 0;
+      keep.mutableFloats()[k] = !empty;
+    }
+    SmallVector<int64_t> wide(rank, 1);
+    wide[axis] = r.to;
+    x = c.add(
+        c.mul(x, c.castTo(c.graph.constant(c.loc, keep.reshaped(wide)),
+                          c.element(x))),
+        c.castTo(c.graph.constant(c.loc, fill.reshaped(wide)), c.element(x)));
+  }
+  return x;
+}
+
+static LogicalResult lowerResize(C &c) {
+  Value x = c.input(0);
+  ResizeRequest q;
+  if (failed(q.read(c, x)))
+    return failure();
   Type original = c.element(x);
-  bool taken = mode == "nearest" && transform != "tf_crop_and_resize" &&
+  bool taken = q.mode == "nearest" && q.transform != "tf_crop_and_resize" &&
                isWideInteger(original);
   if (!isa<FloatType>(original) && !taken)
     x = c.castTo(x, c.graph.builder.getF32Type());
-  double extrapolation = c.getFloat("extrapolation_value", 0);
-  if (mode == "linear" && isa<FloatType>(original))
-    if (Value y = resizeBilinear(c, x, axes, sizes, scaleValues, transform))
+  if (q.mode == "linear" && isa<FloatType>(original))
+    if (Value y = resizeBilinear(c, x, q.axes, q.sizes, q.scaleValues, q.transform))
       return c.set(0, y);
-  for (auto [i, axis] : llvm::enumerate(axes)) {
+  for (auto [i, axis] : llvm::enumerate(q.axes)) {
     if (!x)
       return failure();
     ResizeAxis r;
     r.from = c.shape(x)[axis];
-    r.to = sizes ? (*sizes)[i] : resizedExtent(c, axis, r.from, scaleValues[i]);
+    r.to = q.sizes ? (*q.sizes)[i] : resizedExtent(c, axis, r.from, q.scaleValues[i]);
     r.scale =
-        scaleValues.size() == axes.size() && (!sizes || policy != "stretch")
-            ? scaleValues[i]
+        q.scaleValues.size() == q.axes.size() && (!q.sizes || q.policy != "stretch")
+            ? q.scaleValues[i]
             : double(r.to) / r.from;
-    if (!roi.empty()) {
-      r.roiStart = roi[i];
-      r.roiEnd = roi[axes.size() + i];
+    if (!q.roi.empty()) {
+      r.roiStart = q.roi[i];
+      r.roiEnd = q.roi[q.axes.size() + i];
     }
     if (r.to < 1 || r.to > INT32_MAX || r.from < 1)
       return c.error() << "expects positive sizes, but got " << r.from << " to "
                        << r.to;
     // ONNX Runtime's antialiasing leaves an axis that keeps its length alone,
     // whatever the scale.
-    bool antialias = c.getInt("antialias", 0) && mode != "nearest";
-    if (r.from == r.to && (r.scale == 1 || antialias) && roi.empty())
+    bool antialias = c.getInt("antialias", 0) && q.mode != "nearest";
+    if (r.from == r.to && (r.scale == 1 || antialias) && q.roi.empty())
       continue;
     bool outside = false;
     auto matrix = resizeMatrix(
-        c, r, mode, transform, nearest, c.getFloat("cubic_coeff_a", -0.75),
+        c, r, q.mode, q.transform, q.nearest, c.getFloat("cubic_coeff_a", -0.75),
         antialias, c.getInt("exclude_outside", 0), outside);
     if (failed(matrix))
       return failure();
-    Tensor weights(DType::Float32, {r.to, r.from});
-    llvm::copy(*matrix, weights.mutableFloats().begin());
-    // Integers are taken, not weighed.
-    if (!isa<FloatType>(c.element(x))) {
-      SmallVector<int64_t> sources;
-      for (int64_t k = 0; k < r.to; ++k) {
-        auto row = llvm::ArrayRef<float>(*matrix).slice(k * r.from, r.from);
-        sources.push_back(llvm::find(row, 1.0f) - row.begin());
-      }
-      x = c.gather(x, c.ints({r.to}, sources), axis);
-      continue;
-    }
-    // Pure repetition is MIL's own op; everything else is a product with the
-    // axis last.
-    bool repeat =
-        mode == "nearest" && r.from > 0 && r.to % r.from == 0 && rank == 4 && axis >= 2;
-    for (int64_t k = 0; repeat && k < r.to; ++k)
-      repeat = (*matrix)[k * r.from + k / (r.to / r.from)] == 1;
-    if (repeat) {
-      int64_t factor = r.to / r.from;
-      x = c.create<UpsampleNearestNeighborOp>(
-          {x}, {c.graph.attr("scale_factor_height", axis == 2 ? factor : 1),
-                c.graph.attr("scale_factor_width", axis == 3 ? factor : 1)});
-    } else {
-      Value w = c.castTo(c.graph.constant(c.loc, weights), c.element(x));
-      SmallVector<int64_t> perm(rank);
-      std::iota(perm.begin(), perm.end(), 0);
-      std::swap(perm[axis], perm[rank - 1]);
-      Value moved = c.transpose(x, perm);
-      Value product =
-          c.create<MatmulOp>({moved, w}, {c.graph.flag("transpose_y", true)});
-      x = product ? c.transpose(product, perm) : product;
-    }
-    if (outside && x) {
-      // Rows that left the image are zero; add the extrapolation value there.
-      Tensor fill(DType::Float32, {r.to}), keep(DType::Float32, {r.to});
-      for (int64_t k = 0; k < r.to; ++k) {
-        bool empty = true;
-        for (int64_t j = 0; j < r.from; ++j)
-          empty &= (*matrix)[k * r.from + j] == 0;
-        fill.mutableFloats()[k] = empty ? float(extrapolation) : 0;
-        keep.mutableFloats()[k] = !empty;
-      }
-      SmallVector<int64_t> wide(rank, 1);
-      wide[axis] = r.to;
-      x = c.add(
-          c.mul(x, c.castTo(c.graph.constant(c.loc, keep.reshaped(wide)),
-                            c.element(x))),
-          c.castTo(c.graph.constant(c.loc, fill.reshaped(wide)), c.element(x)));
-    }
+    x = applyResize(c, x, axis, r, *matrix, q.mode, outside);
   }
   // ONNX Runtime cuts, and rounds only where it antialiases.
   if (!isa<FloatType>(original) && x && c.getInt("antialias", 0))
