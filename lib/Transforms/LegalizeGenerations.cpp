@@ -122,6 +122,33 @@ struct RotationToProduct : OpRewritePattern<ConcatOp> {
   }
 };
 
+/// Bytes and back, where nobody tried quantize and dequantize (L36), in halves:
+/// round, limit and scale.
+struct CodesToFloats : OpRewritePattern<DequantizeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(DequantizeOp op,
+                                PatternRewriter &b) const override {
+    auto codes = op.getInput().getDefiningOp<QuantizeOp>();
+    if (!isRuled(op, "L36") || !codes || isConstantTree(op.getY()) ||
+        !codes.getType().getElementType().isInteger(8) || codes.getAxis() ||
+        op.getAxis() || codes.getZeroPoint() || op.getZeroPoint() ||
+        !isConstantTree(codes.getScale()) || !isConstantTree(op.getScale()) ||
+        typeOf(codes.getInput()) != op.getType())
+      return b.notifyMatchFailure(op, "is not behind bytes around 0");
+    bool isUnsigned = codes.getType().getElementType().isUnsignedInteger();
+    Location loc = op.getLoc();
+    RankedTensorType type = op.getType();
+    Value steps =
+        RealDivOp::create(b, loc, type, codes.getInput(), codes.getScale());
+    Value whole = RoundOp::create(b, loc, type, steps);
+    Value limited = ClipOp::create(b, loc, type, whole,
+                                   b.getF32FloatAttr(isUnsigned ? 0 : -128),
+                                   b.getF32FloatAttr(isUnsigned ? 255 : 127));
+    b.replaceOpWithNewOp<MulOp>(op, type, limited, op.getScale());
+    return success();
+  }
+};
+
 /// A constant [1, D, 1, 1] between two reshapes (L35): behind a depthwise 1x1
 /// convolution, which does the product itself.
 template <typename Op>
@@ -165,8 +192,7 @@ struct ChannelConstantToConv : OpRewritePattern<Op> {
 } // namespace
 
 void mlir::ane::populateGenerationPatterns(RewritePatternSet &patterns) {
-  patterns
-      .add<ChannelMeanToConv, RotationToProduct, ChannelConstantToConv<MulOp>,
-           ChannelConstantToConv<AddOp>, ChannelConstantToConv<SubOp>>(
-          patterns.getContext());
+  patterns.add<ChannelMeanToConv, RotationToProduct, CodesToFloats,
+               ChannelConstantToConv<MulOp>, ChannelConstantToConv<AddOp>,
+               ChannelConstantToConv<SubOp>>(patterns.getContext());
 }

@@ -297,3 +297,16 @@ def test_architecture_is_whole(tmp_path, name):
 def test_architecture_values(tmp_path, name, precision):
     width, smaller = NARROW[name]
     check_values(tmp_path, architectures.BUILDERS[name](width=width, **smaller), precision)
+
+
+@pytest.mark.parametrize("target", ["h13", "h15", "h17"])
+@pytest.mark.parametrize("name", ["swin", "conformer", "poolformer", "replknet"])
+def test_architecture_values_elsewhere(tmp_path, name, target):
+    """Limits and rules of other generations make other forms."""
+    width, smaller = NARROW[name]
+    model = architectures.BUILDERS[name](width=width, **smaller)
+    onnx.save(model, tmp_path / "m.onnx")
+    feeds = feeds_of(model)
+    bundle = ane_mlir.compile(tmp_path / "m.onnx", target=target, options=["--check=off", "--calibration=none"])
+    assert [p["kind"] for p in bundle.manifest["programs"]] == ["ane"]
+    check(bundle.run(feeds, numerics="fp16"), reference(tmp_path / "m.onnx", feeds), "fp16")

@@ -83,6 +83,15 @@ def test_text(tmp_path, layers, width, side, target):
     assert 1.5 <= total(found[False]) / total(found[True]) <= 2
 
 
+def test_text_before_m3(tmp_path):
+    """Nobody tried quantize there: the pairs are arithmetic, and one program."""
+    path = tmp_path / "m.mil"
+    path.write_text(text(tmp_path, 4, 64, 32, True))
+    found = compiled(tmp_path, path, "--target=m1")
+    assert [program["kind"] for program in found["programs"]] == ["ane"]
+    assert not any(row["op"] in ("ane.quantize", "ane.dequantize") for row in found["ops"])
+
+
 def quantized(layers: int, width: int, side: int, zero: int = 0) -> onnx.ModelProto:
     """Static quantisation of a chain of 1x1 convolutions: bytes for activations, one scale for each output channel of the weights."""
     g, x = Net(3), "x"

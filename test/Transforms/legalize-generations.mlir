@@ -41,4 +41,17 @@ func.func @scale(%x: tensor<1x1024x32xf16>) -> tensor<1x1024x32xf16> {
   %y = ane.reshape %b {shape = array<i64: 1, 1024, 32>} : (tensor<1x1024x1x32xf16>) -> tensor<1x1024x32xf16>
   return %y : tensor<1x1024x32xf16>
 }
+
+// H14-LABEL: func @codes
+// H14: ane.real_div
+// H14: ane.clip {{.*}}alpha = -1.280000e+02 : f32, beta = 1.270000e+02
+// H14-NOT: ane.quantize
+// H16-LABEL: func @codes
+// H16: ane.quantize
+func.func @codes(%x: tensor<1x4x8x8xf16>) -> tensor<1x4x8x8xf16> {
+  %s = ane.constant dense<0.5> : tensor<f16>
+  %q = ane.quantize %x, %s {output_dtype = i8} : (tensor<1x4x8x8xf16>, tensor<f16>) -> tensor<1x4x8x8xi8>
+  %d = ane.dequantize %q, %s : (tensor<1x4x8x8xi8>, tensor<f16>) -> tensor<1x4x8x8xf16>
+  return %d : tensor<1x4x8x8xf16>
+}
 }

@@ -41,7 +41,7 @@ def : ANE_Rule<"L32", "local_response_norm uses alpha undivided", "C", "AF", "SW
 def : ANE_Rule<"L33", "a mean over channels fails at some shapes", "C", "M5X", "CE on M5 Max at 512 channels, 32 positions", "a 1x1 convolution with one over the number of channels", "", [6]>;
 def : ANE_Rule<"L34", "halves of the width swapped by slices and concat", "C", "LU; issue 9 of that project", "CE on M3 Ultra", "a product with a permutation", "", [4]>;
 def : ANE_Rule<"L35", "a constant [1, D, 1, 1] with D from 1024 on between two reshapes", "B", "AF; issues 162 and 201 of that project", "CE on M1 Max and M2 Pro", "a depthwise 1x1 convolution", "", [2, 3]>;
-def : ANE_Rule<"L36", "quantize and dequantize are unproven before M3", "B", "MX, IM, D4", "evaluated on M3 to M5", "placed on the host", "Choose a target from H15 on, or leave activations in fp16.", [2, 3]>;
+def : ANE_Rule<"L36", "quantize and dequantize are unproven before M3", "B", "MX, IM, D4", "evaluated on M3 to M5", "a pair is rounded and limited in halves; else on the host", "Choose a target from H15 on, or leave activations in fp16.", [2, 3]>;
 def : ANE_Rule<"L40", "function input and output rows are a multiple of 32 fp16", "A", "FG, M5X, IM", "SW or EE on M2 to M5", "surfaces are padded">;
 def : ANE_Rule<"L41", "a surface smaller than its padded strides", "A", "OR, IM, M5X, H3", "EE everywhere", "allocations are computed">;
 def : ANE_Rule<"L42", "surfaces are bound by symbol, not in declared order", "A", "OR, IM, M5X", "SW or EE everywhere", "symbols of equal length, sorted">;
