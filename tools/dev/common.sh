@@ -3,7 +3,7 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build=${ANE_MLIR_BUILD:-$root/build}
-llvm_major=$(sed -n 's/^set(ANEMLIR_LLVM_MAJOR \([0-9]*\))/\1/p' "$root/CMakeLists.txt")
+llvm_major=$(sed -n 's/^set(ANEMLIR_LLVM_MAJOR \([0-9]*\)).*/\1/p' "$root/CMakeLists.txt")
 
 say() { printf '== %s\n' "$*"; }
 
@@ -35,18 +35,13 @@ install_packages() {
   esac
 }
 
-# configure_and_build FOLDER [cmake options] -- [targets]
+# configure_and_build FOLDER PRESET [targets]: CMakePresets.json holds the options.
 configure_and_build() {
-  local folder=$1 options=()
-  shift
-  while [ $# -gt 0 ] && [ "$1" != -- ]; do options+=("$1"); shift; done
-  [ $# -gt 0 ] && shift
-  local prefix=/usr/lib/llvm-$llvm_major
-  [ "$(uname -s)" = Darwin ] && prefix=$(brew --prefix "llvm@$llvm_major")
+  local folder=$1 preset=$2
+  shift 2
+  [ "$(uname -s)" = Darwin ] && [ "$preset" = release ] && preset=homebrew
   if [ ! -f "$folder/build.ninja" ]; then
-    cmake -G Ninja -S "$root" -B "$folder" -DCMAKE_BUILD_TYPE=Release -DMLIR_DIR="$prefix/lib/cmake/mlir" \
-      -DCMAKE_C_COMPILER="$prefix/bin/clang" -DCMAKE_CXX_COMPILER="$prefix/bin/clang++" -DCMAKE_EXE_LINKER_FLAGS=-fuse-ld=lld \
-      -DCMAKE_CXX_COMPILER_LAUNCHER="env;CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime;ccache" "${options[@]}" >"$folder.log" 2>&1 || { cat "$folder.log"; exit 1; }
+    cmake --preset "$preset" -S "$root" -B "$folder" >"$folder.log" 2>&1 || { cat "$folder.log"; exit 1; }
     rm -f "$folder.log"
   fi
   if [ -t 1 ]; then ninja -C "$folder" "$@"; else ninja -C "$folder" "$@" | grep -E -v '^\[' || true; ninja -C "$folder" "$@" >/dev/null; fi
@@ -54,8 +49,7 @@ configure_and_build() {
 
 # The tools and the fuzzers, with sanitizers, in $build/asan.
 configure_with_sanitizers() {
-  configure_and_build "$build/asan" -DANEMLIR_SANITIZERS=address,undefined -DANEMLIR_FUZZERS=ON -DANEMLIR_ENABLE_ASSERTIONS=ON -DCMAKE_CXX_FLAGS_RELEASE=-O1 \
-    -DANEMLIR_BUILD_TESTS=OFF -- onnx-to-ane ane-run ane-translate mil-verify fuzzers
+  configure_and_build "$build/asan" sanitizers onnx-to-ane ane-run ane-translate mil-verify fuzzers
 }
 
 # A virtual environment with the packages of a requirements file; $python is its interpreter.
