@@ -40,7 +40,7 @@ constexpr double kExactInteger = 2048;
 /// coordinates.
 constexpr int64_t kFewTerms = 16;
 /// A front end (windows, a Fourier basis, filters) has a few products between
-/// the input and its logarithm.
+/// the input and its logarithm, or nothing but filters and magnitudes.
 constexpr unsigned kFrontEndProducts = 6;
 constexpr double kFrontEndWork = 4e9;
 
@@ -253,22 +253,33 @@ private:
     return false;
   }
 
+  /// What filters and their magnitudes are made of: no activation.
+  static bool isFilter(Operation *op) {
+    return isProduct(op) || isMovement(op) ||
+           isa<CastOp, AddOp, SubOp, MulOp, RealDivOp, InverseOp, SquareOp,
+               PowOp, SqrtOp, RsqrtOp, AbsOp, MaximumOp, MinimumOp, ClipOp,
+               LogOp, ReduceSumOp, ReduceMeanOp, ReduceMaxOp, ReduceMinOp,
+               ReduceL2NormOp, ReduceSumSquareOp>(op);
+  }
+
   /// Everything between the inputs and `v` if it is a front end; else what is
   /// light.
   void followFrontEnd(Value v, Reason reason) {
     llvm::SetVector<Operation *> cone;
     SmallVector<Value> stack{v};
-    unsigned products = 0;
+    // A product that was taken apart counts once.
+    llvm::DenseSet<Location> products;
     double work = 0;
-    bool whole = true;
+    bool whole = true, filters = true;
     while (!stack.empty() && whole) {
       Value at = stack.pop_back_val();
       Operation *op = at.getDefiningOp();
       if (!op || isTree(at) || !isFloat(at) || !cone.insert(op))
         continue;
       whole = mayMark(op);
+      filters &= isFilter(op);
       if (isProduct(op))
-        ++products;
+        products.insert(op->getLoc());
       auto isOpen = [](Value v) {
         auto type = dyn_cast<RankedTensorType>(v.getType());
         return type && !type.hasStaticShape();
@@ -277,7 +288,8 @@ private:
                llvm::none_of(op->getResults(), isOpen);
       if (auto costed = dyn_cast<CostOpInterface>(op); costed && whole)
         work += costed.estimateCost(target).flops;
-      whole &= products <= kFrontEndProducts && work <= kFrontEndWork &&
+      whole &= (filters || products.size() <= kFrontEndProducts) &&
+               work <= kFrontEndWork &&
                !isa<LayerNormOp, InstanceNormOp, LstmOp, GruOp, RnnOp>(op);
       llvm::append_range(stack, op->getOperands());
     }

@@ -49,3 +49,47 @@ func.func @logmel(%x: tensor<1x1x1x64xf16>) -> (tensor<1x2x1x57xf16>, tensor<1x2
   %l = ane.log %s : (tensor<1x2x1x57xf16>) -> tensor<1x2x1x57xf16>
   return %c, %l : tensor<1x2x1x57xf16>, tensor<1x2x1x57xf16>
 }
+
+// Filters behind filters, however many (a constant-Q transform), are a front end.
+// CHECK-LABEL: func @octaves
+// CHECK-COUNT-8: ane.conv {{.*}}ane.fp32
+func.func @octaves(%x: tensor<1x32x1x8xf16>) -> tensor<1x32x1x8xf16> {
+  %w = ane.constant dense<0.1> : tensor<32x32x1x1xf16>
+  %c0 = ane.conv %x, %w {strides = array<i64: 1, 1>, pad_type = "same", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 1} : (tensor<1x32x1x8xf16>, tensor<32x32x1x1xf16>) -> tensor<1x32x1x8xf16> loc("c0")
+  %c1 = ane.conv %c0, %w {strides = array<i64: 1, 1>, pad_type = "same", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 1} : (tensor<1x32x1x8xf16>, tensor<32x32x1x1xf16>) -> tensor<1x32x1x8xf16> loc("c1")
+  %c2 = ane.conv %c1, %w {strides = array<i64: 1, 1>, pad_type = "same", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 1} : (tensor<1x32x1x8xf16>, tensor<32x32x1x1xf16>) -> tensor<1x32x1x8xf16> loc("c2")
+  %c3 = ane.conv %c2, %w {strides = array<i64: 1, 1>, pad_type = "same", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 1} : (tensor<1x32x1x8xf16>, tensor<32x32x1x1xf16>) -> tensor<1x32x1x8xf16> loc("c3")
+  %c4 = ane.conv %c3, %w {strides = array<i64: 1, 1>, pad_type = "same", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 1} : (tensor<1x32x1x8xf16>, tensor<32x32x1x1xf16>) -> tensor<1x32x1x8xf16> loc("c4")
+  %c5 = ane.conv %c4, %w {strides = array<i64: 1, 1>, pad_type = "same", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 1} : (tensor<1x32x1x8xf16>, tensor<32x32x1x1xf16>) -> tensor<1x32x1x8xf16> loc("c5")
+  %c6 = ane.conv %c5, %w {strides = array<i64: 1, 1>, pad_type = "same", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 1} : (tensor<1x32x1x8xf16>, tensor<32x32x1x1xf16>) -> tensor<1x32x1x8xf16> loc("c6")
+  %c7 = ane.conv %c6, %w {strides = array<i64: 1, 1>, pad_type = "same", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 1} : (tensor<1x32x1x8xf16>, tensor<32x32x1x1xf16>) -> tensor<1x32x1x8xf16> loc("c7")
+  %a = ane.abs %c7 : (tensor<1x32x1x8xf16>) -> tensor<1x32x1x8xf16>
+  %e32 = ane.constant dense<1.0e-10> : tensor<f32>
+  %e = ane.cast %e32 {dtype = f16} : (tensor<f32>) -> tensor<f16>
+  %s = ane.add %a, %e : (tensor<1x32x1x8xf16>, tensor<f16>) -> tensor<1x32x1x8xf16>
+  %l = ane.log %s : (tensor<1x32x1x8xf16>) -> tensor<1x32x1x8xf16>
+  return %l : tensor<1x32x1x8xf16>
+}
+
+// With an activation between them they are a network.
+// CHECK-LABEL: func @network
+// CHECK-NOT: ane.conv {{.*}}ane.fp32
+// CHECK: ane.log {{.*}}ane.fp32
+func.func @network(%x: tensor<1x32x1x8xf16>) -> tensor<1x32x1x8xf16> {
+  %w = ane.constant dense<0.1> : tensor<32x32x1x1xf16>
+  %c0 = ane.conv %x, %w {strides = array<i64: 1, 1>, pad_type = "same", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 1} : (tensor<1x32x1x8xf16>, tensor<32x32x1x1xf16>) -> tensor<1x32x1x8xf16> loc("c0")
+  %c1 = ane.conv %c0, %w {strides = array<i64: 1, 1>, pad_type = "same", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 1} : (tensor<1x32x1x8xf16>, tensor<32x32x1x1xf16>) -> tensor<1x32x1x8xf16> loc("c1")
+  %c2 = ane.conv %c1, %w {strides = array<i64: 1, 1>, pad_type = "same", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 1} : (tensor<1x32x1x8xf16>, tensor<32x32x1x1xf16>) -> tensor<1x32x1x8xf16> loc("c2")
+  %c3 = ane.conv %c2, %w {strides = array<i64: 1, 1>, pad_type = "same", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 1} : (tensor<1x32x1x8xf16>, tensor<32x32x1x1xf16>) -> tensor<1x32x1x8xf16> loc("c3")
+  %r = ane.relu %c3 : (tensor<1x32x1x8xf16>) -> tensor<1x32x1x8xf16>
+  %c4 = ane.conv %r, %w {strides = array<i64: 1, 1>, pad_type = "same", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 1} : (tensor<1x32x1x8xf16>, tensor<32x32x1x1xf16>) -> tensor<1x32x1x8xf16> loc("c4")
+  %c5 = ane.conv %c4, %w {strides = array<i64: 1, 1>, pad_type = "same", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 1} : (tensor<1x32x1x8xf16>, tensor<32x32x1x1xf16>) -> tensor<1x32x1x8xf16> loc("c5")
+  %c6 = ane.conv %c5, %w {strides = array<i64: 1, 1>, pad_type = "same", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 1} : (tensor<1x32x1x8xf16>, tensor<32x32x1x1xf16>) -> tensor<1x32x1x8xf16> loc("c6")
+  %c7 = ane.conv %c6, %w {strides = array<i64: 1, 1>, pad_type = "same", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 1} : (tensor<1x32x1x8xf16>, tensor<32x32x1x1xf16>) -> tensor<1x32x1x8xf16> loc("c7")
+  %a = ane.abs %c7 : (tensor<1x32x1x8xf16>) -> tensor<1x32x1x8xf16>
+  %e32 = ane.constant dense<1.0e-10> : tensor<f32>
+  %e = ane.cast %e32 {dtype = f16} : (tensor<f32>) -> tensor<f16>
+  %s = ane.add %a, %e : (tensor<1x32x1x8xf16>, tensor<f16>) -> tensor<1x32x1x8xf16>
+  %l = ane.log %s : (tensor<1x32x1x8xf16>) -> tensor<1x32x1x8xf16>
+  return %l : tensor<1x32x1x8xf16>
+}
