@@ -295,7 +295,6 @@ private:
     if (mistake.empty())
       mistake = what.str();
   }
-  void readDims();
   void readModel();
   void readTarget();
   void readPackage();
@@ -341,9 +340,9 @@ static std::optional<T> given(const Option &option) {
                                     : std::nullopt;
 }
 
-/// A list of values follows its name: a=1,2,b=3 (commas are gone).
-void Reader::readDims() {
-  for (StringRef entry : flags.dims) {
+llvm::Error mlir::ane::readDims(ArrayRef<std::string> entries,
+                                CompileOptions &options) {
+  for (StringRef entry : entries) {
     auto [name, value] = entry.split('=');
     bool named = entry.contains('=') || options.dims.empty();
     if (named)
@@ -353,16 +352,31 @@ void Reader::readDims() {
     SmallVector<int64_t> extent;
     if (options.dims.back().first.empty() || !parseInts(value, extent) ||
         extent.size() != 1)
-      return fail("expects --dim NAME=N[,N…], but got '" + entry + "'");
+      return llvm::createStringError(
+          "expects --dim NAME=N[,N…], but got '" + entry + "'");
     options.dims.back().second.push_back(extent[0]);
   }
   for (auto [i, one] : llvm::enumerate(options.dims))
     for (auto &other : llvm::ArrayRef(options.dims).take_front(i))
       if (one.first == other.first && one.second != other.second)
-        return fail("--dim says '" + one.first +
-                    "' twice; several values are --dim " + one.first + "=" +
-                    Twine(other.second.front()) + "," +
-                    Twine(one.second.front()));
+        return llvm::createStringError(
+            "--dim says '" + one.first +
+            "' twice; several values are --dim " + one.first + "=" +
+            Twine(other.second.front()) + "," + Twine(one.second.front()));
+  return llvm::Error::success();
+}
+
+llvm::Error mlir::ane::readInputShapes(ArrayRef<std::string> entries,
+                                       CompileOptions &options) {
+  for (StringRef entry : entries) {
+    auto [name, value] = entry.rsplit('=');
+    SmallVector<int64_t> shape;
+    if (name.empty() || (!value.empty() && !parseInts(value, shape)))
+      return llvm::createStringError(
+          "expects --input-shape NAME=1,3,224,224, but got '" + entry + "'");
+    options.inputShapes[name] = shape;
+  }
+  return llvm::Error::success();
 }
 
 void Reader::readModel() {
@@ -373,14 +387,13 @@ void Reader::readModel() {
         std::addressof(flags.imageInputs), std::addressof(flags.states)})
     if (std::string twice = findTwice(*list); !twice.empty())
       fail(twice);
-  readDims();
-  for (StringRef entry : flags.inputShapes) {
-    auto [name, value] = entry.rsplit('=');
-    SmallVector<int64_t> shape;
-    if (name.empty() || (!value.empty() && !parseInts(value, shape)))
-      fail("expects --input-shape NAME=1,3,224,224, but got '" + entry + "'");
-    options.inputShapes[name] = shape;
-  }
+  auto listOf = [](const cl::list<std::string> &list) {
+    return std::vector<std::string>(list.begin(), list.end());
+  };
+  if (llvm::Error error = readDims(listOf(flags.dims), options))
+    fail(llvm::toString(std::move(error)));
+  if (llvm::Error error = readInputShapes(listOf(flags.inputShapes), options))
+    fail(llvm::toString(std::move(error)));
   for (StringRef entry : flags.inputValues) {
     auto [name, path] = entry.split('=');
     if (name.empty() || path.empty())

@@ -24,6 +24,8 @@ bool CompileOptions::isFromMIL() const { return MILSource::matches(input); }
 CompileOptions::Form CompileOptions::form() const {
   if (compileTo)
     return Form::None;
+  if (reportOnly)
+    return Form::Bundle;
   StringRef extension =
       llvm::sys::path::extension(StringRef(output).rtrim('/'));
   return extension == ".anepkg"      ? Form::Bundle

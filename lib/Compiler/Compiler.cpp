@@ -499,7 +499,7 @@ LogicalResult Compiler::writeBundleAndReports() {
 
 FailureOr<Compilation> Compiler::run() {
   MemoryBudget::setConstantLimit(options.maxConstantBytes);
-  if (!options.compileTo) // rather than after an hour
+  if (!options.compileTo && !options.reportOnly) // rather than after an hour
     if (llvm::Error error = checkReplaceable(options.output))
       return fail(std::move(error));
   if (failed(readInputValues()) || failed(compileBuckets()))
@@ -518,6 +518,8 @@ FailureOr<Compilation> Compiler::run() {
     return done(writePackage());
   if (failed(place()))
     return failure();
+  if (options.reportOnly)
+    return done(success());
   if (!options.compileTo)
     return done(writeBundleAndReports());
   if (failed(writeReports()))

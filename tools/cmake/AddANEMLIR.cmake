@@ -5,6 +5,7 @@ find_library(DNNL_LIBRARY dnnl REQUIRED)
 find_path(DNNL_INCLUDE_DIR dnnl.hpp REQUIRED)
 find_program(FLATC flatc REQUIRED)
 find_path(PROTOZERO_INCLUDE_DIR protozero/pbf_reader.hpp REQUIRED)
+find_path(TOML_INCLUDE_DIR toml++/toml.h REQUIRED)
 find_path(XTENSOR_INCLUDE_DIR xtensor/xnpy.hpp REQUIRED)
 find_package(Threads REQUIRED)
 

@@ -11,7 +11,7 @@ say() { printf '== %s\n' "$*"; }
 install_packages() {
   case $(uname -s) in
   Darwin)
-    local formulas="llvm@$llvm_major cmake ninja ccache protozero flatbuffers onednn xtensor googletest" missing=""
+    local formulas="llvm@$llvm_major cmake ninja ccache protozero flatbuffers onednn tomlplusplus xtensor googletest" missing=""
     command -v brew >/dev/null || { say "Homebrew is needed: see its web page"; exit 1; }
     for formula in $formulas; do brew list --formula "$formula" >/dev/null 2>&1 || missing="$missing $formula"; done
     [ -z "$missing" ] && return
@@ -21,7 +21,7 @@ install_packages() {
   *)
     local packages="libmlir-$llvm_major-dev mlir-$llvm_major-tools llvm-$llvm_major-dev llvm-$llvm_major-tools clang-$llvm_major lld-$llvm_major
       libclang-rt-$llvm_major-dev cmake ninja-build ccache libzstd-dev zlib1g-dev libprotozero-dev libflatbuffers-dev flatbuffers-compiler
-      libdnnl-dev libxtensor-dev libgtest-dev python3 python3-venv $*" missing=""
+      libdnnl-dev libtomlplusplus-dev libxtensor-dev libgtest-dev python3 python3-venv $*" missing=""
     for package in $packages; do
       dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
     done

@@ -69,6 +69,13 @@ static void printSources(StringRef text, llvm::raw_ostream &os) {
        << " (" << source->evidence << ")\n";
 }
 
+StringRef mlir::ane::remedyOf(StringRef id) {
+  for (const Explanation &e : kExplanations)
+    if (e.id == id)
+      return e.remedy;
+  return "";
+}
+
 bool mlir::ane::explain(StringRef id, llvm::raw_ostream &os) {
   for (const Explanation &e : kExplanations) {
     if (!e.id.equals_insensitive(id))

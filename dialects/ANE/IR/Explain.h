@@ -17,6 +17,9 @@ namespace mlir::ane {
 /// limit by target, what this compiler does about it, and what the owner of a
 /// model can do. Of an unknown one, false, after listing those that are known.
 bool explain(llvm::StringRef id, llvm::raw_ostream &os);
+/// What the owner of a model can do about a rule or limit; empty where nothing
+/// is recorded.
+llvm::StringRef remedyOf(llvm::StringRef id);
 
 /// The known one that is spelt most like it, or empty.
 llvm::StringRef nearestRule(llvm::StringRef id);

@@ -17,6 +17,14 @@ namespace mlir::ane {
 std::optional<CompileOptions> parseCompileOptions(int argc, char **argv,
                                                   int &status);
 
+/// Entries NAME=N, each perhaps followed by further values N of that name
+/// (commas are gone), into `options.dims`.
+llvm::Error readDims(llvm::ArrayRef<std::string> entries,
+                     CompileOptions &options);
+/// Entries NAME=1,3,224,224 into `options.inputShapes`.
+llvm::Error readInputShapes(llvm::ArrayRef<std::string> entries,
+                            CompileOptions &options);
+
 } // namespace mlir::ane
 
 #endif // ANEMLIR_COMPILER_COMMANDLINE_H

@@ -85,6 +85,8 @@ struct CompileOptions {
   /// Let MLIR verify the IR behind every pass.
   bool verifyIR = false;
   bool quiet = false;
+  /// Place and report; write nothing.
+  bool reportOnly = false;
   /// What a tool does to each pass manager: printing IR, timing.
   std::function<LogicalResult(PassManager &)> configurePasses;
 
