@@ -2,11 +2,12 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// t = dispatch + sum over ops of max(arithmetic, weights)   (engine.md
-// §5.9), with the effects that published measurements show: few positions
-// leave the arithmetic units idle, weights beyond the working set stream from
-// memory, quantised activations run at twice the rate in deep programs, and
-// what follows a convolution element by element is free.
+// t = floor + sum over ops of arithmetic + weights (engine.md §5.9), the floor
+// being that of the door. Few positions leave the multipliers idle, 3x3
+// convolutions need fewer multiplications, quantised activations run at twice
+// the rate in deep programs. What follows a convolution as its scale, bias,
+// activation or residual is free; other ops have a rate of elements by kind;
+// copies and what exceeds on-chip memory go by bytes.
 //
 //===----------------------------------------------------------------------===//
 
@@ -40,51 +41,111 @@ static double efficiency(double positions, const Target &target) {
   return x <= 12 ? middle + (1 - middle) * (x - 10) / 2 : 1;
 }
 
-Prediction mlir::ane::predict(const Cost &cost, const Target &target,
-                              double speedup) {
-  // 1 TFLOPS is 1e6 operations per microsecond, 1 GB/s is 1e3 bytes per
-  // microsecond.
-  bool conv = cost.kind == Cost::Kind::Conv;
-  double rate =
-      target.cost(conv ? "conv_tflops" : "matmul_tflops") * 1e6 * speedup;
-  if (conv)
-    rate *= efficiency(cost.positions, target);
-  const Limit *work = target.limit("S20");
-  bool streams = !work || cost.weightBytes > work->value;
-  double compute = cost.flops / rate,
-         weights = cost.weightBytes /
-                   (target.cost(streams ? "weight_gbs" : "kernel_gbs") * 1e3);
-  Prediction p;
-  (compute >= weights ? p.compute : p.weights) = std::max(compute, weights);
-  return p;
+/// A target's parameter for each door: "e5rt_dispatch_us".
+static double ofDoor(const Clock &clock, StringRef what) {
+  return clock.rate((stringify(clock.door) + what).str());
 }
-double mlir::ane::predictMicros(const Cost &cost, const Target &target) {
-  return predict(cost, target).total();
+
+double Clock::floor() const { return ofDoor(*this, "_dispatch_us"); }
+double Clock::error() const { return ofDoor(*this, "_error_percent") / 100; }
+
+double Clock::surfaces(double bytes, double busy) const {
+  // In memory they move while the engine computes; elsewhere they are packed.
+  if (door == Door::Memory)
+    return std::max(0.0, bytes / (rate("activation_gbs") * 1e3) - busy);
+  return bytes / (rate("packing_gbs") * 1e3);
+}
+
+static constexpr Door kDoors[] = {Door::Memory, Door::E5RT, Door::CoreML};
+
+llvm::StringRef mlir::ane::stringify(Door door) {
+  static constexpr StringLiteral names[] = {"memory", "e5rt", "coreml"};
+  return names[unsigned(door)];
+}
+
+std::optional<Door> mlir::ane::parseDoor(llvm::StringRef name) {
+  for (Door door : kDoors)
+    if (stringify(door) == name)
+      return door;
+  return std::nullopt;
+}
+
+Clock mlir::ane::getClock(Operation *op) {
+  const Target &target = getTarget(op);
+  std::optional<Door> said;
+  for (Operation *parent = op; parent && !said; parent = parent->getParentOp())
+    if (auto attr = parent->getAttrOfType<StringAttr>("ane.door"))
+      said = parseDoor(attr.getValue());
+  return {target, said.value_or(kDoors[unsigned(target.cost("door"))])};
+}
+
+/// Operations per microsecond (1 TFLOPS is 1e6) of a convolution or product.
+static double arithmeticRate(const OpWork &work, const Clock &clock) {
+  bool conv = work.cost.kind == Cost::Kind::Conv;
+  double rate = clock.rate(conv ? "conv_tflops" : "matmul_tflops") * 1e6 *
+                efficiency(work.cost.positions, clock.target) * work.speedup;
+  if (work.winograd)
+    rate *= clock.rate("winograd_gain");
+  if (!conv && work.cost.activationBytes > clock.rate("on_chip_mb") * 1e6)
+    rate *= clock.rate(work.scores ? "spilled_scores" : "spilled_product");
+  return rate;
+}
+
+static Prediction predictMacs(const OpWork &work, const Clock &clock) {
+  Prediction p;
+  p.compute = work.depthwise
+                  ? work.elements / (clock.rate("depthwise_geps") * 1e3)
+                  : work.cost.flops / arithmeticRate(work, clock);
+  p.weights = work.cost.weightBytes / (clock.rate("weight_gbs") * 1e3);
+  // What streams while the multipliers work, or the other way round.
+  double hidden = clock.door == Door::Memory ? clock.rate("overlap") : 0;
+  (p.compute < p.weights ? p.compute : p.weights) *= 1 - hidden;
+  return p;
 }
 
 static bool isMacs(Operation *op) {
   return isa<ConvOp, ConvTransposeOp, MatmulOp, LinearOp, EinsumOp>(op);
 }
 
-/// Follows a convolution, perhaps by way of others that do, as the only user.
+/// The parts of what a convolution does by itself with its result.
+enum class Tail { Scale, Bias, Activation, Residual, None };
+
+static Tail classifyTail(Operation *op) {
+  if (isa<ReluOp, Relu6Op, ClipOp, ClampedReluOp, LeakyReluOp, PreluOp,
+          SigmoidOp, SigmoidHardOp, TanhOp, ScaledTanhOp, SiluOp, GeluOp, EluOp,
+          SoftplusOp, SoftsignOp, ErfOp, LinearActivationOp>(op))
+    return Tail::Activation;
+  bool constant = llvm::any_of(op->getOperands(), isConstantTree);
+  if (isa<MulOp, RealDivOp>(op))
+    return constant ? Tail::Scale : Tail::None;
+  if (isa<AddOp, SubOp>(op))
+    return constant ? Tail::Bias : Tail::Residual;
+  return Tail::None;
+}
+
+/// The op before `op` whose only user it is and whose result has its shape.
+static Operation *findBefore(Operation *op) {
+  for (Value operand : op->getOperands())
+    if (Operation *producer = operand.getDefiningOp();
+        producer && producer->hasOneUse() && !isConstantTree(operand) &&
+        operand.getType() == op->getResult(0).getType() &&
+        (isMacs(producer) || classifyTail(producer) != Tail::None))
+      return producer;
+  return nullptr;
+}
+
+/// Follows a convolution as its scale, bias, activation or residual; one of
+/// each, in any order (engine.md §5.9).
 static bool isAbsorbed(Operation *op) {
-  for (unsigned depth = 0; depth < 8; ++depth) {
-    if (!isElementwise(op))
+  unsigned seen = 0;
+  while (op && !isMacs(op)) {
+    Tail tail = classifyTail(op);
+    if (tail == Tail::None || (seen & 1u << unsigned(tail)))
       return false;
-    Operation *before = nullptr;
-    for (Value operand : op->getOperands())
-      if (Operation *producer = operand.getDefiningOp();
-          producer && producer->hasOneUse() &&
-          (isMacs(producer) || isElementwise(producer)) &&
-          !isConstantTree(operand))
-        before = producer;
-    if (!before)
-      return false;
-    if (isMacs(before))
-      return true;
-    op = before;
+    seen |= 1u << unsigned(tail);
+    op = findBefore(op);
   }
-  return false;
+  return op;
 }
 
 static bool isQuantised(Operation *op) {
@@ -113,11 +174,96 @@ static double elementsOf(TypeRange types) {
   return most;
 }
 
+/// Elements of one row, and of one plane where there are rows of rows.
+static SmallVector<int64_t, 2> innerExtents(RankedTensorType type) {
+  ArrayRef<int64_t> shape = type.getShape();
+  if (shape.size() < 4)
+    return {shape.back()};
+  return {shape.back(), shape.back() * shape[shape.size() - 2]};
+}
+
+/// A reshape that takes elements from channels to the width or back is a copy;
+/// others renumber rows and planes.
+static bool isView(Operation *op) {
+  auto from = cast<RankedTensorType>(op->getOperand(0).getType()),
+       to = cast<RankedTensorType>(op->getResult(0).getType());
+  if (!from.getRank() || !to.getRank())
+    return true;
+  return llvm::any_of(innerExtents(from), [&](int64_t inner) {
+    return llvm::is_contained(innerExtents(to), inner);
+  });
+}
+
 /// No work at run time.
 static bool isFree(Operation *op) {
   return !isa<CostOpInterface>(op) || op->getNumResults() == 0 ||
-         isConstantTree(op->getResult(0)) ||
-         isa<ReshapeOp, IdentityOp, SqueezeOp, ExpandDimsOp>(op);
+         isConstantTree(op->getResult(0)) || isa<IdentityOp>(op) ||
+         (isa<ReshapeOp, SqueezeOp, ExpandDimsOp>(op) && isView(op));
+}
+
+/// The engine has filters of 3x3 at stride 1 in fewer multiplications.
+static bool isWinograd(Operation *op) {
+  auto conv = dyn_cast<ConvOp>(op);
+  if (!conv || conv.getGroups() != 1)
+    return false;
+  auto weight = cast<RankedTensorType>(conv.getWeight().getType());
+  auto isOne = [](int64_t n) { return n == 1; };
+  return weight.getRank() == 4 && weight.getDimSize(2) == 3 &&
+         weight.getDimSize(3) == 3 && llvm::all_of(conv.getStrides(), isOne) &&
+         llvm::all_of(conv.getDilations(), isOne);
+}
+
+static bool isDepthwise(Operation *op) {
+  auto conv = dyn_cast<ConvOp>(op);
+  return conv && conv.getGroups() > 1 &&
+         cast<RankedTensorType>(conv.getWeight().getType()).getDimSize(1) <= 2;
+}
+
+static bool isScores(Operation *op) {
+  if (isa<SoftmaxOp>(op))
+    return true;
+  auto product = dyn_cast<MatmulOp>(op);
+  if (!product)
+    return false;
+  ArrayRef<int64_t> shape = product.getZ().getType().getShape();
+  return shape.size() > 2 &&
+         llvm::any_of(shape.drop_back(2), [](int64_t n) { return n > 1; });
+}
+
+/// Sums over rows and columns alone are pools.
+static bool isPool(Operation *op) {
+  if (isa<AvgPoolOp, MaxPoolOp, L2PoolOp>(op))
+    return true;
+  auto axes = op->getAttrOfType<DenseI64ArrayAttr>("axes");
+  auto type = cast<RankedTensorType>(op->getOperand(0).getType());
+  return axes && type.getRank() == 4 &&
+         llvm::all_of(axes.asArrayRef(), [](int64_t axis) {
+           return axis < 0 ? axis >= -2 : axis >= 2;
+         });
+}
+
+static OpWork::Kind classify(Operation *op) {
+  using Kind = OpWork::Kind;
+  if (isMacs(op))
+    return Kind::Macs;
+  if (isQuantisedInput(op) || isAbsorbed(op))
+    return Kind::Absorbed;
+  if (isa<SoftmaxOp>(op))
+    return Kind::Softmax;
+  if (isa<LayerNormOp, InstanceNormOp, L2NormOp>(op))
+    return Kind::Norm;
+  if (op->getName().stripDialect().starts_with("reduce_"))
+    return isPool(op) ? Kind::Pool : Kind::Reduce;
+  if (isPool(op))
+    return Kind::Pool;
+  return isElementwise(op) ? Kind::Elementwise : Kind::Move;
+}
+
+llvm::StringRef mlir::ane::stringify(OpWork::Kind kind) {
+  static constexpr StringLiteral names[] = {"free",        "absorbed", "macs",
+                                            "elementwise", "softmax",  "norm",
+                                            "reduce",      "pool",     "move"};
+  return names[unsigned(kind)];
 }
 
 static double w8a8Speedup(Block &block, const Target &target) {
@@ -143,21 +289,10 @@ OpWork mlir::ane::findWork(Operation *op, const Target &target,
   work.elements = std::max(elementsOf(op->getOperandTypes()),
                            elementsOf(op->getResultTypes()));
   work.speedup = isQuantised(op) ? speedup : 1;
-  if (isQuantisedInput(op))
-    work.kind = OpWork::Kind::Absorbed;
-  else if (isMacs(op))
-    work.kind = OpWork::Kind::Macs;
-  else if (isa<TransposeOp>(op))
-    work.kind = OpWork::Kind::Transpose;
-  else if (isa<ConcatOp, SplitOp, SliceByIndexOp, SliceBySizeOp, PadOp, StackOp,
-               TileOp, ReverseOp>(op))
-    work.kind = OpWork::Kind::Move;
-  else if (isAbsorbed(op))
-    work.kind = OpWork::Kind::Absorbed;
-  else
-    work.kind = OpWork::Kind::Vector;
-  // Normalisations read their operand several times.
-  work.passes = isa<SoftmaxOp, LayerNormOp, InstanceNormOp>(op) ? 3 : 1;
+  work.kind = classify(op);
+  work.winograd = isWinograd(op);
+  work.depthwise = isDepthwise(op);
+  work.scores = isScores(op);
   return work;
 }
 
@@ -166,35 +301,66 @@ OpWork mlir::ane::findWork(Operation *op, const Target &target) {
                   isQuantised(op) ? w8a8Speedup(*op->getBlock(), target) : 1);
 }
 
-Prediction mlir::ane::predict(const OpWork &work, const Target &target,
+static StringRef vectorRate(OpWork::Kind kind) {
+  switch (kind) {
+  case OpWork::Kind::Softmax:
+    return "softmax_geps";
+  case OpWork::Kind::Norm:
+    return "norm_geps";
+  case OpWork::Kind::Reduce:
+    return "reduce_geps";
+  case OpWork::Kind::Pool:
+    return "pool_geps";
+  default:
+    return "elementwise_geps";
+  }
+}
+
+/// Elements at the rate of their kind, or what does not stay on chip.
+static double vectorMicros(const OpWork &work, const Clock &clock) {
+  double rate = clock.rate(vectorRate(work.kind)) * 1e3,
+         beyond = work.cost.activationBytes - clock.rate("on_chip_mb") * 1e6;
+  if (beyond <= 0)
+    return work.elements / rate;
+  if (work.scores)
+    return work.elements / (rate * clock.rate("spilled_scores"));
+  return std::max(work.elements / rate,
+                  beyond / (clock.rate("weight_gbs") * 1e3));
+}
+
+Prediction mlir::ane::predict(const OpWork &work, const Clock &clock,
                               double scale) {
+  OpWork scaled = work;
+  scaled.cost.flops *= scale;
+  scaled.cost.positions *= scale;
+  scaled.cost.activationBytes *= scale;
+  scaled.elements *= scale;
   Prediction p;
-  double pass = scale * work.elements / (target.cost("vector_geps") * 1e3);
-  Cost cost = work.cost;
-  cost.flops *= scale;
-  cost.positions *= scale;
   switch (work.kind) {
   case OpWork::Kind::Free:
   case OpWork::Kind::Absorbed:
     break;
   case OpWork::Kind::Macs:
-    return predict(cost, target, work.speedup);
-  case OpWork::Kind::Transpose:
-    p.move = scale * cost.activationBytes /
-             (target.cost("activation_gbs") * 1e3);
-    break;
+    return predictMacs(scaled, clock);
   case OpWork::Kind::Move:
-    p.move = pass;
+    p.move = scaled.cost.activationBytes / (clock.rate("activation_gbs") * 1e3);
     break;
-  case OpWork::Kind::Vector:
-    p.vector = pass * work.passes;
+  default:
+    p.vector = vectorMicros(scaled, clock);
     break;
   }
   return p;
 }
 
-Prediction mlir::ane::predict(Operation *op, const Target &target) {
-  return predict(findWork(op, target), target);
+Prediction mlir::ane::predict(Operation *op, const Clock &clock) {
+  return predict(findWork(op, clock.target), clock);
+}
+
+double mlir::ane::predictMicros(const Cost &cost, const Clock &clock) {
+  OpWork work;
+  work.kind = OpWork::Kind::Macs;
+  work.cost = cost;
+  return predict(work, clock).total();
 }
 
 double mlir::ane::predictHostMicros(const OpWork &work, const Target &target,
@@ -221,16 +387,16 @@ double mlir::ane::predictHostMicros(ProgramOp program, const Target &target) {
   return sum;
 }
 
-Prediction mlir::ane::predict(ProgramOp program, const Target &target) {
+Prediction mlir::ane::predict(ProgramOp program) {
   Prediction sum;
   if (!program.isEngine())
     return sum;
+  Clock clock = getClock(program);
   Block &block = program.getBody().front();
   WeightTrees trees;
-  double speedup = w8a8Speedup(block, target);
+  double speedup = w8a8Speedup(block, clock.target);
   for (Operation &op : block)
-    sum += predict(findWork(&op, target, speedup), target);
-  // Surfaces move while the engine computes.
+    sum += predict(findWork(&op, clock.target, speedup), clock);
   double bytes = 0;
   auto add = [&](Type type) {
     if (auto tensor = dyn_cast<RankedTensorType>(type);
@@ -239,8 +405,7 @@ Prediction mlir::ane::predict(ProgramOp program, const Target &target) {
   };
   llvm::for_each(program.getArgumentTypes(), add);
   llvm::for_each(program.getResultTypes(), add);
-  sum.surfaces = std::max(0.0, bytes / (target.cost("activation_gbs") * 1e3) -
-                                   sum.total());
-  sum.dispatch = target.cost("dispatch_us");
+  sum.surfaces = clock.surfaces(bytes, sum.total());
+  sum.dispatch = clock.floor();
   return sum;
 }

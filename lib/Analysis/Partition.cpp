@@ -22,12 +22,12 @@ static double surfaceBytes(Value v) {
 }
 
 Partition::Partition(Block &block, const llvm::DenseSet<Operation *> &trees,
-                     const Target &target, EngineOps mayRunOnEngine)
-    : block(block), trees(trees), target(target),
+                     const Clock &clock, EngineOps mayRunOnEngine)
+    : block(block), trees(trees), clock(clock),
       legal(std::move(mayRunOnEngine)) {
   for (Operation &op : block.without_terminator())
     if (!trees.contains(&op))
-      works.insert({&op, findWork(&op, target)});
+      works.insert({&op, findWork(&op, clock.target)});
 }
 
 double Partition::evaluate(const EngineOps &engine, double scale) const {
@@ -42,11 +42,11 @@ double Partition::evaluate(const EngineOps &engine, double scale) const {
   for (auto &[op, work] : works) {
     unsigned stage = stages.lookup(op);
     if (stage % 2) {
-      host += predictHostMicros(work, target, scale);
+      host += predictHostMicros(work, clock.target, scale);
       continue;
     }
     Program &program = programs[stage];
-    program.work += predict(work, target, scale).total();
+    program.work += predict(work, clock, scale).total();
     llvm::SmallPtrSet<Value, 4> counted;
     for (Value operand : op->getOperands()) {
       Operation *producer = operand.getDefiningOp();
@@ -64,9 +64,8 @@ double Partition::evaluate(const EngineOps &engine, double scale) const {
   }
   double total = host;
   for (auto &[stage, program] : programs)
-    total += target.cost("dispatch_us") +
-             std::max(program.work,
-                      program.bytes / (target.cost("activation_gbs") * 1e3));
+    total += clock.floor() + program.work +
+             clock.surfaces(program.bytes, program.work);
   return total;
 }
 
@@ -75,15 +74,15 @@ Partition::EngineOps Partition::cut(double dispatchShare) const {
   llvm::DenseMap<Operation *, unsigned> nodes;
   for (auto &[op, work] : works) {
     unsigned node = nodes[op] = graph.addNode();
-    graph.addLabelCost(node, false, predictHostMicros(work, target));
+    graph.addLabelCost(node, false, predictHostMicros(work, clock.target));
     graph.addLabelCost(node, true,
-                       legal.contains(op) ? predict(work, target).total()
+                       legal.contains(op) ? predict(work, clock).total()
                                           : MinCut::kForbidden);
   }
-  double entry = dispatchShare * target.cost("dispatch_us");
+  double entry = dispatchShare * clock.floor();
   for (auto &[op, work] : works)
     for (Value operand : op->getOperands()) {
-      double move = surfaceBytes(operand) / (target.cost("activation_gbs") * 1e3);
+      double move = clock.surfaces(surfaceBytes(operand), 0);
       Operation *producer = operand.getDefiningOp();
       if (!producer) {
         graph.addLabelCost(nodes[op], true, move + entry);

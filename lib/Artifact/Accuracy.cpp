@@ -412,16 +412,16 @@ static StringRef whyWhole(func::FuncOp function, const Accuracy &accuracy) {
   if (accuracy.isWithinBar())
     return "";
   WeightTrees trees;
-  const Target &target = getTarget(function);
-  double host = 0, engine = target.cost("dispatch_us");
+  Clock clock = getClock(function);
+  double host = 0, engine = clock.floor();
   for (Operation &op : block.without_terminator()) {
     if (llvm::any_of(op.getResultTypes(), [](Type type) {
           auto tensor = dyn_cast<RankedTensorType>(type);
           return tensor && !tensor.hasStaticShape();
         }))
       return "";
-    host += predictHostMicros(&op, target);
-    engine += predict(&op, target).total();
+    host += predictHostMicros(&op, clock.target);
+    engine += predict(&op, clock).total();
   }
   return host < engine ? "fp16 spoils an output, and the host is predicted to "
                          "be no slower"

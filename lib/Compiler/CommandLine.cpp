@@ -97,8 +97,18 @@ struct Flags {
       cl::value_desc("N"), cl::init(0), cl::cat(model)};
 
   cl::opt<std::string> targetName{
-      "target", cl::desc("h13 … h18, or a chip: m1 … m5 (default h16)"),
+      "target",
+      cl::desc("h13 … h18, or a chip: m1 … m5, m4max, a14 … a19, or an "
+               "architecture: h17s (default h16)"),
       cl::init("h16"), cl::cat(target)};
+  ChoiceOption<Door> door{
+      "door",
+      cl::desc("How programs are started, for predicted times (default: coreml "
+               "for packages and phones, else memory)"),
+      cl::values(clEnumValN(Door::Memory, "memory", "from memory"),
+                 clEnumValN(Door::E5RT, "e5rt", "through E5RT"),
+                 clEnumValN(Door::CoreML, "coreml", "through Core ML")),
+      cl::cat(target)};
   ChoiceOption<O::Precision> precision{
       "precision", cl::desc("Precision of values"),
       cl::init(O::Precision::Mixed),
@@ -416,6 +426,7 @@ void Reader::readModel() {
 
 void Reader::readTarget() {
   options.target = flags.targetName;
+  options.door = given<Door>(flags.door);
   options.precision = flags.precision;
   StringRef placement = flags.placement;
   static constexpr std::pair<StringLiteral, O::Placement> kPlacements[] = {

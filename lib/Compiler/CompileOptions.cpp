@@ -9,6 +9,7 @@
 #include "ane-mlir/Import/MILSource.h"
 #include "ane-mlir/Support/AtomicPath.h"
 #include "dialects/ANE/IR/Explain.h"
+#include "dialects/ANE/IR/TargetNames.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Path.h"
 
@@ -77,14 +78,7 @@ static llvm::Error validateRules(const CompileOptions &o) {
 static llvm::Error validateTarget(const CompileOptions &o) {
   if (o.lookupTarget())
     return llvm::Error::success();
-  std::string known;
-  for (const Target &each : getTargets()) {
-    known += (known.empty() ? "" : ", ") + each.name.str();
-    if (!each.chips.empty())
-      known += " (" + llvm::join(each.chips, ", ") + ")";
-  }
-  return wrong("unknown target '" + Twine(o.target) + "'; expects one of " +
-               known);
+  return wrong(describeUnknownTarget(o.target));
 }
 
 /// What would be accepted and have no effect.
@@ -100,7 +94,7 @@ static llvm::Error validateEffects(const CompileOptions &o) {
                             "fp16, -o and no --check=off");
   if (!o.compileTo && o.form() != Form::Bundle)
     for (auto [option, given] : std::initializer_list<std::pair<StringRef, bool>>{
-             {"--report", !o.report.empty()},
+             {"--report", !o.report.empty() && o.form() != Form::Package},
              {"--trace", !o.trace.empty()},
              {"--rule", !o.rules.empty()},
              {"--placement", o.placement || !o.placementFile.empty()},

@@ -62,6 +62,7 @@ private:
   LogicalResult writeText();
   LogicalResult writePackage();
   LogicalResult place();
+  void makeReport();
   LogicalResult writeReports();
   LogicalResult writeBundleAndReports();
   LogicalResult finish();
@@ -243,6 +244,11 @@ OwningOpRef<ModuleOp> Compiler::importMIL() {
 
 void Compiler::markTarget(ModuleOp module) {
   module->setAttr("ane.target", TargetAttr::get(context, target.name));
+  std::optional<Door> door = options.door;
+  if (!door && options.form() == Form::Package)
+    door = Door::CoreML;
+  if (door)
+    module->setAttr("ane.door", StringAttr::get(context, stringify(*door)));
   if (options.rules.empty())
     return;
   Builder builder(context);
@@ -353,9 +359,13 @@ LogicalResult Compiler::compileBuckets() {
     if (failed(optimise(*modules.back(), *guards.back())))
       return failure();
     ModuleOp module = *modules.back();
-    if (options.form() == Form::Package &&
-        (failed(runPasses(module, buildPackagePipeline)) ||
-         failed(markInterface(module, package)) || failed(convertToMIL(module))))
+    if (options.form() != Form::Package)
+      continue;
+    if (failed(runPasses(module, buildPackagePipeline)))
+      return failure();
+    if (modules.size() == 1)
+      makeReport();
+    if (failed(markInterface(module, package)) || failed(convertToMIL(module)))
       return failure();
   }
   return success();
@@ -439,10 +449,20 @@ LogicalResult Compiler::writePackage() {
       pipeline.disable.push_back(pass.str());
     written = failed(compileBuckets()) ? failure() : write();
   }
-  if (failed(written) || failed(finish()))
+  if (failed(written))
     return failure();
   checkArtifact();
-  return success();
+  result.report->accuracy = result.accuracy;
+  if (failed(writeReports()))
+    return failure();
+  outputs.makeLast(options.output);
+  return finish();
+}
+
+void Compiler::makeReport() {
+  StringRef name = llvm::sys::path::filename(StringRef(options.input).rtrim('/'));
+  result.report = ane::makeReport(module(), name);
+  result.report->passes = passLog.changes;
 }
 
 LogicalResult Compiler::place() {
@@ -456,9 +476,7 @@ LogicalResult Compiler::place() {
   if (options.requireANE &&
       failed(requireEvidence(module(), evidenceName(*options.requireANE))))
     return failure();
-  result.report =
-      makeReport(module(), llvm::sys::path::filename(options.input));
-  result.report->passes = passLog.changes;
+  makeReport();
   return success();
 }
 

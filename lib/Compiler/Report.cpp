@@ -59,93 +59,183 @@ LogicalResult mlir::ane::requireEvidence(ModuleOp module,
   return success(met);
 }
 
+/// Rows that make values, across programs.
+using RowMap = llvm::DenseMap<Value, unsigned>;
+
+static ReportRow makeRow(Operation &op, const RowMap &rowOf,
+                         const Clock &clock) {
+  ReportRow row;
+  for (Value operand : op.getOperands())
+    if (auto it = rowOf.find(operand);
+        it != rowOf.end() && !llvm::is_contained(row.inputs, it->second))
+      row.inputs.push_back(it->second);
+  row.op = op.getName().getStringRef().str();
+  if (auto name = dyn_cast<NameLoc>(op.getLoc()))
+    row.node = name.getName().str();
+  auto text = [&](StringRef key) {
+    auto attr = op.getAttrOfType<StringAttr>(key);
+    return attr ? attr.getValue().str() : std::string();
+  };
+  row.rule = text("ane.rule");
+  row.reason = text("ane.reason");
+  row.repair = text("ane.repair");
+  row.note = text("ane.note");
+  llvm::raw_string_ostream(row.type) << op.getResult(0).getType();
+  Cost cost = cast<CostOpInterface>(op).estimateCost(clock.target);
+  row.flops = cost.flops;
+  row.weightBytes = cost.weightBytes;
+  row.activationBytes = cost.activationBytes;
+  return row;
+}
+
+static bool hasRow(Operation &op) {
+  return isa<CostOpInterface>(op) && op.getNumResults() &&
+         !isConstantTree(op.getResult(0));
+}
+
+static void addRow(Report &report, Report::Program &entry, Operation &op,
+                   ReportRow row, bool engine, RowMap &rowOf,
+                   const Clock &clock) {
+  row.program = entry.name;
+  row.placement = engine ? "ane" : "host";
+  if (const OpInfo *info = lookupOpInfo(row.op); info && engine) {
+    row.evidence = getEvidenceName(info->evidence).str();
+    row.evidenceText = info->why.str();
+  }
+  row.predictedMicros = engine ? predict(&op, clock).total()
+                               : predictHostMicros(&op, clock.target);
+  for (Value result : op.getResults())
+    rowOf[result] = report.rows.size();
+  ++entry.ops;
+  ++(engine ? report.engineOps : report.hostOps);
+  report.rows.push_back(std::move(row));
+}
+
+static void addProgram(Report &report, ProgramOp program, RowMap &rowOf,
+                       const Clock &clock) {
+  Report::Program entry;
+  entry.name = program.getSymName().str();
+  entry.kind = program.getKind().str();
+  entry.depth = findDepth(program);
+  entry.prediction = predict(program);
+  entry.predictedMicros =
+      entry.prediction.total() + predictHostMicros(program, clock.target);
+  for (Operation &op : program.getBody().front().without_terminator())
+    if (hasRow(op))
+      addRow(report, entry, op, makeRow(op, rowOf, clock), program.isEngine(),
+             rowOf, clock);
+  (program.isEngine() ? report.predictedMicros : report.hostMicros) +=
+      entry.predictedMicros;
+  report.programs.push_back(std::move(entry));
+}
+
+/// What keeps an op of a package from the engine: structure, integers and open
+/// shapes. Core ML takes other forms than the engine's own compiler does.
+static std::optional<Violation> findObstacle(Operation &op,
+                                             const Target &target) {
+  auto legality = dyn_cast<LegalityOpInterface>(op);
+  if (!legality)
+    return Violation{"L05", "is no tensor operation"};
+  ViolationList violations;
+  findEnabledViolations(legality, target, violations);
+  for (Violation &violation : violations)
+    if (StringRef(violation.rule).starts_with("S") ||
+        llvm::is_contained({"L05", "L06", "L07", "L46"}, violation.rule))
+      return std::move(violation);
+  return std::nullopt;
+}
+
+/// A function of a package as one program of the engine, with what it cannot
+/// take on the host.
+static void addFunction(Report &report, func::FuncOp function, RowMap &rowOf,
+                        const Clock &clock) {
+  Report::Program engine, host;
+  engine.name = function.getSymName().str();
+  engine.kind = "ane";
+  host.name = engine.name + " (host)";
+  host.kind = "host";
+  for (Operation &op : function.getBody().front().without_terminator()) {
+    if (!hasRow(op))
+      continue;
+    ReportRow row = makeRow(op, rowOf, clock);
+    std::optional<Violation> obstacle = findObstacle(op, clock.target);
+    if (obstacle) {
+      row.rule = obstacle->rule;
+      row.reason = obstacle->reason;
+      host.predictedMicros += predictHostMicros(&op, clock.target);
+    } else {
+      engine.prediction += predict(&op, clock);
+    }
+    addRow(report, obstacle ? host : engine, op, std::move(row), !obstacle,
+           rowOf, clock);
+  }
+  if (engine.ops) {
+    double bytes = 0;
+    for (Type type : llvm::concat<const Type>(function.getArgumentTypes(),
+                                              function.getResultTypes()))
+      if (auto tensor = dyn_cast<RankedTensorType>(type);
+          tensor && tensor.hasStaticShape())
+        bytes += 2.0 * tensor.getNumElements();
+    engine.prediction.surfaces =
+        clock.surfaces(bytes, engine.prediction.total());
+    engine.prediction.dispatch = clock.floor();
+    engine.predictedMicros = engine.prediction.total();
+    report.predictedMicros += engine.predictedMicros;
+    report.programs.push_back(std::move(engine));
+  }
+  if (host.ops) {
+    report.hostMicros += host.predictedMicros;
+    report.programs.push_back(std::move(host));
+  }
+}
+
+static void addAlternatives(Report &report, func::FuncOp function) {
+  auto predicted = function->getAttrOfType<DictionaryAttr>("ane.predicted");
+  if (!predicted)
+    return;
+  auto number = [&](StringRef key) {
+    auto attr = predicted.getAs<FloatAttr>(key);
+    return attr ? attr.getValueAsDouble() : 0;
+  };
+  report.alternatives = {number("placed_us"), number("host_us"),
+                         number("cheapest_us"), number("crossover")};
+}
+
+/// Values on both sides of a call have one row.
+static void forwardRows(RowMap &rowOf, ValueRange from, ValueRange to) {
+  for (auto [source, value] : llvm::zip(from, to))
+    if (auto it = rowOf.find(source); it != rowOf.end())
+      rowOf[value] = unsigned(it->second);
+}
+
 Report mlir::ane::makeReport(ModuleOp module, llvm::StringRef model) {
   Report report;
   WeightTrees trees;
-  const Target &target = getTarget(module);
+  Clock clock = getClock(module);
   report.model = model.str();
-  report.target = target.name.str();
+  report.target = clock.target.name.str();
   report.producer = "ane-mlir " ANEMLIR_VERSION;
-  // The row that makes a value; programs follow the schedule, so that what a
-  // call takes is known when its program comes.
-  llvm::DenseMap<Value, unsigned> rowOf;
+  report.door = stringify(clock.door).str();
+  report.error = clock.error();
+  // Programs follow the schedule, so that what a call takes is known when its
+  // program comes.
+  RowMap rowOf;
   llvm::StringMap<CallOp> calls;
   module.walk([&](CallOp call) { calls[call.getCallee()] = call; });
   for (auto program : module.getOps<ProgramOp>()) {
+    Block &body = program.getBody().front();
     CallOp call = calls.lookup(program.getSymName());
     if (call)
-      for (auto [argument, operand] : llvm::zip(
-               program.getBody().front().getArguments(), call.getInputs()))
-        if (auto it = rowOf.find(operand); it != rowOf.end())
-          rowOf[argument] = it->second;
-    Report::Program entry;
-    entry.name = program.getSymName().str();
-    entry.kind = program.getKind().str();
-    entry.depth = findDepth(program);
-    entry.prediction = predict(program, target);
-    entry.predictedMicros =
-        entry.prediction.total() + predictHostMicros(program, target);
-    for (Operation &op : program.getBody().front().without_terminator()) {
-      auto costed = dyn_cast<CostOpInterface>(op);
-      if (!costed || isConstantTree(op.getResult(0)))
-        continue;
-      ReportRow row;
-      for (Value operand : op.getOperands())
-        if (auto it = rowOf.find(operand);
-            it != rowOf.end() && !llvm::is_contained(row.inputs, it->second))
-          row.inputs.push_back(it->second);
-      for (Value result : op.getResults())
-        rowOf[result] = report.rows.size();
-      row.op = op.getName().getStringRef().str();
-      if (auto name = dyn_cast<NameLoc>(op.getLoc()))
-        row.node = name.getName().str();
-      row.program = entry.name;
-      row.placement = entry.kind;
-      auto text = [&](StringRef key) {
-        auto attr = op.getAttrOfType<StringAttr>(key);
-        return attr ? attr.getValue().str() : std::string();
-      };
-      row.rule = text("ane.rule");
-      row.reason = text("ane.reason");
-      row.repair = text("ane.repair");
-      row.note = text("ane.note");
-      if (const OpInfo *info = lookupOpInfo(row.op);
-          info && program.isEngine()) {
-        row.evidence = getEvidenceName(info->evidence).str();
-        row.evidenceText = info->why.str();
-      }
-      llvm::raw_string_ostream(row.type) << op.getResult(0).getType();
-      Cost cost = costed.estimateCost(target);
-      row.flops = cost.flops;
-      row.weightBytes = cost.weightBytes;
-      row.activationBytes = cost.activationBytes;
-      row.predictedMicros = program.isEngine()
-                                ? predict(&op, target).total()
-                                : predictHostMicros(&op, target);
-      ++entry.ops;
-      ++(program.isEngine() ? report.engineOps : report.hostOps);
-      report.rows.push_back(std::move(row));
-    }
+      forwardRows(rowOf, call.getInputs(), body.getArguments());
+    addProgram(report, program, rowOf, clock);
     if (call)
-      for (auto [result, value] :
-           llvm::zip(call.getOutputs(),
-                     program.getBody().front().getTerminator()->getOperands()))
-        if (auto it = rowOf.find(value); it != rowOf.end())
-          rowOf[result] = unsigned(it->second);
-    (program.isEngine() ? report.predictedMicros : report.hostMicros) +=
-        entry.predictedMicros;
-    report.programs.push_back(std::move(entry));
+      forwardRows(rowOf, body.getTerminator()->getOperands(),
+                  call.getOutputs());
   }
+  report.isPackage = report.programs.empty();
   for (auto function : module.getOps<func::FuncOp>())
-    if (auto predicted =
-            function->getAttrOfType<DictionaryAttr>("ane.predicted")) {
-      auto number = [&](StringRef key) {
-        auto attr = predicted.getAs<FloatAttr>(key);
-        return attr ? attr.getValueAsDouble() : 0;
-      };
-      report.alternatives = {number("placed_us"), number("host_us"),
-                             number("cheapest_us"), number("crossover")};
-    }
+    report.isPackage ? addFunction(report, function, rowOf, clock)
+                     : addAlternatives(report, function);
   return report;
 }
 
@@ -256,6 +346,8 @@ void Report::writeJSON(llvm::raw_ostream &os) const {
       j.attribute("host_ops", int64_t(hostOps));
       j.attribute("predicted_engine_us", predictedMicros);
       j.attribute("predicted_host_us", hostMicros);
+      j.attribute("predicted_error_percent", 100 * error);
+      j.attribute("door", door);
     });
     if (alternatives)
       j.attributeObject("alternatives", [&] {
@@ -439,10 +531,30 @@ void Report::writeEvidence(llvm::raw_ostream &os) const {
        << entry.first << "): " << entry.second->evidenceText << "\n";
 }
 
+static StringRef describeDoor(StringRef door) {
+  return door == "coreml" ? "through Core ML"
+         : door == "e5rt" ? "through E5RT"
+                          : "in memory";
+}
+
+/// What the host alone would take, where that is less.
+static void writeVerdict(const Report::Alternatives &a, bool allOnEngine,
+                         llvm::raw_ostream &os) {
+  if (a.hostMicros >= a.placedMicros)
+    return;
+  os << llvm::format("  the host alone is predicted to be faster: %.1f us",
+                     a.hostMicros)
+     << (allOnEngine ? " (--placement=host; all of it is legal on the engine, "
+                       "so it stays there)\n"
+                     : " (--placement=host)\n");
+}
+
 void Report::writeText(llvm::raw_ostream &os) const {
   os << "target " << target << ": " << engineOps << " ops on the engine, "
      << hostOps << " on the host; predicted engine time "
-     << llvm::format("%.1f", predictedMicros) << " us\n";
+     << llvm::format("%.1f", predictedMicros) << " us ± "
+     << llvm::format("%.0f", 100 * error) << " % (" << describeDoor(door)
+     << (isPackage ? ", where it places them so" : "") << ")\n";
   for (const Program &program : programs)
     os << "  " << llvm::left_justify(program.name, 14)
        << llvm::left_justify(program.kind, 6)
@@ -451,6 +563,7 @@ void Report::writeText(llvm::raw_ostream &os) const {
        << llvm::format("  %10.1f us\n", program.predictedMicros);
   if (alternatives) {
     const Alternatives &a = *alternatives;
+    writeVerdict(a, hostOps == 0, os);
     os << "predicted: " << llvm::format("%.1f us as placed, ", a.placedMicros)
        << llvm::format("%.1f us all on the host, ", a.hostMicros)
        << llvm::format("%.1f us as the cheapest split (--placement=cost)\n",

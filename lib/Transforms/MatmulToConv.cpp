@@ -205,7 +205,8 @@ struct MatmulToConv : ane::impl::MatmulToConvPassBase<MatmulToConv> {
   }
 
   void runOnOperation() override {
-    const Target &target = getTarget(getOperation());
+    Clock clock = getClock(getOperation());
+    const Target &target = clock.target;
     SmallVector<MatmulOp> products;
     getOperation().walk([&](MatmulOp op) { products.push_back(op); });
     WeightTrees trees;
@@ -222,8 +223,8 @@ struct MatmulToConv : ane::impl::MatmulToConvPassBase<MatmulToConv> {
       conv.kind = Cost::Kind::Conv;
       conv.channels = std::min(p->n, chunk);
       conv.positions = p->m;
-      double before = predictMicros(product, target),
-             after = predictMicros(conv, target);
+      double before = predictMicros(product, clock),
+             after = predictMicros(conv, clock);
       if (after > before)
         continue; // the cost model says otherwise
       OpBuilder b(op);

@@ -142,7 +142,7 @@ struct Place : ane::impl::PlacePassBase<Place> {
         if (wanted && wanted.getValue() == "ane" && !isOnEngine(&op))
           unwilling.push_back(&op);
       }
-      Partition partition(block, trees, target, findLegal(block));
+      Partition partition(block, trees, getClock(function), findLegal(block));
       Partition::EngineOps cheapest;
       if (mode != "host")
         cheapest = partition.findCheapest();

@@ -1,27 +1,22 @@
-//===- Tile.cpp - operands that fit the working set -----------------------===//
+//===- Tile.cpp - values made part by part --------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// Two limits. An operand beyond the working set (S20) streams from memory at a
-// lower rate: a convolution with such weights becomes several, by output
-// channels, together with the element-wise ops behind it, and the convolution
-// that follows takes the parts as partial sums. That is done where the cost
-// model says that it pays. Values that are alive together beyond `live-bytes`
-// (32 MB in the first reports, disputed since) are made and used part by part:
-// heads, channels or rows. That is done on request.
+// Values that are alive together beyond `live-bytes` (32 MB in the first
+// reports, disputed since) are made and used part by part: heads, channels or
+// rows. Weights are left whole: they stream at one rate (engine.md §5.9).
 //
-// Both build the parts of a value backward: tile(v, axis, [lo, hi)) asks for the
+// The parts of a value are built backward: tile(v, axis, [lo, hi)) asks for the
 // parts of v's operands that it needs, rows of a convolution with their halo.
 //
 //===----------------------------------------------------------------------===//
 
-#include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "dialects/ANE/IR/WeightTrees.h"
+#include "dialects/ANE/IR/ANE.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/SetVector.h"
-#include "llvm/Support/Format.h"
 #include <cmath>
 #include <map>
 #include <tuple>
@@ -297,150 +292,6 @@ struct Tile : ane::impl::TilePassBase<Tile> {
   using TilePassBase::TilePassBase;
 
   //===--------------------------------------------------------------------===//
-  // Weights beyond the working set
-  //===--------------------------------------------------------------------===//
-
-  static bool hasConstantWeight(ConvOp conv) {
-    return conv.getGroups() == 1 && isConstantTree(conv.getWeight()) &&
-           (!conv.getBias() || isConstantTree(conv.getBias())) &&
-           typeOf(conv.getResult()).hasStaticShape();
-  }
-
-  /// The convolution and the element-wise ops behind it that end in one value.
-  static Value findEnd(ConvOp conv, llvm::SetVector<Operation *> &region) {
-    region.insert(conv);
-    ArrayRef<int64_t> shape = typeOf(conv.getResult()).getShape();
-    for (unsigned i = 0; i < region.size() && region.size() < 64; ++i)
-      for (Operation *user : region[i]->getUsers())
-        if (isElementwise(user) && user->getNumResults() == 1 &&
-            typeOf(user->getResult(0)).getShape() == shape &&
-            user->getBlock() == conv->getBlock())
-          region.insert(user);
-    // Ops whose value leaves before the end stay outside, and with them what
-    // they feed.
-    for (;;) {
-      SmallVector<Operation *> leaving;
-      for (Operation *op : region)
-        if (llvm::any_of(op->getUsers(), [&](Operation *user) {
-              return !region.contains(user);
-            }))
-          leaving.push_back(op);
-      if (leaving.size() == 1)
-        return leaving[0]->getResult(0);
-      // Drop the last op in program order, until one value leaves.
-      Operation *last = conv;
-      for (Operation *op : region)
-        if (last->isBeforeInBlock(op))
-          last = op;
-      if (last == conv)
-        return conv.getResult();
-      region.remove(last);
-    }
-  }
-
-  void tileWeights(ConvOp conv, double limit, const Target &target) {
-    llvm::SetVector<Operation *> region;
-    Value end = findEnd(conv, region);
-    // Convolutions that meet in the element-wise ops are taken apart together.
-    double most = bytesOf(conv.getWeight());
-    for (unsigned i = 0; i < region.size(); ++i)
-      for (Value operand : region[i]->getOperands())
-        if (auto other = operand.getDefiningOp<ConvOp>();
-            other && isElementwise(region[i]) && other->hasOneUse() &&
-            hasConstantWeight(other)) {
-          region.insert(other);
-          most = std::max(most, bytesOf(other.getWeight()));
-        }
-    ConvOp next;
-    if (end.hasOneUse()) {
-      next = dyn_cast<ConvOp>(*end.getUsers().begin());
-      if (next && (next.getX() != end || !hasConstantWeight(next)))
-        next = {};
-    }
-    if (next)
-      most = std::max(most, bytesOf(next.getWeight()));
-    int64_t channels = typeOf(end).getDimSize(1);
-    int64_t parts = std::min<int64_t>(std::ceil(most / limit), channels);
-    if (parts < 2)
-      return;
-
-    Operation *at = next ? next.getOperation() : end.getDefiningOp();
-    OpBuilder b(&getContext());
-    next ? b.setInsertionPoint(at) : b.setInsertionPointAfter(at);
-    Operation *before = next ? at->getPrevNode() : at;
-    Tiler tiler(b, region);
-    SmallVector<Value> results;
-    for (Range range : splitEvenly(channels, parts)) {
-      Value part = tiler.tile(end, 1, range);
-      if (next) {
-        auto partial = cast<ConvOp>(b.clone(*next));
-        partial.getXMutable().assign(part);
-        partial.getWeightMutable().assign(
-            tiler.sliceTree(next.getWeight(), 1, range));
-        partial->moveBefore(&*b.getInsertionPoint());
-        if (!results.empty())
-          partial.getBiasMutable().clear();
-        part = partial.getResult();
-        if (!results.empty())
-          part = AddOp::create(b, next.getLoc(), part.getType(), results[0],
-                               part);
-        results = {part};
-      } else {
-        results.push_back(part);
-      }
-    }
-    Value whole = results[0];
-    if (!next)
-      whole = ConcatOp::create(b, end.getLoc(), end.getType(), results,
-                               b.getI64IntegerAttr(1), b.getBoolAttr(false));
-
-    // Keep whichever is predicted to be faster.
-    SmallVector<Operation *> created;
-    for (Operation *op = before->getNextNode(); op && op != at &&
-                                                &*b.getInsertionPoint() != op;
-         op = op->getNextNode())
-      created.push_back(op);
-    double now = 0, then = 0;
-    for (Operation *op : region)
-      now += predict(op, target).total();
-    if (next)
-      now += predict(next, target).total();
-    for (Operation *op : created)
-      then += predict(op, target).total();
-    if (then >= now) {
-      eraseUnused(created);
-      return;
-    }
-    ++numSplit;
-    std::string note;
-    llvm::raw_string_ostream(note)
-        << "in " << parts << " parts of at most " << int64_t(limit)
-        << " bytes of weights: predicted " << llvm::format("%.2f", then)
-        << " instead of " << llvm::format("%.2f us", now);
-    for (Operation *op : created)
-      if (isa<ConvOp>(op)) {
-        auto earlier = op->getAttrOfType<StringAttr>("ane.note");
-        op->setAttr("ane.note",
-                    b.getStringAttr((earlier ? earlier.str() + "; " : "") +
-                                    note));
-      }
-    SmallPtrSet<Operation *, 8> own(created.begin(), created.end());
-    Value old = next ? next.getResult() : end;
-    old.replaceUsesWithIf(whole, [&](OpOperand &use) {
-      return !own.contains(use.getOwner());
-    });
-    SmallVector<Operation *> dead = region.takeVector();
-    llvm::sort(dead, [](Operation *a, Operation *b) {
-      return a->isBeforeInBlock(b);
-    });
-    if (next)
-      dead.push_back(next);
-    for (Operation *op : dead)
-      done.insert(op);
-    eraseUnused(dead);
-  }
-
-  //===--------------------------------------------------------------------===//
   // Values alive together
   //===--------------------------------------------------------------------===//
 
@@ -550,30 +401,16 @@ struct Tile : ane::impl::TilePassBase<Tile> {
   }
 
   void runOnOperation() override {
-    const Target &target = getTarget(getOperation());
-    const Limit *work = target.limit("S20");
-    double limit = workingSet ? double(workingSet) : work ? work->value : 0;
+    if (!liveBytes)
+      return;
     for (auto function : getOperation().getOps<func::FuncOp>()) {
       Block &block = function.getBody().front();
-      SmallVector<ConvOp> large;
-      for (auto conv : block.getOps<ConvOp>())
-        if (limit > 0 && hasConstantWeight(conv) &&
-            bytesOf(conv.getWeight()) > limit)
-          large.push_back(conv);
-      for (ConvOp conv : large)
-        if (!done.contains(conv))
-          tileWeights(conv, limit, target);
-      if (liveBytes) {
-        for (unsigned i = 0; i < 64 && tilePeak(block, liveBytes); ++i)
-          ;
-        function->setAttr("ane.live_bytes",
-                          Builder(&getContext())
-                              .getI64IntegerAttr(findPeak(block).bytes));
-      }
+      for (unsigned i = 0; i < 64 && tilePeak(block, liveBytes); ++i)
+        ;
+      function->setAttr(
+          "ane.live_bytes",
+          Builder(&getContext()).getI64IntegerAttr(findPeak(block).bytes));
     }
   }
-
-  /// Replaced already.
-  llvm::DenseSet<Operation *> done;
 };
 } // namespace

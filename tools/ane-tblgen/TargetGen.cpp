@@ -17,11 +17,12 @@
 
 using namespace llvm;
 
+/// In the order of their records.
 static std::vector<const Record *> sortedTargets(const RecordKeeper &records) {
   std::vector<const Record *> targets =
       records.getAllDerivedDefinitions("ANE_Target");
   llvm::sort(targets, [](const Record *a, const Record *b) {
-    return a->getValueAsInt("family") < b->getValueAsInt("family");
+    return a->getID() < b->getID();
   });
   return targets;
 }
@@ -55,11 +56,13 @@ static SmallVector<StringRef> findCodes(StringRef text) {
       break;
     bool capitals = word.size() >= 2 && llvm::isUpper(word[0]) &&
                     llvm::none_of(word, llvm::isLower);
-    // M4 is a chip, H16 a target, E5RT and RAW are doors; S20 is a limit.
-    bool other = (StringRef("HMLS").contains(word.take_front()) &&
-                  word.size() <= 4 && llvm::all_of(word.drop_front(), llvm::isDigit) &&
-                  word != "H3") ||
-                 word == "RAW" || word == "E5RT";
+    // M4 and A14 are chips, H16 a target, E5RT and RAW are doors; S20 is a
+    // limit; MB a unit.
+    bool other =
+        (StringRef("AHMLS").contains(word.take_front()) && word.size() <= 4 &&
+         llvm::all_of(word.drop_front(), llvm::isDigit) && word != "H3") ||
+        word == "RAW" || word == "E5RT" || word == "MB" || word == "GB" ||
+        word == "ML" || word == "TOPS" || word == "TFLOPS";
     if (capitals && !other)
       codes.push_back(word);
   }

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/TargetNames.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "mlir/IR/TypeUtilities.h"
@@ -41,11 +42,7 @@ LogicalResult TargetAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                  StringRef name) {
   if (lookupTarget(name))
     return success();
-  InFlightDiagnostic diagnostic = emitError() << "unknown target '" << name
-                                              << "', expects one of";
-  for (const Target &target : getTargets())
-    diagnostic << " " << target.name;
-  return diagnostic;
+  return emitError() << describeUnknownTarget(name);
 }
 
 const Target &mlir::ane::getTarget(Operation *op) {

@@ -5,7 +5,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/ANE/IR/Target.h"
+#include "dialects/ANE/IR/TargetNames.h"
 #include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/ErrorHandling.h"
 
 using namespace mlir::ane;
@@ -16,9 +18,34 @@ llvm::ArrayRef<Target> mlir::ane::getTargets() { return kTargets; }
 
 const Target *mlir::ane::lookupTarget(llvm::StringRef name) {
   for (const Target &target : kTargets)
-    if (target.name == name || llvm::is_contained(target.chips, name))
+    if (target.name.equals_insensitive(name) ||
+        llvm::any_of(target.chips, [&](llvm::StringRef chip) {
+          return chip.equals_insensitive(name);
+        }))
       return &target;
   return nullptr;
+}
+
+std::string mlir::ane::describeUnknownTarget(llvm::StringRef name) {
+  std::string all, lower = name.lower();
+  llvm::StringRef nearest;
+  unsigned least = ~0u;
+  auto consider = [&](llvm::StringRef known) {
+    if (unsigned far = known.edit_distance(lower); far < least) {
+      least = far;
+      nearest = known;
+    }
+  };
+  for (const Target &target : kTargets) {
+    consider(target.name);
+    llvm::for_each(target.chips, consider);
+    all += (all.empty() ? "" : ", ") + target.name.str();
+    if (!target.chips.empty())
+      all += " (" + llvm::join(target.chips, ", ") + ")";
+  }
+  return "unknown target '" + name.str() + "'" +
+         (least <= 2 ? "; did you mean '" + nearest.str() + "'?" : "") +
+         (least <= 2 ? " Expects" : "; expects") + " one of " + all;
 }
 
 const Target &mlir::ane::getDefaultTarget() { return *lookupTarget("h16"); }

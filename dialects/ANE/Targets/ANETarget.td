@@ -72,7 +72,7 @@ class ANE_NumericContract<string accumulator_, bit productRounds_, bit tiesAway_
 class ANE_Target<string name_, string summary_, list<string> chips_, int family_> {
   string target = name_;
   string summary = summary_;
-  /// Chip names that select this target on the command line.
+  /// Names of chips and architectures that select this target on the command line, in any case.
   list<string> chips = chips_;
   /// Generation index; 5 is M4.
   int family = family_;

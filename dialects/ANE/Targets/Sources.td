@@ -36,3 +36,4 @@ def : ANE_Source<"LU", "luengnat/rustane; its refused list came from malformed c
 def : ANE_Source<"MM", "MidasMulli/ane-compiler", "measured on M5 Pro">;
 def : ANE_Source<"AN", "Anemll/Anemll", "shipped code, through Core ML">;
 def : ANE_Source<"CT", "headers of apple/coremltools", "vendor">;
+def : ANE_Source<"PM", "papers of networks for phones: MobileOne, RepViT, SwiftFormer, EfficientFormerV2, each through Core ML on an iPhone 12", "measured on A14">;

@@ -12,22 +12,45 @@
 #define ANEMLIR_ANALYSIS_COSTMODEL_H
 
 #include "dialects/ANE/IR/ANE.h"
+#include <optional>
 
 namespace mlir::ane {
+
+/// How a program is started (engine.md §0.2); each has its floor.
+enum class Door { Memory, E5RT, CoreML };
+llvm::StringRef stringify(Door door);
+/// By name: memory, e5rt, coreml; nothing where it is another.
+std::optional<Door> parseDoor(llvm::StringRef name);
+
+/// Whose rates, and through which door programs are started.
+struct Clock {
+  const Target &target;
+  Door door = Door::Memory;
+
+  double rate(llvm::StringRef name) const { return target.cost(name); }
+  /// Microseconds of one evaluation, whatever it computes.
+  double floor() const;
+  /// Microseconds by which `bytes` of inputs and outputs prolong a program that
+  /// computes for `busy`.
+  double surfaces(double bytes, double busy) const;
+  /// How far a prediction may be off, as published times go: 0.15 is 15 %.
+  double error() const;
+};
+/// Of the module around `op`: its target, and the door that `ane.door` names or
+/// the target has.
+Clock getClock(Operation *op);
 
 /// Predicted microseconds and what they are made of.
 struct Prediction {
   /// The floor of one evaluation, whatever it computes.
   double dispatch = 0;
-  /// Convolutions and products, where arithmetic is what takes longest.
-  double compute = 0;
-  /// The same, where streaming weights takes longest.
-  double weights = 0;
-  /// Element-wise work and reductions that no convolution absorbs.
+  /// Convolutions and products: arithmetic, and streaming their weights.
+  double compute = 0, weights = 0;
+  /// Element-wise work, norms and reductions that no convolution absorbs.
   double vector = 0;
   /// Transposes and copies.
   double move = 0;
-  /// Input and output surfaces, as far as they take longer than all the rest.
+  /// Input and output surfaces.
   double surfaces = 0;
 
   double total() const {
@@ -36,33 +59,48 @@ struct Prediction {
   Prediction &operator+=(const Prediction &other);
 };
 
-/// A convolution's or product's time without dispatch; `speedup` of the
-/// arithmetic (quantised activations).
-Prediction predict(const Cost &cost, const Target &target, double speedup = 1);
-double predictMicros(const Cost &cost, const Target &target);
-
 /// What the model needs to know of an op, whatever the rates and the number of
 /// positions.
 struct OpWork {
   /// Free: nothing happens at run time. Absorbed: on the engine part of the
-  /// convolution or product before it.
-  enum class Kind { Free, Absorbed, Macs, Transpose, Move, Vector };
+  /// convolution or product before it. The others have rates of their own.
+  enum class Kind {
+    Free,
+    Absorbed,
+    Macs,
+    Elementwise,
+    Softmax,
+    Norm,
+    Reduce,
+    Pool,
+    Move
+  };
   Kind kind = Kind::Free;
   Cost cost;
-  /// Of the largest operand or result, and how often they are read.
+  /// Of the largest operand or result.
   double elements = 0;
-  unsigned passes = 1;
   /// Of quantised activations.
   double speedup = 1;
+  /// A 3x3 convolution that the engine computes by fewer multiplications.
+  bool winograd = false;
+  /// One or two channels per group: the multipliers idle.
+  bool depthwise = false;
+  /// Part of attention: a product of batches, or a softmax.
+  bool scores = false;
 };
+llvm::StringRef stringify(OpWork::Kind kind);
 OpWork findWork(Operation *op, const Target &target);
 /// With the block's own `speedup` of quantised convolutions.
 OpWork findWork(Operation *op, const Target &target, double speedup);
 
 /// One op of an engine program. `scale` multiplies its positions (tokens,
 /// pixels, batch), not its weights.
-Prediction predict(const OpWork &work, const Target &target, double scale = 1);
-Prediction predict(Operation *op, const Target &target);
+Prediction predict(const OpWork &work, const Clock &clock, double scale = 1);
+Prediction predict(Operation *op, const Clock &clock);
+/// The same of a convolution or product that is not there yet.
+double predictMicros(const Cost &cost, const Clock &clock);
+/// One evaluation of an engine program; nothing for host programs.
+Prediction predict(ProgramOp program);
 
 /// Microseconds of one op, or of a host program, on the CPU beside the engine:
 /// arithmetic or memory, whichever takes longer. Coarse (engine.md §5.10).
@@ -70,9 +108,6 @@ double predictHostMicros(const OpWork &work, const Target &target,
                          double scale = 1);
 double predictHostMicros(Operation *op, const Target &target);
 double predictHostMicros(ProgramOp program, const Target &target);
-
-/// One evaluation of an engine program; nothing for host programs.
-Prediction predict(ProgramOp program, const Target &target);
 
 } // namespace mlir::ane
 

@@ -20,7 +20,7 @@ public:
 
   /// `mayRunOnEngine` holds the ops that no rule keeps from it.
   Partition(Block &block, const llvm::DenseSet<Operation *> &trees,
-            const Target &target, EngineOps mayRunOnEngine);
+            const Clock &clock, EngineOps mayRunOnEngine);
 
   /// Microseconds with `engine` on the engine: dispatches, arithmetic, surfaces
   /// beyond it, and the host's part. `scale` multiplies positions.
@@ -38,7 +38,7 @@ private:
 
   Block &block;
   const llvm::DenseSet<Operation *> &trees;
-  const Target &target;
+  Clock clock;
   EngineOps legal;
   llvm::MapVector<Operation *, OpWork> works;
 };

@@ -41,6 +41,9 @@ struct CompileOptions {
 
   //===--- Target ---------------------------------------------------------===//
   std::string target = "h16";
+  /// How programs are started, for predicted times; by default Core ML for
+  /// packages, else the target's.
+  std::optional<Door> door;
   enum class Precision { Mixed, FP32 };
   Precision precision = Precision::Mixed;
   enum class Placement { Auto, Cost, ANE, Host };

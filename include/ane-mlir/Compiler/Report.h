@@ -59,6 +59,12 @@ struct Report {
   unsigned engineOps = 0, hostOps = 0;
   /// Of all engine programs, and of all host programs.
   double predictedMicros = 0, hostMicros = 0;
+  /// The door that times are predicted for, and how far they may be off (0.15
+  /// is 15 %).
+  std::string door;
+  double error = 0;
+  /// Core ML places the ops; what is said of placement is what it may do.
+  bool isPackage = false;
   /// What ane-place compared.
   struct Alternatives {
     double placedMicros, hostMicros, cheapestMicros;
@@ -89,7 +95,8 @@ private:
 /// or "any".
 LogicalResult requireEvidence(ModuleOp module, llvm::StringRef level);
 
-/// Collects the report of a placed module.
+/// Collects the report of a placed module, or of one that is no programs yet:
+/// of a package.
 Report makeReport(ModuleOp module, llvm::StringRef model);
 
 } // namespace mlir::ane

@@ -124,16 +124,13 @@ def AssignLayoutPass : Pass<"ane-assign-layout", "::mlir::ModuleOp"> {
 }
 
 def TilePass : Pass<"ane-tile", "::mlir::ModuleOp"> {
-  let summary = "Parts of operands that fit the target's working set";
+  let summary = "Large values made and used part by part";
   let description = [{
-    A convolution whose weights exceed the working set (S20) becomes several by output channels, with the element-wise
-    ops behind it, and the next convolution sums over the parts, where the cost model says that it pays; `ane.note`
-    quotes both times. With `live-bytes`, values that are alive together beyond it are made part by part: heads,
-    channels, rows with their halo; `ane.live_bytes` on the function is what is left. Test: test/Transforms/tile.mlir.
+    Values that are alive together beyond `live-bytes` are made part by part: heads, channels, rows with their halo;
+    `ane.live_bytes` on the function is what is left. Test: test/Transforms/tile.mlir.
   }];
   let dependentDialects = ["::mlir::ane::ANEDialect"];
-  let options = [Option<"workingSet", "working-set", "int64_t", "0", "Bytes of one operand; 0 is the target's (S20)">,
-                 Option<"liveBytes", "live-bytes", "int64_t", "0", "Bytes of values alive together; 0 is no limit">];
+  let options = [Option<"liveBytes", "live-bytes", "int64_t", "0", "Bytes of values alive together; 0 is no limit">];
   let statistics = [Statistic<"numSplit", "num-split", "Groups of ops taken apart">];
 }
 
@@ -233,6 +230,7 @@ def PreparePackagePass : Pass<"ane-prepare-package", "::mlir::ModuleOp"> {
 def PrintCostPass : Pass<"ane-print-cost", "::mlir::ModuleOp"> {
   let summary = "Prints the predicted time of each engine program and what it is made of";
   let description = [{ Reads only; JSON, one line per program. Test: test/Analysis. }];
+  let options = [Option<"ops", "ops", "bool", "false", "one line per op, before its program's">];
 }
 
 def VerifyTargetPass : Pass<"ane-verify-target", "::mlir::ModuleOp"> {

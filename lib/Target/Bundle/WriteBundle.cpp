@@ -283,7 +283,7 @@ LogicalResult BundleWriter::addProgram(CallOp call, size_t index) {
                 std::string(number.size() < 3 ? 3 - number.size() : 0, '0') +
                 number + ".mil";
   entry->predicted_us =
-      predict(program, target).total() + predictHostMicros(program, target);
+      predict(program).total() + predictHostMicros(program, target);
   std::string printed;
   llvm::raw_string_ostream os(printed);
   if (failed(mil::printMILText(text, os)))

@@ -64,7 +64,7 @@ func.func @result_type(%x: tensor<2x3xf32>) {
 
 // -----
 
-// expected-error @below {{unknown target 'h12', expects one of h13 h14 h15 h16 h16max h17 h18}}
+// expected-error @below {{unknown target 'h12'; did you mean 'h13'? Expects one of h13 (m1, h13g), }}
 module attributes {ane.target = #ane.target<"h12">} {}
 
 // -----
