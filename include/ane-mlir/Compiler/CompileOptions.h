@@ -10,6 +10,7 @@
 #ifndef ANEMLIR_COMPILER_COMPILEOPTIONS_H
 #define ANEMLIR_COMPILER_COMPILEOPTIONS_H
 
+#include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Artifact/NumericGuard.h"
 #include "ane-mlir/Target/CoreML.h"
 #include "dialects/ANE/IR/ANE.h"
