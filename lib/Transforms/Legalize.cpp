@@ -490,11 +490,11 @@ struct Legalize : ane::impl::LegalizePassBase<Legalize> {
       populateSiluPattern(patterns);
     if (late && door == "raw")
       populateGenerationPatterns(patterns);
-    patterns
-        .add<VectorProduct, DecomposeBatchNorm, DecomposeInstanceNorm,
-             DecomposeLinear, DecomposeTile, WidenPool<MaxPoolOp>,
-             WidenPool<AvgPoolOp>, WidenPool<L2PoolOp>, ToReshape<SqueezeOp>,
-             ToReshape<ExpandDimsOp>, ToReshape<Flatten2dOp>>(&getContext());
+    patterns.add<VectorProduct, DecomposeBatchNorm, DecomposeInstanceNorm,
+                 DecomposeLinear, WidenPool<MaxPoolOp>, WidenPool<AvgPoolOp>,
+                 WidenPool<L2PoolOp>, ToReshape<SqueezeOp>,
+                 ToReshape<ExpandDimsOp>, ToReshape<Flatten2dOp>>(
+        &getContext());
     populateFormPatterns(patterns, door == "raw");
     populateWindowPatterns(patterns, door == "raw");
     populateAxisPatterns(patterns, door == "raw");
@@ -507,8 +507,13 @@ struct Legalize : ane::impl::LegalizePassBase<Legalize> {
     WeightTrees trees(&keepWide);
     GreedyRewriteConfig config;
     config.setListener(&trees);
+    // Copies are made when all that moves them is done.
+    RewritePatternSet copies(&getContext());
+    copies.add<DecomposeTile>(&getContext());
     if (failed(applyPatternsGreedily(getOperation(), std::move(patterns),
-                                     config)))
+                                     config)) ||
+        failed(
+            applyPatternsGreedily(getOperation(), std::move(copies), config)))
       signalPassFailure();
   }
 };

@@ -378,6 +378,76 @@ struct Relu6ToClip : OpRewritePattern<Relu6Op> {
   }
 };
 
+/// Copies along a new first axis that a reshape takes into the batch
+/// ([1,1,C,H,W] repeated and flattened) are copies of the batch.
+struct TileThroughReshape : OpRewritePattern<ReshapeOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ReshapeOp op,
+                                PatternRewriter &b) const override {
+    auto tile = op.getX().getDefiningOp<TileOp>();
+    auto type = typeOf(op.getY());
+    if (!tile || isConstantTree(op.getY()) || !type.hasStaticShape() ||
+        type.getRank() < 1)
+      return b.notifyMatchFailure(op, "is not of copies");
+    auto x = typeOf(tile.getX());
+    // Ones come before the one repeated axis.
+    int64_t axis = 0;
+    while (axis < x.getRank() && tile.getReps()[axis] == 1 &&
+           x.getDimSize(axis) == 1)
+      ++axis;
+    if (axis == x.getRank() || x.getDimSize(axis) != 1 ||
+        llvm::any_of(tile.getReps().drop_front(axis + 1),
+                     [](int64_t r) { return r != 1; }) ||
+        type.getDimSize(0) != tile.getReps()[axis])
+      return b.notifyMatchFailure(op, "copies do not become the first axis");
+    SmallVector<int64_t> shape(type.getShape()), reps(type.getRank(), 1);
+    shape[0] = 1;
+    reps[0] = type.getDimSize(0);
+    b.replaceOpWithNewOp<TileOp>(op, type,
+                                 reshapeTo(b, op.getLoc(), tile.getX(), shape),
+                                 b.getDenseI64ArrayAttr(reps));
+    return success();
+  }
+};
+
+/// A convolution of channels of which some are the same for the whole batch is
+/// a sum: that of the copies is computed once.
+struct SplitCopiedChannels : OpRewritePattern<ConvOp> {
+  using OpRewritePattern::OpRewritePattern;
+  static bool isCopied(Value v) {
+    auto tile = v.getDefiningOp<TileOp>();
+    return tile && tile.getReps()[0] > 1 &&
+           llvm::all_of(tile.getReps().drop_front(),
+                        [](int64_t r) { return r == 1; });
+  }
+  LogicalResult matchAndRewrite(ConvOp op, PatternRewriter &b) const override {
+    auto concat = op.getX().getDefiningOp<ConcatOp>();
+    if (!concat || op.getGroups() != 1 || isConstantTree(op.getY()) ||
+        !isConstantTree(op.getWeight()) || concat.getInterleave() ||
+        (int64_t(concat.getAxis()) != 1 &&
+         int64_t(concat.getAxis()) + concat.getType().getRank() != 1) ||
+        !llvm::any_of(concat.getValues(), isCopied))
+      return b.notifyMatchFailure(op, "has no copied channels");
+    Location loc = op.getLoc();
+    Value sum;
+    int64_t begin = 0;
+    for (Value part : concat.getValues()) {
+      int64_t count = typeOf(part).getDimSize(1);
+      Value weight = rows(b, loc, op.getWeight(), 1, begin, count);
+      auto clone = cast<ConvOp>(b.clone(*op));
+      clone.getXMutable().assign(part);
+      clone.getWeightMutable().assign(weight);
+      if (sum)
+        clone.getBiasMutable().clear();
+      sum = sum ? Value(AddOp::create(b, loc, op.getType(), sum, clone.getY()))
+                : clone.getY();
+      begin += count;
+    }
+    b.replaceOp(op, sum);
+    return success();
+  }
+};
+
 /// A convolution of copies is copies of the convolution: along the batch, and
 /// of a 1x1 kernel along rows and columns too.
 struct TileBehindConv : OpRewritePattern<ConvOp> {
@@ -543,7 +613,8 @@ void mlir::ane::populateFormPatterns(RewritePatternSet &patterns, bool raw) {
     patterns.add<PadToSlices, PadToConcat, GatherToSlices,
                  LogicalToFloats<LogicalAndOp>, LogicalToFloats<LogicalOrOp>,
                  LogicalToFloats<LogicalXorOp>, StackToConcat, Relu6ToClip,
-                 TileBehindConv>(patterns.getContext());
+                 TileBehindConv, TileThroughReshape, SplitCopiedChannels>(
+        patterns.getContext());
     // Before a shuffle is a transpose of its own.
     patterns.add<ShuffleToDepth>(patterns.getContext(), /*benefit=*/2);
   }

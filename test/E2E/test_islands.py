@@ -243,6 +243,19 @@ def tile_before_conv(g):
 
 
 @case(1, 6, 5, 7)
+def mask_head(g):
+    """As DETR writes it: features for each of many queries, beside the queries' own."""
+    own = g.op("Relu", g.op("Mul", g.op("Slice", "x", g.ints(0), g.ints(1), g.ints(1)), g.random(70, 1, 1, 1)))
+
+    def expand(x, channels):
+        wide = g.op("Tile", g.op("Unsqueeze", x, g.ints(1)), g.ints(1, 70, 1, 1, 1))
+        return g.op("Reshape", wide, g.ints(70, channels, 5, 7))
+
+    y = g.op("Relu", g.conv(g.op("Concat", expand("x", 6), own, axis=1), 7, 8, 3))
+    return g.op("Relu", g.op("Add", expand(g.conv("x", 6, 8, 1), 8), y))
+
+
+@case(1, 6, 5, 7)
 def relu6(g):
     return g.op("Clip", g.op("Mul", "x", g.number(6)), g.number(0), g.number(6))
 

@@ -66,3 +66,19 @@ func.func @bilinear(%x: tensor<1x4x8x8xf16>) -> tensor<1x4x16x16xf16> {
   %y = ane.resize_bilinear %x {target_size_height = 16 : i64, target_size_width = 16 : i64, sampling_mode = "UNALIGN_CORNERS"} : (tensor<1x4x8x8xf16>) -> tensor<1x4x16x16xf16>
   return %y : tensor<1x4x16x16xf16>
 }
+
+// Features repeated for each of 70 queries, beside the queries' own, are convolved once.
+// CHECK-LABEL: func @mask_head
+// CHECK: ane.conv %arg0, {{.*}}-> tensor<1x8x5x7xf16>
+// CHECK: ane.conv %arg1, {{.*}}-> tensor<70x8x5x7xf16>
+// CHECK: ane.add {{.*}}(tensor<1x8x5x7xf16>, tensor<70x8x5x7xf16>)
+// CHECK-NOT: ane.concat
+func.func @mask_head(%x: tensor<1x6x5x7xf16>, %own: tensor<70x1x5x7xf16>) -> tensor<70x8x5x7xf16> {
+  %w = ane.constant dense<1.0> : tensor<8x7x3x3xf16>
+  %u = ane.reshape %x {shape = array<i64: 1, 1, 6, 5, 7>} : (tensor<1x6x5x7xf16>) -> tensor<1x1x6x5x7xf16>
+  %t = ane.tile %u {reps = array<i64: 1, 70, 1, 1, 1>} : (tensor<1x1x6x5x7xf16>) -> tensor<1x70x6x5x7xf16>
+  %r = ane.reshape %t {shape = array<i64: 70, 6, 5, 7>} : (tensor<1x70x6x5x7xf16>) -> tensor<70x6x5x7xf16>
+  %c = ane.concat %r, %own {axis = 1 : i64} : (tensor<70x6x5x7xf16>, tensor<70x1x5x7xf16>) -> tensor<70x7x5x7xf16>
+  %y = ane.conv %c, %w {strides = array<i64: 1, 1>, pad_type = "custom", pad = array<i64: 1, 1, 1, 1>, dilations = array<i64: 1, 1>} : (tensor<70x7x5x7xf16>, tensor<8x7x3x3xf16>) -> tensor<70x8x5x7xf16>
+  return %y : tensor<70x8x5x7xf16>
+}
