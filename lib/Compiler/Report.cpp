@@ -136,6 +136,11 @@ static std::optional<Violation> findObstacle(Operation &op,
   auto legality = dyn_cast<LegalityOpInterface>(op);
   if (!legality)
     return Violation{"L05", "is no tensor operation"};
+  // At the boundary, part of packing.
+  if (isa<CastOp>(op) && isa<FloatType>(getElementTypeOrSelf(
+                             op.getOperand(0).getType())) &&
+      isa<FloatType>(getElementTypeOrSelf(op.getResult(0).getType())))
+    return std::nullopt;
   ViolationList violations;
   findEnabledViolations(legality, target, violations);
   for (Violation &violation : violations)
