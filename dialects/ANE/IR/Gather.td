@@ -14,18 +14,19 @@ def ANE_GatherOp : ANE_Indexing<"gather", (ins ANE_Any:$x, ANE_Int:$indices, Def
   let milSince = ["batch_dims=16"];
   let summary = "x[:axis] + indices[batch_dims:] + x[axis+1:]";
 }
-def ANE_GatherAlongAxisOp : ANE_Indexing<"gather_along_axis", (ins ANE_Any:$x, ANE_Int:$indices, DefaultValuedAttr<I64Attr, "0">:$axis), ANE_Any>;
+def ANE_GatherAlongAxisOp : ANE_Indexing<"gather_along_axis", (ins ANE_Any:$x, ANE_Int:$indices, DefaultValuedAttr<I64Attr, "0">:$axis), ANE_Any> { let summary = "One element per index, other axes alike"; }
 def ANE_GatherNdOp : ANE_Indexing<"gather_nd", (ins ANE_Any:$x, ANE_Int:$indices, OptionalAttr<I64Attr>:$batch_dims), ANE_Any> {
+  let summary = "Slices at index tuples";
   let milSince = ["batch_dims=16"];
 }
 class ANE_Scatter<string mnemonic, dag more> : ANE_Indexing<mnemonic,
     !con((ins ANE_Any:$data, ANE_Int:$indices, ANE_Any:$updates), more, (ins DefaultValuedAttr<StrAttr, "\"add\"">:$mode)), ANE_Any>;
-def ANE_ScatterOp : ANE_Scatter<"scatter", (ins DefaultValuedAttr<I64Attr, "0">:$axis)>;
-def ANE_ScatterAlongAxisOp : ANE_Scatter<"scatter_along_axis", (ins DefaultValuedAttr<I64Attr, "0">:$axis)>;
-def ANE_ScatterNdOp : ANE_Scatter<"scatter_nd", (ins)>;
+def ANE_ScatterOp : ANE_Scatter<"scatter", (ins DefaultValuedAttr<I64Attr, "0">:$axis)> { let summary = "data with slices along an axis replaced or combined"; }
+def ANE_ScatterAlongAxisOp : ANE_Scatter<"scatter_along_axis", (ins DefaultValuedAttr<I64Attr, "0">:$axis)> { let summary = "data with single elements along an axis replaced or combined"; }
+def ANE_ScatterNdOp : ANE_Scatter<"scatter_nd", (ins)> { let summary = "data with slices at index tuples replaced or combined"; }
 def ANE_OneHotOp : ANE_Indexing<"one_hot", (ins ANE_Int:$indices, I64Attr:$one_hot_vector_size,
-    DefaultValuedAttr<I64Attr, "-1">:$axis, ANE_Any:$on_value, ANE_Any:$off_value), ANE_Any>;
-def ANE_ArgsortOp : ANE_Indexing<"argsort", (ins ANE_Number:$x, DefaultValuedAttr<I64Attr, "-1">:$axis, ANE_False:$ascending), ANE_Int>;
+    DefaultValuedAttr<I64Attr, "-1">:$axis, ANE_Any:$on_value, ANE_Any:$off_value), ANE_Any> { let summary = "One value at the index, another elsewhere, along a new axis"; }
+def ANE_ArgsortOp : ANE_Indexing<"argsort", (ins ANE_Number:$x, DefaultValuedAttr<I64Attr, "-1">:$axis, ANE_False:$ascending), ANE_Int> { let summary = "Indices that sort along an axis"; }
 def ANE_TopkOp : ANE_TensorOp<"topk"> {
   let summary = "The k largest (or smallest) along an axis, sorted; ties by lowest index";
   let arguments = (ins ANE_Number:$x, I64Attr:$k, DefaultValuedAttr<I64Attr, "-1">:$axis, ANE_False:$ascending);

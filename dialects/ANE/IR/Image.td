@@ -42,5 +42,5 @@ def ANE_AffineOp : ANE_Image<"affine", !con((ins ANE_Float:$x, ANE_Float:$transf
   let summary = "resample at the positions of an affine map [B,6] of the output's grid";
 }
 class ANE_Batches<string mnemonic, dag param> : ANE_Image<mnemonic, !con((ins ANE_Any:$x, DenseI64ArrayAttr:$block_shape), param), ANE_Any>;
-def ANE_SpaceToBatchOp : ANE_Batches<"space_to_batch", (ins ANE_Int:$paddings)>;
-def ANE_BatchToSpaceOp : ANE_Batches<"batch_to_space", (ins ANE_Int:$crops)>;
+def ANE_SpaceToBatchOp : ANE_Batches<"space_to_batch", (ins ANE_Int:$paddings)> { let summary = "Blocks of positions become batches"; }
+def ANE_BatchToSpaceOp : ANE_Batches<"batch_to_space", (ins ANE_Int:$crops)> { let summary = "Batches become blocks of positions"; }

@@ -50,16 +50,16 @@ class ANE_Reduce<string mnemonic, ANE_Evidence known = ANE_RawEval> : ANE_Tensor
                                          adaptor.getKeepDims(), nullptr, types);
   }];
 }
-def ANE_ReduceSumOp : ANE_Reduce<"reduce_sum">;
-def ANE_ReduceMeanOp : ANE_Reduce<"reduce_mean">;
-def ANE_ReduceMaxOp : ANE_Reduce<"reduce_max">;
-def ANE_ReduceMinOp : ANE_Reduce<"reduce_min">;
-def ANE_ReduceL2NormOp : ANE_Reduce<"reduce_l2_norm">;
-def ANE_ReduceLogSumExpOp : ANE_Reduce<"reduce_log_sum_exp">;
-def ANE_ReduceL1NormOp : ANE_Reduce<"reduce_l1_norm", ANE_RawCompiled>;
-def ANE_ReduceLogSumOp : ANE_Reduce<"reduce_log_sum", ANE_RawCompiled>;
-def ANE_ReduceSumSquareOp : ANE_Reduce<"reduce_sum_square", ANE_RawCompiled>;
-def ANE_ReduceProdOp : ANE_Reduce<"reduce_prod", ANE_HostOnly<"L05", "reduce_prod does not compile">>;
+def ANE_ReduceSumOp : ANE_Reduce<"reduce_sum"> { let summary = "The sum over axes"; }
+def ANE_ReduceMeanOp : ANE_Reduce<"reduce_mean"> { let summary = "The mean over axes"; }
+def ANE_ReduceMaxOp : ANE_Reduce<"reduce_max"> { let summary = "The largest over axes"; }
+def ANE_ReduceMinOp : ANE_Reduce<"reduce_min"> { let summary = "The smallest over axes"; }
+def ANE_ReduceL2NormOp : ANE_Reduce<"reduce_l2_norm"> { let summary = "The square root of the sum of squares over axes"; }
+def ANE_ReduceLogSumExpOp : ANE_Reduce<"reduce_log_sum_exp"> { let summary = "The logarithm of the sum of exponentials over axes"; }
+def ANE_ReduceL1NormOp : ANE_Reduce<"reduce_l1_norm", ANE_RawCompiled> { let summary = "The sum of magnitudes over axes"; }
+def ANE_ReduceLogSumOp : ANE_Reduce<"reduce_log_sum", ANE_RawCompiled> { let summary = "The logarithm of the sum over axes"; }
+def ANE_ReduceSumSquareOp : ANE_Reduce<"reduce_sum_square", ANE_RawCompiled> { let summary = "The sum of squares over axes"; }
+def ANE_ReduceProdOp : ANE_Reduce<"reduce_prod", ANE_HostOnly<"L05", "reduce_prod does not compile">> { let summary = "The product over axes"; }
 
 class ANE_ArgReduce<string mnemonic> : ANE_TensorOp<mnemonic> {
   let arguments = (ins ANE_Number:$x, DefaultValuedAttr<I64Attr, "-1">:$axis, ANE_False:$keep_dims);
@@ -70,10 +70,11 @@ class ANE_ArgReduce<string mnemonic> : ANE_TensorOp<mnemonic> {
           ::llvm::ArrayRef<int64_t>{int64_t(adaptor.getAxis())}, adaptor.getKeepDims(), ::mlir::IntegerType::get(context, 32), types);
   }];
 }
-def ANE_ReduceArgmaxOp : ANE_ArgReduce<"reduce_argmax">;
-def ANE_ReduceArgminOp : ANE_ArgReduce<"reduce_argmin">;
+def ANE_ReduceArgmaxOp : ANE_ArgReduce<"reduce_argmax"> { let summary = "Where the largest is along an axis"; }
+def ANE_ReduceArgminOp : ANE_ArgReduce<"reduce_argmin"> { let summary = "Where the smallest is along an axis"; }
 
 def ANE_CumsumOp : ANE_Unary<"cumsum", ANE_Number, (ins DefaultValuedAttr<I64Attr, "0">:$axis, ANE_False:$exclusive, ANE_False:$reverse)> {
+  let summary = "Sums of all up to each along an axis";
   let evidence = ANE_HostOnly<"L05", "cumsum does not compile">;
   let hasVerifier = 1;
 }
