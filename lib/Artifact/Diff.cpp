@@ -7,6 +7,7 @@
 #include "ane-mlir/Artifact/Diff.h"
 #include "ane-mlir/Artifact/Compare.h"
 #include "ane-mlir/Artifact/TensorFiles.h"
+#include "ane-mlir/Support/Budget.h"
 #include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Support/WeightFile.h"
 #include "llvm/ADT/StringExtras.h"
@@ -197,14 +198,8 @@ LogicalResult Pair::load() {
 
 llvm::Error Pair::makeInput(const Port &a, const Port &b, unsigned i,
                             unsigned j, std::mt19937_64 &engine) {
-  auto countOf = [](const Port &port) {
-    int64_t count = 1;
-    for (int64_t dim : port.shape)
-      count *= dim;
-    return count;
-  };
-  if (ShapedType::isDynamicShape(a.shape) ||
-      ShapedType::isDynamicShape(b.shape) || countOf(a) != countOf(b))
+  std::optional<int64_t> count = countElements(a.shape);
+  if (!count || count != countElements(b.shape))
     return llvm::createStringError("input '" + a.name + "' has shape [" +
                                    shapeText(a.shape) + "] in A and [" +
                                    shapeText(b.shape) + "] in B");

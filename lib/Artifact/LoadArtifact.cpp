@@ -503,7 +503,8 @@ mlir::ane::loadArtifact(StringRef path, MLIRContext *context,
     return loaded;
   }
   if (!options.function.empty())
-    return fail("is a bundle, which has one function; expects no name of one");
+    return fail(
+        "is a bundle, which has one function; --function is for packages");
   if (llvm::sys::fs::is_directory(path))
     return BundleLoader(path, context, options).load();
   if (!llvm::sys::fs::exists(path))

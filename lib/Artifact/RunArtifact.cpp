@@ -10,6 +10,7 @@
 #include "ane-mlir/Artifact/TestData.h"
 #include "ane-mlir/Support/AtomicPath.h"
 #include "ane-mlir/Support/Diagnostics.h"
+#include "ane-mlir/Support/Usage.h"
 #include "dialects/MIL/IR/Names.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
@@ -70,6 +71,7 @@ public:
 private:
   llvm::Error readInputs();
   LogicalResult load();
+  llvm::Error checkShapes();
   llvm::Error placeInputs();
   llvm::Error fillInputs();
   llvm::Error convert(const Port &port, Tensor &argument);
@@ -172,6 +174,26 @@ LogicalResult Run::load() {
     return failure();
   executable = std::move(*loaded);
   return success();
+}
+
+/// Shapes that were given are those of inputs, and what the artifact has.
+llvm::Error Run::checkShapes() {
+  ArrayRef<Port> ports = executable->inputs();
+  for (auto &entry : options.load.shapes) {
+    StringRef name = entry.getKey();
+    const Port *port = findPort(ports, name);
+    if (!port)
+      return wrong("--input-shape names '" + name + "', which is no input" +
+                   suggest(name, llvm::map_to_vector(ports, [](const Port &p) {
+                             return StringRef(p.name);
+                           })));
+    ArrayRef<int64_t> shape = entry.getValue();
+    if (shape != ArrayRef<int64_t>(port->shape))
+      return wrong("--input-shape gives '" + name + "' the shape [" +
+                   shapeText(shape) + "], but the artifact has [" +
+                   shapeText(port->shape) + "]");
+  }
+  return llvm::Error::success();
 }
 
 llvm::Error Run::placeInputs() {
@@ -379,6 +401,8 @@ llvm::Expected<bool> Run::run() {
     return error;
   if (failed(load()))
     return false;
+  if (llvm::Error error = checkShapes())
+    return error;
   if (llvm::Error error = placeInputs())
     return error;
   if (llvm::Error error = fillInputs())

@@ -7,6 +7,7 @@
 #include "ane-mlir/Compiler/CommandLine.h"
 #include "ane-mlir/Compiler/InitAll.h"
 #include "ane-mlir/Support/Diagnostics.h"
+#include "ane-mlir/Support/Usage.h"
 #include "dialects/ANE/IR/Explain.h"
 #include "dialects/MIL/IR/Opset.h"
 #include "mlir/IR/AsmState.h"
@@ -578,17 +579,20 @@ mlir::ane::parseCompileOptions(int argc, char **argv, int &status) {
   status = 2;
   if (!cl::ParseCommandLineOptions(argc, argv, kOverview, &llvm::errs()))
     return std::nullopt;
+  auto misuse = [](const Twine &message) {
+    llvm::errs() << "onnx-to-ane: " << printable(message.str(), true)
+                 << "; see --help\n";
+    return std::nullopt;
+  };
+  if (std::string twice = findContradiction(argc, argv); !twice.empty())
+    return misuse(twice);
   if (flags.explained.getNumOccurrences()) {
     status = explain(flags.explained, llvm::outs()) ? 0 : 2;
     return std::nullopt;
   }
   Reader reader(flags);
-  if (llvm::Error error = reader.read()) {
-    llvm::errs() << "onnx-to-ane: "
-                 << printable(llvm::toString(std::move(error)), true)
-                 << "; see --help\n";
-    return std::nullopt;
-  }
+  if (llvm::Error error = reader.read())
+    return misuse(llvm::toString(std::move(error)));
   reader.options.configurePasses = [](PassManager &pm) {
     applyDefaultTimingPassManagerCLOptions(pm);
     return applyPassManagerCLOptions(pm);

@@ -8,6 +8,7 @@
 #include "ane-mlir/Compiler/Pipelines.h"
 #include "ane-mlir/Import/MILSource.h"
 #include "ane-mlir/Support/AtomicPath.h"
+#include "ane-mlir/Support/Usage.h"
 #include "dialects/ANE/IR/Explain.h"
 #include "dialects/ANE/IR/TargetNames.h"
 #include "llvm/ADT/StringExtras.h"
@@ -71,7 +72,19 @@ static llvm::Error validateRules(const CompileOptions &o) {
   }
   for (StringRef pass : o.disabledPasses)
     if (!isKnownPass(pass))
-      return wrong("no optional pass is named '" + pass + "'");
+      return wrong(
+          "no optional pass is named '" + pass + "'" +
+          suggest(pass, llvm::to_vector_of<StringRef>(getOptionalPasses())));
+  return llvm::Error::success();
+}
+
+static llvm::Error validateBars(const CompileOptions &o) {
+  if (o.maxError && !(*o.maxError > 0))
+    return wrong(
+        outOfRange("--max-error", "more than 0 (0.02 is 2 %)", *o.maxError));
+  if (o.minCosine && !(*o.minCosine > 0 && *o.minCosine <= 1))
+    return wrong(
+        outOfRange("--min-cosine", "more than 0 and at most 1", *o.minCosine));
   return llvm::Error::success();
 }
 
@@ -134,6 +147,12 @@ static llvm::Error validateModel(const CompileOptions &o) {
       return wrong(option + " is for ONNX models");
   if (!fromMIL && !o.function.empty())
     return wrong("--function is for packages; an ONNX model has one function");
+  for (auto [i, name] : llvm::enumerate(o.outputs)) {
+    if (name.empty())
+      return wrong("expects --outputs=a,b, but got an empty name");
+    if (llvm::is_contained(ArrayRef(o.outputs).take_front(i), name))
+      return wrong("--outputs names '" + Twine(name) + "' twice");
+  }
   size_t buckets = 1;
   for (auto &[name, values] : o.dims)
     buckets *= std::max<size_t>(values.size(), 1);
@@ -174,7 +193,7 @@ llvm::Error CompileOptions::validate() const {
     return wrong("expects a model");
   if (liveBytes < 0)
     return wrong("expects --live-bytes to be 0 or more");
-  for (auto *part : {validateTarget, validateOutput, validateRules,
+  for (auto *part : {validateTarget, validateOutput, validateRules, validateBars,
                      validateEffects, validateModel, validatePackage})
     if (llvm::Error error = part(*this))
       return error;

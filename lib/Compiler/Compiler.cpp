@@ -293,7 +293,7 @@ LogicalResult Compiler::runPasses(
     passLog.attach(pm);
   if (options.verifyEachNumerics)
     verifier.attach(pm);
-  return success(succeeded(pm.run(module)) && !verifier.failed());
+  return success(succeeded(ane::runPasses(pm, module)) && !verifier.failed());
 }
 
 LogicalResult Compiler::runConversions(
@@ -303,7 +303,7 @@ LogicalResult Compiler::runConversions(
   if (options.configurePasses && failed(options.configurePasses(pm)))
     return failure();
   build(pm);
-  return pm.run(module);
+  return ane::runPasses(pm, module);
 }
 
 LogicalResult Compiler::convertToMIL(ModuleOp module) {

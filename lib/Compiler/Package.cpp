@@ -6,6 +6,7 @@
 
 #include "Package.h"
 #include "ane-mlir/Analysis/PortNames.h"
+#include "ane-mlir/Support/Usage.h"
 #include "ane-mlir/Transforms/MILInterface.h"
 #include "ane-mlir/Transforms/UnifyShapes.h"
 #include "dialects/MIL/IR/Opset.h"
@@ -53,9 +54,12 @@ static LogicalResult markState(func::FuncOp main, ArrayRef<std::string> names,
   auto input = findName(names.take_front(inputs), in),
        output = findName(names.drop_front(inputs), out);
   if (!input || !output)
-    return main.emitError() << "no " << (input ? "output" : "input")
-                            << " is named '" << (input ? out : in)
-                            << "' to be a state";
+    return main.emitError()
+           << "no " << (input ? "output" : "input") << " is named '"
+           << (input ? out : in) << "' to be a state"
+           << suggest(input ? out : in, llvm::to_vector_of<StringRef>(
+                                            input ? names.drop_front(inputs)
+                                                  : names.take_front(inputs)));
   auto from = cast<RankedTensorType>(main.getArgumentTypes()[*input]),
        to = cast<RankedTensorType>(main.getResultTypes()[*output]);
   if (from.getShape() != to.getShape() || from.getRank() == 0 ||
@@ -74,8 +78,10 @@ static LogicalResult markImage(func::FuncOp main, ArrayRef<std::string> names,
                                const ImageInput &image) {
   auto input = findName(names.take_front(main.getNumArguments()), image.name);
   if (!input)
-    return main.emitError() << "no input is named '" << image.name
-                            << "' to be an image";
+    return main.emitError()
+           << "no input is named '" << image.name << "' to be an image"
+           << suggest(image.name, llvm::to_vector_of<StringRef>(names.take_front(
+                                      main.getNumArguments())));
   Builder b(main.getContext());
   main.setArgAttr(
       *input, "ane.image",
@@ -163,8 +169,11 @@ static FailureOr<unsigned> findProbabilities(PackagePart &part,
   if (!options.probabilities.empty()) {
     auto found = findName(names, options.probabilities);
     if (!found)
-      return func.emitError() << "no output is named '" << options.probabilities
-                              << "' to be the probabilities of the classes",
+      return func.emitError()
+                 << "no output is named '" << options.probabilities
+                 << "' to be the probabilities of the classes"
+                 << suggest(options.probabilities,
+                            llvm::to_vector_of<StringRef>(names)),
              failure();
     output = *found;
   } else {

@@ -26,6 +26,8 @@ static constexpr StringLiteral kOptional[] = {"ane-recover",
                                               "canonicalize",
                                               "cse"};
 
+ArrayRef<StringLiteral> mlir::ane::getOptionalPasses() { return kOptional; }
+
 bool mlir::ane::isKnownPass(llvm::StringRef flag) {
   return llvm::is_contained(kOptional, flag);
 }

@@ -6,6 +6,7 @@
 
 #include "PlacementFile.h"
 #include "ane-mlir/Support/JSON.h"
+#include "ane-mlir/Support/Usage.h"
 #include "dialects/ANE/IR/ANE.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/MemoryBuffer.h"
@@ -28,11 +29,12 @@ llvm::Error mlir::ane::readPlacement(ModuleOp module, StringRef path) {
   if (!object)
     return wrong("expects an object {\"node\": \"ane\" or \"host\"}");
   llvm::StringMap<bool> seen;
+  std::vector<StringRef> nodes; // those that can be placed
   for (auto &[node, wanted] : *object) {
     auto text = wanted.getAsString();
     if (!text || (*text != "ane" && *text != "host"))
       return wrong("expects \"ane\" or \"host\" for node '" + StringRef(node) +
-                   "'");
+                   "'" + (text ? ", but got '" + text->str() + "'" : ""));
     seen[StringRef(node)] = false;
   }
   module.walk([&](Operation *op) {
@@ -40,6 +42,7 @@ llvm::Error mlir::ane::readPlacement(ModuleOp module, StringRef path) {
     if (!name || !isa<LegalityOpInterface>(op))
       return;
     StringRef node = name.getName().getValue();
+    nodes.push_back(node);
     if (auto wanted = object->getString(node)) {
       op->setAttr("ane.wanted", StringAttr::get(op->getContext(), *wanted));
       seen[node] = true;
@@ -47,6 +50,7 @@ llvm::Error mlir::ane::readPlacement(ModuleOp module, StringRef path) {
   });
   for (auto &entry : seen)
     if (!entry.second)
-      return wrong("no op comes from node '" + entry.getKey() + "'");
+      return wrong("no op comes from node '" + entry.getKey() + "'" +
+                   suggest(entry.getKey(), nodes));
   return llvm::Error::success();
 }

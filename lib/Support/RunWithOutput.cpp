@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Support/AtomicPath.h"
+#include "ane-mlir/Support/GuardedMain.h"
 #include "llvm/Support/Errno.h"
 #include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/FileSystem.h"
@@ -90,7 +91,10 @@ int mlir::ane::runWithOutput(
   for (std::string &argument : arguments)
     pointers.push_back(argument.data());
   pointers.push_back(nullptr);
-  int status = driver(arguments.size(), pointers.data());
+  int status = runGuarded(
+      output.tool, "",
+      [&] { return driver(arguments.size(), pointers.data()); },
+      /*fatal=*/false);
   llvm::remove_fatal_error_handler();
   if (status) {
     output.outputs.drop(output.given);

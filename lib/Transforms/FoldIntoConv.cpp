@@ -5,10 +5,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "Reshape.h"
+#include "RewriteGreedily.h"
 #include "ane-mlir/Transforms/Passes.h"
-#include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/IR/PatternMatch.h"
-#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -169,11 +168,7 @@ struct FoldIntoConv : ane::impl::FoldIntoConvPassBase<FoldIntoConv> {
     int64_t before = 0, after = 0;
     getOperation().walk(
         [&](Operation *op) { before += isa<BatchNormOp, PadOp>(op); });
-    WeightTrees trees;
-    GreedyRewriteConfig config;
-    config.setListener(&trees);
-    if (failed(
-            applyPatternsGreedily(getOperation(), std::move(patterns), config)))
+    if (failed(rewriteGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
     getOperation().walk(
         [&](Operation *op) { after += isa<BatchNormOp, PadOp>(op); });

@@ -7,11 +7,10 @@
 #include "KeepWide.h"
 #include "LegalizeForms.h"
 #include "Reshape.h"
+#include "RewriteGreedily.h"
 #include "SafeNorm.h"
 #include "ane-mlir/Transforms/Passes.h"
-#include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/IR/PatternMatch.h"
-#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -504,16 +503,12 @@ struct Legalize : ane::impl::LegalizePassBase<Legalize> {
                                                                 /*benefit=*/2);
     ReshapeOp::getCanonicalizationPatterns(patterns, &getContext());
     KeepWide keepWide;
-    WeightTrees trees(&keepWide);
-    GreedyRewriteConfig config;
-    config.setListener(&trees);
     // Copies are made when all that moves them is done.
     RewritePatternSet copies(&getContext());
     copies.add<DecomposeTile>(&getContext());
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns),
-                                     config)) ||
-        failed(
-            applyPatternsGreedily(getOperation(), std::move(copies), config)))
+    if (failed(rewriteGreedily(getOperation(), std::move(patterns),
+                               &keepWide)) ||
+        failed(rewriteGreedily(getOperation(), std::move(copies), &keepWide)))
       signalPassFailure();
   }
 };

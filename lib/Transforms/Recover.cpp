@@ -11,11 +11,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "RecoverSafe.h"
+#include "RewriteGreedily.h"
 #include "ane-mlir/Interpreter/Tensor.h"
 #include "ane-mlir/Transforms/Passes.h"
-#include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/IR/PatternMatch.h"
-#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include <cmath>
 
 using namespace mlir;
@@ -431,23 +430,18 @@ struct Recover : ane::impl::RecoverPassBase<Recover> {
                  RecoverSoftmax, RecoverGelu, RecoverSilu, RecoverLayerNorm<RealDivOp>,
                  RecoverLayerNorm<MulOp>, AbsorbAffine<MulOp, true>,
                  AbsorbAffine<AddOp, false>>(&getContext());
-    WeightTrees trees;
-    GreedyRewriteConfig config;
-    config.setListener(&trees);
-    if (failed(
-            applyPatternsGreedily(getOperation(), std::move(patterns), config)))
+    if (failed(rewriteGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
     if (safe) {
       RewritePatternSet norms(&getContext());
       populateSafeNormPatterns(norms);
-      if (failed(
-              applyPatternsGreedily(getOperation(), std::move(norms), config)))
+      if (failed(rewriteGreedily(getOperation(), std::move(norms))))
         return signalPassFailure();
     }
     // What is left, so that it does not hide a fragment.
     RewritePatternSet rest(&getContext());
     rest.add<DivideToMultiply, RootQuotient>(&getContext());
-    if (failed(applyPatternsGreedily(getOperation(), std::move(rest), config)))
+    if (failed(rewriteGreedily(getOperation(), std::move(rest))))
       signalPassFailure();
   }
 };

@@ -5,12 +5,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "KeepWide.h"
+#include "RewriteGreedily.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/PatternMatch.h"
-#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include <cmath>
 
 using namespace mlir;
@@ -165,20 +165,17 @@ struct Simplify : ane::impl::SimplifyPassBase<Simplify> {
     patterns.add<DropNeutral<MulOp>>(&getContext(), 1.0f, true);
     patterns.add<DropNeutral<RealDivOp>>(&getContext(), 1.0f, false);
     patterns.add<JoinScales, SinkScale>(&getContext());
-    KeepWide keepWide;
-    WeightTrees trees(&keepWide);
     int64_t before = 0, after = 0;
     auto count = [&](int64_t &total) {
+      WeightTrees trees;
       getOperation().walk([&](Operation *op) {
         total += isa<AddOp, SubOp, MulOp, RealDivOp>(op) &&
                  !isConstantTree(op->getResult(0));
       });
     };
     count(before);
-    GreedyRewriteConfig config;
-    config.setListener(&trees);
-    if (failed(applyPatternsGreedily(getOperation(), std::move(patterns),
-                                     config)))
+    KeepWide keepWide;
+    if (failed(rewriteGreedily(getOperation(), std::move(patterns), &keepWide)))
       return signalPassFailure();
     count(after);
     numRemoved = before > after ? before - after : 0;

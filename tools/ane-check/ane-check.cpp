@@ -7,12 +7,12 @@
 #include "ane-mlir/Compiler/Check.h"
 #include "ane-mlir/Compiler/CommandLine.h"
 #include "ane-mlir/Support/AtomicPath.h"
+#include "ane-mlir/Support/GuardedMain.h"
+#include "ane-mlir/Support/Usage.h"
 #include "llvm/Support/CommandLine.h"
-#include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/Path.h"
-#include <new>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -163,21 +163,19 @@ static int run() {
 
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
-  // LLVM ends the process where memory does not suffice; here it is said.
-  std::set_new_handler(nullptr);
-  llvm::install_bad_alloc_error_handler(
-      [](void *, const char *, bool) { throw std::bad_alloc(); });
   cl::HideUnrelatedOptions({&modelOptions, &gate, &outputOptions});
   cl::SetVersionPrinter([](llvm::raw_ostream &os) {
     os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING "\n";
   });
   if (!cl::ParseCommandLineOptions(argc, argv, kOverview, &llvm::errs()))
     return Misuse;
-  try {
-    return run();
-  } catch (const EvaluationError &error) {
-    return fail(NotConverted, error.message);
-  } catch (const std::bad_alloc &) {
-    return fail(NotConverted, "this machine's memory does not suffice");
-  }
+  if (std::string twice = findContradiction(argc, argv); !twice.empty())
+    return fail(Misuse, twice);
+  bool done = false; // what is thrown is about the model
+  int status = runGuarded("ane-check", input, [&] {
+    int status = run();
+    done = true;
+    return status;
+  });
+  return done ? status : NotConverted;
 }

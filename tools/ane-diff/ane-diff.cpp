@@ -6,9 +6,12 @@
 
 #include "ane-mlir/Artifact/Diff.h"
 #include "ane-mlir/Support/Diagnostics.h"
+#include "ane-mlir/Support/GuardedMain.h"
+#include "ane-mlir/Support/Usage.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
+#include "llvm/Support/Path.h"
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -48,6 +51,18 @@ static int fail(const llvm::Twine &message, int code = 1) {
 }
 
 static int diff() {
+  for (auto &[option, tolerance] :
+       {std::pair<StringRef, const cl::opt<double> &>("--rtol", rtol),
+        {"--atol", atol_}})
+    if (tolerance.getNumOccurrences() && !(tolerance >= 0))
+      return fail(outOfRange(option, "0 or more", tolerance), 2);
+  for (StringRef artifact : artifacts)
+    if (artifact.ends_with(".onnx"))
+      return fail("'" + artifact +
+                      "' is an ONNX model; convert it first: onnx-to-ane " +
+                      artifact + " -o " + llvm::sys::path::stem(artifact) +
+                      ".anepkg",
+                  2);
   if (artifacts.size() != 2)
     return fail("expects two artifacts; see --help", 2);
   std::optional<Numerics> numerics = lookupNumerics(numericsName);
@@ -88,5 +103,7 @@ int main(int argc, char **argv) {
           "weights), 1 when not, 2 on misuse.\n",
           &llvm::errs()))
     return 2;
-  return diff();
+  if (std::string twice = findContradiction(argc, argv); !twice.empty())
+    return fail(twice, 2);
+  return runGuarded("ane-diff", artifacts.empty() ? "" : artifacts[0], diff);
 }

@@ -9,6 +9,7 @@
 #include "dialects/ANE/IR/Explain.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "llvm/Support/CommandLine.h"
+#include "llvm/Support/Path.h"
 
 static llvm::cl::opt<std::string>
     explained("explain",
@@ -25,6 +26,13 @@ int main(int argc, char **argv) {
         argc, argv, "ane-mlir optimiser driver\n", registry);
     if (explained.getNumOccurrences())
       return mlir::ane::explain(explained, llvm::outs()) ? 0 : 2;
+    if (llvm::StringRef(input).ends_with(".onnx")) {
+      llvm::errs() << "ane-opt: '" << input
+                   << "' is an ONNX model; write it as text first: onnx-to-ane "
+                   << input << " --compile-to=ane -o "
+                   << llvm::sys::path::stem(input) << ".mlir\n";
+      return 2;
+    }
     return mlir::asMainReturnCode(
         mlir::MlirOptMain(argc, argv, input, output, registry));
   });

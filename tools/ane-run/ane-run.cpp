@@ -7,12 +7,12 @@
 #include "ane-mlir/Artifact/RunArtifact.h"
 #include "ane-mlir/Support/Budget.h"
 #include "ane-mlir/Support/Diagnostics.h"
+#include "ane-mlir/Support/GuardedMain.h"
+#include "ane-mlir/Support/Usage.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/InitLLVM.h"
-#include <new>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -147,6 +147,15 @@ static llvm::Expected<RunOptions> readOptions() {
   if (!numerics)
     return wrong("expects --numerics to be fp32, fp16 or engine, but got '" +
                  numericsName + "'");
+  for (auto &[option, tolerance] :
+       {std::pair<StringRef, const cl::opt<double> &>("--rtol", rtol),
+        {"--atol", atol_}}) {
+    if (tolerance.getNumOccurrences() && !(tolerance >= 0))
+      return wrong(outOfRange(option, "0 or more", tolerance));
+    if (tolerance.getNumOccurrences() && compareDir.empty() && testData.empty())
+      return wrong(option + " is for comparing; add --compare=DIR or "
+                            "--test-data=DIR");
+  }
   options.artifact = artifact;
   options.load.function = functionName;
   options.load.verify = !noVerify;
@@ -198,17 +207,11 @@ static int run() {
 
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
-  // LLVM ends the process where memory does not suffice; here it is said.
-  std::set_new_handler(nullptr);
-  llvm::install_bad_alloc_error_handler(
-      [](void *, const char *, bool) { throw std::bad_alloc(); });
-  if (!parseCommandLine(argc, argv))
-    return 2;
-  try {
+  return runGuarded("ane-run", artifact, [&] {
+    if (!parseCommandLine(argc, argv))
+      return 2;
+    if (std::string twice = findContradiction(argc, argv); !twice.empty())
+      return fail(twice, 2);
     return run();
-  } catch (const EvaluationError &error) {
-    return fail(error.message);
-  } catch (const std::bad_alloc &) {
-    return fail("this machine's memory does not suffice");
-  }
+  });
 }

@@ -23,9 +23,16 @@
 
 using namespace mlir;
 
+static const llvm::MemoryBuffer &bufferOf(const llvm::SourceMgr &sources) {
+  // The driver goes on without a buffer where memory does not suffice for one.
+  if (const llvm::MemoryBuffer *buffer =
+          sources.getMemoryBuffer(sources.getMainFileID()))
+    return *buffer;
+  throw std::bad_alloc();
+}
+
 static StringRef bufferName(const llvm::SourceMgr &sources) {
-  return sources.getMemoryBuffer(sources.getMainFileID())
-      ->getBufferIdentifier();
+  return bufferOf(sources).getBufferIdentifier();
 }
 
 /// The folder whose manifest the driver was given, or the file itself.
@@ -46,7 +53,7 @@ static llvm::cl::opt<std::string> weightsFolder(
     llvm::cl::value_desc("DIR"), llvm::cl::init("."));
 
 static StringRef textOf(const llvm::SourceMgr &sources) {
-  return sources.getMemoryBuffer(sources.getMainFileID())->getBuffer();
+  return bufferOf(sources).getBuffer();
 }
 using Sources = std::shared_ptr<llvm::SourceMgr>;
 
@@ -192,7 +199,7 @@ static void nameFile(std::string &argument) {
 }
 
 /// Folders are named by the file in them; without a translation the input's
-/// extension chooses one.
+/// extension chooses one. Nothing, with a message, where none can be chosen.
 static std::vector<std::string> readArguments(int argc, char **argv) {
   std::vector<std::string> arguments(argv, argv + argc);
   bool chosen = llvm::any_of(arguments, [](StringRef argument) {
@@ -215,7 +222,15 @@ static std::vector<std::string> readArguments(int argc, char **argv) {
                                               : translation;
     nameFile(arguments[i]);
   }
-  if (!chosen && !translation.empty())
+  if (!chosen && translation.empty()) {
+    llvm::errs() << "ane-translate: expects a file that ends in .onnx, .mil, "
+                    ".mlmodelc or .mlpackage, or one of --import-onnx, "
+                    "--import-mil, --import-mlpackage, --raise-mil, "
+                    "--mil-to-text, --mil-to-mlpackage, --ane-to-anepkg; see "
+                    "--help\n";
+    return {};
+  }
+  if (!chosen)
     arguments.push_back(translation);
   return arguments;
 }
@@ -223,6 +238,8 @@ static std::vector<std::string> readArguments(int argc, char **argv) {
 int main(int argc, char **argv) {
   registerTranslations();
   std::vector<std::string> arguments = readArguments(argc, argv);
+  if (arguments.empty())
+    return 2;
   std::vector<char *> pointers;
   for (std::string &argument : arguments)
     pointers.push_back(argument.data());

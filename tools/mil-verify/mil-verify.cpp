@@ -7,6 +7,7 @@
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Artifact/VerifyMIL.h"
+#include "ane-mlir/Support/GuardedMain.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
 
@@ -21,8 +22,15 @@ static cl::opt<std::string> artifact(cl::Positional,
 static cl::opt<bool> quiet("quiet", cl::desc("Print nothing but findings"),
                            cl::cat(options));
 
+static int runTool(int argc, char **argv);
+
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
+  return runGuarded("mil-verify", artifact,
+                    [&] { return runTool(argc, argv); });
+}
+
+static int runTool(int argc, char **argv) {
   cl::HideUnrelatedOptions(options);
   cl::SetVersionPrinter([](llvm::raw_ostream &os) {
     os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING "\n";

@@ -8,11 +8,10 @@
 #include "ane-mlir/Compiler/Compiler.h"
 #include "ane-mlir/Compiler/InitAll.h"
 #include "ane-mlir/Support/AtomicPath.h"
+#include "ane-mlir/Support/GuardedMain.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/InitLLVM.h"
-#include <new>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -54,24 +53,14 @@ static int convert(const CompileOptions &options) {
 
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
-  // LLVM ends the process where memory does not suffice; here it is said.
-  std::set_new_handler(nullptr);
-  llvm::install_bad_alloc_error_handler(
-      [](void *, const char *, bool) { throw std::bad_alloc(); });
-  int status;
-  std::optional<CompileOptions> options =
-      parseCompileOptions(argc, argv, status);
-  if (!options)
-    return status;
-  // What is thrown is caught where the node is known; this is for the rest.
-  try {
+  std::string input; // named where memory does not suffice
+  return runGuarded("onnx-to-ane", input, [&] {
+    int status;
+    std::optional<CompileOptions> options =
+        parseCompileOptions(argc, argv, status);
+    if (!options)
+      return status;
+    input = options->input;
     return convert(*options);
-  } catch (const EvaluationError &error) {
-    llvm::errs() << "onnx-to-ane: error: '" << options->input
-                 << "': " << error.message << '\n';
-  } catch (const std::bad_alloc &) {
-    llvm::errs() << "onnx-to-ane: error: '" << options->input
-                 << "' does not fit this machine's memory\n";
-  }
-  return 1;
+  });
 }

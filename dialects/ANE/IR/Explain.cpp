@@ -105,16 +105,17 @@ bool mlir::ane::explain(StringRef id, llvm::raw_ostream &os) {
        << source->evidence << "\n  more: dialects/ANE/engine.md, section 0.3\n";
     return true;
   }
-  os << "nothing is known of '" << id << "'";
+  llvm::raw_ostream &errors = llvm::errs();
+  errors << "nothing is known of '" << id << "'";
   if (StringRef near = nearestRule(id); !near.empty())
-    os << "; did you mean " << near << "?";
-  os << "\nrules and limits:";
+    errors << "; did you mean " << near << "?";
+  errors << "\nrules and limits:";
   for (const Explanation &e : kExplanations)
-    os << ' ' << e.id;
-  os << "\nsources:";
+    errors << ' ' << e.id;
+  errors << "\nsources:";
   for (const Source &source : kSources)
-    os << ' ' << source.code;
-  os << '\n';
+    errors << ' ' << source.code;
+  errors << '\n';
   return false;
 }
 

@@ -63,8 +63,14 @@ void buildPackagePartPipeline(OpPassManager &pm,
 /// ane-place-pipeline, ane-bundle-pipeline and ane-package-pipeline.
 void registerPipelines();
 
+/// Runs the passes; what one throws (a value that does not fit the memory) is
+/// an error that names it.
+LogicalResult runPasses(PassManager &pm, ModuleOp module);
+
 /// True when a pass of this flag exists in a pipeline and may be disabled.
 bool isKnownPass(llvm::StringRef flag);
+/// All of them, by flag.
+llvm::ArrayRef<llvm::StringLiteral> getOptionalPasses();
 
 } // namespace mlir::ane
 

@@ -8,6 +8,7 @@
 #include "Lowering.h"
 #include "PaddedRows.h"
 #include "Schemas.h"
+#include "ane-mlir/Support/Usage.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/DenseSet.h"
@@ -124,6 +125,8 @@ private:
   FailureOr<RankedTensorType> bindInput(onnxir::GraphOp graphOp,
                                         unsigned index);
   LogicalResult checkDims(onnxir::GraphOp graphOp);
+  LogicalResult checkLengths(onnxir::GraphOp graphOp);
+  LogicalResult checkValues(onnxir::GraphOp graphOp);
   LogicalResult lowerNode(onnxir::NodeOp node);
   /// Runs a handler; what it throws is reported at the node.
   LogicalResult guard(NodeContext &c,
@@ -342,7 +345,8 @@ FailureOr<Tensor> NodeContext::constantTensor(Value value, StringRef what) {
     return *tensor;
   return error() << "expects '" << what
                  << "' to be known at compile time, but it depends on an input "
-                    "of the model";
+                    "of the model; --input-value NAME=FILE.pb makes an input a "
+                    "constant";
 }
 FailureOr<int64_t> NodeContext::constantInt(Value value, StringRef what) {
   FailureOr<SmallVector<int64_t>> ints = constantInts(value, what);
@@ -444,19 +448,52 @@ LogicalResult Lowering::checkDims(onnxir::GraphOp graphOp) {
     StringRef name = entry.getKey();
     if (known.contains(name))
       continue;
-    InFlightDiagnostic diagnostic =
-        emitError(module.getLoc())
-        << "--dim names '" << name << "', which is no dimension of an input; ";
+    InFlightDiagnostic diagnostic = emitError(module.getLoc())
+                                    << "--dim names '" << name
+                                    << "', which is no dimension of an input";
     if (known.empty())
-      return diagnostic << "all are numbers";
-    auto nearest = llvm::min_element(known, [&](StringRef a, StringRef b) {
-      return name.edit_distance(a) < name.edit_distance(b);
-    });
-    if (size_t distance = nearest->edit_distance(name);
-        distance < name.size() &&
-        distance <= std::max<size_t>(2, name.size() / 3))
-      return diagnostic << "did you mean '" << *nearest << "'?";
-    return diagnostic << "they are " << llvm::join(known, ", ");
+      return diagnostic << "; all are numbers";
+    return diagnostic << suggest(name, known.getArrayRef());
+  }
+  return success();
+}
+
+/// Every node that --max-length names is there.
+LogicalResult Lowering::checkLengths(onnxir::GraphOp graphOp) {
+  if (options.maxLengths.empty())
+    return success();
+  llvm::SetVector<StringRef> known;
+  graphOp.walk([&](onnxir::NodeOp node) {
+    if (auto name = dyn_cast<NameLoc>(node.getLoc());
+        name && node.getOpType() == "Range")
+      known.insert(name.getName().getValue());
+  });
+  for (auto &entry : options.maxLengths)
+    if (!known.contains(entry.getKey()))
+      return emitError(module.getLoc())
+             << "--max-length names '" << entry.getKey()
+             << "', which is no Range of the model"
+             << suggest(entry.getKey(), known.getArrayRef());
+  return success();
+}
+
+/// Every value of --input-value has the type of its input.
+LogicalResult Lowering::checkValues(onnxir::GraphOp graphOp) {
+  for (auto [name, argument] :
+       llvm::zip(graphOp.getInputNames(), graphOp.getBody().getArguments())) {
+    auto it = options.inputValues.find(cast<StringAttr>(name).getValue());
+    if (it == options.inputValues.end())
+      continue;
+    auto given = cast<ShapedType>(it->second.getType());
+    auto declared = cast<TensorType>(argument.getType());
+    bool fits = given.getElementType() == declared.getElementType();
+    if (auto ranked = dyn_cast<RankedTensorType>(declared))
+      fits &=
+          succeeded(verifyCompatibleShape(ranked.getShape(), given.getShape()));
+    if (!fits)
+      return emitError(module.getLoc())
+             << "--input-value gives '" << it->getKey() << "' the type "
+             << Type(given) << ", but the model declares " << Type(declared);
   }
   return success();
 }
@@ -718,12 +755,14 @@ static constexpr size_t kMostOps = 30000, kMostOpsPerNode = 64;
 static bool checkNames(onnxir::GraphOp graphOp, StringRef option,
                        ArrayRef<StringRef> names) {
   bool known = true;
+  SmallVector<StringRef> inputs;
+  for (Attribute input : graphOp.getInputNames())
+    inputs.push_back(cast<StringAttr>(input).getValue());
   for (StringRef name : names)
-    if (llvm::none_of(graphOp.getInputNames(), [&](Attribute input) {
-          return cast<StringAttr>(input).getValue() == name;
-        })) {
+    if (!llvm::is_contained(inputs, name)) {
       emitError(graphOp->getParentOp()->getLoc())
-          << option << " names '" << name << "', which is no input of the model";
+          << option << " names '" << name << "', which is no input of the model"
+          << suggest(name, inputs);
       known = false;
     }
   return known;
@@ -739,6 +778,8 @@ Lowering::bindInputs(onnxir::GraphOp graphOp, SmallVectorImpl<unsigned> &kept) {
   bound &= checkNames(graphOp, "--input-shape",
                       llvm::to_vector(options.inputShapes.keys()));
   bound &= succeeded(checkDims(graphOp));
+  bound &= succeeded(checkLengths(graphOp));
+  bound &= succeeded(checkValues(graphOp));
   for (unsigned i = 0; i < graphOp.getBody().getNumArguments(); ++i) {
     if (options.inputValues.count(
             cast<StringAttr>(graphOp.getInputNames()[i]).getValue()))

@@ -8,6 +8,7 @@
 #include "TensorImport.h"
 #include "ane-mlir/Import/ONNX.h"
 #include "ane-mlir/Support/DType.h"
+#include "ane-mlir/Support/Usage.h"
 #include "dialects/ONNX/IR/ONNX.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/Diagnostics.h"
@@ -42,6 +43,15 @@ struct Scope {
       if (auto it = scope->values.find(name); it != scope->values.end())
         return it->second;
     return {};
+  }
+  /// Of its own values, in order.
+  std::vector<StringRef> names() const {
+    std::vector<StringRef> names;
+    for (auto &entry : values)
+      if (!entry.getKey().empty())
+        names.push_back(entry.getKey());
+    llvm::sort(names);
+    return names;
   }
 };
 
@@ -257,6 +267,10 @@ LogicalResult Importer::importGraph(const proto::Graph &graph, Scope &scope,
       outputs.push_back(proto::ValueInfo::parse(message).name);
   for (View name : outputs) {
     Value value = scope.lookup(name);
+    if (!value && isMain && !cut.empty())
+      return emitError(fileLoc)
+             << "--outputs names '" << name << "', which no node makes"
+             << suggest(name, scope.names());
     if (!value)
       return emitError(fileLoc) << "output '" << name << "' of graph '"
                                 << graph.name << "' is produced by no node";
