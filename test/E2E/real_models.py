@@ -167,9 +167,10 @@ def judge(entry: dict, paths: dict[str, pathlib.Path], numerics: list[str], fold
             done = subprocess.run([BIN / "onnx-to-ane", path, "-o", folder / output, *options, *more], capture_output=True, text=True, timeout=1200, env=ENVIRONMENT)
         except subprocess.TimeoutExpired:
             return "onnx-to-ane took more than 1200 s"
+        if not more:
+            result.warnings += [line.split("warning: ", 1)[1] for line in (done.stderr + done.stdout).splitlines() if "warning: " in line]
         if not more and output.endswith(".anepkg"):
             result.seconds = time.perf_counter() - begun
-            result.warnings = [line.split("warning: ", 1)[1] for line in (done.stderr + done.stdout).splitlines() if "warning: " in line]
         if not done.returncode:
             return ""
         message = [line for line in done.stderr.splitlines() if "error: " in line]

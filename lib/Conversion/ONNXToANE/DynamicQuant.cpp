@@ -331,15 +331,17 @@ void DynamicQuantisation::run() {
     });
   }
   size_t kept = rejected.size(), changed = quantisers.size() - kept;
-  InFlightDiagnostic remark =
-      emitRemark(graph.getLoc())
+  InFlightDiagnostic warning =
+      emitWarning(graph.getLoc())
       << "computes with activations that the model would quantise while it "
          "runs ("
       << changed << " DynamicQuantizeLinear): the engine has no integer "
-      << "products, so weights stay integers and activations are floats";
+      << "products, so weights stay integers and activations are floats, and "
+         "results differ from the model's own by what 8 bits round there, "
+         "which the accuracy against fp32 does not count";
   if (kept)
-    remark << "; " << kept << " others are kept, because their integers are "
-           << "used otherwise";
+    warning << "; " << kept << " others are kept, because their integers are "
+            << "used otherwise";
 }
 
 void mlir::ane::dropDynamicQuantisation(onnxir::GraphOp graph) {
