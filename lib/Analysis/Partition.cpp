@@ -2,9 +2,9 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// The cost of a dispatch belongs to a program, not to an op or an edge, so it is
-// no cut's business: a few cuts that charge parts of it to the edges into the
-// engine propose placements, and the cost model judges them whole.
+// The cost of a dispatch belongs to a program, not to an op or an edge, so it
+// is no cut's business: a few cuts that charge parts of it to the edges into
+// the engine propose placements, and the cost model judges them whole.
 //
 //===----------------------------------------------------------------------===//
 
@@ -31,9 +31,8 @@ Partition::Partition(Block &block, const llvm::DenseSet<Operation *> &trees,
 }
 
 double Partition::evaluate(const EngineOps &engine, double scale) const {
-  auto stages = assignStages(block, trees, [&](Operation *op) {
-    return engine.contains(op);
-  });
+  auto stages = assignStages(
+      block, trees, [&](Operation *op) { return engine.contains(op); });
   struct Program {
     double work = 0, bytes = 0;
   };
@@ -50,8 +49,8 @@ double Partition::evaluate(const EngineOps &engine, double scale) const {
     llvm::SmallPtrSet<Value, 4> counted;
     for (Value operand : op->getOperands()) {
       Operation *producer = operand.getDefiningOp();
-      if ((!producer || (!trees.contains(producer) &&
-                         stages.lookup(producer) != stage)) &&
+      if ((!producer ||
+           (!trees.contains(producer) && stages.lookup(producer) != stage)) &&
           counted.insert(operand).second)
         program.bytes += scale * surfaceBytes(operand);
     }

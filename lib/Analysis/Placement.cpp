@@ -12,18 +12,17 @@ using namespace mlir::ane;
 llvm::DenseSet<Operation *> mlir::ane::findWeightTrees(Block &block) {
   llvm::DenseSet<Operation *> trees;
   for (Operation &op : block)
-    if (isa<ConstantOp>(op) ||
-        (isFunctionOfOperands(&op) &&
-         llvm::all_of(op.getOperands(), [&](Value v) {
-           return v.getDefiningOp() && trees.contains(v.getDefiningOp());
-         })))
+    if (isa<ConstantOp>(op) || (isFunctionOfOperands(&op) &&
+                                llvm::all_of(op.getOperands(), [&](Value v) {
+                                  return v.getDefiningOp() &&
+                                         trees.contains(v.getDefiningOp());
+                                })))
       trees.insert(&op);
   return trees;
 }
 
 llvm::DenseMap<Operation *, unsigned>
-mlir::ane::assignStages(Block &block,
-                        const llvm::DenseSet<Operation *> &trees,
+mlir::ane::assignStages(Block &block, const llvm::DenseSet<Operation *> &trees,
                         function_ref<bool(Operation *)> onEngine) {
   llvm::DenseMap<Operation *, unsigned> stages;
   for (Operation &op : block.without_terminator()) {

@@ -68,8 +68,8 @@ void OutputAccuracy::add(const Tensor &actual, const Tensor &expected) {
   if (!expected.isFloat())
     return;
   // All zeros, or nearly so, have no direction.
-  double c = bb == 0 || aa == 0 ? (worst <= 1e-6 ? 1 : 0)
-                                : ab / std::sqrt(aa * bb);
+  double c =
+      bb == 0 || aa == 0 ? (worst <= 1e-6 ? 1 : 0) : ab / std::sqrt(aa * bb);
   cosine = std::min(cosine, c);
   error = std::max(error, worst / std::max(largest, 1e-6));
 }
@@ -77,8 +77,8 @@ void OutputAccuracy::add(const Tensor &actual, const Tensor &expected) {
 double OutputAccuracy::badness() const {
   if (nonFinite)
     return INFINITY;
-  return std::max({error, std::sqrt(std::max(0.0, 2 * (1 - cosine))),
-                   differing});
+  return std::max(
+      {error, std::sqrt(std::max(0.0, 2 * (1 - cosine))), differing});
 }
 double Accuracy::worst() const {
   double worst = 0;
@@ -135,8 +135,9 @@ FailureOr<References> mlir::ane::runReference(func::FuncOp function,
     for (auto [argument, tensor] :
          llvm::zip_equal(function.getArguments(), sample.inputs))
       arguments.push_back(inDType(
-          tensor, *toDType(cast<RankedTensorType>(argument.getType())
-                               .getElementType())));
+          tensor,
+          *toDType(
+              cast<RankedTensorType>(argument.getType()).getElementType())));
     if (failed(interpreter.run(arguments, results)))
       return failure();
     references.push_back(std::vector<Tensor>(results.begin(), results.end()));
@@ -148,8 +149,8 @@ namespace {
 class Lockstep {
 public:
   Lockstep(func::FuncOp function, const PrecisionOptions &options)
-      : function(function), block(function.getBody().front()),
-        options(options), target(getTarget(function)),
+      : function(function), block(function.getBody().front()), options(options),
+        target(getTarget(function)),
         exact(function.getContext(), Numerics::Float32),
         engine(function.getContext(),
                options.engine ? Numerics::Engine : Numerics::Float16,
@@ -226,7 +227,8 @@ private:
          llvm::zip_equal(function.getArguments(), sample.inputs)) {
       Tensor typed = inDType(
           tensor,
-          *toDType(cast<RankedTensorType>(argument.getType()).getElementType()));
+          *toDType(
+              cast<RankedTensorType>(argument.getType()).getElementType()));
       values[argument] = {typed, typed, 0, true, false};
     }
     for (Operation &op : block) {
@@ -241,10 +243,9 @@ private:
       }
       if (op.getNumResults() && constants.count(op.getResult(0)))
         continue;
-      bool constant =
-          (isa<ConstantOp>(op) || isFunctionOfOperands(&op)) &&
-          llvm::all_of(op.getOperands(),
-                       [&](Value v) { return constants.count(v); });
+      bool constant = (isa<ConstantOp>(op) || isFunctionOfOperands(&op)) &&
+                      llvm::all_of(op.getOperands(),
+                                   [&](Value v) { return constants.count(v); });
       SmallVector<Tensor> inputs, outputs;
       if (auto literal = dyn_cast<ConstantOp>(op)) {
         FailureOr<Tensor> tensor = Tensor::fromElements(literal.getValue());
@@ -436,10 +437,12 @@ static StringRef whyWhole(func::FuncOp function, const Accuracy &accuracy) {
                        : "";
 }
 
-FailureOr<Accuracy> mlir::ane::keepAccuracy(
-    func::FuncOp function, ArrayRef<Sample> samples,
-    const References &references, const PrecisionOptions &options,
-    unsigned &marked, std::vector<Loss> &losses) {
+FailureOr<Accuracy> mlir::ane::keepAccuracy(func::FuncOp function,
+                                            ArrayRef<Sample> samples,
+                                            const References &references,
+                                            const PrecisionOptions &options,
+                                            unsigned &marked,
+                                            std::vector<Loss> &losses) {
   ScopedDiagnosticHandler silence(function.getContext(),
                                   [](Diagnostic &) { return success(); });
   auto start = std::chrono::steady_clock::now();

@@ -5,8 +5,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Artifact/Calibrate.h"
-#include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Artifact/TensorFiles.h"
+#include "ane-mlir/Interpreter/Interpreter.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/MapVector.h"
 #include <cmath>
@@ -62,7 +62,8 @@ private:
       return m;
     double squares = 0;
     for (float v : tensor.floats()) {
-      m.largest = std::isfinite(v) ? std::max(m.largest, std::fabs(v)) : INFINITY;
+      m.largest =
+          std::isfinite(v) ? std::max(m.largest, std::fabs(v)) : INFINITY;
       squares += double(v) * v;
     }
     m.root = float(std::sqrt(squares / std::max<int64_t>(tensor.size(), 1)));
@@ -124,18 +125,17 @@ LogicalResult mlir::ane::calibrate(func::FuncOp function,
          llvm::zip_equal(function.getArguments(), sample.inputs)) {
       llvm::Expected<Tensor> carried = convertTensor(
           tensor,
-          *toDType(
-              cast<RankedTensorType>(argument.getType()).getElementType()),
+          *toDType(cast<RankedTensorType>(argument.getType()).getElementType()),
           "input");
       if (!carried)
         return function.emitError() << llvm::toString(carried.takeError());
       arguments.push_back(*carried);
     }
-    if (failed(interpreter.run(
-            arguments, results,
-            [&](Operation *op, ArrayRef<Tensor> inputs,
-                ArrayRef<Tensor> outputs,
-                double) { watcher.see(op, inputs, outputs); })))
+    if (failed(interpreter.run(arguments, results,
+                               [&](Operation *op, ArrayRef<Tensor> inputs,
+                                   ArrayRef<Tensor> outputs, double) {
+                                 watcher.see(op, inputs, outputs);
+                               })))
       return failure();
   }
   watcher.annotate();

@@ -57,7 +57,8 @@ static LogicalResult readProgram(MILSource &source, Contents &contents) {
         return;
       }
       bytes = view->data;
-    } else if (auto elements = dyn_cast<DenseElementsAttr>(literal.getValue())) {
+    } else if (auto elements =
+                   dyn_cast<DenseElementsAttr>(literal.getValue())) {
       FailureOr<Tensor> tensor = Tensor::fromElements(elements);
       if (failed(tensor))
         return;
@@ -90,7 +91,8 @@ static LogicalResult readContents(StringRef path, MLIRContext *context,
     return failed(source) ? failure() : readProgram(*source, contents);
   }
   // A bundle: its programs, with the weights that the manifest gives each.
-  FailureOr<std::vector<MILSource>> programs = openBundlePrograms(path, context);
+  FailureOr<std::vector<MILSource>> programs =
+      openBundlePrograms(path, context);
   if (failed(programs))
     return failure();
   for (MILSource &source : *programs)
@@ -220,9 +222,9 @@ llvm::Error Pair::makeInputs() {
   size_t left = executables[0]->outputs().size(),
          right = executables[1]->outputs().size();
   if (a.size() != b.size() || left != right)
-    return llvm::createStringError(
-        "A has " + Twine(a.size()) + " inputs and " + Twine(left) +
-        " outputs, B " + Twine(b.size()) + " and " + Twine(right));
+    return llvm::createStringError("A has " + Twine(a.size()) + " inputs and " +
+                                   Twine(left) + " outputs, B " +
+                                   Twine(b.size()) + " and " + Twine(right));
   std::mt19937_64 engine(options.seed);
   SmallVector<unsigned> order = pairPorts(a, b);
   for (auto &list : arguments)

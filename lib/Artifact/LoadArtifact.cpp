@@ -6,11 +6,11 @@
 
 #include "WeightVerifier.h"
 #include "ane-mlir/Artifact/Artifact.h"
-#include "ane-mlir/Target/Surface.h"
 #include "ane-mlir/Conversion/MILToANE.h"
 #include "ane-mlir/Import/MIL.h"
-#include "ane-mlir/Support/MappedFile.h"
 #include "ane-mlir/Import/MILSource.h"
+#include "ane-mlir/Support/MappedFile.h"
+#include "ane-mlir/Target/Surface.h"
 #include "lib/Target/Bundle/Manifest_generated.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
@@ -147,7 +147,8 @@ static SmallString<128> child(StringRef path, StringRef name) {
 static FailureOr<std::unique_ptr<fb::ManifestT>>
 readManifest(StringRef path, MLIRContext *context) {
   auto fail = [&](const Twine &what) {
-    return emitError(NameLoc::get(StringAttr::get(context, path))) << what.str(),
+    return emitError(NameLoc::get(StringAttr::get(context, path)))
+               << what.str(),
            failure();
   };
   auto file = MappedFile::open(child(path, "manifest.fb"));
@@ -170,9 +171,8 @@ readManifest(StringRef path, MLIRContext *context) {
 }
 
 /// A program with the weight files that the manifest gives it.
-static FailureOr<MILSource> openProgram(StringRef path,
-                                        const fb::ProgramT &program,
-                                        MLIRContext *context) {
+static FailureOr<MILSource>
+openProgram(StringRef path, const fb::ProgramT &program, MLIRContext *context) {
   FailureOr<MILSource> source =
       MILSource::open(child(path, program.text), context);
   if (failed(source))
@@ -235,10 +235,10 @@ private:
   LogicalResult readTensors();
   LogicalResult readPrograms();
   LogicalResult readSteps();
-  LogicalResult
-  bind(const fb::StepT &step,
-       const std::vector<std::unique_ptr<fb::BindingT>> &list,
-       SmallVector<Binding> &out, StringRef role, ArrayRef<Type> types);
+  LogicalResult bind(const fb::StepT &step,
+                     const std::vector<std::unique_ptr<fb::BindingT>> &list,
+                     SmallVector<Binding> &out, StringRef role,
+                     ArrayRef<Type> types);
   LogicalResult bindSurface(const fb::SurfaceT &surface, RankedTensorType type,
                             Binding &binding);
   LogicalResult readPorts(const std::vector<std::unique_ptr<fb::PortT>> &list,
@@ -382,9 +382,9 @@ BundleLoader::bind(const fb::StepT &step,
   return success();
 }
 
-LogicalResult BundleLoader::readPorts(
-    const std::vector<std::unique_ptr<fb::PortT>> &list,
-    SmallVector<Port> &ports, SmallVector<unsigned> &ids) {
+LogicalResult
+BundleLoader::readPorts(const std::vector<std::unique_ptr<fb::PortT>> &list,
+                        SmallVector<Port> &ports, SmallVector<unsigned> &ids) {
   for (auto &port : list) {
     std::optional<DType> dtype = lookupDType(port->dtype);
     if (!dtype || port->tensor >= manifest->tensors.size())

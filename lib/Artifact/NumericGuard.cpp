@@ -6,10 +6,10 @@
 
 #include "ane-mlir/Artifact/NumericGuard.h"
 #include "ane-mlir/Analysis/Loops.h"
-#include "ane-mlir/Artifact/TensorFiles.h"
-#include "ane-mlir/Artifact/Calibrate.h"
-#include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Artifact/Artifact.h"
+#include "ane-mlir/Artifact/Calibrate.h"
+#include "ane-mlir/Artifact/TensorFiles.h"
+#include "ane-mlir/Support/Diagnostics.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "llvm/ADT/StringExtras.h"
@@ -23,8 +23,8 @@ using namespace mlir::ane;
 /// is asked for: each op is compared in the engine's own arithmetic; what was
 /// written is run in it; the model is run at all.
 static constexpr double kEngineSteps = 30e6, kEngineWork = 1e9, kRunWork = 20e9;
-/// Parameters beyond which copies in fp32 are too much, and elements of what one
-/// op reads and writes.
+/// Parameters beyond which copies in fp32 are too much, and elements of what
+/// one op reads and writes.
 static constexpr double kMostWeights = 64e6, kMostValues = 64e6;
 
 func::FuncOp NumericGuard::original() {
@@ -106,8 +106,9 @@ LogicalResult NumericGuard::start(ModuleOp converted) {
   return success();
 }
 
-LogicalResult NumericGuard::repair(
-    ModuleOp optimised, llvm::function_ref<LogicalResult(ModuleOp)> repair) {
+LogicalResult
+NumericGuard::repair(ModuleOp optimised,
+                     llvm::function_ref<LogicalResult(ModuleOp)> repair) {
   bool full = options.check == GuardOptions::Check::Full || !found.guessed;
   auto functions = optimised.getOps<func::FuncOp>();
   func::FuncOp reference = original();
@@ -156,9 +157,8 @@ LogicalResult NumericGuard::repair(
   optimised.walk([&](Operation *op) { repaired |= op->hasAttr("ane.repair"); });
   if (repaired) {
     auto with = measureAccuracy(function, samples, *references, precision);
-    auto without =
-        measureAccuracy(*before->getOps<func::FuncOp>().begin(), samples,
-                        *references, precision);
+    auto without = measureAccuracy(*before->getOps<func::FuncOp>().begin(),
+                                   samples, *references, precision);
     if (succeeded(with) && succeeded(without) &&
         with->worst() > without->worst() * 1.05 && with->worst() > 1e-3) {
       found.repairUndone = true;
@@ -179,7 +179,7 @@ LogicalResult NumericGuard::repair(
 
 /// Tensors for the ports of an artifact, by name or position.
 static bool bindPorts(ArrayRef<Port> ports, func::FuncOp function,
-                 const Sample &sample, std::vector<Tensor> &arguments) {
+                      const Sample &sample, std::vector<Tensor> &arguments) {
   if (ports.size() != sample.inputs.size())
     return false;
   for (auto [i, port] : llvm::enumerate(ports)) {

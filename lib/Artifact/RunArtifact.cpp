@@ -315,9 +315,8 @@ llvm::Error Run::convertResults() {
 void Run::printProfile() {
   std::vector<std::pair<std::string, std::pair<double, unsigned>>> sorted(
       times.begin(), times.end());
-  llvm::stable_sort(sorted, [](auto &a, auto &b) {
-    return a.second.first > b.second.first;
-  });
+  llvm::stable_sort(
+      sorted, [](auto &a, auto &b) { return a.second.first > b.second.first; });
   llvm::outs() << "interpreter time on this machine, by op:\n";
   for (auto &[name, entry] : sorted)
     llvm::outs() << llvm::format("  %9.3f ms  %5u  ", entry.first * 1e3,
@@ -349,8 +348,8 @@ llvm::Error Run::writeResults() {
     });
   }
   j.arrayEnd();
-  if (llvm::Error error = files.addText(below(options.outputDir, "outputs.json"),
-                                        os.str() + "\n"))
+  if (llvm::Error error = files.addText(
+          below(options.outputDir, "outputs.json"), os.str() + "\n"))
     return error;
   if (llvm::Error error = files.commit())
     return error;

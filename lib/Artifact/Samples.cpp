@@ -5,8 +5,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Artifact/Samples.h"
-#include "ane-mlir/Artifact/TestData.h"
 #include "ane-mlir/Artifact/TensorFiles.h"
+#include "ane-mlir/Artifact/TestData.h"
 #include "dialects/ANE/IR/ANE.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/StringExtras.h"
@@ -36,8 +36,8 @@ enum class Role {
 
 struct Input {
   std::string name;
-  DType dtype = DType::Float32;   // of the function
-  DType user = DType::Float32;    // of the model
+  DType dtype = DType::Float32; // of the function
+  DType user = DType::Float32;  // of the model
   SmallVector<int64_t> shape;
   Role role = Role::Number;
   /// Indices are below it; 0 when not known.
@@ -136,8 +136,8 @@ static Role guessRole(const Input &in) {
 /// Smooth areas, edges and some noise, in [0, 1].
 static double picture(int64_t i, ArrayRef<int64_t> shape, Random &random) {
   int64_t rank = shape.size();
-  bool last = shape[rank - 1] == 1 || shape[rank - 1] == 3 ||
-              shape[rank - 1] == 4;
+  bool last =
+      shape[rank - 1] == 1 || shape[rank - 1] == 3 || shape[rank - 1] == 4;
   int64_t channels = last ? shape[rank - 1] : 1,
           width = last ? shape[rank - 2] : shape[rank - 1],
           height = last ? shape[rank - 3] : shape[rank - 2];
@@ -249,8 +249,8 @@ Tensor mlir::ane::inDType(const Tensor &tensor, DType dtype) {
     if (result.isFloat())
       result.mutableFloats()[i] = float(value);
     else
-      result.mutableInts()[i] =
-          wrapTo(dtype, tensor.isFloat() ? floatToInteger(value) : tensor.ints()[i]);
+      result.mutableInts()[i] = wrapTo(
+          dtype, tensor.isFloat() ? floatToInteger(value) : tensor.ints()[i]);
   }
   return result;
 }
@@ -351,8 +351,8 @@ FailureOr<std::vector<Sample>> mlir::ane::readSamples(func::FuncOp function,
     Sample sample;
     sample.name = llvm::sys::path::filename(StringRef(folder).rtrim('/')).str();
     sample.inputs.resize(names.size());
-    if (llvm::Error error = readTestInputs(folder, names, function.getContext(),
-                                           sample.inputs))
+    if (llvm::Error error =
+            readTestInputs(folder, names, function.getContext(), sample.inputs))
       return refuse(llvm::toString(std::move(error)));
     for (auto [in, tensor] : llvm::zip(*inputs, sample.inputs)) {
       if (!tensor)

@@ -50,10 +50,13 @@ static std::string checkNpyKind(llvm::StringRef header) {
       [](char c) { return c == '\'' || c == '"' || c == ','; });
   if (type.starts_with("["))
     return "holds records; save one field of them";
-  char kind = type.empty() ? ' ' : type.drop_while([](char c) {
-                                        return c == '<' || c == '>' ||
-                                               c == '|' || c == '=';
-                                      }).take_front().str()[0];
+  char kind = type.empty()
+                  ? ' '
+                  : type.drop_while([](char c) {
+                          return c == '<' || c == '>' || c == '|' || c == '=';
+                        })
+                        .take_front()
+                        .str()[0];
   switch (kind) {
   case 'U':
   case 'S':
@@ -76,7 +79,8 @@ static llvm::Expected<NpyHeader> parseNpyHeader(llvm::StringRef literal) {
   if (std::string problem = checkNpyKind(literal); !problem.empty())
     return llvm::createStringError(problem);
   static const llvm::Regex wanted(
-      "^\\{ *'descr' *: *'([<>|=]?[a-zA-Z][a-zA-Z0-9]*)' *, *'fortran_order' *: "
+      "^\\{ *'descr' *: *'([<>|=]?[a-zA-Z][a-zA-Z0-9]*)' *, *'fortran_order' "
+      "*: "
       "*(True|False) *, *'shape' *: *\\(([0-9, L]*)\\) *,? *\\} *\n?$");
   llvm::SmallVector<llvm::StringRef> parts;
   if (!wanted.match(literal, &parts))
@@ -186,7 +190,7 @@ llvm::Error mlir::ane::writeNpy(llvm::StringRef path, llvm::StringRef shown,
 }
 
 llvm::Expected<Tensor> mlir::ane::convertTensor(const Tensor &tensor, DType to,
-                                      llvm::StringRef name) {
+                                                llvm::StringRef name) {
   if (tensor.dtype() == to)
     return tensor;
   Tensor result(to, tensor.shape());
@@ -198,8 +202,8 @@ llvm::Expected<Tensor> mlir::ane::convertTensor(const Tensor &tensor, DType to,
       a = roundTo(to, float(b));
   } else {
     for (int64_t i = 0; i < tensor.size(); ++i) {
-      int64_t value =
-          tensor.isFloat() ? floatToInteger(tensor.floats()[i]) : tensor.ints()[i];
+      int64_t value = tensor.isFloat() ? floatToInteger(tensor.floats()[i])
+                                       : tensor.ints()[i];
       if (wrapTo(to, value) != value)
         return llvm::createStringError(
             "'" + name + "' holds " + llvm::Twine(value) +
@@ -210,7 +214,8 @@ llvm::Expected<Tensor> mlir::ane::convertTensor(const Tensor &tensor, DType to,
   return result;
 }
 
-Tensor mlir::ane::randomTensor(DType dtype, llvm::ArrayRef<int64_t> shape, std::mt19937_64 &engine) {
+Tensor mlir::ane::randomTensor(DType dtype, llvm::ArrayRef<int64_t> shape,
+                               std::mt19937_64 &engine) {
   Tensor tensor(dtype, shape);
   // Own mapping from bits: std distributions differ between standard libraries.
   for (int64_t i = 0; i < tensor.size(); ++i) {

@@ -5,8 +5,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Artifact/TestData.h"
-#include "ane-mlir/Import/ONNX.h"
 #include "ane-mlir/Artifact/TensorFiles.h"
+#include "ane-mlir/Import/ONNX.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 

@@ -4,14 +4,14 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "ane-mlir/Support/JSON.h"
 #include "ane-mlir/Artifact/VerifyMIL.h"
 #include "ane-mlir/Conversion/MILToANE.h"
 #include "ane-mlir/Support/CoreMLFields.h"
 #include "ane-mlir/Support/Hash.h"
+#include "ane-mlir/Support/JSON.h"
+#include "ane-mlir/Support/WeightFile.h"
 #include "dialects/MIL/IR/Names.h"
 #include "dialects/MIL/IR/Opset.h"
-#include "ane-mlir/Support/WeightFile.h"
 #include "mlir/IR/TypeUtilities.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FileSystem.h"
@@ -58,8 +58,8 @@ static std::string placeOf(Location loc) {
   if (auto name = dyn_cast<NameLoc>(loc))
     return name.getName().str();
   if (auto file = dyn_cast<FileLineColLoc>(loc))
-    return (Twine(file.getFilename().getValue()) + ":" +
-            Twine(file.getLine()) + ":" + Twine(file.getColumn()))
+    return (Twine(file.getFilename().getValue()) + ":" + Twine(file.getLine()) +
+            ":" + Twine(file.getColumn()))
         .str();
   std::string text;
   llvm::raw_string_ostream(text) << loc;
@@ -86,8 +86,8 @@ void Verifier::verifyManifest() {
   auto file = MappedFile::open(manifestPath);
   if (!file) // importing said so
     return llvm::consumeError(file.takeError());
-  auto json = parseJSON(
-      StringRef((*file)->data().data(), (*file)->data().size()));
+  auto json =
+      parseJSON(StringRef((*file)->data().data(), (*file)->data().size()));
   if (!json)
     return llvm::consumeError(json.takeError());
   const llvm::json::Object *root = json->getAsObject();
@@ -117,14 +117,14 @@ void Verifier::verifyPackage() {
   if (llvm::sys::fs::is_directory(path))
     verifyManifest();
   if (info.programVersion != 1)
-    add("program", "program", "expects version 1, but got " +
-                                  Twine(info.programVersion));
+    add("program", "program",
+        "expects version 1, but got " + Twine(info.programVersion));
   for (const std::string &note : info.notes)
     add("program", "program", note + ", which Core ML tools refuse");
   if (info.specification < 6 || info.specification > 10)
-    add("opset", "model", "has specificationVersion " +
-                              Twine(info.specification) +
-                              "; an ML Program has 6 to 10");
+    add("opset", "model",
+        "has specificationVersion " + Twine(info.specification) +
+            "; an ML Program has 6 to 10");
   if (info.multiFunction && info.specification < 9)
     add("opset", "model",
         "lists functions, which came with specificationVersion 9, but is " +
@@ -145,8 +145,7 @@ void Verifier::verifyPackage() {
     else if (key != info.specification)
       add("opset", func.getSymName(),
           "opset " + func.getOpset() + " goes with specificationVersion " +
-              Twine(key) + ", but the model says " +
-              Twine(info.specification));
+              Twine(key) + ", but the model says " + Twine(info.specification));
   }
   for (const PackageInfo::Function &described : info.functions)
     if (!existing.contains(described.name))
@@ -185,8 +184,8 @@ void Verifier::verifyFeature(mil::FuncOp func, const PackageFeature &feature,
             ? 3
             : 1;
     if (!tensor || tensor.getRank() != 4 || tensor.getDimSize(1) != channels ||
-        feature.shape != SmallVector<int64_t>{tensor.getDimSize(2),
-                                              tensor.getDimSize(3)})
+        feature.shape !=
+            SmallVector<int64_t>{tensor.getDimSize(2), tensor.getDimSize(3)})
       wrong("an image of " + Twine(channels) + " channels, " +
             Twine(feature.shape[0]) + " by " + Twine(feature.shape[1]));
     return;
@@ -199,9 +198,8 @@ void Verifier::verifyFeature(mil::FuncOp func, const PackageFeature &feature,
     return wrong("an array");
   std::optional<DType> dtype = toDType(tensor.getElementType());
   if (!feature.dtype || dtype != feature.dtype)
-    wrong("an array of " +
-          (feature.dtype ? Twine(getInfo(*feature.dtype).name)
-                         : Twine("an unknown type")));
+    wrong("an array of " + (feature.dtype ? Twine(getInfo(*feature.dtype).name)
+                                          : Twine("an unknown type")));
   if (state && dtype != DType::Float16)
     add("boundary", place, "expects a state of fp16, but got " + print(type));
   if (tensor.getRank() == 0 && role != "output")
@@ -241,9 +239,8 @@ void Verifier::verifyDescription(mil::FuncOp func,
        llvm::zip(func.getParameters(), body.getArguments()))
     parameters[cast<StringAttr>(attr).str()] = argument.getType();
   llvm::StringSet<> seen;
-  for (auto &[list, role] :
-       {std::pair(&described.inputs, StringRef("input")),
-        std::pair(&described.states, StringRef("state"))})
+  for (auto &[list, role] : {std::pair(&described.inputs, StringRef("input")),
+                             std::pair(&described.states, StringRef("state"))})
     for (const PackageFeature &feature : *list) {
       auto it = parameters.find(feature.name);
       if (!seen.insert(feature.name).second)
@@ -283,9 +280,8 @@ void Verifier::verifyDescription(mil::FuncOp func,
     if (!seen.contains(result))
       add("description", name + "/" + result,
           "is an output that the description does not have");
-  for (StringRef predicted :
-       {StringRef(described.predictedFeature),
-        StringRef(described.predictedProbabilities)})
+  for (StringRef predicted : {StringRef(described.predictedFeature),
+                              StringRef(described.predictedProbabilities)})
     if (!predicted.empty() && !seen.contains(predicted))
       add("description", name,
           "'" + predicted + "' is to be the prediction, but is no output");
@@ -295,9 +291,9 @@ void Verifier::verifyConstant(mil::OpOp op, Type declared,
                               mil::LiteralAttr literal) {
   std::string place = placeOf(op.getLoc());
   if (declared && literal.getType() != declared)
-    add("constant", place, "is declared as " + print(declared) +
-                               ", but its value is of type " +
-                               print(literal.getType()));
+    add("constant", place,
+        "is declared as " + print(declared) + ", but its value is of type " +
+            print(literal.getType()));
   auto blob = dyn_cast<mil::BlobFileAttr>(literal.getValue());
   if (!blob)
     return;
@@ -330,14 +326,15 @@ void Verifier::verifyConstant(mil::OpOp op, Type declared,
 /// True when the value is known before the program runs.
 static bool isConstant(Value value) {
   auto op = value.getDefiningOp<mil::OpOp>();
-  return op && (op.getType() == "const" ||
-                op.getType().starts_with("constexpr_"));
+  return op &&
+         (op.getType() == "const" || op.getType().starts_with("constexpr_"));
 }
 
 void Verifier::verifyOperation(mil::FuncOp func, mil::OpOp op) {
   StringRef type = op.getType();
   std::string place = placeOf(op.getLoc());
-  int opset = mil::opsetNumber(func.getOpset()), needed = mil::requiredOpset(op);
+  int opset = mil::opsetNumber(func.getOpset()),
+      needed = mil::requiredOpset(op);
   if (opset && needed > opset)
     add("opset", place,
         "'" + type + "' in this form needs ios" + Twine(needed) +
@@ -348,21 +345,23 @@ void Verifier::verifyOperation(mil::FuncOp func, mil::OpOp op) {
     for (Attribute list : parameters)
       for (Attribute name : cast<ArrayAttr>(list))
         verifyName(cast<StringAttr>(name).getValue(), place);
-  bool hasName = false, attributesAreArguments =
-                            type.starts_with("constexpr_") &&
-                            op.getArgs().empty();
+  bool hasName = false,
+       attributesAreArguments =
+           type.starts_with("constexpr_") && op.getArgs().empty();
   for (Attribute attr : op.getMilAttributes()) {
     auto named = cast<mil::NamedAttr>(attr);
     StringRef key = named.getName().getValue();
     auto literal = dyn_cast<mil::LiteralAttr>(named.getValue());
     if (key == "name") {
-      auto text = literal ? dyn_cast<DenseStringElementsAttr>(literal.getValue())
-                          : DenseStringElementsAttr();
+      auto text = literal
+                      ? dyn_cast<DenseStringElementsAttr>(literal.getValue())
+                      : DenseStringElementsAttr();
       hasName = text && text.getNumElements() == 1;
       if (hasName && !text.getRawStringData()[0].empty() &&
           !opNames.insert(text.getRawStringData()[0]).second)
-        add("name", place, "the name '" + text.getRawStringData()[0] +
-                               "' is that of another operation");
+        add("name", place,
+            "the name '" + text.getRawStringData()[0] +
+                "' is that of another operation");
       continue;
     }
     bool value = type == "const" && key == "val";
@@ -393,9 +392,9 @@ void Verifier::verifyOperation(mil::FuncOp func, mil::OpOp op) {
         return op && op.getType().starts_with("constexpr_");
       });
       if (!compressed || result.use_empty())
-        add("rank", place, "has rank " + Twine(tensor.getRank()) +
-                               "; values have at most " + Twine(kMostAxes) +
-                               " axes");
+        add("rank", place,
+            "has rank " + Twine(tensor.getRank()) + "; values have at most " +
+                Twine(kMostAxes) + " axes");
     }
   // Operands of one letter have one dtype; constants beside data may have their
   // own from ios17 on (mil.md §1.0).
@@ -448,16 +447,15 @@ void Verifier::verifyFunction(mil::FuncOp func) {
   ScopedDiagnosticHandler collect(
       func.getContext(), [&](Diagnostic &diagnostic) {
         if (diagnostic.getSeverity() == DiagnosticSeverity::Error)
-          add("operation", placeOf(diagnostic.getLocation()),
-              diagnostic.str());
+          add("operation", placeOf(diagnostic.getLocation()), diagnostic.str());
         return success();
       });
   (void)checkMIL(func, source.weights, source.bindShapes(func, {}));
 }
 
 std::vector<Finding> Verifier::run() {
-  bool package = source.info.specification != 0 ||
-                 !source.info.functions.empty();
+  bool package =
+      source.info.specification != 0 || !source.info.functions.empty();
   if (package)
     verifyPackage();
   for (auto func : source.program.getBody().getOps<mil::FuncOp>()) {

@@ -6,8 +6,8 @@
 
 #include "ane-mlir/Artifact/VerifyNumerics.h"
 #include "ane-mlir/Artifact/Samples.h"
-#include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Artifact/TensorFiles.h"
+#include "ane-mlir/Interpreter/Interpreter.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassInstrumentation.h"
@@ -97,9 +97,9 @@ static LogicalResult runProgram(CallOp call, ProgramOp program,
       continue;
     }
     Tensor packed(DType::Float16, surface.getShape());
-    Tensor floats = castTo(tensor, RankedTensorType::get(
-                                       tensor.shape(),
-                                       Float16Type::get(call.getContext())));
+    Tensor floats = castTo(
+        tensor, RankedTensorType::get(tensor.shape(),
+                                      Float16Type::get(call.getContext())));
     copyFront(floats.reshaped(surface.getView()), packed);
     in.push_back(packed);
   }
@@ -266,9 +266,8 @@ void NumericsVerifier::nameFirstOp(ModuleOp before, ModuleOp after,
     }
   });
   std::string numbers;
-  llvm::raw_string_ostream(numbers)
-      << llvm::format("%.3g of an output's largest magnitude (tolerance %.3g)",
-                      error, limit);
+  llvm::raw_string_ostream(numbers) << llvm::format(
+      "%.3g of an output's largest magnitude (tolerance %.3g)", error, limit);
   InFlightDiagnostic diag =
       (first ? emitError(first->getLoc()) : after.emitError())
       << "pass " << pass << " changes what the model computes: " << numbers;

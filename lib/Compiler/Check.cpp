@@ -54,8 +54,8 @@ static llvm::Error readThreshold(StringRef path, StringRef key,
     SmallString<128> file(llvm::sys::path::parent_path(path));
     llvm::sys::path::append(file, *text);
     if (t.baseline.empty())
-      t.baseline = llvm::sys::path::is_absolute(*text) ? *text
-                                                       : file.str().str();
+      t.baseline =
+          llvm::sys::path::is_absolute(*text) ? *text : file.str().str();
   } else if (key == "allow-host") {
     const toml::array *list = node.as_array();
     if (!list || !list->is_homogeneous(toml::node_type::string))
@@ -116,9 +116,9 @@ CheckedTarget::hostRows(const Thresholds &thresholds) const {
 }
 
 double CheckedTarget::predictedMicros() const {
-  return compiled ? compiled->report->predictedMicros +
-                        compiled->report->hostMicros
-                  : 0;
+  return compiled
+             ? compiled->report->predictedMicros + compiled->report->hostMicros
+             : 0;
 }
 
 bool CheckResult::converted() const {
@@ -189,21 +189,20 @@ static void addNodes(CheckedTarget &checked, ArrayRef<const ReportRow *> rows,
   llvm::StringSet<> seen;
   for (const ReportRow *row : rows)
     if (seen.insert(row->node + "\n" + row->rule).second)
-      checked.violations.push_back({threshold.str(),
-                                    ("'" + Twine(row->op) + "' " + what + ": " +
-                                     row->reason + more)
-                                        .str(),
-                                    row->node, row->rule});
+      checked.violations.push_back(
+          {threshold.str(),
+           ("'" + Twine(row->op) + "' " + what + ": " + row->reason + more)
+               .str(),
+           row->node, row->rule});
 }
 
 static void judgeThresholds(CheckedTarget &checked, const Thresholds &t) {
   auto rows = checked.hostRows(t);
   if (t.maxHostOps && int64_t(rows.size()) > *t.maxHostOps) {
-    std::string most = *t.maxHostOps
-                           ? "; " + std::to_string(rows.size()) +
-                                 " do, the most is " +
-                                 std::to_string(*t.maxHostOps)
-                           : "";
+    std::string most = *t.maxHostOps ? "; " + std::to_string(rows.size()) +
+                                           " do, the most is " +
+                                           std::to_string(*t.maxHostOps)
+                                     : "";
     addNodes(checked, rows, "max-host-ops", "runs on the host", most);
   }
   double micros = checked.predictedMicros();
@@ -239,9 +238,9 @@ static void judgeBaseline(CheckedTarget &checked, const Thresholds &thresholds,
   auto micros = before.getNumber("predicted_us");
   if (micros && checked.predictedMicros() > *micros * 1.02) {
     std::string text;
-    llvm::raw_string_ostream(text) << llvm::format(
-        "is predicted to take %.1f us, it took %.1f us",
-        checked.predictedMicros(), *micros);
+    llvm::raw_string_ostream(text)
+        << llvm::format("is predicted to take %.1f us, it took %.1f us",
+                        checked.predictedMicros(), *micros);
     checked.violations.push_back({"baseline", text, "", ""});
   }
 }
@@ -289,8 +288,8 @@ llvm::Expected<CheckResult> mlir::ane::check(CompileOptions options,
     options.quiet = true;
     options.reportOnly = !thresholds.minCosine;
     if (thresholds.minCosine) {
-      if (std::error_code error = llvm::sys::fs::createUniqueDirectory(
-              "ane-check", folder.path))
+      if (std::error_code error =
+              llvm::sys::fs::createUniqueDirectory("ane-check", folder.path))
         return llvm::createStringError(error, "cannot make a folder: " +
                                                   error.message());
       SmallString<128> artifact(folder.path);

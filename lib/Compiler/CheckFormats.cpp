@@ -21,15 +21,15 @@ static std::string numberText(double value) {
 }
 
 static StringRef verdictOf(const CheckedTarget &t) {
-  return !t.compiled           ? "not converted"
+  return !t.compiled            ? "not converted"
          : t.violations.empty() ? "fine"
                                 : "breaks thresholds";
 }
 
 /// Facts of a target in the order of kColumns.
 static constexpr StringLiteral kColumns[] = {
-    "generation", "verdict", "engine ops", "host ops", "programs", "predicted us",
-    "worst cosine"};
+    "generation", "verdict",      "engine ops",  "host ops",
+    "programs",   "predicted us", "worst cosine"};
 static std::vector<std::string> factsOf(const CheckedTarget &t,
                                         const Thresholds &thresholds) {
   if (!t.compiled)
@@ -217,9 +217,8 @@ static void printSARIF(const CheckResult &result, llvm::raw_ostream &os) {
   }
   llvm::json::OStream j(os, 2);
   auto message = [&](StringRef key, StringRef text) {
-    j.attributeObject(key, [&] {
-      j.attribute("text", llvm::json::fixUTF8(text));
-    });
+    j.attributeObject(key,
+                      [&] { j.attribute("text", llvm::json::fixUTF8(text)); });
   };
   auto writeResult = [&](StringRef rule, StringRef text, StringRef node) {
     j.object([&] {
@@ -245,8 +244,7 @@ static void printSARIF(const CheckResult &result, llvm::raw_ostream &os) {
     });
   };
   j.object([&] {
-    j.attribute("$schema",
-                "https://json.schemastore.org/sarif-2.1.0.json");
+    j.attribute("$schema", "https://json.schemastore.org/sarif-2.1.0.json");
     j.attribute("version", "2.1.0");
     j.attributeArray("runs", [&] {
       j.object([&] {

@@ -23,7 +23,8 @@ namespace cl = llvm::cl;
 
 namespace {
 /// One of some words; another one is refused with all of them.
-template <typename T> struct Choice : public cl::parser<T> {
+template <typename T>
+struct Choice : public cl::parser<T> {
   using cl::parser<T>::parser;
   bool parse(cl::Option &option, StringRef name, StringRef text, T &value) {
     std::string known;
@@ -32,9 +33,9 @@ template <typename T> struct Choice : public cl::parser<T> {
     for (auto [i, entry] : llvm::enumerate(this->Values)) {
       if (entry.Name == text)
         return value = entry.V.getValue(), false;
-      known += (i == 0                             ? ""
+      known += (i == 0                         ? ""
                 : i + 1 == this->Values.size() ? " or "
-                                                   : ", ") +
+                                               : ", ") +
                entry.Name.str();
     }
     llvm::errs() << "onnx-to-ane: expects --" << name << " to be " << known
@@ -42,7 +43,8 @@ template <typename T> struct Choice : public cl::parser<T> {
     return true;
   }
 };
-template <typename T> using ChoiceOption = cl::opt<T, false, Choice<T>>;
+template <typename T>
+using ChoiceOption = cl::opt<T, false, Choice<T>>;
 
 using O = CompileOptions;
 using Buckets = PackageOptions::Buckets;
@@ -85,16 +87,17 @@ struct Flags {
       cl::cat(model)};
   cl::opt<std::string> function{
       "function",
-      cl::desc("Which function of a package to take (default: its default one)"),
+      cl::desc(
+          "Which function of a package to take (default: its default one)"),
       cl::value_desc("NAME"), cl::cat(model)};
-  cl::list<std::string> outputs{"outputs",
-                                cl::desc("Cut the model at these values"),
-                                cl::value_desc("a,b"), cl::CommaSeparated,
-                                cl::cat(model)};
+  cl::list<std::string> outputs{
+      "outputs", cl::desc("Cut the model at these values"),
+      cl::value_desc("a,b"), cl::CommaSeparated, cl::cat(model)};
   cl::opt<uint64_t> maxConstantBytes{
       "max-constant-bytes",
-      cl::desc("Most memory for values that are computed while converting "
-               "(default 1 GB and 32 bytes for each byte of the model's files)"),
+      cl::desc(
+          "Most memory for values that are computed while converting "
+          "(default 1 GB and 32 bytes for each byte of the model's files)"),
       cl::value_desc("N"), cl::init(0), cl::cat(model)};
 
   cl::opt<std::string> targetName{
@@ -113,13 +116,13 @@ struct Flags {
   ChoiceOption<O::Precision> precision{
       "precision", cl::desc("Precision of values"),
       cl::init(O::Precision::Mixed),
-      cl::values(clEnumValN(O::Precision::Mixed, "mixed",
-                            "fp16 on the engine, fp32 on the host and for what "
-                            "fp16 cannot hold (default)"),
-                 clEnumValN(O::Precision::Mixed, "fp16",
-                            "another name for mixed"),
-                 clEnumValN(O::Precision::FP32, "fp32",
-                            "checks semantics and runs on the host")),
+      cl::values(
+          clEnumValN(O::Precision::Mixed, "mixed",
+                     "fp16 on the engine, fp32 on the host and for what "
+                     "fp16 cannot hold (default)"),
+          clEnumValN(O::Precision::Mixed, "fp16", "another name for mixed"),
+          clEnumValN(O::Precision::FP32, "fp32",
+                     "checks semantics and runs on the host")),
       cl::cat(target)};
   cl::opt<std::string> placement{
       "placement",
@@ -143,18 +146,20 @@ struct Flags {
       cl::cat(target)};
   cl::opt<std::string> calibration{
       "calibration",
-      cl::desc("Inputs to measure values on: auto (default: guessed from names, "
-               "shapes and what reads them), none, or a folder of samples "
-               "(input_0.pb or .npy …, or one folder each)"),
+      cl::desc(
+          "Inputs to measure values on: auto (default: guessed from names, "
+          "shapes and what reads them), none, or a folder of samples "
+          "(input_0.pb or .npy …, or one folder each)"),
       cl::value_desc("auto|none|DIR"), cl::init("auto"), cl::cat(target)};
   ChoiceOption<Check> check{
       "check", cl::desc("Run what was written and compare it with fp32"),
       cl::init(Check::Fast),
-      cl::values(clEnumValN(Check::Fast, "fast",
-                            "the engine's arithmetic for small models, fp16 for "
-                            "others, nothing for the largest (default)"),
-                 clEnumValN(Check::Full, "full", "the engine's, always"),
-                 clEnumValN(Check::Off, "off", "do not")),
+      cl::values(
+          clEnumValN(Check::Fast, "fast",
+                     "the engine's arithmetic for small models, fp16 for "
+                     "others, nothing for the largest (default)"),
+          clEnumValN(Check::Full, "full", "the engine's, always"),
+          clEnumValN(Check::Off, "off", "do not")),
       cl::cat(target)};
   cl::opt<double> maxError{
       "max-error",
@@ -175,17 +180,16 @@ struct Flags {
                             "pays where weights are streamed")),
       cl::cat(target)};
   ChoiceOption<O::Activations> activations{
-      "quantized-activations",
-      cl::desc("Activations that the model quantises"),
+      "quantized-activations", cl::desc("Activations that the model quantises"),
       cl::init(O::Activations::Auto),
-      cl::values(clEnumValN(O::Activations::Auto, "auto",
-                            "are bytes where the engine multiplies them faster, "
-                            "else floats (default)"),
-                 clEnumValN(O::Activations::Float, "float",
-                            "are floats: their limits are kept, weights stay "
-                            "integers"),
-                 clEnumValN(O::Activations::Keep, "keep",
-                            "keep their steps")),
+      cl::values(
+          clEnumValN(O::Activations::Auto, "auto",
+                     "are bytes where the engine multiplies them faster, "
+                     "else floats (default)"),
+          clEnumValN(O::Activations::Float, "float",
+                     "are floats: their limits are kept, weights stay "
+                     "integers"),
+          clEnumValN(O::Activations::Keep, "keep", "keep their steps")),
       cl::cat(target)};
   cl::opt<int64_t> liveBytes{
       "live-bytes",
@@ -231,35 +235,36 @@ struct Flags {
       cl::cat(package)};
   cl::opt<std::string> opset{
       "opset",
-      cl::desc("Write for this opset: ios15 … ios18, ios26 (default: the lowest "
-               "that has all that the model uses)"),
+      cl::desc(
+          "Write for this opset: ios15 … ios18, ios26 (default: the lowest "
+          "that has all that the model uses)"),
       cl::cat(package)};
   cl::opt<std::string> author{"author", cl::desc("Author of the model"),
                               cl::cat(package)};
   cl::opt<std::string> license{"license", cl::desc("Licence of the model"),
                                cl::cat(package)};
-  cl::opt<std::string> version{"model-version", cl::desc("Version of the model"),
-                               cl::cat(package)};
-  cl::opt<std::string> description{"description",
-                                   cl::desc("What the model does"),
-                                   cl::cat(package)};
+  cl::opt<std::string> version{
+      "model-version", cl::desc("Version of the model"), cl::cat(package)};
+  cl::opt<std::string> description{
+      "description", cl::desc("What the model does"), cl::cat(package)};
 
   cl::opt<std::string> out{
       "o",
-      cl::desc("What to write; the extension chooses the form. MIL text has its "
-               "weights beside it, in weights/<sha256>.bin; - is standard "
-               "output for --compile-to"),
+      cl::desc(
+          "What to write; the extension chooses the form. MIL text has its "
+          "weights beside it, in weights/<sha256>.bin; - is standard "
+          "output for --compile-to"),
       cl::value_desc("OUT.anepkg|OUT.mlpackage|OUT.mil|OUT.mlir"),
       cl::cat(output)};
   ChoiceOption<O::Phase> compileTo{
       "compile-to", cl::desc("Stop after a phase and print its IR"),
-      cl::values(clEnumValN(O::Phase::ONNX, "onnx", "the model as it was read"),
-                 clEnumValN(O::Phase::ANE, "ane", "converted"),
-                 clEnumValN(O::Phase::Optimized, "optimized",
-                            "before it is placed"),
-                 clEnumValN(O::Phase::Placed, "placed",
-                            "programs for engine and host"),
-                 clEnumValN(O::Phase::MIL, "mil", "what is printed as text")),
+      cl::values(
+          clEnumValN(O::Phase::ONNX, "onnx", "the model as it was read"),
+          clEnumValN(O::Phase::ANE, "ane", "converted"),
+          clEnumValN(O::Phase::Optimized, "optimized", "before it is placed"),
+          clEnumValN(O::Phase::Placed, "placed",
+                     "programs for engine and host"),
+          clEnumValN(O::Phase::MIL, "mil", "what is printed as text")),
       cl::cat(output)};
   cl::opt<std::string> report{
       "report",
@@ -337,8 +342,8 @@ static std::string findTwice(const cl::list<std::string> &entries) {
     auto [name, value] = entry.split('=');
     auto [slot, isNew] = values.try_emplace(name, value);
     if (!isNew && slot->second != value)
-      return ("--" + entries.ArgStr + " says '" + name + "' twice: " +
-              slot->second + " and " + value)
+      return ("--" + entries.ArgStr + " says '" + name +
+              "' twice: " + slot->second + " and " + value)
           .str();
   }
   return "";
@@ -363,17 +368,17 @@ llvm::Error mlir::ane::readDims(ArrayRef<std::string> entries,
     SmallVector<int64_t> extent;
     if (options.dims.back().first.empty() || !parseInts(value, extent) ||
         extent.size() != 1)
-      return llvm::createStringError(
-          "expects --dim NAME=N[,N…], but got '" + entry + "'");
+      return llvm::createStringError("expects --dim NAME=N[,N…], but got '" +
+                                     entry + "'");
     options.dims.back().second.push_back(extent[0]);
   }
   for (auto [i, one] : llvm::enumerate(options.dims))
     for (auto &other : llvm::ArrayRef(options.dims).take_front(i))
       if (one.first == other.first && one.second != other.second)
         return llvm::createStringError(
-            "--dim says '" + one.first +
-            "' twice; several values are --dim " + one.first + "=" +
-            Twine(other.second.front()) + "," + Twine(one.second.front()));
+            "--dim says '" + one.first + "' twice; several values are --dim " +
+            one.first + "=" + Twine(other.second.front()) + "," +
+            Twine(one.second.front()));
   return llvm::Error::success();
 }
 
@@ -567,7 +572,7 @@ static constexpr const char *kOverview =
 
 std::optional<CompileOptions>
 mlir::ane::parseCompileOptions(int argc, char **argv, int &status) {
-  static Flags flags; // the parser keeps pointers to them
+  static Flags flags;  // the parser keeps pointers to them
   registerAllPasses(); // --mlir-print-ir-after knows their flags
   registerPassManagerCLOptions();
   registerMLIRContextCLOptions();

@@ -97,8 +97,8 @@ static llvm::Error validateTarget(const CompileOptions &o) {
 /// What would be accepted and have no effect.
 static llvm::Error validateEffects(const CompileOptions &o) {
   using Form = CompileOptions::Form;
-  bool unchecked = o.check == GuardOptions::Check::Off || !o.isHalf() ||
-                   o.compileTo;
+  bool unchecked =
+      o.check == GuardOptions::Check::Off || !o.isHalf() || o.compileTo;
   for (auto [option, given] :
        {std::pair<StringRef, bool>("--max-error", bool(o.maxError)),
         {"--min-cosine", bool(o.minCosine)}})
@@ -106,14 +106,16 @@ static llvm::Error validateEffects(const CompileOptions &o) {
       return wrong(option + " is about the check of what is written; expects "
                             "fp16, -o and no --check=off");
   if (!o.compileTo && o.form() != Form::Bundle)
-    for (auto [option, given] : std::initializer_list<std::pair<StringRef, bool>>{
+    for (auto [option, given] :
+         std::initializer_list<std::pair<StringRef, bool>>{
              {"--report", !o.report.empty() && o.form() != Form::Package},
              {"--trace", !o.trace.empty()},
              {"--rule", !o.rules.empty()},
              {"--placement", o.placement || !o.placementFile.empty()},
              {"--require-ane", bool(o.requireANE)}})
       if (given)
-        return wrong(option + " is about placed programs; expects -o OUT.anepkg");
+        return wrong(option +
+                     " is about placed programs; expects -o OUT.anepkg");
   if (o.liveBytes > 0 && o.form() == Form::Package)
     return wrong("--live-bytes has no effect on a package; Core ML divides "
                  "large values itself");
@@ -193,8 +195,9 @@ llvm::Error CompileOptions::validate() const {
     return wrong("expects a model");
   if (liveBytes < 0)
     return wrong("expects --live-bytes to be 0 or more");
-  for (auto *part : {validateTarget, validateOutput, validateRules, validateBars,
-                     validateEffects, validateModel, validatePackage})
+  for (auto *part :
+       {validateTarget, validateOutput, validateRules, validateBars,
+        validateEffects, validateModel, validatePackage})
     if (llvm::Error error = part(*this))
       return error;
   return llvm::Error::success();

@@ -51,9 +51,8 @@ private:
       llvm::function_ref<void(OpPassManager &, const PipelineOptions &)> build);
 
   /// The same for conversions: what they do is not a pass's change of values.
-  LogicalResult
-  runConversions(ModuleOp module,
-                 llvm::function_ref<void(OpPassManager &)> build);
+  LogicalResult runConversions(ModuleOp module,
+                               llvm::function_ref<void(OpPassManager &)> build);
   /// ane to mil, weights marked.
   LogicalResult convertToMIL(ModuleOp module);
 
@@ -233,8 +232,7 @@ OwningOpRef<ModuleOp> Compiler::importMIL() {
   progress.phase("converting");
   addProvenance(package, source->info, source->describe(*func));
   std::string name = func->getSymName().str();
-  mil::ShapeBindings shapes =
-      source->bindShapes(*func, options.inputShapes);
+  mil::ShapeBindings shapes = source->bindShapes(*func, options.inputShapes);
   if (failed(runConversions(*source->module, [&](OpPassManager &pm) {
         pm.addPass(createConvertMILToANEPass(name, source->weights, shapes));
       })))
@@ -296,8 +294,9 @@ LogicalResult Compiler::runPasses(
   return success(succeeded(ane::runPasses(pm, module)) && !verifier.failed());
 }
 
-LogicalResult Compiler::runConversions(
-    ModuleOp module, llvm::function_ref<void(OpPassManager &)> build) {
+LogicalResult
+Compiler::runConversions(ModuleOp module,
+                         llvm::function_ref<void(OpPassManager &)> build) {
   PassManager pm(context);
   pm.enableVerifier(options.verifyIR);
   if (options.configurePasses && failed(options.configurePasses(pm)))
@@ -460,7 +459,8 @@ LogicalResult Compiler::writePackage() {
 }
 
 void Compiler::makeReport() {
-  StringRef name = llvm::sys::path::filename(StringRef(options.input).rtrim('/'));
+  StringRef name =
+      llvm::sys::path::filename(StringRef(options.input).rtrim('/'));
   result.report = ane::makeReport(module(), name);
   result.report->passes = passLog.changes;
 }

@@ -80,8 +80,9 @@ static LogicalResult markImage(func::FuncOp main, ArrayRef<std::string> names,
   if (!input)
     return main.emitError()
            << "no input is named '" << image.name << "' to be an image"
-           << suggest(image.name, llvm::to_vector_of<StringRef>(names.take_front(
-                                      main.getNumArguments())));
+           << suggest(image.name,
+                      llvm::to_vector_of<StringRef>(
+                          names.take_front(main.getNumArguments())));
   Builder b(main.getContext());
   main.setArgAttr(
       *input, "ane.image",
@@ -169,11 +170,10 @@ static FailureOr<unsigned> findProbabilities(PackagePart &part,
   if (!options.probabilities.empty()) {
     auto found = findName(names, options.probabilities);
     if (!found)
-      return func.emitError()
-                 << "no output is named '" << options.probabilities
-                 << "' to be the probabilities of the classes"
-                 << suggest(options.probabilities,
-                            llvm::to_vector_of<StringRef>(names)),
+      return func.emitError() << "no output is named '" << options.probabilities
+                              << "' to be the probabilities of the classes"
+                              << suggest(options.probabilities,
+                                         llvm::to_vector_of<StringRef>(names)),
              failure();
     output = *found;
   } else {
@@ -192,10 +192,9 @@ static FailureOr<unsigned> findProbabilities(PackagePart &part,
   auto type = part.types[part.inputs + output];
   if (!type.hasStaticShape() || !type.getElementType().isF32() ||
       type.getNumElements() != (int64_t)options.classLabels.size())
-    return func.emitError()
-               << "output '" << names[output] << "' has type " << type
-               << ", which cannot be the probabilities of "
-               << options.classLabels.size() << " classes",
+    return func.emitError() << "output '" << names[output] << "' has type "
+                            << type << ", which cannot be the probabilities of "
+                            << options.classLabels.size() << " classes",
            failure();
   return output;
 }
@@ -291,9 +290,8 @@ static FailureOr<int> chooseOpset(MutableArrayRef<PackagePart> parts,
   }
   opset = newest ? std::max(opset, 18) : opset;
   if (options.opset.value_or(opset) < opset)
-    return parts[0].source.emitError()
-               << "needs ios" << opset << ", but ios" << *options.opset
-               << " was asked for",
+    return parts[0].source.emitError() << "needs ios" << opset << ", but ios"
+                                       << *options.opset << " was asked for",
            failure();
   return options.opset.value_or(opset);
 }

@@ -15,16 +15,11 @@ using namespace mlir::ane;
 
 /// Passes that the user may leave out; the others are needed for a legal
 /// result.
-static constexpr StringLiteral kOptional[] = {"ane-recover",
-                                              "ane-simplify",
-                                              "ane-fold-into-conv",
-                                              "ane-legalize",
-                                              "ane-matmul-to-conv",
-                                              "ane-assign-layout",
-                                              "ane-tile",
-                                              "ane-repair-fp16",
-                                              "canonicalize",
-                                              "cse"};
+static constexpr StringLiteral kOptional[] = {
+    "ane-recover",  "ane-simplify",       "ane-fold-into-conv",
+    "ane-legalize", "ane-matmul-to-conv", "ane-assign-layout",
+    "ane-tile",     "ane-repair-fp16",    "canonicalize",
+    "cse"};
 
 ArrayRef<StringLiteral> mlir::ane::getOptionalPasses() { return kOptional; }
 
@@ -50,7 +45,8 @@ void mlir::ane::buildOptimizePipeline(OpPassManager &pm,
   };
   addCleanup(pm, enabled);
   if (enabled("ane-recover"))
-    pm.addPass(createRecoverPass(RecoverPassOptions{options.precision == "fp16"}));
+    pm.addPass(
+        createRecoverPass(RecoverPassOptions{options.precision == "fp16"}));
   if (enabled("ane-simplify"))
     pm.addPass(createSimplifyPass());
   pm.addPass(createNarrowIntegersPass());
@@ -60,7 +56,8 @@ void mlir::ane::buildOptimizePipeline(OpPassManager &pm,
     pm.addPass(createAssignPrecisionPass());
   // All the others run in fp32 too, which is how their meaning is tested.
   if (enabled("ane-legalize"))
-    pm.addPass(createLegalizePass(LegalizePassOptions{options.door, /*exactSilu=*/true}));
+    pm.addPass(createLegalizePass(
+        LegalizePassOptions{options.door, /*exactSilu=*/true}));
   addCleanup(pm, enabled);
   if (enabled("ane-matmul-to-conv"))
     pm.addPass(createMatmulToConvPass());

@@ -5,8 +5,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Compiler/Report.h"
-#include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Analysis/CostModel.h"
+#include "ane-mlir/Support/Diagnostics.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
@@ -137,8 +137,8 @@ static std::optional<Violation> findObstacle(Operation &op,
   if (!legality)
     return Violation{"L05", "is no tensor operation"};
   // At the boundary, part of packing.
-  if (isa<CastOp>(op) && isa<FloatType>(getElementTypeOrSelf(
-                             op.getOperand(0).getType())) &&
+  if (isa<CastOp>(op) &&
+      isa<FloatType>(getElementTypeOrSelf(op.getOperand(0).getType())) &&
       isa<FloatType>(getElementTypeOrSelf(op.getResult(0).getType())))
     return std::nullopt;
   ViolationList violations;
@@ -574,13 +574,13 @@ void Report::writeText(llvm::raw_ostream &os) const {
        << llvm::format("%.1f us as the cheapest split (--placement=cost)\n",
                        a.cheapestMicros);
     os << "  the engine is "
-       << (a.crossover == 0             ? std::string("always faster")
-           : std::isinf(a.crossover)    ? std::string("never faster")
-                                        : llvm::formatv(
-                                           "faster from {0:f2} times the "
-                                           "positions of this model on",
-                                           a.crossover)
-                                           .str())
+       << (a.crossover == 0 ? std::string("always faster")
+           : std::isinf(a.crossover)
+               ? std::string("never faster")
+               : llvm::formatv("faster from {0:f2} times the "
+                               "positions of this model on",
+                               a.crossover)
+                     .str())
        << " (coarse model of the host)\n";
   }
   writeEvidence(os);

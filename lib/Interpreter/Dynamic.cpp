@@ -120,9 +120,8 @@ LogicalResult evaluateOp(RandomCategoricalOp op, EvalContext &context,
                      (logits ? std::exp(double(v) - largest) : double(v)));
     for (int64_t i = 0; i < size; ++i) {
       double at = unit(engine) * sums.back();
-      y.mutableFloats()[row * size + i] =
-          std::min<int64_t>(llvm::upper_bound(sums, at) - sums.begin(),
-                            classes - 1);
+      y.mutableFloats()[row * size + i] = std::min<int64_t>(
+          llvm::upper_bound(sums, at) - sums.begin(), classes - 1);
     }
   }
   out.push_back(std::move(y));
@@ -142,9 +141,9 @@ LogicalResult evaluateOp(ScaledDotProductAttentionOp op, EvalContext &context,
   if (k.shape().drop_back(2) != ArrayRef<int64_t>(lead) ||
       v.shape().drop_back(2) != ArrayRef<int64_t>(lead) ||
       k.shape().back() != depth || v.shape()[rank - 2] != keys)
-    return op.emitOpError() << "expects shapes that agree, but got ["
-                            << q.shape() << "], [" << k.shape() << "] and ["
-                            << v.shape() << "]";
+    return op.emitOpError()
+           << "expects shapes that agree, but got [" << q.shape() << "], ["
+           << k.shape() << "] and [" << v.shape() << "]";
   int64_t batches = 1;
   for (int64_t dim : lead)
     batches *= dim;
@@ -162,19 +161,18 @@ LogicalResult evaluateOp(ScaledDotProductAttentionOp op, EvalContext &context,
     auto broadcast = broadcastShapes(mask.shape(), scoresShape);
     if (failed(broadcast) ||
         ArrayRef<int64_t>(*broadcast) != ArrayRef<int64_t>(scoresShape))
-      return op.emitOpError() << "has a mask of shape [" << mask.shape()
-                              << "] for scores [" << ArrayRef(scoresShape)
-                              << "]";
+      return op.emitOpError()
+             << "has a mask of shape [" << mask.shape() << "] for scores ["
+             << ArrayRef(scoresShape) << "]";
     auto from = broadcastStrides(mask.shape(), scoresShape);
     bias.reserve(scores.size());
     forEachRow<1>(scoresShape, {ArrayRef<int64_t>(from)},
                   [&](auto &offset, int64_t count) {
                     for (int64_t i = 0; i < count; ++i) {
                       int64_t at = offset[0] + i * from.back();
-                      bias.push_back(mask.isFloat() ? mask.floats()[at]
-                                     : mask.ints()[at]
-                                         ? 0
-                                         : -INFINITY);
+                      bias.push_back(mask.isFloat()    ? mask.floats()[at]
+                                     : mask.ints()[at] ? 0
+                                                       : -INFINITY);
                     }
                   });
   }

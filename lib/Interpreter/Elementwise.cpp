@@ -229,12 +229,12 @@ LogicalResult evaluateOp(CastOp op, EvalContext &context, ArrayRef<Tensor> in,
       return negative ? INT32_MIN : INT32_MAX;
     };
     for (auto [slot, x] : llvm::zip(y.mutableInts(), in[0].floats()))
-      slot = to == DType::Bool         ? x != 0
-             : std::isnan(x)           ? 0
-             : wide && std::isinf(x)   ? infinite(x < 0)
-             : x >= 9.2e18f            ? wrapTo(y.dtype(), INT64_MAX)
-             : x <= -9.2e18f           ? wrapTo(y.dtype(), INT64_MIN)
-                                       : wrapTo(y.dtype(), int64_t(x));
+      slot = to == DType::Bool       ? x != 0
+             : std::isnan(x)         ? 0
+             : wide && std::isinf(x) ? infinite(x < 0)
+             : x >= 9.2e18f          ? wrapTo(y.dtype(), INT64_MAX)
+             : x <= -9.2e18f         ? wrapTo(y.dtype(), INT64_MIN)
+                                     : wrapTo(y.dtype(), int64_t(x));
   } else if (isFloat(to)) {
     bool isUnsigned64 = in[0].dtype() == DType::UInt64;
     for (auto [slot, x] : llvm::zip(y.mutableFloats(), in[0].ints()))

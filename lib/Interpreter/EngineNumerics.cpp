@@ -24,9 +24,8 @@ static float roundTiesAway(float x) {
   float scaled = llvm::bit_cast<float>(size < 0x38800000 ? size : 0) * 0x1p24f,
         whole = float(int32_t(scaled));
   whole += scaled - whole >= 0.5f ? 1.0f : 0.0f;
-  uint32_t result = size < 0x38800000
-                        ? llvm::bit_cast<uint32_t>(whole * 0x1p-24f)
-                        : normal;
+  uint32_t result =
+      size < 0x38800000 ? llvm::bit_cast<uint32_t>(whole * 0x1p-24f) : normal;
   return llvm::bit_cast<float>((size > 0x7f800000 ? size : result) | sign);
 }
 void mlir::ane::roundTiesAway(llvm::MutableArrayRef<float> values) {
@@ -95,8 +94,8 @@ public:
       return values.front();
     if (x >= knots.back())
       return values.back();
-    float place = (x - knots.front()) * kStarts /
-                  (knots.back() - knots.front());
+    float place =
+        (x - knots.front()) * kStarts / (knots.back() - knots.front());
     size_t i = starts[std::min(int(place), kStarts - 1)];
     while (knots[i] <= x)
       ++i;
@@ -134,8 +133,10 @@ static double sigmoid(double x) { return 1 / (1 + std::exp(-x)); }
 static double silu(double x) { return x * sigmoid(x); }
 
 /// The table of an op, or null. The measured errors (MS): sigmoid 3.4e-3, tanh
-/// 1.6e-3, silu 1.5e-2, erf 8.6e-4, sin 6e-4. The latter is that of 33 knots over
-/// [-pi/2, pi/2] (7e-4); over a whole period they could not be better than 1.4e-3.
+/// 1.6e-3, silu 1.5e-2, erf 8.6e-4, sin 6e-4. The latter is that of 33 knots
+/// over
+/// [-pi/2, pi/2] (7e-4); over a whole period they could not be better
+/// than 1.4e-3.
 static const Table *lookupTable(Operation *op) {
   static const Table sigmoidTable(sigmoid, -8, 8), siluTable(silu, -8, 8),
       tanhTable = Table::even(std::tanh, -4.5, 4.5),
@@ -157,7 +158,8 @@ static const Table *lookupTable(Operation *op) {
 
 static void clearInfiniteRows(SoftmaxOp op, const Tensor &x,
                               llvm::MutableArrayRef<float> y) {
-  int64_t axis = int64_t(op.getAxis()) < 0 ? op.getAxis() + x.rank() : op.getAxis();
+  int64_t axis =
+      int64_t(op.getAxis()) < 0 ? op.getAxis() + x.rank() : op.getAxis();
   int64_t length = x.shape()[axis], inner = 1;
   for (int64_t dim : x.shape().drop_front(axis + 1))
     inner *= dim;
@@ -183,14 +185,13 @@ static int scaledRounding(MulOp op) {
   return -1;
 }
 
-/// Ties go away from zero, and from 1024 on results are wrong. What they are was
-/// not reported; adding a half and rounding that to fp16 would give the next
-/// whole number, up to 2048.
+/// Ties go away from zero, and from 1024 on results are wrong. What they are
+/// was not reported; adding a half and rounding that to fp16 would give the
+/// next whole number, up to 2048.
 static float engineRound(float x) {
   float size = std::fabs(x);
-  return std::copysign(size >= 1024 && size < 2048 ? std::floor(size) + 1
-                                                   : std::round(size),
-                       x);
+  return std::copysign(
+      size >= 1024 && size < 2048 ? std::floor(size) + 1 : std::round(size), x);
 }
 
 void mlir::ane::engineSoftmax(const NumericContract &engine,
@@ -213,7 +214,8 @@ void mlir::ane::engineSoftmax(const NumericContract &engine,
   llvm::SmallVector<float> sums;
   for (size_t i = 0; i < terms.size(); i += 8) {
     llvm::SmallVector<float, 3> parts;
-    for (auto [begin, count] : {std::pair<size_t, size_t>{0, 3}, {3, 3}, {6, 2}})
+    for (auto [begin, count] :
+         {std::pair<size_t, size_t>{0, 3}, {3, 3}, {6, 2}})
       if (i + begin < terms.size())
         parts.push_back(chain(terms.slice(i + begin).take_front(count)));
     sums.push_back(chain(parts));

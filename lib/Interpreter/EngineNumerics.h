@@ -28,9 +28,9 @@ void applyEngineValues(Operation *op, const EvalContext &context,
                        llvm::ArrayRef<Tensor> inputs,
                        llvm::MutableArrayRef<Tensor> outputs);
 
-/// softmax of one row in the engine's steps: differences to the largest, exp, its
-/// sum, the inverse and the product are rounded to fp16 each. How the sum is
-/// parted (eight terms as 3 + 3 + 2, four such sums, four of those, ...) was
+/// softmax of one row in the engine's steps: differences to the largest, exp,
+/// its sum, the inverse and the product are rounded to fp16 each. How the sum
+/// is parted (eight terms as 3 + 3 + 2, four such sums, four of those, ...) was
 /// found by comparing with a captured program (test/E2E/test_golden.py), whose
 /// rows of 2, 5, 7 and 11 equal terms come out bit for bit only so.
 void engineSoftmax(const NumericContract &engine,
@@ -40,8 +40,8 @@ void engineSoftmax(const NumericContract &engine,
 using Strides = std::pair<int64_t, int64_t>;
 
 /// c[m,n] = a[m,k] b[k,n] with the contract's products and accumulator: what
-/// the result is, one number at a time. `peak`, where given, becomes the largest
-/// magnitude of a partial sum.
+/// the result is, one number at a time. `peak`, where given, becomes the
+/// largest magnitude of a partial sum.
 void referenceEngineProduct(const NumericContract &engine, const float *a,
                             Strides strideA, const float *b, Strides strideB,
                             float *c, int64_t m, int64_t k, int64_t n,
@@ -54,9 +54,8 @@ void engineProduct(const EvalContext &context, const float *a, Strides strideA,
 
 /// Writes `columns` (up to 16) columns of b, from `column` on, for `terms` rows
 /// from `t` on: panel[term][16], zero beyond the columns.
-using PanelReader =
-    llvm::function_ref<void(int64_t t, int64_t terms, int64_t column,
-                            int64_t columns, float *panel)>;
+using PanelReader = llvm::function_ref<void(
+    int64_t t, int64_t terms, int64_t column, int64_t columns, float *panel)>;
 /// The same where b is computed as it is needed.
 void engineProduct(const EvalContext &context, const float *a, Strides strideA,
                    PanelReader readPanel, float *c, Strides strideC, int64_t m,

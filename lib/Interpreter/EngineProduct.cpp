@@ -49,8 +49,7 @@ static float fromFixed(int64_t sum) {
 static float overflow(const NumericContract &engine, double first) {
   if (engine.accumulator == Accumulator::ZeroOnOverflow)
     return 0;
-  return std::isnan(first) ? INFINITY
-                           : float(std::copysign(INFINITY, first));
+  return std::isnan(first) ? INFINITY : float(std::copysign(INFINITY, first));
 }
 
 void mlir::ane::referenceEngineProduct(const NumericContract &engine,
@@ -68,8 +67,8 @@ void mlir::ane::referenceEngineProduct(const NumericContract &engine,
           if (exponentOf(x) + exponentOf(y) <= -17)
             continue;
           double units = double(p) * kScale;
-          sum += std::copysign(std::floor(std::fabs(units) + 0.5), units) /
-                 kScale;
+          sum +=
+              std::copysign(std::floor(std::fabs(units) + 0.5), units) / kScale;
         } else {
           if (engine.productRounds)
             p = roundTo(DType::Float16, p);
@@ -315,9 +314,8 @@ multiplyWide(const Left *left, int rows, const float *panels, int64_t count,
 #endif
 template <typename Model>
 static void multiplyAny(const Left *left, int rows, const float *panels,
-                        int64_t count, int64_t terms,
-                        typename Model::Sum *sums, int64_t stride,
-                        int64_t state) {
+                        int64_t count, int64_t terms, typename Model::Sum *sums,
+                        int64_t stride, int64_t state) {
 #ifdef ANE_WIDE
   static const bool wide = __builtin_cpu_supports("avx2");
   if (wide)
@@ -338,9 +336,8 @@ public:
   Task(const EvalContext &context, const float *a, Strides strideA, int64_t k)
       : context(context), engine(*context.getEngine()), a(a), strideA(strideA),
         k(k), fixed(engine.accumulator != Accumulator::Float32),
-        records(context.recordsPartials()),
-        panels(kPanels * kDepth * kPanel), largest(kDepth),
-        left(kDepth * kRows) {}
+        records(context.recordsPartials()), panels(kPanels * kDepth * kPanel),
+        largest(kDepth), left(kDepth * kRows) {}
 
   void run(PanelReader readPanel, int64_t row, int64_t rows, int64_t column,
            int64_t columns, float *c, Strides strideC) {
@@ -390,9 +387,7 @@ private:
     /// All are numbers of fp16.
     bool areHalves = true;
     float product = 0;
-    bool areSmall() const {
-      return areHalves && product < SmallFixed::kLimit;
-    }
+    bool areSmall() const { return areHalves && product < SmallFixed::kLimit; }
   };
 
   /// The largest magnitude among each term's columns; NaN is larger than all.
@@ -421,7 +416,8 @@ private:
     bool plain = true; // beyond fp16, thresholds could become denormal
     uint32_t bits = 0;
     double sum = 0;
-    for (int64_t i = 0; i < terms; ++i, from += strideA.second, to += together) {
+    for (int64_t i = 0; i < terms;
+         ++i, from += strideA.second, to += together) {
       float x = *from, size = std::fabs(x), product = size * largest[i];
       sum += product;
       seen.product = product > seen.product ? product : seen.product;
@@ -433,9 +429,9 @@ private:
     bound += sum;
     seen.areHalves &= !(bits & 0x1fff);
     // What rounding adds to products and sums.
-    seen.fits &= plain && bound * (1.001 + double(k) * 0x1p-23) +
-                                  double(k) / kScale <
-                              kLimit;
+    seen.fits &=
+        plain &&
+        bound * (1.001 + double(k) * 0x1p-23) + double(k) / kScale < kLimit;
   }
 
   /// Factors so that products are in units; exact, since they are not large.
@@ -458,8 +454,7 @@ private:
   void track(int64_t r, int together, std::vector<char> &isTracked) {
     tracked.resize(state);
     for (int64_t i = r * stride; i < (r + together) * stride; ++i)
-      tracked[i] = fixed ? bounded[i]
-                         : llvm::bit_cast<float>(bounded[i]);
+      tracked[i] = fixed ? bounded[i] : llvm::bit_cast<float>(bounded[i]);
     std::fill_n(isTracked.begin() + r, together, 1);
   }
 

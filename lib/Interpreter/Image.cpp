@@ -84,8 +84,7 @@ LogicalResult evaluateOp(ResizeBilinearOp op, EvalContext &context,
 LogicalResult evaluateOp(UpsampleBilinearOp op, EvalContext &context,
                          ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
   auto scaled = [](int64_t extent, APFloat factor) {
-    return floatToInteger(
-        std::floor(extent * double(factor.convertToFloat())));
+    return floatToInteger(std::floor(extent * double(factor.convertToFloat())));
   };
   bool align = op.getAlignCorners(),
        half = op.getHalfPixelCenters().value_or(!align);
@@ -212,8 +211,7 @@ LogicalResult evaluateOp(CropResizeOp op, EvalContext &context,
       return start + gridPoint(mode, i, end - start + 1, to);
     };
     for (int64_t k = 0; k < channels; ++k) {
-      const float *plane =
-          x.floats().data() + (image * channels + k) * h * w;
+      const float *plane = x.floats().data() + (image * channels + k) * h * w;
       for (int64_t i = 0; i < height; ++i)
         for (int64_t j = 0; j < width; ++j) {
           double py = point(c[0], c[2], i, height),
@@ -223,10 +221,10 @@ LogicalResult evaluateOp(CropResizeOp op, EvalContext &context,
             int64_t y0 = int64_t(py), x0 = int64_t(px),
                     y1 = std::min(y0 + 1, h - 1), x1 = std::min(x0 + 1, w - 1);
             float fy = float(py - y0), fx = float(px - x0);
-            value = (plane[y0 * w + x0] * (1 - fx) + plane[y0 * w + x1] * fx) *
-                        (1 - fy) +
-                    (plane[y1 * w + x0] * (1 - fx) + plane[y1 * w + x1] * fx) *
-                        fy;
+            value =
+                (plane[y0 * w + x0] * (1 - fx) + plane[y0 * w + x1] * fx) *
+                    (1 - fy) +
+                (plane[y1 * w + x0] * (1 - fx) + plane[y1 * w + x1] * fx) * fy;
           }
           y.mutableFloats()[((n * channels + k) * height + i) * width + j] =
               value;
@@ -297,12 +295,11 @@ static Sampling samplingOf(Op op) {
 }
 
 /// position(n, i, j) is (x, y) as the op has it.
-static Tensor
-sampleImages(const Sampling &sampling, EvalContext &context, Value result,
-             const Tensor &x, int64_t height, int64_t width,
-             llvm::function_ref<std::pair<double, double>(int64_t, int64_t,
-                                                          int64_t)>
-                 position) {
+static Tensor sampleImages(
+    const Sampling &sampling, EvalContext &context, Value result,
+    const Tensor &x, int64_t height, int64_t width,
+    llvm::function_ref<std::pair<double, double>(int64_t, int64_t, int64_t)>
+        position) {
   int64_t channels = x.shape()[1], h = x.shape()[2], w = x.shape()[3];
   Tensor y =
       context.makeResult(result, {x.shape()[0], channels, height, width});
@@ -314,8 +311,8 @@ sampleImages(const Sampling &sampling, EvalContext &context, Value result,
         py = sampling.denormalise(py, h);
         for (int64_t c = 0; c < channels; ++c)
           y.mutableFloats()[((n * channels + c) * height + i) * width + j] =
-              sampling.sample(x.floats().data() + (n * channels + c) * h * w,
-                              h, w, py, px);
+              sampling.sample(x.floats().data() + (n * channels + c) * h * w, h,
+                              w, py, px);
       }
   context.finish(y);
   return y;
@@ -325,12 +322,12 @@ LogicalResult evaluateOp(ResampleOp op, EvalContext &context,
                          ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
   const Tensor &grid = in[1];
   int64_t height = grid.shape()[1], width = grid.shape()[2];
-  out.push_back(sampleImages(
-      samplingOf(op), context, op.getY(), in[0], height, width,
-      [&](int64_t n, int64_t i, int64_t j) {
-        int64_t at = ((n * height + i) * width + j) * 2;
-        return std::pair(valueAt(grid, at), valueAt(grid, at + 1));
-      }));
+  out.push_back(sampleImages(samplingOf(op), context, op.getY(), in[0], height,
+                             width, [&](int64_t n, int64_t i, int64_t j) {
+                               int64_t at = ((n * height + i) * width + j) * 2;
+                               return std::pair(valueAt(grid, at),
+                                                valueAt(grid, at + 1));
+                             }));
   return success();
 }
 
@@ -349,15 +346,15 @@ LogicalResult evaluateOp(AffineOp op, EvalContext &context, ArrayRef<Tensor> in,
     return sampling.coordinates == "normalized_zero_to_one" ? unit
                                                             : 2 * unit - 1;
   };
-  out.push_back(sampleImages(
-      sampling, context, op.getY(), in[0], height, width,
-      [&](int64_t n, int64_t i, int64_t j) {
-        const float *m =
-            matrix.floats().data() + (matrix.shape()[0] == 1 ? 0 : n * 6);
-        double gx = grid(j, width), gy = grid(i, height);
-        return std::pair(m[0] * gx + m[1] * gy + m[2],
-                         m[3] * gx + m[4] * gy + m[5]);
-      }));
+  out.push_back(sampleImages(sampling, context, op.getY(), in[0], height, width,
+                             [&](int64_t n, int64_t i, int64_t j) {
+                               const float *m =
+                                   matrix.floats().data() +
+                                   (matrix.shape()[0] == 1 ? 0 : n * 6);
+                               double gx = grid(j, width), gy = grid(i, height);
+                               return std::pair(m[0] * gx + m[1] * gy + m[2],
+                                                m[3] * gx + m[4] * gy + m[5]);
+                             }));
   return success();
 }
 
@@ -380,9 +377,8 @@ static void moveBlocks(const Tensor &image, Tensor &batches, bool intoBatch,
                     column = j * block[1] + part % block[1] - edges[2];
             if (row < 0 || column < 0 || row >= shape[2] || column >= shape[3])
               continue; // padding stays 0
-            int64_t whole =
-                        ((b * shape[1] + c) * shape[2] + row) * shape[3] +
-                        column,
+            int64_t whole = ((b * shape[1] + c) * shape[2] + row) * shape[3] +
+                            column,
                     piece = ((n * small[1] + c) * small[2] + i) * small[3] + j;
             to[intoBatch ? piece : whole] = from[intoBatch ? whole : piece];
           }
@@ -399,8 +395,7 @@ LogicalResult evaluateOp(SpaceToBatchOp op, EvalContext &context,
 LogicalResult evaluateOp(BatchToSpaceOp op, EvalContext &context,
                          ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
   Tensor y = context.makeResult(
-                 op.getY(),
-                 cast<RankedTensorType>(op.getY().getType()).getShape()),
+             op.getY(), cast<RankedTensorType>(op.getY().getType()).getShape()),
          batches = in[0];
   moveBlocks(y, batches, false, op.getBlockShape(), in[1].ints(), y);
   out.push_back(std::move(y));

@@ -147,9 +147,8 @@ static LogicalResult evaluateUnguarded(Operation *op, EvalContext &context,
 LogicalResult mlir::ane::evaluateOperation(Operation *op, EvalContext &context,
                                            ArrayRef<Tensor> inputs,
                                            SmallVectorImpl<Tensor> &outputs) {
-  return guarded(op, [&] {
-    return evaluateUnguarded(op, context, inputs, outputs);
-  });
+  return guarded(
+      op, [&] { return evaluateUnguarded(op, context, inputs, outputs); });
 }
 
 /// Floating-point operations that one constant, and all of a process, may take:
@@ -260,8 +259,8 @@ Tensor BlockInterpreter::roundRoot(Value value, const Tensor &exact) {
     return exact;
   Tensor &root = roots[value];
   if (!root)
-    root = Tensor::fromBytes(exact.dtype(), exact.shape(),
-                             exact.toWeightBytes());
+    root =
+        Tensor::fromBytes(exact.dtype(), exact.shape(), exact.toWeightBytes());
   return root;
 }
 
@@ -291,10 +290,10 @@ LogicalResult BlockInterpreter::run(ArrayRef<Tensor> arguments,
     if (op.getNumResults() && constants.count(op.getResult(0)))
       continue;
     SmallVector<Tensor> inputs, outputs;
-    bool constant =
-        (isa<ConstantOp>(op) || isFunctionOfOperands(&op)) &&
-        llvm::all_of(op.getOperands(),
-                     [&](Value operand) { return constants.count(operand); });
+    bool constant = (isa<ConstantOp>(op) || isFunctionOfOperands(&op)) &&
+                    llvm::all_of(op.getOperands(), [&](Value operand) {
+                      return constants.count(operand);
+                    });
     for (Value operand : op.getOperands())
       inputs.push_back(get(operand, constant));
     auto start = std::chrono::steady_clock::now();
@@ -389,8 +388,8 @@ struct WhileModel
       if (!holds[0].integer())
         break;
       if (turn == kMostTurns)
-        return op->emitOpError() << "does not end within " << kMostTurns
-                                 << " turns";
+        return op->emitOpError()
+               << "does not end within " << kMostTurns << " turns";
       if (failed(body.run(values, next)))
         return failure();
       llvm::copy(next, values.begin());

@@ -113,26 +113,29 @@ void mlir::ane::batchedMatmul(const EvalContext &context, const float *a,
   }
   // Parts are products, or rows or columns of the only one.
   bool whole = batch > 1, rows = m >= n;
-  partition(
-      context, whole ? batch : rows ? m : n, batch * m * n * k,
-      [&](int64_t begin, int64_t end) {
-        int64_t count = end - begin;
-        if (whole)
-          for (int64_t i = begin; i < end; ++i)
-            dnnl_sgemm(transposeA ? 'T' : 'N', transposeB ? 'T' : 'N', m, n, k,
-                       1.0f, left(i), transposeA ? m : k, right(i),
-                       transposeB ? k : n, 0.0f, c + i * m * n, n);
-        else if (rows)
-          dnnl_sgemm(transposeA ? 'T' : 'N', transposeB ? 'T' : 'N', count, n,
-                     k, 1.0f, left(0) + begin * (transposeA ? 1 : k),
-                     transposeA ? m : k, right(0), transposeB ? k : n, 0.0f,
-                     c + begin * n, n);
-        else
-          dnnl_sgemm(transposeA ? 'T' : 'N', transposeB ? 'T' : 'N', m, count,
-                     k, 1.0f, left(0), transposeA ? m : k,
-                     right(0) + begin * (transposeB ? k : 1),
-                     transposeB ? k : n, 0.0f, c + begin, n);
-      });
+  partition(context,
+            whole  ? batch
+            : rows ? m
+                   : n,
+            batch * m * n * k, [&](int64_t begin, int64_t end) {
+              int64_t count = end - begin;
+              if (whole)
+                for (int64_t i = begin; i < end; ++i)
+                  dnnl_sgemm(transposeA ? 'T' : 'N', transposeB ? 'T' : 'N', m,
+                             n, k, 1.0f, left(i), transposeA ? m : k, right(i),
+                             transposeB ? k : n, 0.0f, c + i * m * n, n);
+              else if (rows)
+                dnnl_sgemm(transposeA ? 'T' : 'N', transposeB ? 'T' : 'N',
+                           count, n, k, 1.0f,
+                           left(0) + begin * (transposeA ? 1 : k),
+                           transposeA ? m : k, right(0), transposeB ? k : n,
+                           0.0f, c + begin * n, n);
+              else
+                dnnl_sgemm(transposeA ? 'T' : 'N', transposeB ? 'T' : 'N', m,
+                           count, k, 1.0f, left(0), transposeA ? m : k,
+                           right(0) + begin * (transposeB ? k : 1),
+                           transposeB ? k : n, 0.0f, c + begin, n);
+            });
 }
 
 namespace {
@@ -184,8 +187,8 @@ public:
                        tap % window.kernel[inner] * window.dilations[inner];
         // The run's part with 0 <= from + k * step < width of the input.
         int64_t begin = from < 0 ? (-from + step - 1) / step : 0,
-                end = std::min(run, (x.shape()[inner + 2] - from + step - 1) /
-                                        step);
+                end = std::min(run,
+                               (x.shape()[inner + 2] - from + step - 1) / step);
         float *to = panel + i * width + lane;
         for (int64_t k = begin; k < end; ++k)
           to[k] = image[at + from + k * step];
@@ -230,8 +233,8 @@ static void engineConvolution(const EvalContext &context, const Tensor &x,
                         (n * x.shape()[1] + g * inputs) * points,
                     {points, 1}, result, outputs, terms, points);
     } else {
-      auto read = [&](int64_t t, int64_t count, int64_t column,
-                      int64_t columns, float *panel) {
+      auto read = [&](int64_t t, int64_t count, int64_t column, int64_t columns,
+                      float *panel) {
         windows.read(n, g, t, count, column, columns, panel);
       };
       engineProduct(context, weights, {terms, 1}, read, result, {points, 1},
@@ -263,10 +266,10 @@ static memory::dims saneStrides(const WindowGeometry &window, const Tensor &x,
             room = x.shape()[i + 2] + window.pads[i].first +
                    window.pads[i].second -
                    ((window.kernel[i] - 1) * dilation + 1);
-    strides.push_back(y.shape()[i + 2] == 1
-                          ? std::min(window.strides[i],
-                                     std::max<int64_t>(room + 1, 1))
-                          : window.strides[i]);
+    strides.push_back(
+        y.shape()[i + 2] == 1
+            ? std::min(window.strides[i], std::max<int64_t>(room + 1, 1))
+            : window.strides[i]);
   }
   return strides;
 }
@@ -286,17 +289,16 @@ channels(const Tensor &tensor, int64_t begin, int64_t end) {
 /// Output channels or, with several groups, groups from `begin` to `end`.
 static std::string convolutionPart(const Tensor &x, const Tensor &weight,
                                    const Tensor *bias,
-                                   const WindowGeometry &window,
-                                   int64_t groups, int64_t begin, int64_t end,
+                                   const WindowGeometry &window, int64_t groups,
+                                   int64_t begin, int64_t end,
                                    const Tensor &y) {
   try {
     dnnl::stream stream(engine());
     int64_t perGroup = groups > 1 ? weight.shape()[0] / groups : 1,
             inputs = weight.shape()[1], first = begin * perGroup,
             last = end * perGroup;
-    auto [xDesc, xData] = groups > 1
-                              ? channels(x, begin * inputs, end * inputs)
-                              : channels(x, 0, x.shape()[1]);
+    auto [xDesc, xData] = groups > 1 ? channels(x, begin * inputs, end * inputs)
+                                     : channels(x, 0, x.shape()[1]);
     auto [yDesc, yData] = channels(y, first, last);
     const float *weightData =
         weight.floats().data() + first * (weight.size() / weight.shape()[0]);
@@ -329,8 +331,7 @@ static std::string convolutionPart(const Tensor &x, const Tensor &weight,
                    anyLayout(weightShape), any(yDesc), strides, dilations,
                    before, after);
     dnnl::convolution_forward::primitive_desc primitive(desc, engine());
-    memory source =
-        reordered(stream, wrap(xDesc, xData), primitive.src_desc());
+    memory source = reordered(stream, wrap(xDesc, xData), primitive.src_desc());
     memory weights = reordered(stream, wrap(plain(weightShape), weightData),
                                primitive.weights_desc());
     memory result = wrap(yDesc, yData);

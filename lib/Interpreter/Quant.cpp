@@ -70,8 +70,7 @@ LogicalResult evaluateOp(ConstexprBlockwiseShiftScaleOp op,
   Tensor y = context.makeResult(op.getY(), in[0].shape());
   auto strides = rowMajorStrides(in[0].shape());
   for (int64_t i = 0; i < y.size(); ++i) {
-    int64_t block =
-        groupIndex(i, in[0].shape(), strides, in[1].shape());
+    int64_t block = groupIndex(i, in[0].shape(), strides, in[1].shape());
     double offset = op.getOffset() ? number(in[2], block) : 0;
     y.mutableFloats()[i] =
         float(number(in[0], i) - offset) * in[1].floats()[block];
@@ -168,16 +167,15 @@ LogicalResult evaluateOp(ConstexprLutToSparseOp op, EvalContext &context,
       return op.emitOpError()
              << "index " << index << " is beyond a table of " << entries;
     for (int64_t v = 0; v < width; ++v)
-      placed.push_back(
-          {width == 1 ? i
-                      : (i / view.inner * width + v) * view.inner +
-                            i % view.inner,
-           (group * entries + index) * width + v});
+      placed.push_back({width == 1 ? i
+                                   : (i / view.inner * width + v) * view.inner +
+                                         i % view.inner,
+                        (group * entries + index) * width + v});
   }
   llvm::sort(placed);
   Tensor denseMask = context.makeResult(op.getMask(), shape),
-         values = context.makeResult(op.getNonzeroData(),
-                                     {(int64_t)placed.size()});
+         values =
+             context.makeResult(op.getNonzeroData(), {(int64_t)placed.size()});
   for (auto [i, entry] : llvm::enumerate(placed)) {
     denseMask.mutableInts()[entry.first] = 1;
     if (lut.isFloat())

@@ -299,9 +299,9 @@ static LogicalResult sliceBySize(Op op, EvalContext &context, const Tensor &x,
   SmallVector<int64_t, 6> box;
   int64_t offset = 0;
   for (int64_t i = 0; i < x.rank(); ++i) {
-    int64_t begin = begins[i],
-            size = op.getSize()[i] == -1 ? x.shape()[i] - begin
-                                         : op.getSize()[i];
+    int64_t begin = begins[i], size = op.getSize()[i] == -1
+                                          ? x.shape()[i] - begin
+                                          : op.getSize()[i];
     if (begin < 0 || size < 0 || begin + size > x.shape()[i])
       return op.emitOpError() << "box is out of range for axis " << i;
     offset += begin * strides[i];

@@ -39,8 +39,8 @@ mlir::ane::rowMajorStrides(llvm::ArrayRef<int64_t> shape) {
 
 Tensor::Tensor(DType dtype, llvm::ArrayRef<int64_t> shape)
     : type(dtype), defined(true), floating(ane::isFloat(dtype)), dims(shape) {
-  std::shared_ptr<void> storage = MemoryBudget::take(
-      shape, floating ? sizeof(float) : sizeof(int64_t));
+  std::shared_ptr<void> storage =
+      MemoryBudget::take(shape, floating ? sizeof(float) : sizeof(int64_t));
   count = product(shape);
   data = storage.get();
   owner = std::move(storage);

@@ -14,8 +14,7 @@
 
 using namespace mlir::ane;
 
-std::optional<int64_t>
-mlir::ane::countElements(llvm::ArrayRef<int64_t> shape) {
+std::optional<int64_t> mlir::ane::countElements(llvm::ArrayRef<int64_t> shape) {
   int64_t count = 1;
   bool empty = false;
   for (int64_t dim : shape) {
@@ -55,8 +54,8 @@ void MemoryBudget::setConstantLimit(uint64_t bytes) { chosenLimit = bytes; }
 uint64_t MemoryBudget::getConstantLimit() {
   uint64_t chosen = chosenLimit;
   return chosen ? chosen
-                : kLeastLimit + kPerFileByte * std::min<uint64_t>(
-                                                   fileBytes, runLimit());
+                : kLeastLimit +
+                      kPerFileByte * std::min<uint64_t>(fileBytes, runLimit());
 }
 void MemoryBudget::addFile(uint64_t bytes) { fileBytes += bytes; }
 
@@ -92,10 +91,10 @@ std::shared_ptr<void> MemoryBudget::take(llvm::ArrayRef<int64_t> shape,
                    ? std::calloc(*bytes, 1)
                    : nullptr;
   if (!data)
-    throw EvaluationError{"needs a value of " + llvm::utostr(*bytes) +
-                          " bytes beside the " +
-                          llvm::utostr(constantBytes + runBytes) +
-                          " that are held, which does not fit this machine's memory"};
+    throw EvaluationError{
+        "needs a value of " + llvm::utostr(*bytes) + " bytes beside the " +
+        llvm::utostr(constantBytes + runBytes) +
+        " that are held, which does not fit this machine's memory"};
   held += *bytes;
   return std::shared_ptr<void>(data, [&held, size = *bytes](void *data) {
     std::free(data);

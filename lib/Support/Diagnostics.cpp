@@ -105,10 +105,10 @@ std::string mlir::ane::spellTypes(llvm::StringRef text) {
     llvm::StringRef rest = text.drop_front(strlen("tensor<"));
     std::string dims;
     while (true) {
-      size_t length = rest.starts_with("?")
-                          ? 1
-                          : std::min(rest.find_first_not_of("0123456789"),
-                                     rest.size());
+      size_t length =
+          rest.starts_with("?")
+              ? 1
+              : std::min(rest.find_first_not_of("0123456789"), rest.size());
       if (!length || !rest.drop_front(length).starts_with("x"))
         break;
       dims += (dims.empty() ? "" : ",") + rest.take_front(length).str();
@@ -156,8 +156,8 @@ ToolDiagnostics::ToolDiagnostics(MLIRContext *context, llvm::StringRef file)
       if (auto position = dyn_cast<FileLineColLoc>(loc)) {
         llvm::errs() << printable(position.getFilename()) << ':'
                      << position.getLine() << ':' << position.getColumn()
-                     << ": " << severity(s) << ": "
-                     << printable(message, true) << '\n';
+                     << ": " << severity(s) << ": " << printable(message, true)
+                     << '\n';
         return;
       }
       llvm::errs() << printable(this->file) << ": " << severity(s) << ": ";

@@ -9,8 +9,7 @@
 /// Levels that no file of ours or of Core ML comes near.
 static constexpr unsigned kMostLevels = 100;
 
-llvm::Expected<llvm::json::Value>
-mlir::ane::parseJSON(llvm::StringRef text) {
+llvm::Expected<llvm::json::Value> mlir::ane::parseJSON(llvm::StringRef text) {
   unsigned level = 0;
   bool quoted = false;
   for (size_t i = 0; i < text.size(); ++i) {

@@ -6,8 +6,8 @@
 
 #include "ane-mlir/Support/MappedFile.h"
 #include "Staging.h"
-#include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Support/Budget.h"
+#include "ane-mlir/Support/Diagnostics.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/ADT/StringExtras.h"
@@ -16,8 +16,8 @@
 #include "llvm/Support/Path.h"
 #include <atomic>
 #include <csignal>
-#include <mutex>
 #include <cstring>
+#include <mutex>
 #include <unistd.h>
 
 using namespace mlir;
@@ -46,8 +46,8 @@ static Watched watched[256];
 static std::atomic<unsigned> nextWatched{0};
 static struct sigaction beforeBus;
 
-/// Reading behind the end of a file that shrank is an error of the file's owner,
-/// not a crash: it is said, and what was begun is removed.
+/// Reading behind the end of a file that shrank is an error of the file's
+/// owner, not a crash: it is said, and what was begun is removed.
 static void onBus(int signal, siginfo_t *info, void *) {
   auto *at = static_cast<const char *>(info->si_addr);
   for (Watched &file : watched) {

@@ -8,8 +8,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "ane-mlir/Analysis/Placement.h"
 #include "Retype.h"
+#include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 
@@ -76,10 +76,9 @@ struct AssignPrecision : ane::impl::AssignPrecisionPassBase<AssignPrecision> {
       for (Block &block : function.getFunctionBody())
         narrow(block);
       auto type = cast<FunctionType>(function.getFunctionType());
-      function.setType(
-          FunctionType::get(&getContext(),
-                            llvm::map_to_vector(type.getInputs(), toHalf),
-                            llvm::map_to_vector(type.getResults(), toHalf)));
+      function.setType(FunctionType::get(
+          &getContext(), llvm::map_to_vector(type.getInputs(), toHalf),
+          llvm::map_to_vector(type.getResults(), toHalf)));
     }
   }
 };

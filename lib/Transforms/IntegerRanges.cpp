@@ -46,8 +46,8 @@ IntegerRange IntegerRanges::get(Value value) {
       constant && typeOf(value).getNumElements() <= kLooked)
     if (FailureOr<Tensor> tensor = Tensor::fromElements(constant.getValue());
         succeeded(tensor) && !tensor->isFloat() && tensor->size()) {
-      auto [low, high] = std::minmax_element(tensor->ints().begin(),
-                                             tensor->ints().end());
+      auto [low, high] =
+          std::minmax_element(tensor->ints().begin(), tensor->ints().end());
       range = {*low, *high};
     }
   known[value] = range;
@@ -100,8 +100,12 @@ std::optional<IntegerRange> IntegerRanges::arithmetic(Operation *op) {
     return IntegerRange{std::max<int64_t>({0, a.low, minus(0, a.high)}), top};
   }
   if (isa<SignOp>(op))
-    return IntegerRange{a.low < 0 ? -1 : a.low > 0 ? 1 : 0,
-                        a.high > 0 ? 1 : a.high < 0 ? -1 : 0};
+    return IntegerRange{a.low < 0   ? -1
+                        : a.low > 0 ? 1
+                                    : 0,
+                        a.high > 0   ? 1
+                        : a.high < 0 ? -1
+                                     : 0};
   if (op->getNumOperands() != 2)
     return std::nullopt;
   IntegerRange b = get(op->getOperand(1));
@@ -136,9 +140,10 @@ std::optional<IntegerRange> IntegerRanges::reduction(OpResult result) {
   Operation *op = result.getOwner();
   auto extent = [&](int64_t axis) {
     auto type = typeOf(op->getOperand(0));
-    int64_t size = type.getRank()
-                       ? type.getDimSize(axis < 0 ? axis + type.getRank() : axis)
-                       : 1;
+    int64_t size =
+        type.getRank()
+            ? type.getDimSize(axis < 0 ? axis + type.getRank() : axis)
+            : 1;
     return ShapedType::isDynamic(size) ? int64_t(INT32_MAX) : size;
   };
   auto index = [](int64_t count) {

@@ -33,10 +33,11 @@ class IntegerRanges {
 public:
   /// What 32 bits (or fewer, for smaller types) hold.
   static IntegerRange limitsOf(Type element);
-  /// What `result` may be before it is put into 32 bits; nothing when the op says
-  /// nothing.
+  /// What `result` may be before it is put into 32 bits; nothing when the op
+  /// says nothing.
   std::optional<IntegerRange> compute(OpResult result);
-  /// Remembers the range of a value; what is outside of its limits is not there.
+  /// Remembers the range of a value; what is outside of its limits is not
+  /// there.
   void set(Value value, IntegerRange range);
   IntegerRange get(Value value);
 

@@ -2,18 +2,19 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// fp16 holds integers up to 2048 and eleven bits of anything. That is too little
-// for what decides an integer (positions, flat indices, lengths), for phases of
-// sine and cosine, and for logarithms of what is guarded by a small number: the
-// quiet bins of a spectrum are told apart by less than the rounding of the loud
-// ones. From each such place the slice behind it is marked `ane.fp32`, as far as
-// it is arithmetic on few numbers; what such values alone decide is marked too.
-// Marked ops run on the host, in fp32 (ane-place, ane-widen-host).
+// fp16 holds integers up to 2048 and eleven bits of anything. That is too
+// little for what decides an integer (positions, flat indices, lengths), for
+// phases of sine and cosine, and for logarithms of what is guarded by a small
+// number: the quiet bins of a spectrum are told apart by less than the rounding
+// of the loud ones. From each such place the slice behind it is marked
+// `ane.fp32`, as far as it is arithmetic on few numbers; what such values alone
+// decide is marked too. Marked ops run on the host, in fp32 (ane-place,
+// ane-widen-host).
 //
 //===----------------------------------------------------------------------===//
 
-#include "ane-mlir/Analysis/Placement.h"
 #include "Reshape.h"
+#include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -243,9 +244,8 @@ private:
       // An upper limit, a factor or a root between guard and logarithm.
       if (isa<MinimumOp, MulOp>(op) && isTree(op->getOperand(0)))
         v = op->getOperand(1);
-      else if (isa<SqrtOp>(op) ||
-               (isa<MinimumOp, MulOp, RealDivOp>(op) &&
-                isTree(op->getOperand(1))))
+      else if (isa<SqrtOp>(op) || (isa<MinimumOp, MulOp, RealDivOp>(op) &&
+                                   isTree(op->getOperand(1))))
         v = op->getOperand(0);
       else
         return false;
@@ -371,10 +371,9 @@ private:
            !isa<SelectOp>(v.getDefiningOp()))
       v = v.getDefiningOp()->getOperand(0);
     auto cast = v.getDefiningOp<CastOp>();
-    bool counts =
-        cast && typeOf(cast.getX()).getElementType().isInteger(1);
-    return counts && double(x.getNumElements() / y.getNumElements()) >
-                         kExactInteger;
+    bool counts = cast && typeOf(cast.getX()).getElementType().isInteger(1);
+    return counts &&
+           double(x.getNumElements() / y.getNumElements()) > kExactInteger;
   }
 
   /// What such values alone decide is as exact as they are.
@@ -388,8 +387,8 @@ private:
       for (Value v : op.getOperands()) {
         if (!isFloat(v) || isTree(v))
           continue;
-        auto it = v.getDefiningOp() ? marked.find(v.getDefiningOp())
-                                    : marked.end();
+        auto it =
+            v.getDefiningOp() ? marked.find(v.getDefiningOp()) : marked.end();
         all &= it != marked.end();
         if (it != marked.end()) {
           any = true;

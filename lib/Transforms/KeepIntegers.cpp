@@ -2,11 +2,11 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// A weight tree over 8-bit integers, as quantisers write them, is written in the
-// form that engines take (L09): int8 data [O,I,1,1] and one fp16 scale for each
-// output channel. Whatever scaled it on the way (its own scale, a norm, a power
-// of two of ane-repair-fp16) is in that scale; a tree that is more than integers
-// times one number for each output channel is evaluated as before.
+// A weight tree over 8-bit integers, as quantisers write them, is written in
+// the form that engines take (L09): int8 data [O,I,1,1] and one fp16 scale for
+// each output channel. Whatever scaled it on the way (its own scale, a norm, a
+// power of two of ane-repair-fp16) is in that scale; a tree that is more than
+// integers times one number for each output channel is evaluated as before.
 //
 //===----------------------------------------------------------------------===//
 
@@ -33,8 +33,8 @@ static bool movesOnly(Operation *op) {
              ExpandDimsOp, SqueezeOp, IdentityOp>(op);
 }
 
-/// The tree of the integers alone, as floats: what scales them is left out. Null
-/// when `v` is no such tree.
+/// The tree of the integers alone, as floats: what scales them is left out.
+/// Null when `v` is no such tree.
 static Value integersOf(OpBuilder &b, Value v, unsigned depth = 0) {
   Operation *op = v.getDefiningOp();
   if (!op || depth > 64)
@@ -63,8 +63,7 @@ static Value integersOf(OpBuilder &b, Value v, unsigned depth = 0) {
     return {};
   Operation *clone = b.clone(*op);
   clone->setOperand(0, x);
-  clone->getResult(0).setType(
-      typeOf(v).clone(typeOf(x).getElementType()));
+  clone->getResult(0).setType(typeOf(v).clone(typeOf(x).getElementType()));
   if (subtracts && typeOf(clone->getOperand(1)).getElementType() !=
                        typeOf(x).getElementType()) {
     b.setInsertionPoint(clone);
@@ -118,7 +117,8 @@ struct KeepIntegers : ane::impl::KeepIntegersPassBase<KeepIntegers> {
                       codes = evaluator.evaluate(integers);
     if (failed(whole) || failed(codes))
       return {};
-    int64_t channels = type.getDimSize(0), rest = type.getNumElements() / channels;
+    int64_t channels = type.getDimSize(0),
+            rest = type.getNumElements() / channels;
     Tensor scales(DType::Float16, {channels, 1, 1, 1});
     for (int64_t i = 0; i < channels; ++i) {
       double dot = 0, square = 0, largest = 0;

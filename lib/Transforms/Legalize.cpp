@@ -506,8 +506,8 @@ struct Legalize : ane::impl::LegalizePassBase<Legalize> {
     // Copies are made when all that moves them is done.
     RewritePatternSet copies(&getContext());
     copies.add<DecomposeTile>(&getContext());
-    if (failed(rewriteGreedily(getOperation(), std::move(patterns),
-                               &keepWide)) ||
+    if (failed(
+            rewriteGreedily(getOperation(), std::move(patterns), &keepWide)) ||
         failed(rewriteGreedily(getOperation(), std::move(copies), &keepWide)))
       signalPassFailure();
   }

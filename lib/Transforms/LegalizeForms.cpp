@@ -8,8 +8,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "LegalizeForms.h"
-#include "ane-mlir/Analysis/Placement.h"
 #include "Reshape.h"
+#include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include <cmath>
 
@@ -62,12 +62,11 @@ struct GatherToSlice : OpRewritePattern<GatherOp> {
     stride[axis] = step;
     shape[axis] = count;
     Value part = SliceByIndexOp::create(
-        b, op.getLoc(), x.clone(shape), op.getX(), b.getDenseI64ArrayAttr(begin),
-        b.getDenseI64ArrayAttr(end),
+        b, op.getLoc(), x.clone(shape), op.getX(),
+        b.getDenseI64ArrayAttr(begin), b.getDenseI64ArrayAttr(end),
         step == 1 ? DenseI64ArrayAttr() : b.getDenseI64ArrayAttr(stride),
         DenseBoolArrayAttr(), DenseBoolArrayAttr(), DenseBoolArrayAttr());
-    b.replaceOp(op,
-                reshapeTo(b, op.getLoc(), part, op.getType().getShape()));
+    b.replaceOp(op, reshapeTo(b, op.getLoc(), part, op.getType().getShape()));
     return success();
   }
 };
@@ -526,11 +525,12 @@ struct ShuffleToDepth : OpRewritePattern<PixelShuffleOp> {
     Location loc = op.getLoc();
     auto reorder = [&](Value v) -> Value {
       auto type = typeOf(v);
-      int64_t depth = channels / square, rest = type.getNumElements() / channels;
+      int64_t depth = channels / square,
+              rest = type.getNumElements() / channels;
       auto moved = type.clone({square, depth, rest});
-      Value y = TransposeOp::create(
-          b, loc, moved, reshapeTo(b, loc, v, {depth, square, rest}),
-          b.getDenseI64ArrayAttr({1, 0, 2}));
+      Value y = TransposeOp::create(b, loc, moved,
+                                    reshapeTo(b, loc, v, {depth, square, rest}),
+                                    b.getDenseI64ArrayAttr({1, 0, 2}));
       return reshapeTo(b, loc, y, type.getShape());
     };
     for (OpOperand *operand : perChannel) {
@@ -554,8 +554,7 @@ struct ShuffleToDepth : OpRewritePattern<PixelShuffleOp> {
 };
 
 /// softmax(query · key^T / sqrt(E) + mask) · value, in products (L15).
-struct DecomposeAttention
-    : OpRewritePattern<ScaledDotProductAttentionOp> {
+struct DecomposeAttention : OpRewritePattern<ScaledDotProductAttentionOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ScaledDotProductAttentionOp op,
                                 PatternRewriter &b) const override {
@@ -571,9 +570,9 @@ struct DecomposeAttention
           DenseElementsAttr::get(scalar,
                                  b.getFloatAttr(q.getElementType(), v)));
     };
-    Value scaled = MulOp::create(
-        b, loc, q, op.getQuery(),
-        number(1 / std::sqrt(double(q.getDimSize(rank - 1)))));
+    Value scaled =
+        MulOp::create(b, loc, q, op.getQuery(),
+                      number(1 / std::sqrt(double(q.getDimSize(rank - 1)))));
     SmallVector<int64_t> shape(q.getShape());
     shape.back() = k.getDimSize(rank - 2);
     auto type = q.clone(shape);

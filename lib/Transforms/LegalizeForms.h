@@ -13,7 +13,8 @@ namespace mlir::ane {
 
 /// Gathers of neighbours become slices, resizing by a whole number upsampling,
 /// pads by their own edge slices beside the rest, a pixel shuffle behind a
-/// convolution its other order, attention its products. `raw`: for the engine's own compiler.
+/// convolution its other order, attention its products. `raw`: for the engine's
+/// own compiler.
 void populateFormPatterns(RewritePatternSet &patterns, bool raw);
 
 /// Kernels, strides and pools beyond the engine's limits become several, or

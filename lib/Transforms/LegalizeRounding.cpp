@@ -59,11 +59,11 @@ struct RoundByFloor : OpRewritePattern<RoundOp> {
     Value up = floor(add(rest, number(b, loc, 0.5 - 0x1p-11, x)));
     // Larger numbers are whole; what is infinite has no rest.
     auto bits = type.clone(b.getI1Type());
-    Value large = GreaterEqualOp::create(b, loc, bits,
-                                         AbsOp::create(b, loc, type, x),
-                                         number(b, loc, 1024, x));
-    b.replaceOp(op, SelectOp::create(b, loc, type, large, x, add(whole, up))
-                        .getResult());
+    Value large = GreaterEqualOp::create(
+        b, loc, bits, AbsOp::create(b, loc, type, x), number(b, loc, 1024, x));
+    b.replaceOp(
+        op,
+        SelectOp::create(b, loc, type, large, x, add(whole, up)).getResult());
     return success();
   }
 
@@ -72,17 +72,19 @@ private:
   /// rest would go down. ane-keep-fp32 keeps what makes an integer in fp32.
   static bool decidesInteger(RoundOp op) {
     return op->hasAttr("ane.exact") ||
-           (!op->use_empty() && llvm::all_of(op->getUsers(), [](Operation *user) {
-             auto cast = dyn_cast<CastOp>(user);
-             auto type = cast ? dyn_cast<IntegerType>(cast.getDtype()) : IntegerType();
-             return type && type.getWidth() > 8;
-           }));
+           (!op->use_empty() &&
+            llvm::all_of(op->getUsers(), [](Operation *user) {
+              auto cast = dyn_cast<CastOp>(user);
+              auto type =
+                  cast ? dyn_cast<IntegerType>(cast.getDtype()) : IntegerType();
+              return type && type.getWidth() > 8;
+            }));
   }
 
   /// round, a zero point, clip to few codes: what is wrong from 1024 on is
-  /// clipped, and a tie has two nearest codes, between which the rounding of the
-  /// quotient to fp16 decides as often. A dozen operations instead of one would
-  /// double the predicted time of quantised models.
+  /// clipped, and a tie has two nearest codes, between which the rounding of
+  /// the quotient to fp16 decides as often. A dozen operations instead of one
+  /// would double the predicted time of quantised models.
   static bool isQuantisation(RoundOp op) {
     for (Value value = op.getResult(); value.hasOneUse();) {
       Operation *user = *value.getUsers().begin();
@@ -111,8 +113,8 @@ struct FactorBehindRounding : OpRewritePattern<MulOp> {
       Value factor = right ? op.getY() : op.getX(),
             other = right ? op.getX() : op.getY();
       if (!isRounded(other) || !typeOf(factor).hasStaticShape() ||
-          typeOf(factor).getNumElements() != 1 ||
-          !isConstantTree(factor) || isConstantTree(other))
+          typeOf(factor).getNumElements() != 1 || !isConstantTree(factor) ||
+          isConstantTree(other))
         continue;
       EvalContext context(b.getContext(), Numerics::Float32);
       FailureOr<Tensor> value = ConstantEvaluator(context).evaluate(factor);
@@ -120,8 +122,8 @@ struct FactorBehindRounding : OpRewritePattern<MulOp> {
         return failure();
       Value full = ConstantOp::create(
           b, op.getLoc(), type,
-          DenseElementsAttr::get(type, b.getFloatAttr(type.getElementType(),
-                                                      value->floats()[0])));
+          DenseElementsAttr::get(
+              type, b.getFloatAttr(type.getElementType(), value->floats()[0])));
       b.modifyOpInPlace(op, [&] { op->setOperand(right, full); });
       return success();
     }

@@ -184,11 +184,11 @@ static bool limitAround(Operation *op, ArrayRef<int64_t> special, int64_t most,
     axes.push_back(groups[axis < 0 ? axis + from.getRank() : axis]);
   SmallVector<int64_t> shape = merged(from.getShape(), groups), result(shape);
   Builder b(op->getContext());
-  bool reduces = from.getRank() != to.getRank() ||
-                 from.getShape() != to.getShape();
-  SmallVector<NamedAttribute> attributes{b.getNamedAttr(
-      name, list ? Attribute(b.getDenseI64ArrayAttr(axes))
-                 : Attribute(b.getI64IntegerAttr(axes[0])))};
+  bool reduces =
+      from.getRank() != to.getRank() || from.getShape() != to.getShape();
+  SmallVector<NamedAttribute> attributes{
+      b.getNamedAttr(name, list ? Attribute(b.getDenseI64ArrayAttr(axes))
+                                : Attribute(b.getI64IntegerAttr(axes[0])))};
   if (reduces) { // axes are kept, the reshape behind drops them
     for (int64_t axis : axes)
       result[axis] = 1;
@@ -235,8 +235,8 @@ static bool limitSlice(Operation *op, SmallVector<int64_t> begin,
       b.getDenseI64ArrayAttr(end),
       stepped ? b.getDenseI64ArrayAttr(newStep) : DenseI64ArrayAttr(),
       DenseBoolArrayAttr(), DenseBoolArrayAttr(), DenseBoolArrayAttr());
-  op->getResult(0).replaceAllUsesWith(reshapeTo(
-      b, op->getLoc(), y, typeOf(op->getResult(0)).getShape()));
+  op->getResult(0).replaceAllUsesWith(
+      reshapeTo(b, op->getLoc(), y, typeOf(op->getResult(0)).getShape()));
   op->erase();
   return true;
 }
@@ -255,7 +255,8 @@ static bool limitSlice(SliceByIndexOp op, int64_t most) {
   };
   SmallVector<int64_t> begin, size, step;
   for (int64_t i = 0; i < from.getRank(); ++i) {
-    int64_t dim = from.getDimSize(i), by = op.getStride() ? (*op.getStride())[i] : 1;
+    int64_t dim = from.getDimSize(i),
+            by = op.getStride() ? (*op.getStride())[i] : 1;
     if (by < 1)
       return false;
     auto clamp = [&](int64_t at) {
@@ -277,7 +278,8 @@ static bool limitSlice(SliceByIndexOp op, int64_t most) {
 /// Operands that share all axes but one, which stands alone.
 static bool limitConcat(ConcatOp op, int64_t most) {
   auto to = op.getType();
-  int64_t axis = int64_t(op.getAxis()) < 0 ? op.getAxis() + to.getRank() : op.getAxis();
+  int64_t axis =
+      int64_t(op.getAxis()) < 0 ? op.getAxis() + to.getRank() : op.getAxis();
   SmallVector<std::optional<uint64_t>> keys(to.getRank(), 0);
   keys[axis] = std::nullopt;
   SmallVector<int64_t> groups = group(keys);
@@ -303,15 +305,14 @@ static bool limitSplit(SplitOp op, int64_t most) {
     return false;
   OpBuilder b(op);
   auto clone = cast<SplitOp>(op->clone());
-  clone->setOperand(0, reshapeTo(b, op.getLoc(), op.getX(),
-                                 merged(from.getShape(), groups)));
+  clone->setOperand(
+      0, reshapeTo(b, op.getLoc(), op.getX(), merged(from.getShape(), groups)));
   clone.setAxis(groups[axis]);
   b.insert(clone);
   for (auto [old, part] : llvm::zip(op.getResults(), clone.getResults())) {
     auto type = typeOf(old);
     part.setType(type.clone(merged(type.getShape(), groups)));
-    old.replaceAllUsesWith(
-        reshapeTo(b, op.getLoc(), part, type.getShape()));
+    old.replaceAllUsesWith(reshapeTo(b, op.getLoc(), part, type.getShape()));
   }
   op.erase();
   return true;
@@ -330,8 +331,8 @@ static bool limitTile(TileOp op, int64_t most) {
   Builder b(op.getContext());
   replace(op, {merged(from.getShape(), groups)},
           merged(op.getType().getShape(), groups),
-          {b.getNamedAttr("reps", b.getDenseI64ArrayAttr(
-                                      merged(op.getReps(), groups)))});
+          {b.getNamedAttr(
+              "reps", b.getDenseI64ArrayAttr(merged(op.getReps(), groups)))});
   return true;
 }
 
@@ -340,7 +341,8 @@ static bool limitGather(GatherOp op, int64_t most) {
   auto x = typeOf(op.getX()), indices = typeOf(op.getIndices());
   if (op.getBatchDims().value_or(0) || most < 3)
     return false;
-  int64_t axis = int64_t(op.getAxis()) < 0 ? op.getAxis() + x.getRank() : op.getAxis();
+  int64_t axis =
+      int64_t(op.getAxis()) < 0 ? op.getAxis() + x.getRank() : op.getAxis();
   SmallVector<int64_t> shape, places{indices.getNumElements()};
   int64_t before = 1, behind = 1;
   for (int64_t i = 0; i < x.getRank(); ++i)
@@ -435,10 +437,12 @@ void mlir::ane::limitRank(Operation *op, int64_t most) {
     auto type = dyn_cast<RankedTensorType>(v.getType());
     return type && type.getRank() > most;
   };
-  if (op->getNumResults() == 0 || !(op->getNumResults() == 1 || isa<SplitOp>(op)) ||
-      !llvm::all_of(op->getOperandTypes(), [](Type type) {
-        return cast<RankedTensorType>(type).hasStaticShape();
-      }) ||
+  if (op->getNumResults() == 0 ||
+      !(op->getNumResults() == 1 || isa<SplitOp>(op)) ||
+      !llvm::all_of(op->getOperandTypes(),
+                    [](Type type) {
+                      return cast<RankedTensorType>(type).hasStaticShape();
+                    }) ||
       !typeOf(op->getResult(0)).hasStaticShape() ||
       !(high(op->getResult(0)) || llvm::any_of(op->getOperands(), high)))
     return;
@@ -480,13 +484,13 @@ void mlir::ane::limitRank(Operation *op, int64_t most) {
     SmallVector<int64_t> groups = group(keys);
     Builder b(op->getContext());
     if (groups.back() < most)
-      replace(op,
-              {merged(x.getShape(), groups), merged(indices.getShape(), groups)},
-              merged(indices.getShape(), groups),
-              {b.getNamedAttr("axis",
-                              b.getI64IntegerAttr(
-                                  groups[axis < 0 ? axis + x.getRank()
-                                                  : axis]))});
+      replace(
+          op,
+          {merged(x.getShape(), groups), merged(indices.getShape(), groups)},
+          merged(indices.getShape(), groups),
+          {b.getNamedAttr("axis",
+                          b.getI64IntegerAttr(
+                              groups[axis < 0 ? axis + x.getRank() : axis]))});
   } else if (isa<ReduceArgmaxOp, ReduceArgminOp>(op)) {
     limitAround(op, {op->getAttrOfType<IntegerAttr>("axis").getInt()}, most,
                 "axis", false);

@@ -39,10 +39,9 @@ static mil::OpOp addStatement(OpBuilder &b, Location loc, StringRef type,
   return mil::OpOp::create(
       b, loc, types, b.getStringAttr(type), b.getArrayAttr(args),
       b.getStrArrayAttr(names),
-      b.getArrayAttr(
-          {namedLiteral(b, "name", stringType(b.getContext()),
-                        DenseStringElementsAttr::get(
-                            stringType(b.getContext()), label))}),
+      b.getArrayAttr({namedLiteral(
+          b, "name", stringType(b.getContext()),
+          DenseStringElementsAttr::get(stringType(b.getContext()), label))}),
       ArrayAttr(), operands, 0);
 }
 
@@ -94,19 +93,18 @@ void mlir::ane::addClassifier(mil::FuncOp func, unsigned output,
   MLIRContext *context = b.getContext();
   SmallVector<Attribute> classes;
   for (const std::string &label : labels)
-    classes.push_back(DenseStringElementsAttr::get(stringType(context),
-                                                  StringRef(label)));
+    classes.push_back(
+        DenseStringElementsAttr::get(stringType(context), StringRef(label)));
   auto list = mil::ListType::get(context, stringType(context), classes.size());
   auto dict = mil::DictType::get(context, stringType(context),
                                  RankedTensorType::get({}, b.getF64Type()));
-  auto classify = addStatement(
-      b, func.getLoc(), "classify", {stringType(context), dict},
-      {labelName, probabilitiesName},
-      {{"probabilities", terminator->getOperand(output)}},
-      {namedLiteral(b, "classes", list, b.getArrayAttr(classes))});
+  auto classify =
+      addStatement(b, func.getLoc(), "classify", {stringType(context), dict},
+                   {labelName, probabilitiesName},
+                   {{"probabilities", terminator->getOperand(output)}},
+                   {namedLiteral(b, "classes", list, b.getArrayAttr(classes))});
   SmallVector<Value> results(terminator->getOperands());
   results[output] = classify.getResult(0);
   results.insert(results.begin() + output + 1, classify.getResult(1));
   terminator->setOperands(results);
 }
-

@@ -74,8 +74,8 @@ struct MatmulToConv : ane::impl::MatmulToConvPassBase<MatmulToConv> {
           !isa<BlockArgument>(op.getY()) || !op.getY().hasOneUse() ||
           op.getX() == op.getY() || last(y, 1) % 32)
         return std::nullopt;
-      p = {op.getX(), op.getY(), false, false, false, 1, 0,
-           last(y, 1), last(y, 2), true};
+      p = {op.getX(), op.getY(), false,      false,      false,
+           1,         0,         last(y, 1), last(y, 2), true};
     } else if (constantY) {
       if (!isMatrix(y))
         return std::nullopt;
@@ -231,11 +231,9 @@ struct MatmulToConv : ane::impl::MatmulToConvPassBase<MatmulToConv> {
       Value y = rewrite(op, *p, chunk, b);
       std::string note;
       llvm::raw_string_ostream(note)
-          << (p->runTime ? "matmul with a run-time weight"
-                         : "matmul")
-          << " as 1x1 convolution: predicted "
-          << llvm::format("%.2f", after) << " instead of "
-          << llvm::format("%.2f", before) << " us";
+          << (p->runTime ? "matmul with a run-time weight" : "matmul")
+          << " as 1x1 convolution: predicted " << llvm::format("%.2f", after)
+          << " instead of " << llvm::format("%.2f", before) << " us";
       for (Operation *user = op->getPrevNode(); user;
            user = user->getPrevNode())
         if (isa<ConvOp>(user)) {

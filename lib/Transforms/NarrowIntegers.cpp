@@ -43,9 +43,10 @@ static bool fits(ConstantOp op, int64_t &offender) {
   return true;
 }
 
-/// Marks what computes 64-bit integers that ranges do not prove to fit the narrow
-/// type: `ane.wide` makes the interpreter compute it in 64 bits and stop where it
-/// does not fit. What never fits is an error. The first that is marked, or null.
+/// Marks what computes 64-bit integers that ranges do not prove to fit the
+/// narrow type: `ane.wide` makes the interpreter compute it in 64 bits and stop
+/// where it does not fit. What never fits is an error. The first that is
+/// marked, or null.
 static FailureOr<Operation *> markUnproven(ModuleOp module, unsigned &count) {
   IntegerRanges ranges;
   Operation *first = nullptr;

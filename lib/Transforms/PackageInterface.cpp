@@ -2,8 +2,8 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// Core ML has arrays of fp32, fp16 and int32 with at least one axis, images, and
-// states in fp16 (mil.md §2.3, §3).
+// Core ML has arrays of fp32, fp16 and int32 with at least one axis, images,
+// and states in fp16 (mil.md §2.3, §3).
 //
 //===----------------------------------------------------------------------===//
 
@@ -89,9 +89,8 @@ static LogicalResult castBoundary(func::FuncOp main) {
     RankedTensorType wanted =
         main.getResultAttr(operand.getOperandNumber(), "ane.state")
             ? stateType(type)
-            : boundaryType(type,
-                           main.getResultAttrOfType<StringAttr>(
-                               operand.getOperandNumber(), "ane.dtype"));
+            : boundaryType(type, main.getResultAttrOfType<StringAttr>(
+                                     operand.getOperandNumber(), "ane.dtype"));
     operand.set(convert(b, operand.get().getLoc(), operand.get(), wanted));
     outputs.push_back(operand.get().getType());
   }
@@ -135,9 +134,9 @@ static LogicalResult scaleImage(func::FuncOp main, unsigned index,
            << " cannot be an image; expects floats of shape [1, " << channels
            << ", height, width]";
   if (image.bias.size() > 1 && (int64_t)image.bias.size() != channels)
-    return main.emitError() << "input '" << name << "': expects one bias"
-                            << (grey ? "" : " or three") << ", but got "
-                            << image.bias.size();
+    return main.emitError()
+           << "input '" << name << "': expects one bias"
+           << (grey ? "" : " or three") << ", but got " << image.bias.size();
   OpBuilder b = OpBuilder::atBlockBegin(&main.getBody().front());
   Location loc = argument.getLoc();
   SmallVector<OpOperand *> uses;

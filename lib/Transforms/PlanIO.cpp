@@ -92,8 +92,7 @@ struct PlanIO : ane::impl::PlanIOPassBase<PlanIO> {
     SmallVector<Attribute> argAttrs, resultAttrs;
     auto surfaceOf = [&](RankedTensorType logical,
                          SmallVector<int64_t, 4> &view,
-                         SmallVector<int64_t, 4> &padded,
-                         Value argument = {}) {
+                         SmallVector<int64_t, 4> &padded, Value argument = {}) {
       auto weight = argument ? weightView(argument) : std::nullopt;
       view = weight ? *weight : chooseView(logical.getShape(), target);
       padded = view;

@@ -2,8 +2,8 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// constexpr_blockwise_shift_scale with int8 data [O,I,1,1] and one fp16 scale per
-// output channel, no offset: the form that engines were seen to take (L09,
+// constexpr_blockwise_shift_scale with int8 data [O,I,1,1] and one fp16 scale
+// per output channel, no offset: the form that engines were seen to take (L09,
 // engine.md §1.11 and §6.18). It pays where weights are streamed, not where
 // the engine computes. Both parts stay weight trees over the original, so that
 // nothing large is held while compiling.
@@ -76,8 +76,8 @@ struct Quantize : ane::impl::QuantizePassBase<Quantize> {
     Value q = QuantizeOp::create(
         b, loc, data, w, reshapeTo(b, loc, scale, {channels}), Value(),
         b.getI64IntegerAttr(0), TypeAttr::get(data.getElementType()));
-    auto constant = ConstexprBlockwiseShiftScaleOp::create(b, loc, type, q,
-                                                           scale, Value());
+    auto constant =
+        ConstexprBlockwiseShiftScaleOp::create(b, loc, type, q, scale, Value());
     constant->setAttr("ane.compressed", b.getUnitAttr());
     return constant;
   }

@@ -2,11 +2,11 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// gelu, silu, layer_norm, softmax and hardswish from the fragments that exporters
-// write. The
-// compilers behind us do not put them together reliably (engine.md §6.31),
-// and the layout of a norm is better chosen while it is one op. Only fragments
-// that compute the same function are matched; other users of a part keep it.
+// gelu, silu, layer_norm, softmax and hardswish from the fragments that
+// exporters write. The compilers behind us do not put them together reliably
+// (engine.md §6.31), and the layout of a norm is better chosen while it is one
+// op. Only fragments that compute the same function are matched; other users of
+// a part keep it.
 //
 //===----------------------------------------------------------------------===//
 
@@ -412,9 +412,8 @@ struct RootQuotient : OpRewritePattern<RealDivOp> {
         cast<RankedTensorType>(root.getType()).getNumElements() >=
             cast<RankedTensorType>(op.getType()).getNumElements())
       return rewriter.notifyMatchFailure(op, "divides by no smaller root");
-    Value inverse =
-        RsqrtOp::create(rewriter, op.getLoc(), root.getType(), root.getX(),
-                        rewriter.getF32FloatAttr(0));
+    Value inverse = RsqrtOp::create(rewriter, op.getLoc(), root.getType(),
+                                    root.getX(), rewriter.getF32FloatAttr(0));
     rewriter.replaceOpWithNewOp<MulOp>(op, op.getType(), op.getX(), inverse);
     return success();
   }
@@ -427,9 +426,10 @@ struct Recover : ane::impl::RecoverPassBase<Recover> {
     if (safe)
       populateSafeFormPatterns(patterns);
     patterns.add<RecoverSigmoidHard, RecoverSigmoidHardOfQuotient,
-                 RecoverSoftmax, RecoverGelu, RecoverSilu, RecoverLayerNorm<RealDivOp>,
-                 RecoverLayerNorm<MulOp>, AbsorbAffine<MulOp, true>,
-                 AbsorbAffine<AddOp, false>>(&getContext());
+                 RecoverSoftmax, RecoverGelu, RecoverSilu,
+                 RecoverLayerNorm<RealDivOp>, RecoverLayerNorm<MulOp>,
+                 AbsorbAffine<MulOp, true>, AbsorbAffine<AddOp, false>>(
+        &getContext());
     if (failed(rewriteGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
     if (safe) {

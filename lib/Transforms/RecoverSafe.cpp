@@ -3,8 +3,8 @@
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
 // exp(x) is infinite from x = 11.1 on in fp16, a square from 256 on, a sum of
-// 65,536 ones as well. In these fragments such a value is on the way to a result
-// that fp16 holds, so they become operations, or forms, without it.
+// 65,536 ones as well. In these fragments such a value is on the way to a
+// result that fp16 holds, so they become operations, or forms, without it.
 //
 //===----------------------------------------------------------------------===//
 
@@ -29,7 +29,8 @@ static bool isShortTree(Value value) {
       return false;
     if (isa<ConstantOp>(op))
       return true;
-    if (!isa<CastOp, ReshapeOp, ExpandDimsOp, SqueezeOp, TransposeOp, TileOp>(op))
+    if (!isa<CastOp, ReshapeOp, ExpandDimsOp, SqueezeOp, TransposeOp, TileOp>(
+            op))
       return false;
     value = op->getOperand(0);
   }
@@ -58,8 +59,8 @@ static bool isNumber(Value v, double wanted) {
 template <typename Op>
 static std::pair<Value, double> besideNumber(Value v) {
   if (auto op = v.getDefiningOp<Op>())
-    for (auto [x, number] : {std::pair(op.getX(), op.getY()),
-                             std::pair(op.getY(), op.getX())})
+    for (auto [x, number] :
+         {std::pair(op.getX(), op.getY()), std::pair(op.getY(), op.getX())})
       if (auto found = numberOf(number); found && !isShortTree(x))
         return {x, *found};
   return {};
@@ -75,13 +76,13 @@ static bool areEqual(Value a, Value b, unsigned depth = 4) {
       x->getNumOperands() != y->getNumOperands() ||
       x->getAttrDictionary() != y->getAttrDictionary() ||
       x->getNumRegions() != 0 ||
-      cast<OpResult>(a).getResultNumber() != cast<OpResult>(b).getResultNumber())
+      cast<OpResult>(a).getResultNumber() !=
+          cast<OpResult>(b).getResultNumber())
     return false;
-  return llvm::all_of(llvm::zip(x->getOperands(), y->getOperands()),
-                      [&](auto pair) {
-                        return areEqual(std::get<0>(pair), std::get<1>(pair),
-                                        depth - 1);
-                      });
+  return llvm::all_of(
+      llvm::zip(x->getOperands(), y->getOperands()), [&](auto pair) {
+        return areEqual(std::get<0>(pair), std::get<1>(pair), depth - 1);
+      });
 }
 
 /// -x
@@ -104,7 +105,8 @@ static bool areOpposite(Value a, Value b) {
 
 /// x where `v` is x squared.
 static Value squared(Value v) {
-  if (auto mul = v.getDefiningOp<MulOp>(); mul && areEqual(mul.getX(), mul.getY()))
+  if (auto mul = v.getDefiningOp<MulOp>();
+      mul && areEqual(mul.getX(), mul.getY()))
     return mul.getX();
   if (auto square = v.getDefiningOp<SquareOp>())
     return square.getX();
@@ -160,9 +162,9 @@ static Value skipBroadcast(Value v) {
   return v;
 }
 
-/// What stands behind a guard against zero (v + number, max(v, number) or a clip
-/// from below), which goes into `guard`; `v` itself where there is none. Null
-/// where the number is negative.
+/// What stands behind a guard against zero (v + number, max(v, number) or a
+/// clip from below), which goes into `guard`; `v` itself where there is none.
+/// Null where the number is negative.
 static Value matchGuard(Value v, double &guard, bool &isMaximum) {
   v = skipBroadcast(v);
   guard = 0;
@@ -204,11 +206,12 @@ struct SumToMean : OpRewritePattern<Op> {
         factor *= sum->count;
         if (!(std::fabs(factor) <= 4) || sum->count < 2)
           return b.notifyMatchFailure(op, "the sum is not divided");
-        Value mean = ReduceMeanOp::create(b, op.getLoc(), data.getType(),
-                                          sum->x, axesAttr(b, *sum),
-                                          b.getBoolAttr(sum->keep));
+        Value mean =
+            ReduceMeanOp::create(b, op.getLoc(), data.getType(), sum->x,
+                                 axesAttr(b, *sum), b.getBoolAttr(sum->keep));
         if (std::fabs(factor - 1) > 1e-6) {
-          auto scalar = RankedTensorType::get({}, op.getType().getElementType());
+          auto scalar =
+              RankedTensorType::get({}, op.getType().getElementType());
           Value rest = ConstantOp::create(
               b, op.getLoc(), scalar,
               DenseElementsAttr::get(
@@ -259,21 +262,22 @@ struct ShareOfSum : OpRewritePattern<RealDivOp> {
       auto scalar = RankedTensorType::get({}, type.getElementType());
       return ConstantOp::create(
           b, loc, scalar,
-          DenseElementsAttr::get(
-              scalar, b.getFloatAttr(type.getElementType(), value)));
+          DenseElementsAttr::get(scalar,
+                                 b.getFloatAttr(type.getElementType(), value)));
     };
     if (v.getDefiningOp<ReduceL1NormOp>())
       terms = AbsOp::create(b, loc, type, terms);
     Value mean = ReduceMeanOp::create(b, loc, small, terms, axesAttr(b, *sum),
                                       b.getBoolAttr(true));
     if (guard > 0)
-      mean = isMaximum
-                 ? MaximumOp::create(b, loc, small, mean,
-                                     number(guard / sum->count))
-                       .getResult()
-                 : AddOp::create(b, loc, small, mean, number(guard / sum->count))
-                       .getResult();
-    b.replaceOpWithNewOp<MulOp>(op, type, RealDivOp::create(b, loc, type, x, mean),
+      mean = isMaximum ? MaximumOp::create(b, loc, small, mean,
+                                           number(guard / sum->count))
+                             .getResult()
+                       : AddOp::create(b, loc, small, mean,
+                                       number(guard / sum->count))
+                             .getResult();
+    b.replaceOpWithNewOp<MulOp>(op, type,
+                                RealDivOp::create(b, loc, type, x, mean),
                                 number(1 / sum->count));
     return success();
   }
@@ -311,8 +315,7 @@ struct CentreVariance : OpRewritePattern<SubOp> {
 struct RecoverLogOfExp : OpRewritePattern<LogOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(LogOp op, PatternRewriter &b) const override {
-    if (!op.getEpsilon().isZero() ||
-        !typeOf(op.getX()).hasStaticShape())
+    if (!op.getEpsilon().isZero() || !typeOf(op.getX()).hasStaticShape())
       return b.notifyMatchFailure(op, "has an epsilon");
     Location loc = op.getLoc();
     // log(sigmoid(x)) = -softplus(-x): a sigmoid below 2^-24 is 0.
@@ -320,27 +323,26 @@ struct RecoverLogOfExp : OpRewritePattern<LogOp> {
       auto scalar = RankedTensorType::get({}, op.getType().getElementType());
       Value minus = ConstantOp::create(
           b, loc, scalar,
-          DenseElementsAttr::get(
-              scalar, b.getFloatAttr(scalar.getElementType(), -1)));
+          DenseElementsAttr::get(scalar,
+                                 b.getFloatAttr(scalar.getElementType(), -1)));
       Value negative =
           MulOp::create(b, loc, op.getType(), sigmoid.getX(), minus);
       b.replaceOpWithNewOp<MulOp>(
-          op, op.getType(),
-          SoftplusOp::create(b, loc, op.getType(), negative), minus);
+          op, op.getType(), SoftplusOp::create(b, loc, op.getType(), negative),
+          minus);
       return success();
     }
     if (auto sum = matchReduction<ReduceSumOp>(op.getX()))
       if (auto exp = sum->x.getDefiningOp<ExpOp>()) {
-        b.replaceOpWithNewOp<ReduceLogSumExpOp>(
-            op, op.getType(), exp.getX(), axesAttr(b, *sum),
-            b.getBoolAttr(sum->keep));
+        b.replaceOpWithNewOp<ReduceLogSumExpOp>(op, op.getType(), exp.getX(),
+                                                axesAttr(b, *sum),
+                                                b.getBoolAttr(sum->keep));
         return success();
       }
     auto add = op.getX().getDefiningOp<AddOp>();
     if (!add)
       return b.notifyMatchFailure(op, "is of no sum");
-    if (auto [exp, number] = besideNumber<AddOp>(op.getX());
-        exp && number == 1)
+    if (auto [exp, number] = besideNumber<AddOp>(op.getX()); exp && number == 1)
       if (auto e = exp.getDefiningOp<ExpOp>();
           e && e.getType() == op.getType()) {
         b.replaceOpWithNewOp<SoftplusOp>(op, op.getType(), e.getX());
@@ -448,11 +450,14 @@ std::optional<Squares> matchSquares(Value v) {
     s.guard.sum = sum;
     return true;
   };
-  if (auto r = matchReduction<ReduceMeanOp>(v); r && take(r, squared(r->x), false))
+  if (auto r = matchReduction<ReduceMeanOp>(v);
+      r && take(r, squared(r->x), false))
     return s;
-  if (auto r = matchReduction<ReduceSumOp>(v); r && take(r, squared(r->x), true))
+  if (auto r = matchReduction<ReduceSumOp>(v);
+      r && take(r, squared(r->x), true))
     return s;
-  if (auto r = matchReduction<ReduceSumSquareOp>(v); take(r, r ? r->x : Value(), true))
+  if (auto r = matchReduction<ReduceSumSquareOp>(v);
+      take(r, r ? r->x : Value(), true))
     return s;
   return std::nullopt;
 }
@@ -469,7 +474,8 @@ std::optional<Squares> matchRoot(Value v, bool inverse) {
     }
     if (auto pow = v.getDefiningOp<PowOp>(); pow && isNumber(pow.getY(), -0.5))
       return matchSquares(pow.getX());
-    if (auto inv = v.getDefiningOp<InverseOp>(); inv && inv.getEpsilon().isZero())
+    if (auto inv = v.getDefiningOp<InverseOp>();
+        inv && inv.getEpsilon().isZero())
       return matchRoot(inv.getX(), false);
     if (auto div = v.getDefiningOp<RealDivOp>(); div && isNumber(div.getX(), 1))
       return matchRoot(div.getY(), false);
@@ -523,10 +529,12 @@ struct RecoverNorm : OpRewritePattern<Op> {
   /// Without a guard the safe form is a norm too, of what is at most 1 already.
   static bool isDividedByLargest(Value data) {
     auto div = data.getDefiningOp<RealDivOp>();
-    auto least = div ? div.getY().template getDefiningOp<MaximumOp>() : MaximumOp();
+    auto least =
+        div ? div.getY().template getDefiningOp<MaximumOp>() : MaximumOp();
     auto most = least ? least.getX().template getDefiningOp<ReduceMaxOp>()
                       : ReduceMaxOp();
-    auto magnitude = most ? most.getX().template getDefiningOp<AbsOp>() : AbsOp();
+    auto magnitude =
+        most ? most.getX().template getDefiningOp<AbsOp>() : AbsOp();
     return magnitude && magnitude.getX() == div.getX();
   }
   /// Does `root` broadcast along just the axes that were reduced?
@@ -534,7 +542,8 @@ struct RecoverNorm : OpRewritePattern<Op> {
     auto x = typeOf(s.x), r = typeOf(root);
     if (r == x)
       return true;
-    SmallVector<int64_t> padded(x.getRank() - std::min(r.getRank(), x.getRank()), 1);
+    SmallVector<int64_t> padded(
+        x.getRank() - std::min(r.getRank(), x.getRank()), 1);
     llvm::append_range(padded, r.getShape());
     for (auto [i, dim] : llvm::enumerate(x.getShape()))
       if (padded[i] != (llvm::is_contained(s.axes, int64_t(i)) ? 1 : dim))
@@ -577,12 +586,11 @@ struct RecoverCosine : OpRewritePattern<RealDivOp> {
       }
       return normaliseSafely(b, op.getLoc(), value, dot->axes, own);
     };
-    Value shares = MulOp::create(b, op.getLoc(), x.getType(),
-                                 normalise(x, first->guard),
-                                 normalise(y, second->guard));
-    b.replaceOpWithNewOp<ReduceSumOp>(op, op.getType(), shares,
-                                      axesAttr(b, *dot),
-                                      b.getBoolAttr(dot->keep));
+    Value shares =
+        MulOp::create(b, op.getLoc(), x.getType(), normalise(x, first->guard),
+                      normalise(y, second->guard));
+    b.replaceOpWithNewOp<ReduceSumOp>(
+        op, op.getType(), shares, axesAttr(b, *dot), b.getBoolAttr(dot->keep));
     return success();
   }
 };
@@ -604,8 +612,7 @@ struct RecoverL2 : OpRewritePattern<Op> {
     }
     if (!x || op.getType() != v.getType())
       return b.notifyMatchFailure(op, "is of no squares");
-    b.replaceOpWithNewOp<ReduceL2NormOp>(op, op.getType(), x,
-                                         axesAttr(b, *sum),
+    b.replaceOpWithNewOp<ReduceL2NormOp>(op, op.getType(), x, axesAttr(b, *sum),
                                          b.getBoolAttr(sum->keep));
     return success();
   }
@@ -614,7 +621,8 @@ struct RecoverL2 : OpRewritePattern<Op> {
 
 void mlir::ane::populateSafeFormPatterns(RewritePatternSet &patterns) {
   patterns.add<SumToMean<MulOp>, SumToMean<RealDivOp>, ShareOfSum,
-               CentreVariance, RecoverLogOfExp, RecoverQuotientOfExp>(patterns.getContext());
+               CentreVariance, RecoverLogOfExp, RecoverQuotientOfExp>(
+      patterns.getContext());
 }
 void mlir::ane::populateSafeNormPatterns(RewritePatternSet &patterns) {
   patterns.add<RecoverCosine, RecoverNorm<RealDivOp>, RecoverNorm<MulOp>>(

@@ -39,8 +39,8 @@ constexpr double kLargest = 65504;
 constexpr double kHotResult = 32768, kHotPartial = 16384, kCool = 8192;
 /// Of one factor: powers of two beyond are no fp16 numbers.
 constexpr int kMostStep = 14;
-/// What needs a larger exponent is a mask or saturates by design; scaled down by
-/// as much, everything beside it would vanish.
+/// What needs a larger exponent is a mask or saturates by design; scaled down
+/// by as much, everything beside it would vanish.
 constexpr int kMostExponent = 16;
 /// Relative error of the engine's product against fp32, from which scaling up
 /// is tried (L61).
@@ -90,9 +90,8 @@ findBound(Operation *op, llvm::function_ref<std::optional<double>(Value)> of) {
         return isa<MulOp>(op) ? *x * *y : *x + *y;
       })
       .Case<ReluOp, AbsOp, ReshapeOp, TransposeOp, SliceByIndexOp, ReduceMeanOp,
-            ReduceMaxOp>([&](Operation *same) {
-        return of(same->getOperand(0));
-      })
+            ReduceMaxOp>(
+          [&](Operation *same) { return of(same->getOperand(0)); })
       .Default([](Operation *) { return std::nullopt; });
 }
 
@@ -156,9 +155,9 @@ private:
         known = v;
         for (int left = step; left != 0;) {
           int now = std::clamp(left, -kMostStep, kMostStep);
-          known = MulOp::create(
-              builder, v.getLoc(), v.getType(), known,
-              splat(builder, v.getLoc(), std::ldexp(1.0, now)));
+          known =
+              MulOp::create(builder, v.getLoc(), v.getType(), known,
+                            splat(builder, v.getLoc(), std::ldexp(1.0, now)));
           left -= now;
         }
       }
@@ -183,8 +182,8 @@ private:
       wanted = std::copysign(least, number);
     Value scalar = splat(builder, v.getLoc(), wanted);
     auto type = cast<RankedTensorType>(v.getType());
-    auto value = cast<DenseElementsAttr>(
-        scalar.getDefiningOp<ConstantOp>().getValue());
+    auto value =
+        cast<DenseElementsAttr>(scalar.getDefiningOp<ConstantOp>().getValue());
     scalar.getDefiningOp()->erase();
     return ConstantOp::create(builder, v.getLoc(), type, value.reshape(type));
   }
@@ -484,16 +483,15 @@ void Exponents::visit(Operation *op) {
       .Case([&](RealDivOp quotient) { visitQuotient(quotient); })
       .Case<GreaterOp, GreaterEqualOp, LessOp, LessEqualOp, EqualOp,
             NotEqualOp>([&](auto) {
-        int e = std::max(exponent(op->getOperand(0)),
-                         exponent(op->getOperand(1)));
+        int e =
+            std::max(exponent(op->getOperand(0)), exponent(op->getOperand(1)));
         for (OpOperand &operand : op->getOpOperands())
           setAt(operand, e);
       })
       .Case([&](SignOp) {})
       .Case<SoftmaxOp, ReduceLogSumExpOp>([&](auto) {
         OpOperand &x = op->getOpOperand(0);
-        bool large = !fits(x.get(), 0) ||
-                     std::isinf(peak(x.get()).value_or(0));
+        bool large = !fits(x.get(), 0) || std::isinf(peak(x.get()).value_or(0));
         setAt(x, 0);
         if (large)
           x.set(clamp(builder, x.get()));

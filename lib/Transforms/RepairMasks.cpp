@@ -3,8 +3,8 @@
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
 // A mask is a constant or an input that reaches a softmax through additions and
-// selections. Minus infinity spoils the engine's softmax (L64), and two masks of
-// -65504 are minus infinity in fp16.
+// selections. Minus infinity spoils the engine's softmax (L64), and two masks
+// of -65504 are minus infinity in fp16.
 //
 //===----------------------------------------------------------------------===//
 
@@ -36,8 +36,8 @@ bool isHalf(Value v) {
 }
 
 Value clamp(OpBuilder &b, Value v) {
-  return ClipOp::create(b, v.getLoc(), v.getType(), v,
-                        b.getF32FloatAttr(kMask), b.getF32FloatAttr(kLargest));
+  return ClipOp::create(b, v.getLoc(), v.getType(), v, b.getF32FloatAttr(kMask),
+                        b.getF32FloatAttr(kLargest));
 }
 
 /// Finds what is added to the operand of a softmax.
@@ -133,9 +133,8 @@ private:
         replace(use);
       return;
     }
-    forEachPart(op, added, [&](OpOperand &operand, bool added) {
-      visit(operand, added);
-    });
+    forEachPart(op, added,
+                [&](OpOperand &operand, bool added) { visit(operand, added); });
   }
 
   /// Operands that a mask may come from.
@@ -176,7 +175,8 @@ private:
     int64_t length =
         axis <= tensor->rank() ? tensor->shape()[tensor->rank() - axis] : 1;
     int64_t inner = 1;
-    for (int64_t dim : tensor->shape().take_back(std::min(axis - 1, tensor->rank())))
+    for (int64_t dim :
+         tensor->shape().take_back(std::min(axis - 1, tensor->rank())))
       inner *= dim;
     for (int64_t row = 0; row < tensor->size() / std::max<int64_t>(length, 1);
          ++row) {
@@ -204,10 +204,10 @@ private:
     if (auto select = dyn_cast_or_null<SelectOp>(op);
         select && isConstantTree(select.getCond())) {
       bool a = isMasked(select.getA(), true), b = isMasked(select.getB(), true);
-      return (a && b) ||
-             hasFullRow(select.getCond(), axis, [&](const Tensor &t, int64_t i) {
-               return (t.ints()[i] != 0) == a;
-             });
+      return (a && b) || hasFullRow(select.getCond(), axis,
+                                    [&](const Tensor &t, int64_t i) {
+                                      return (t.ints()[i] != 0) == a;
+                                    });
     }
     return true;
   }

@@ -56,8 +56,7 @@ mlir::ane::retype(ModuleOp module, function_ref<Type(Type)> map,
                     : splat;
         FailureOr<Tensor> tensor = Tensor::fromElements(one);
         if (succeeded(tensor) && isFloat(dtype) == tensor->isFloat()) {
-          std::vector<char> bytes =
-              tensor->retyped(dtype).toWeightBytes();
+          std::vector<char> bytes = tensor->retyped(dtype).toWeightBytes();
           DenseElementsAttr value =
               Tensor::fromBytes(dtype, tensor->shape(), bytes)
                   .toElements(op->getContext());

@@ -27,16 +27,16 @@ Value mlir::ane::normaliseSafely(OpBuilder &b, Location loc, Value x,
     auto scalar = RankedTensorType::get({}, type.getElementType());
     return ConstantOp::create(
         b, loc, scalar,
-        DenseElementsAttr::get(
-            scalar, b.getFloatAttr(type.getElementType(), value)));
+        DenseElementsAttr::get(scalar,
+                               b.getFloatAttr(type.getElementType(), value)));
   };
   // Everything is about the mean; a sum is `count` times as much.
   double inside = guard.sum ? guard.inside / count : guard.inside;
   double root = guard.sum ? std::sqrt(count) : 1;
   double least = std::max({0x1p-14, std::sqrt(inside) / 16, guard.outside});
 
-  Value most = ReduceMaxOp::create(b, loc, small, AbsOp::create(b, loc, type, x),
-                                   over, keep);
+  Value most = ReduceMaxOp::create(b, loc, small,
+                                   AbsOp::create(b, loc, type, x), over, keep);
   Value m = MaximumOp::create(b, loc, small, most, number(least));
   Value z = RealDivOp::create(b, loc, type, x, m);
   Value v = ReduceMeanOp::create(b, loc, small,
@@ -53,11 +53,11 @@ Value mlir::ane::normaliseSafely(OpBuilder &b, Location loc, Value x,
     d = guard.isMaximum ? MaximumOp::create(b, loc, small, d, e).getResult()
                         : AddOp::create(b, loc, small, d, e).getResult();
     // A row of zeros stays one; others have larger roots.
-    d = MaximumOp::create(b, loc, small, d, number(0x1p-13 * root / std::sqrt(count)));
+    d = MaximumOp::create(b, loc, small, d,
+                          number(0x1p-13 * root / std::sqrt(count)));
     return RealDivOp::create(b, loc, type, z, d);
   }
-  Value inverse =
-      RsqrtOp::create(b, loc, small, v, b.getF32FloatAttr(0));
+  Value inverse = RsqrtOp::create(b, loc, small, v, b.getF32FloatAttr(0));
   if (root != 1)
     inverse = MulOp::create(b, loc, small, inverse, number(1 / root));
   return MulOp::create(b, loc, type, z, inverse);

@@ -129,7 +129,8 @@ struct SinkScale : OpRewritePattern<MulOp> {
         break;
       bool moves =
           isa<ReshapeOp, TransposeOp, ExpandDimsOp, SqueezeOp>(producer);
-      bool bias = isa<AddOp>(producer) && isConstantTree(producer->getOperand(1));
+      bool bias =
+          isa<AddOp>(producer) && isConstantTree(producer->getOperand(1));
       if (!moves && !bias)
         break;
       at = producer->getOperand(0);
@@ -141,15 +142,15 @@ struct SinkScale : OpRewritePattern<MulOp> {
     auto scalar = RankedTensorType::get({}, op.getType().getElementType());
     Value number = ConstantOp::create(
         rewriter, op.getLoc(), scalar,
-        DenseElementsAttr::get(scalar, rewriter.getFloatAttr(
-                                           scalar.getElementType(),
-                                           scaled->factor)));
+        DenseElementsAttr::get(
+            scalar,
+            rewriter.getFloatAttr(scalar.getElementType(), scaled->factor)));
     rewriter.modifyOpInPlace(producer, [&] {
       for (unsigned i = 0; i < (isa<AddOp>(producer) ? 2 : 1); ++i) {
         Value operand = producer->getOperand(i);
-        producer->setOperand(i, MulOp::create(rewriter, op.getLoc(),
-                                              operand.getType(), operand,
-                                              number));
+        producer->setOperand(i,
+                             MulOp::create(rewriter, op.getLoc(),
+                                           operand.getType(), operand, number));
       }
     });
     rewriter.replaceOp(op, scaled->value);

@@ -12,8 +12,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Transforms/Passes.h"
-#include "dialects/ANE/IR/WeightTrees.h"
 #include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/SetVector.h"
@@ -113,15 +113,14 @@ public:
           sliceTree(transpose.getX(), transpose.getPerm()[axis], range),
           transpose.getPermAttr());
     if (auto reshape = dyn_cast<ReshapeOp>(op))
-      if (std::optional<int64_t> from =
-              sameAxis(typeOf(reshape.getX()).getShape(), typeOf(v).getShape(),
-                       axis))
+      if (std::optional<int64_t> from = sameAxis(
+              typeOf(reshape.getX()).getShape(), typeOf(v).getShape(), axis))
         return ReshapeOp::create(b, v.getLoc(), type,
                                  sliceTree(reshape.getX(), *from, range),
                                  b.getDenseI64ArrayAttr(type.getShape()));
     if (auto outer = dyn_cast<SliceBySizeOp>(op);
-        outer && withDim(typeOf(outer.getX()), axis, 0) ==
-                     withDim(typeOf(v), axis, 0)) {
+        outer &&
+        withDim(typeOf(outer.getX()), axis, 0) == withDim(typeOf(v), axis, 0)) {
       int64_t begin = outer.getBegin()[axis];
       return sliceTree(outer.getX(), axis,
                        {range.lo + begin, range.hi + begin});
@@ -170,9 +169,7 @@ private:
         return std::nullopt;
       return at;
     };
-    auto wrapped = [&](int64_t a) {
-      return a < 0 ? a + operand.getRank() : a;
-    };
+    auto wrapped = [&](int64_t a) { return a < 0 ? a + operand.getRank() : a; };
     if (isElementwise(op))
       return broadcast(axis);
     if (isa<SoftmaxOp>(op))
@@ -180,10 +177,9 @@ private:
                  ? std::nullopt
                  : std::optional(axis);
     if (auto norm = dyn_cast<LayerNormOp>(op))
-      return i == 0 && llvm::none_of(norm.getAxes(),
-                                     [&](int64_t a) {
-                                       return wrapped(a) == axis;
-                                     })
+      return i == 0 && llvm::none_of(
+                           norm.getAxes(),
+                           [&](int64_t a) { return wrapped(a) == axis; })
                  ? std::optional(axis)
                  : std::nullopt;
     if (auto transpose = dyn_cast<TransposeOp>(op))
@@ -237,10 +233,9 @@ private:
   Value tileRows(ConvOp conv, int64_t axis, Range range) {
     ArrayRef<int64_t> in = typeOf(conv.getX()).getShape();
     ArrayRef<int64_t> kernel = typeOf(conv.getWeight()).getShape();
-    auto padding =
-        resolvePadding(conv.getPadType(), conv.getPad(), in.drop_front(2),
-                       kernel.drop_front(2), conv.getStrides(),
-                       conv.getDilations());
+    auto padding = resolvePadding(conv.getPadType(), conv.getPad(),
+                                  in.drop_front(2), kernel.drop_front(2),
+                                  conv.getStrides(), conv.getDilations());
     unsigned k = axis - 2;
     int64_t stride = conv.getStrides()[k],
             reach = (kernel[axis] - 1) * conv.getDilations()[k] + 1;
@@ -361,9 +356,8 @@ struct Tile : ane::impl::TilePassBase<Tile> {
     Peak peak = findPeak(block);
     if (peak.bytes <= limit)
       return false;
-    llvm::stable_sort(peak.alive, [](Value a, Value b) {
-      return bytesOf(a) > bytesOf(b);
-    });
+    llvm::stable_sort(peak.alive,
+                      [](Value a, Value b) { return bytesOf(a) > bytesOf(b); });
     for (Value large : peak.alive) {
       if (!large.getDefiningOp() || bytesOf(large) * 8 < limit)
         continue;
@@ -381,13 +375,13 @@ struct Tile : ane::impl::TilePassBase<Tile> {
             !tiler.reaches(end, axis, large))
           continue;
         SmallVector<Value> results;
-        for (Range range : splitEvenly(
-                 type.getDimSize(axis),
-                 std::min<int64_t>(parts, type.getDimSize(axis))))
+        for (Range range :
+             splitEvenly(type.getDimSize(axis),
+                         std::min<int64_t>(parts, type.getDimSize(axis))))
           results.push_back(tiler.tile(end, axis, range));
-        end.replaceAllUsesWith(ConcatOp::create(
-            b, end.getLoc(), type, results, b.getI64IntegerAttr(axis),
-            b.getBoolAttr(false)));
+        end.replaceAllUsesWith(ConcatOp::create(b, end.getLoc(), type, results,
+                                                b.getI64IntegerAttr(axis),
+                                                b.getBoolAttr(false)));
         SmallVector<Operation *> dead = region.takeVector();
         llvm::sort(dead, [](Operation *a, Operation *b) {
           return a->isBeforeInBlock(b);

@@ -202,15 +202,12 @@ void Unifier::apply(const NewParameter &change) {
   mil::OpOp op = change.op;
   OpBuilder b(op);
   MLIRContext *context = op.getContext();
-  auto stringType =
-      RankedTensorType::get({}, mil::StringType::get(context));
-  std::string name =
-      (cast<StringAttr>(op.getNames()[0]).getValue() + "_" + change.name +
-       "_any")
-          .str();
+  auto stringType = RankedTensorType::get({}, mil::StringType::get(context));
+  std::string name = (cast<StringAttr>(op.getNames()[0]).getValue() + "_" +
+                      change.name + "_any")
+                         .str();
   Type element = change.isMask ? b.getI1Type() : b.getI32Type();
-  auto type =
-      RankedTensorType::get({(int64_t)change.values.size()}, element);
+  auto type = RankedTensorType::get({(int64_t)change.values.size()}, element);
   SmallVector<APInt> values;
   for (int64_t v : change.values)
     values.push_back(APInt(change.isMask ? 1 : 32, uint64_t(v), true, true));
@@ -227,9 +224,9 @@ void Unifier::apply(const NewParameter &change) {
            named("val", type, DenseElementsAttr::get(type, values))}),
       ArrayAttr(), ValueRange{}, 0);
   SmallVector<Attribute> args;
-  auto reference = mil::NamedAttr::get(
-      context, b.getStringAttr(change.name),
-      mil::RefAttr::get(context, op.getNumOperands()));
+  auto reference =
+      mil::NamedAttr::get(context, b.getStringAttr(change.name),
+                          mil::RefAttr::get(context, op.getNumOperands()));
   bool replaced = false;
   for (Attribute attr : op.getArgs()) {
     bool own = cast<mil::NamedAttr>(attr).getName() == change.name;
@@ -273,8 +270,7 @@ std::string Unifier::run() {
     if (!compareOps(ops))
       return why;
   }
-  for (auto [i, v] :
-       llvm::enumerate(bodies[0]->getTerminator()->getOperands()))
+  for (auto [i, v] : llvm::enumerate(bodies[0]->getTerminator()->getOperands()))
     for (Block *body : bodies) {
       auto own = numbers.find(v);
       auto other = numbers.find(body->getTerminator()->getOperand(i));

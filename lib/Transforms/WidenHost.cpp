@@ -8,8 +8,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "ane-mlir/Analysis/Placement.h"
 #include "Reshape.h"
+#include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
@@ -47,15 +47,16 @@ void widenRegions(Operation *op) {
             continue;
           OpBuilder b(constant);
           b.setInsertionPointAfter(constant);
-          auto wide = CastOp::create(b, inner.getLoc(),
-                                     widened(constant.getType()), constant,
-                                     TypeAttr::get(b.getF32Type()));
+          auto wide =
+              CastOp::create(b, inner.getLoc(), widened(constant.getType()),
+                             constant, TypeAttr::get(b.getF32Type()));
           constant.getResult().replaceAllUsesExcept(wide.getResult(), wide);
           continue;
         }
         for (Value result : inner.getResults())
           result.setType(widened(result.getType()));
-        if (auto cast = dyn_cast<CastOp>(inner); cast && cast.getDtype().isF16())
+        if (auto cast = dyn_cast<CastOp>(inner);
+            cast && cast.getDtype().isF16())
           cast.setDtype(Float32Type::get(op->getContext()));
       }
     }
@@ -151,9 +152,9 @@ private:
         use->set(rounded);
     }
     auto function = cast<func::FuncOp>(block.getParentOp());
-    function.setType(FunctionType::get(
-        function.getContext(), block.getArgumentTypes(),
-        function.getFunctionType().getResults()));
+    function.setType(
+        FunctionType::get(function.getContext(), block.getArgumentTypes(),
+                          function.getFunctionType().getResults()));
   }
 
   Value castTo(OpBuilder &b, Value v, Type type) {
@@ -163,8 +164,7 @@ private:
     if (!v.getDefiningOp() || !trees.contains(v.getDefiningOp())) {
       cast->setAttr("ane.placement", b.getStringAttr("host"));
       cast->setAttr("ane.rule", b.getStringAttr("L07"));
-      cast->setAttr("ane.reason",
-                    b.getStringAttr("the host computes in fp32"));
+      cast->setAttr("ane.reason", b.getStringAttr("the host computes in fp32"));
     }
     return cast;
   }
@@ -220,9 +220,9 @@ private:
 
   void retypeReturn(Operation *op) {
     auto function = cast<func::FuncOp>(block.getParentOp());
-    function.setType(FunctionType::get(
-        function.getContext(), function.getFunctionType().getInputs(),
-        llvm::to_vector(op->getOperandTypes())));
+    function.setType(FunctionType::get(function.getContext(),
+                                       function.getFunctionType().getInputs(),
+                                       llvm::to_vector(op->getOperandTypes())));
   }
 
   Block &block;

@@ -23,8 +23,7 @@ static DialectRegistry &registry() {
   return *all;
 }
 
-Listener::Listener()
-    : context(registry(), MLIRContext::Threading::DISABLED) {
+Listener::Listener() : context(registry(), MLIRContext::Threading::DISABLED) {
   context.loadDialect<ANEDialect, func::FuncDialect>();
   context.getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {
     if (diagnostic.getSeverity() != DiagnosticSeverity::Error)

@@ -11,8 +11,8 @@
 #ifndef ANEMLIR_TEST_FUZZ_FUZZ_H
 #define ANEMLIR_TEST_FUZZ_FUZZ_H
 
-#include "ane-mlir/Compiler/InitAll.h"
 #include "ane-mlir/Artifact/Artifact.h"
+#include "ane-mlir/Compiler/InitAll.h"
 #include <string>
 
 namespace mlir::ane::fuzz {

@@ -1,4 +1,5 @@
-//===- FuzzFolder.cpp - one file of a bundle or a package ------------------===//
+//===- FuzzFolder.cpp - one file of a bundle or a package
+//------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //

@@ -1,4 +1,5 @@
-//===- FuzzMIL.cpp - a MIL text, read and raised --------------------------------===//
+//===- FuzzMIL.cpp - a MIL text, read and raised
+//--------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //

@@ -1,4 +1,5 @@
-//===- FuzzNpy.cpp - a NumPy file -----------------------------------------------===//
+//===- FuzzNpy.cpp - a NumPy file
+//-----------------------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //

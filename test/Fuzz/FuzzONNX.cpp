@@ -1,4 +1,5 @@
-//===- FuzzONNX.cpp - an ONNX file, imported and optimised ----------------------===//
+//===- FuzzONNX.cpp - an ONNX file, imported and optimised
+//----------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //

@@ -1,4 +1,5 @@
-//===- FuzzWeights.cpp - a weight file ------------------------------------------===//
+//===- FuzzWeights.cpp - a weight file
+//------------------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //

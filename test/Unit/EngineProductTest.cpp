@@ -62,7 +62,8 @@ std::vector<float> values(std::mt19937 &random, int64_t count, float size,
   std::normal_distribution<float> normal;
   std::uniform_int_distribution<int> power(-spread, spread);
   for (float &x : v)
-    x = roundTo(DType::Float16, std::ldexp(size * normal(random), power(random)));
+    x = roundTo(DType::Float16,
+                std::ldexp(size * normal(random), power(random)));
   return v;
 }
 } // namespace
@@ -113,7 +114,12 @@ TEST_P(Contract, Edges) {
   for (float x : {0.00390625f, 0.01171875f, 0.0078125f, 181.0f, -181.0f})
     for (float y : {0.001953125f, 0.0029296875f, 0.00390625f, 181.0f, 181.125f})
       for (int64_t k : {1, 2, 300}) {
-        Problem p{5, k, 17, false, false, std::vector<float>(5 * k, x),
+        Problem p{5,
+                  k,
+                  17,
+                  false,
+                  false,
+                  std::vector<float>(5 * k, x),
                   std::vector<float>(17 * k, y)};
         compare(p);
         if (HasFatalFailure())
@@ -150,8 +156,8 @@ TEST(EngineConvolution, Geometry) {
       window.pads.push_back({between(0, 3), between(0, 3)});
       int64_t reach = (window.kernel.back() - 1) * window.dilations.back() + 1,
               size = between(rank == 1 ? 30 : 4, rank == 1 ? 200 : 20),
-              padded = size + window.pads.back().first +
-                       window.pads.back().second;
+              padded =
+                  size + window.pads.back().first + window.pads.back().second;
       if (padded < reach)
         size += reach - padded, padded = reach;
       x.push_back(size);

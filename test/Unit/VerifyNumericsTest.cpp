@@ -4,8 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "ane-mlir/Compiler/InitAll.h"
 #include "ane-mlir/Artifact/VerifyNumerics.h"
+#include "ane-mlir/Compiler/InitAll.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/Pass.h"
@@ -47,11 +47,11 @@ std::string check(std::unique_ptr<Pass> pass, bool &failed) {
   context.loadDialect<ANEDialect, func::FuncDialect>();
   std::string text;
   ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diag) {
-    llvm::raw_string_ostream(text) << diag.getLocation() << ": " << diag << '\n';
+    llvm::raw_string_ostream(text)
+        << diag.getLocation() << ": " << diag << '\n';
     return success();
   });
-  OwningOpRef<ModuleOp> module =
-      parseSourceString<ModuleOp>(kModel, &context);
+  OwningOpRef<ModuleOp> module = parseSourceString<ModuleOp>(kModel, &context);
   NumericsVerifier verifier;
   EXPECT_TRUE(succeeded(verifier.start(*module)));
   PassManager pm(&context);

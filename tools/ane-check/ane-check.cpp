@@ -23,22 +23,21 @@ enum Status { Fine, Breaks, Misuse, NotConverted, Files };
 
 static cl::OptionCategory modelOptions("Model"), gate("Thresholds"),
     outputOptions("Output");
-static cl::opt<std::string> input(cl::Positional,
-                                  cl::desc("MODEL.onnx|.mlpackage|.mlmodelc|.mil"),
+static cl::opt<std::string>
+    input(cl::Positional, cl::desc("MODEL.onnx|.mlpackage|.mlmodelc|.mil"),
+          cl::cat(modelOptions));
+static cl::list<std::string> dims("dim", cl::desc("Bind a symbolic dimension"),
+                                  cl::value_desc("NAME=N"), cl::CommaSeparated,
                                   cl::cat(modelOptions));
-static cl::list<std::string>
-    dims("dim", cl::desc("Bind a symbolic dimension"), cl::value_desc("NAME=N"),
-         cl::CommaSeparated, cl::cat(modelOptions));
 static cl::list<std::string>
     inputShapes("input-shape", cl::desc("Set the whole shape of an input"),
                 cl::value_desc("NAME=1,3,224,224"), cl::cat(modelOptions));
-static cl::list<std::string>
-    targets("target", cl::desc("Generations or chips, side by side (default h16)"),
-            cl::value_desc("m1,m4,…"), cl::CommaSeparated,
-            cl::cat(modelOptions));
-static cl::opt<int64_t>
-    maxHostOps("max-host-ops", cl::desc("Most operations on the host"),
-               cl::value_desc("N"), cl::cat(gate));
+static cl::list<std::string> targets(
+    "target", cl::desc("Generations or chips, side by side (default h16)"),
+    cl::value_desc("m1,m4,…"), cl::CommaSeparated, cl::cat(modelOptions));
+static cl::opt<int64_t> maxHostOps("max-host-ops",
+                                   cl::desc("Most operations on the host"),
+                                   cl::value_desc("N"), cl::cat(gate));
 static cl::opt<double>
     maxPredicted("max-predicted-us",
                  cl::desc("Most predicted microseconds, engine and host"),

@@ -19,12 +19,14 @@ namespace cl = llvm::cl;
 
 static cl::OptionCategory options("Comparison");
 static cl::list<std::string>
-    artifacts(cl::Positional, cl::desc("A B (.anepkg, .mlpackage, .mlmodelc, "
-                                       ".mil)"),
+    artifacts(cl::Positional,
+              cl::desc("A B (.anepkg, .mlpackage, .mlmodelc, "
+                       ".mil)"),
               cl::cat(options));
-static cl::opt<int64_t>
-    randomSeed("random-inputs", cl::desc("Seed of the inputs (default 0)"),
-               cl::value_desc("SEED"), cl::init(0), cl::cat(options));
+static cl::opt<int64_t> randomSeed("random-inputs",
+                                   cl::desc("Seed of the inputs (default 0)"),
+                                   cl::value_desc("SEED"), cl::init(0),
+                                   cl::cat(options));
 static cl::opt<std::string>
     numericsName("numerics", cl::desc("fp16 (default), fp32 or engine"),
                  cl::init("fp16"), cl::cat(options));
@@ -99,7 +101,8 @@ int main(int argc, char **argv) {
           "Shows how two artifacts differ: operations, weights, and results on "
           "the same random inputs.\n\n"
           "  ane-diff theirs.mlpackage ours.anepkg --rtol=1e-2\n\n"
-          "Exit status: 0 when the results agree (with --no-run: operations and "
+          "Exit status: 0 when the results agree (with --no-run: operations "
+          "and "
           "weights), 1 when not, 2 on misuse.\n",
           &llvm::errs()))
     return 2;

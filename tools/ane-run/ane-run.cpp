@@ -20,9 +20,10 @@ namespace cl = llvm::cl;
 
 static cl::OptionCategory inputOptions("Inputs"), runOptions("Run"),
     outputOptions("Outputs and comparison");
-static cl::opt<std::string> artifact(cl::Positional,
-                                     cl::desc("ARTIFACT.anepkg|.mlpackage|.mlmodelc|.mil"),
-                                     cl::cat(inputOptions));
+static cl::opt<std::string>
+    artifact(cl::Positional,
+             cl::desc("ARTIFACT.anepkg|.mlpackage|.mlmodelc|.mil"),
+             cl::cat(inputOptions));
 static cl::list<std::string> inputs("input",
                                     cl::desc("Feed an input from a NumPy file"),
                                     cl::value_desc("NAME=FILE.npy"),
@@ -33,7 +34,8 @@ static cl::opt<int64_t>
                cl::value_desc("SEED"), cl::cat(inputOptions));
 static cl::opt<std::string> testData(
     "test-data",
-    cl::desc("Test data: input_0.pb or .npy …; output_0.pb … are compared with"),
+    cl::desc(
+        "Test data: input_0.pb or .npy …; output_0.pb … are compared with"),
     cl::value_desc("DIR"), cl::cat(inputOptions));
 static cl::opt<std::string>
     functionName("function",

@@ -179,8 +179,8 @@ static bool emitExplanations(const RecordKeeper &records, raw_ostream &os) {
   for (const Record *target : sortedTargets(records))
     for (const Record *limit : target->getValueAsListOfDefs("limits"))
       if (limits.insert(limit->getValueAsString("id")).second)
-        add(limit, ("largest " + limit->getValueAsString("what")).str(), "",
-            "", "");
+        add(limit, ("largest " + limit->getValueAsString("what")).str(), "", "",
+            "");
   os << "};\nstatic constexpr Source kSources[] = {\n";
   for (const Record *source : records.getAllDerivedDefinitions("ANE_Source"))
     os << "  {" << quote(source->getValueAsString("abbreviation")) << ", "
@@ -241,9 +241,9 @@ static bool emitTargetDoc(const RecordKeeper &records, raw_ostream &os) {
 
 static mlir::GenRegistration genTargets("gen-targets", "Tables of target facts",
                                         emitTargets);
-static mlir::GenRegistration
-    genExplanations("gen-explanations", "Tables of what --explain prints",
-                    emitExplanations);
+static mlir::GenRegistration genExplanations("gen-explanations",
+                                             "Tables of what --explain prints",
+                                             emitExplanations);
 static mlir::GenRegistration genTargetDoc("gen-target-doc",
                                           "Markdown table of target facts",
                                           emitTargetDoc);

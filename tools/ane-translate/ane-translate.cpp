@@ -4,15 +4,15 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ane-mlir/Compiler/InitAll.h"
 #include "ane-mlir/Conversion/MILToANE.h"
 #include "ane-mlir/Import/MIL.h"
+#include "ane-mlir/Import/MILSource.h"
 #include "ane-mlir/Import/ONNX.h"
-#include "ane-mlir/Compiler/InitAll.h"
 #include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Target/Bundle.h"
 #include "ane-mlir/Target/CoreML.h"
 #include "ane-mlir/Target/MILText.h"
-#include "ane-mlir/Import/MILSource.h"
 #include "mlir/Support/FileUtilities.h"
 #include "mlir/Tools/mlir-translate/MlirTranslateMain.h"
 #include "mlir/Tools/mlir-translate/Translation.h"
@@ -44,13 +44,14 @@ static StringRef artifactOf(StringRef file) {
   return inside ? parent : file;
 }
 
-/// A folder that -o names; it is written whole, not through the output's stream.
+/// A folder that -o names; it is written whole, not through the output's
+/// stream.
 static std::string folderPath;
-static llvm::cl::opt<std::string> weightsFolder(
-    "weights",
-    llvm::cl::desc("The folder that @model_path stands for, for "
-                   "--mil-to-mlpackage"),
-    llvm::cl::value_desc("DIR"), llvm::cl::init("."));
+static llvm::cl::opt<std::string>
+    weightsFolder("weights",
+                  llvm::cl::desc("The folder that @model_path stands for, for "
+                                 "--mil-to-mlpackage"),
+                  llvm::cl::value_desc("DIR"), llvm::cl::init("."));
 
 static StringRef textOf(const llvm::SourceMgr &sources) {
   return bufferOf(sources).getBuffer();
@@ -67,13 +68,15 @@ static OwningOpRef<Operation *> importONNXFile(const Sources &sources,
 static OwningOpRef<Operation *> importText(const Sources &sources,
                                            MLIRContext *context) {
   return ane::importMILText(textOf(*sources), bufferName(*sources), context)
-      .release().getOperation();
+      .release()
+      .getOperation();
 }
 
 static OwningOpRef<Operation *> importPackage(const Sources &sources,
                                               MLIRContext *context) {
   return ane::importMLPackage(artifactOf(bufferName(*sources)), context)
-      .release().getOperation();
+      .release()
+      .getOperation();
 }
 
 /// All functions, each as an ane.program of its name.
@@ -205,9 +208,10 @@ static std::vector<std::string> readArguments(int argc, char **argv) {
   bool chosen = llvm::any_of(arguments, [](StringRef argument) {
     StringRef name = argument.ltrim('-');
     return argument.starts_with("-") &&
-           llvm::any_of(ArrayRef<StringRef>{"import-", "raise-", "mil-", "ane-",
-                                            "help", "version"},
-                        [&](StringRef start) { return name.starts_with(start); });
+           llvm::any_of(
+               ArrayRef<StringRef>{"import-", "raise-", "mil-", "ane-", "help",
+                                   "version"},
+               [&](StringRef start) { return name.starts_with(start); });
   });
   std::string translation;
   for (size_t i = 1; i < arguments.size(); ++i) {

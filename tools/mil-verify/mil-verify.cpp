@@ -4,9 +4,9 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ane-mlir/Artifact/VerifyMIL.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Support/Diagnostics.h"
-#include "ane-mlir/Artifact/VerifyMIL.h"
 #include "ane-mlir/Support/GuardedMain.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
@@ -37,7 +37,8 @@ static int runTool(int argc, char **argv) {
   });
   if (!cl::ParseCommandLineOptions(
           argc, argv,
-          "Lists what Core ML, or a strict reader of packages, would refuse.\n\n"
+          "Lists what Core ML, or a strict reader of packages, would "
+          "refuse.\n\n"
           "  mil-verify model.mlpackage\n\n"
           "One line per finding, with its kind in brackets:\n"
           "  identifier   a name that is no identifier of MIL\n"
@@ -50,7 +51,8 @@ static int runTool(int argc, char **argv) {
           "  constant     values of another type than declared\n"
           "  weights      references into weight files\n"
           "  rank, boundary, attribute, program, manifest\n\n"
-          "Exit status: 0 without findings, 1 with some or when the file cannot "
+          "Exit status: 0 without findings, 1 with some or when the file "
+          "cannot "
           "be read, 2 on misuse.\n",
           &llvm::errs()))
     return 2;

@@ -33,8 +33,7 @@ LogicalResult CondOp::verify() {
 }
 
 LogicalResult WhileLoopOp::verify() {
-  Type condition =
-      RankedTensorType::get({}, IntegerType::get(getContext(), 1));
+  Type condition = RankedTensorType::get({}, IntegerType::get(getContext(), 1));
   if (!areCompatible(getLoopVars().getTypes(), getResultTypes()))
     return emitOpError() << "expects one result of the type of each variable";
   if (failed(checkBlock(*this, getCondition(), "condition",

@@ -40,14 +40,13 @@ static LogicalResult checkBounds(std::optional<Location> loc, StringRef opName,
   if (failed(checkVector(loc, opName, "begin", adaptor.getBegin(), rank)) ||
       failed(checkVector(loc, opName, "end", adaptor.getEnd(), rank)))
     return failure();
-  for (auto mask : {adaptor.getBeginMask(), adaptor.getEndMask(),
-                    adaptor.getSqueezeMask()})
+  for (auto mask :
+       {adaptor.getBeginMask(), adaptor.getEndMask(), adaptor.getSqueezeMask()})
     if (mask && (int64_t)mask->size() != rank)
-      return emitOptionalError(loc, "'", opName,
-                               "' op expects masks of ", rank, " entries");
-  if (adaptor.getStride() &&
-      ((int64_t)adaptor.getStride()->size() != rank ||
-       llvm::is_contained(*adaptor.getStride(), 0)))
+      return emitOptionalError(loc, "'", opName, "' op expects masks of ", rank,
+                               " entries");
+  if (adaptor.getStride() && ((int64_t)adaptor.getStride()->size() != rank ||
+                              llvm::is_contained(*adaptor.getStride(), 0)))
     return emitOptionalError(loc, "'", opName, "' op expects 'stride' to have ",
                              rank, " entries other than 0");
   return success();
@@ -69,8 +68,7 @@ INFER(DynamicSliceOp) {
     int64_t dim = x.getDimSize(i), count = ShapedType::kDynamic;
     bool fromStart = bit(adaptor.getBeginMask(), i),
          toEnd = bit(adaptor.getEndMask(), i);
-    if (!ShapedType::isDynamic(dim) && (fromStart || begins) &&
-        (toEnd || ends))
+    if (!ShapedType::isDynamic(dim) && (fromStart || begins) && (toEnd || ends))
       count = getSliceExtent(
           dim, fromStart ? std::nullopt : std::optional((*begins)[i]),
           toEnd ? std::nullopt : std::optional((*ends)[i]),
@@ -122,8 +120,7 @@ INFER(SliceUpdateOp) {
 INFER(FillLikeOp) {
   auto value = tensorType(adaptor.getValue());
   types.push_back(
-      tensorType(adaptor.getRefTensor())
-          .clone(value.getElementType()));
+      tensorType(adaptor.getRefTensor()).clone(value.getElementType()));
   if (value.getRank() == 0)
     return success();
   return emitOptionalError(loc, "'", getOperationName(),
@@ -161,8 +158,8 @@ static LogicalResult checkDrawn(Operation *op, ArrayRef<int64_t> shape) {
   int64_t count = 1;
   for (int64_t dim : shape)
     if (dim < 0 || llvm::MulOverflow(count, dim, count))
-      return op->emitOpError() << "expects extents of 0 or more, but got "
-                               << dim;
+      return op->emitOpError()
+             << "expects extents of 0 or more, but got " << dim;
   if (failed(verifyCompatibleShape(
           cast<ShapedType>(op->getResult(0).getType()).getShape(), shape)))
     return op->emitOpError() << "expects a result of shape [" << shape

@@ -46,8 +46,7 @@ static const Source *findSource(StringRef word) {
   const Source *found = nullptr;
   for (const Source &source : kSources) {
     StringRef rest = word;
-    if (rest.consume_front(source.code) &&
-        llvm::all_of(rest, llvm::isDigit) &&
+    if (rest.consume_front(source.code) && llvm::all_of(rest, llvm::isDigit) &&
         (!found || found->code.size() < source.code.size()))
       found = &source;
   }
@@ -65,8 +64,8 @@ static void printSources(StringRef text, llvm::raw_ostream &os) {
       named.push_back(source);
   }
   for (const Source *source : named)
-    os << "    " << llvm::left_justify(source->code, 4) << source->where
-       << " (" << source->evidence << ")\n";
+    os << "    " << llvm::left_justify(source->code, 4) << source->where << " ("
+       << source->evidence << ")\n";
 }
 
 StringRef mlir::ane::remedyOf(StringRef id) {
@@ -101,8 +100,9 @@ bool mlir::ane::explain(StringRef id, llvm::raw_ostream &os) {
     return true;
   }
   if (const Source *source = findSource(id)) {
-    os << source->code << ": " << source->where << "\n  evidence: "
-       << source->evidence << "\n  more: dialects/ANE/engine.md, section 0.3\n";
+    os << source->code << ": " << source->where
+       << "\n  evidence: " << source->evidence
+       << "\n  more: dialects/ANE/engine.md, section 0.3\n";
     return true;
   }
   llvm::raw_ostream &errors = llvm::errs();

@@ -83,11 +83,10 @@ INFER(CropOp) {
 }
 
 INFER(CropResizeOp) {
-  auto x = tensorType(adaptor.getX()),
-       boxes = tensorType(adaptor.getBoxes());
+  auto x = tensorType(adaptor.getX()), boxes = tensorType(adaptor.getBoxes());
   if (failed(expectRank(loc, getOperationName(), "x", adaptor.getX(), 4, 4)) ||
-      failed(
-          expectRank(loc, getOperationName(), "boxes", adaptor.getBoxes(), 2, 2)))
+      failed(expectRank(loc, getOperationName(), "boxes", adaptor.getBoxes(), 2,
+                        2)))
     return failure();
   if (boxes.getDimSize(1) != 4 || adaptor.getTargetHeight() < 1 ||
       adaptor.getTargetWidth() < 1)
@@ -111,8 +110,8 @@ INFER(ResampleOp) {
     return emitOptionalError(loc, "'", getOperationName(),
                              "' op expects coordinates [", x.getDimSize(0),
                              ", H, W, 2], but got ", grid);
-  types.push_back(x.clone({x.getDimSize(0), x.getDimSize(1),
-                           grid.getDimSize(1), grid.getDimSize(2)}));
+  types.push_back(x.clone({x.getDimSize(0), x.getDimSize(1), grid.getDimSize(1),
+                           grid.getDimSize(2)}));
   return success();
 }
 
@@ -124,8 +123,7 @@ INFER(AffineOp) {
                         adaptor.getTransformMatrix(), 2, 2)))
     return failure();
   if (matrix.getDimSize(1) != 6 ||
-      (matrix.getDimSize(0) != 1 &&
-       matrix.getDimSize(0) != x.getDimSize(0)) ||
+      (matrix.getDimSize(0) != 1 && matrix.getDimSize(0) != x.getDimSize(0)) ||
       adaptor.getOutputHeight() < 1 || adaptor.getOutputWidth() < 1)
     return emitOptionalError(loc, "'", getOperationName(),
                              "' op expects a matrix [1 or batch, 6] and "

@@ -141,7 +141,8 @@ static bool breaksOptionalRule(StringRef id, Operation *op) {
   }
   if (id == "L31") {
     auto conv = dyn_cast<ConvOp>(op);
-    return conv && (isUneven(conv.getStrides()) || isUneven(conv.getDilations()));
+    return conv &&
+           (isUneven(conv.getStrides()) || isUneven(conv.getDilations()));
   }
   return false;
 }
@@ -149,8 +150,9 @@ static constexpr StringLiteral kOptionalRules[] = {"L01", "L04", "L11", "L16",
                                                    "L18", "L22", "L30", "L31"};
 /// Rules that ops' own interfaces report.
 static constexpr StringLiteral kOpRules[] = {
-    "L02", "L03", "L05", "L06", "L07", "L10", "L13", "L17", "L19", "L21", "L24",
-    "L25", "L26", "L27", "L28", "L29", "L32", "L46", "S15", "S23", "1.11.1"};
+    "L02", "L03", "L05", "L06", "L07", "L10", "L13",
+    "L17", "L19", "L21", "L24", "L25", "L26", "L27",
+    "L28", "L29", "L32", "L46", "S15", "S23", "1.11.1"};
 
 bool mlir::ane::canSwitchRule(StringRef id) {
   return llvm::is_contained(kOptionalRules, id) ||

@@ -128,8 +128,9 @@ LogicalResult ConvOp::inferReturnTypes(MLIRContext *,
                              x.getDimSize(1) / groups,
                              " input channels per group, but got ", w);
   if (w.getDimSize(0) < 1)
-    return emitOptionalError(loc, "'ane.conv' op expects 'weight' to have "
-                                  "output channels, but got ",
+    return emitOptionalError(loc,
+                             "'ane.conv' op expects 'weight' to have "
+                             "output channels, but got ",
                              w);
   if (w.getDimSize(0) % groups)
     return emitOptionalError(loc, "'ane.conv' op expects 'groups' to divide ",
@@ -171,8 +172,9 @@ LogicalResult ConvTransposeOp::inferReturnTypes(MLIRContext *,
         loc, "'ane.conv_transpose' op expects 'weight' to have ",
         x.getDimSize(1), " input channels, but got ", w);
   if (w.getDimSize(1) < 1)
-    return emitOptionalError(loc, "'ane.conv_transpose' op expects 'weight' to "
-                                  "have output channels, but got ",
+    return emitOptionalError(loc,
+                             "'ane.conv_transpose' op expects 'weight' to "
+                             "have output channels, but got ",
                              w);
   int64_t channels = w.getDimSize(1) * adaptor.getGroups();
   if (failed(checkBias(loc, getOperationName(), adaptor.getBias(), channels)))

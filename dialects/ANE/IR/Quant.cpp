@@ -104,8 +104,8 @@ static LogicalResult inferLookUp(std::optional<Location> loc, StringRef opName,
   bool ok = lut.getRank() == rank + 2 && indices.hasStaticShape() &&
             lut.hasStaticShape();
   for (int64_t i = 0; ok && i < rank; ++i)
-    ok = lut.getDimSize(i) > 0 &&
-         indices.getDimSize(i) % lut.getDimSize(i) == 0;
+    ok =
+        lut.getDimSize(i) > 0 && indices.getDimSize(i) % lut.getDimSize(i) == 0;
   if (!ok)
     return emitOptionalError(
         loc, "'", opName,
@@ -147,10 +147,9 @@ LogicalResult ConstexprLutToSparseOp::inferReturnTypes(
     MLIRContext *, std::optional<Location> loc, Adaptor adaptor,
     SmallVectorImpl<Type> &types) {
   SmallVector<Type> dense;
-  if (failed(inferLookUp(loc, getOperationName(),
-                         adaptor.getIndicesMask().getType(),
-                         adaptor.getLut().getType(), adaptor.getVectorAxis(),
-                         dense)))
+  if (failed(inferLookUp(
+          loc, getOperationName(), adaptor.getIndicesMask().getType(),
+          adaptor.getLut().getType(), adaptor.getVectorAxis(), dense)))
     return failure();
   auto lut = cast<RankedTensorType>(adaptor.getLut().getType());
   int64_t values =

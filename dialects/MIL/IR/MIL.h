@@ -34,8 +34,8 @@ LiteralAttr getConstant(Value value);
 /// #mil.literal), or null.
 Attribute getArgument(OpOp op, StringRef name);
 /// The end of the `name` of an operation that the model computes in 64-bit
-/// integers and ranges do not prove to fit MIL's 32: "add_i64". Whoever runs the
-/// program can tell where it would wrap.
+/// integers and ranges do not prove to fit MIL's 32: "add_i64". Whoever runs
+/// the program can tell where it would wrap.
 inline constexpr llvm::StringLiteral kWideSuffix = "_i64";
 /// Whether the `name` of an operation ends so, a number that makes it unique
 /// aside.

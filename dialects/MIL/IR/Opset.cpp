@@ -42,9 +42,9 @@ static int operationSince(OpOp op) {
                   "make_list", "list_length", "list_read", "list_write"},
                  15)
           .Cases({"list_gather", "list_scatter", "custom_layer"}, 15)
-          .Cases({"reshape_like", "constexpr_affine_dequantize",
-                  "constexpr_cast"},
-                 16)
+          .Cases(
+              {"reshape_like", "constexpr_affine_dequantize", "constexpr_cast"},
+              16)
           .Cases({"read_state", "write_state"}, 18)
           .Default(0);
   if (since)
@@ -132,8 +132,8 @@ int mlir::mil::requiredOpset(OpOp op) {
   StringRef type = op.getType();
   bool compressed = type.starts_with("constexpr_");
   for (Attribute attr : op.getArgs())
-    opset = std::max(opset,
-                     argumentSince(type, cast<NamedAttr>(attr).getName()));
+    opset =
+        std::max(opset, argumentSince(type, cast<NamedAttr>(attr).getName()));
   if (type == "const" || compressed) {
     for (Value v : op.getResults())
       if (int since = typeSince(v.getType()); since == 18)

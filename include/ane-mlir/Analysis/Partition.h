@@ -7,8 +7,8 @@
 #ifndef ANEMLIR_ANALYSIS_PARTITION_H
 #define ANEMLIR_ANALYSIS_PARTITION_H
 
-#include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Analysis/CostModel.h"
+#include "ane-mlir/Analysis/Placement.h"
 #include "llvm/ADT/MapVector.h"
 
 namespace mlir::ane {
@@ -29,8 +29,8 @@ public:
   EngineOps findCheapest() const;
   const EngineOps &getLegal() const { return legal; }
   /// How many times the positions of this model the engine needs to be faster
-  /// than the host alone; 0 when it always is, infinite when it never is (within
-  /// a factor of 4096).
+  /// than the host alone; 0 when it always is, infinite when it never is
+  /// (within a factor of 4096).
   double findCrossover() const;
 
 private:

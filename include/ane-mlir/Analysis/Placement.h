@@ -28,8 +28,8 @@ inline bool isMovement(Operation *op) {
              TileOp, SelectOp, PadOp, Flatten2dOp, DepthToSpaceOp,
              SpaceToDepthOp, PixelShuffleOp, PixelUnshuffleOp, BandPartOp,
              SlidingWindowsOp, DynamicSliceOp, DynamicSliceBySizeOp,
-             SliceUpdateOp, UpsampleNearestNeighborOp,
-             ResizeNearestNeighborOp>(op);
+             SliceUpdateOp, UpsampleNearestNeighborOp, ResizeNearestNeighborOp>(
+      op);
 }
 
 /// True for an op that rounds nothing, in whatever precision its operands are:

@@ -7,8 +7,8 @@
 #ifndef ANEMLIR_ARTIFACT_ACCURACY_H
 #define ANEMLIR_ARTIFACT_ACCURACY_H
 
-#include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Artifact/Samples.h"
+#include "ane-mlir/Interpreter/Interpreter.h"
 #include <optional>
 
 namespace mlir::ane {

@@ -22,8 +22,8 @@ struct Comparison {
   bool ok() const { return sameShape && outside.empty(); }
 };
 
-/// |actual - expected| <= atol + rtol · |expected|, NaN equal to NaN. A negative
-/// atol stands for a thousandth of the largest magnitude.
+/// |actual - expected| <= atol + rtol · |expected|, NaN equal to NaN. A
+/// negative atol stands for a thousandth of the largest magnitude.
 Comparison compareTensors(const Tensor &actual, const Tensor &expected,
                           double rtol, double atol);
 

@@ -3,8 +3,8 @@
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
 // Around the passes of one conversion: keeps the model as it was converted,
-// measures on samples, undoes repairs that harm, keeps in fp32 what fp16 spoils,
-// and compares the artifact that was written with fp32.
+// measures on samples, undoes repairs that harm, keeps in fp32 what fp16
+// spoils, and compares the artifact that was written with fp32.
 //
 //===----------------------------------------------------------------------===//
 
@@ -66,8 +66,8 @@ private:
   std::vector<Sample> samples;
   std::optional<References> references;
   AccuracyReport found;
-  /// Floating-point operations of one run; parameters; elements of the most that
-  /// one op reads and writes.
+  /// Floating-point operations of one run; parameters; elements of the most
+  /// that one op reads and writes.
   double work = 0, weights = 0, values = 0;
 };
 

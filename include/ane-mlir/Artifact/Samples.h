@@ -21,22 +21,23 @@ struct Sample {
   std::vector<Tensor> inputs;
 };
 
-/// `tensor` in another dtype. Floats keep their value, unrounded; integers wrap.
+/// `tensor` in another dtype. Floats keep their value, unrounded; integers
+/// wrap.
 Tensor inDType(const Tensor &tensor, DType dtype);
 
 /// Inputs that such a model is likely to see, from names, types and what the
 /// graph does with them: 8-bit images 0…255, image-shaped floats 0…1 and 0…255,
 /// token ids over their vocabulary, masks of ones and with padding, positions
-/// near 0 and far out, audio with silence. The same on every machine. Empty where
-/// a shape is not known.
+/// near 0 and far out, audio with silence. The same on every machine. Empty
+/// where a shape is not known.
 ///
 /// `function` is the model as it was converted: its arguments carry the user's
 /// names and dtypes (`ane.name`, `ane.dtype`).
 std::vector<Sample> guessSamples(func::FuncOp function);
 
 /// Samples of a folder: one (input_0.pb …, input_0.npy …, NAME.npy), or one per
-/// folder in it, as test_data_set_0 …. Failure after a diagnostic that names the
-/// file.
+/// folder in it, as test_data_set_0 …. Failure after a diagnostic that names
+/// the file.
 FailureOr<std::vector<Sample>> readSamples(func::FuncOp function,
                                            llvm::StringRef dir);
 

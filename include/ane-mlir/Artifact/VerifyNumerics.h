@@ -16,9 +16,9 @@
 namespace mlir::ane {
 
 /// Runs the module in the interpreter before and after every pass, on the same
-/// seeded inputs, without rounding (fp32 numerics). The first pass that moves an
-/// output by more than the tolerance is an error at the first op whose result
-/// differs.
+/// seeded inputs, without rounding (fp32 numerics). The first pass that moves
+/// an output by more than the tolerance is an error at the first op whose
+/// result differs.
 class NumericsVerifier {
 public:
   struct Entry {

@@ -25,8 +25,8 @@ struct Thresholds {
 };
 
 /// Reads thresholds out of a TOML file (max-host-ops, max-predicted-us,
-/// min-cosine, allow-host, baseline) where `thresholds` do not say otherwise. An
-/// error names unknown keys and values of the wrong kind, with their line.
+/// min-cosine, allow-host, baseline) where `thresholds` do not say otherwise.
+/// An error names unknown keys and values of the wrong kind, with their line.
 llvm::Error readThresholds(llvm::StringRef path, Thresholds &thresholds);
 
 /// A threshold that a model breaks, or a node that it should not have.

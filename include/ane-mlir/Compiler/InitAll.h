@@ -7,9 +7,9 @@
 #ifndef ANEMLIR_COMPILER_INITALL_H
 #define ANEMLIR_COMPILER_INITALL_H
 
-#include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Compiler/Pipelines.h"
 #include "ane-mlir/Conversion/Passes.h"
+#include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "dialects/ANE/IR/ANE.h"
 #include "dialects/MIL/IR/MIL.h"

@@ -10,8 +10,8 @@
 #include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Artifact/NumericGuard.h"
 #include "mlir/IR/BuiltinOps.h"
-#include "llvm/Support/raw_ostream.h"
 #include "mlir/Pass/PassManager.h"
+#include "llvm/Support/raw_ostream.h"
 #include <map>
 #include <optional>
 #include <string>

@@ -18,11 +18,12 @@ namespace mlir::ane {
 /// where they are, each root marked with its place in the weight file
 /// (kWeightAttr). Parameters and results are named by `parameterNames` and
 /// `resultNames`; no value gets one of the `reserved` names.
-FailureOr<mil::ProgramOp>
-convertANEToMIL(OpBuilder &builder, Operation *program, StringRef symbol,
-                bool verbose, ArrayRef<std::string> parameterNames,
-                ArrayRef<std::string> resultNames,
-                ArrayRef<StringRef> reserved = {});
+FailureOr<mil::ProgramOp> convertANEToMIL(OpBuilder &builder,
+                                          Operation *program, StringRef symbol,
+                                          bool verbose,
+                                          ArrayRef<std::string> parameterNames,
+                                          ArrayRef<std::string> resultNames,
+                                          ArrayRef<StringRef> reserved = {});
 
 } // namespace mlir::ane
 

@@ -33,10 +33,10 @@ LogicalResult checkMIL(mil::FuncOp func, const WeightOpener &weights,
                        const mil::ShapeBindings &shapes = {});
 
 /// The same as a func.func @main: what the pipelines start from.
-FailureOr<func::FuncOp> convertMILToFunction(OpBuilder &builder,
-                                             mil::FuncOp func,
-                                             const WeightOpener &weights,
-                                             const mil::ShapeBindings &shapes = {});
+FailureOr<func::FuncOp>
+convertMILToFunction(OpBuilder &builder, mil::FuncOp func,
+                     const WeightOpener &weights,
+                     const mil::ShapeBindings &shapes = {});
 
 } // namespace mlir::ane
 

@@ -33,7 +33,8 @@ struct MILSource {
   const PackageInfo::Function *describe(mil::FuncOp func) const;
   /// Shapes for parameters with open dimensions: those given, then the
   /// description's default.
-  mil::ShapeBindings bindShapes(mil::FuncOp func, const mil::ShapeBindings &given) const;
+  mil::ShapeBindings bindShapes(mil::FuncOp func,
+                                const mil::ShapeBindings &given) const;
 };
 
 } // namespace mlir::ane

@@ -1,4 +1,5 @@
-//===- CoreMLFields.h - field numbers of Core ML's messages ---------------------===//
+//===- CoreMLFields.h - field numbers of Core ML's messages
+//---------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //

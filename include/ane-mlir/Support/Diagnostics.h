@@ -17,8 +17,8 @@ namespace mlir::ane {
 /// file positions print as FILE:LINE:COL.
 /// A user's text (a message, a name) as a terminal may show it: control
 /// characters, marks that turn the direction of writing, and what is no UTF-8
-/// are written as \\u{…} or \\x…; line breaks stay only where `lines`. A word of
-/// more than 400 bytes is cut.
+/// are written as \\u{…} or \\x…; line breaks stay only where `lines`. A word
+/// of more than 400 bytes is cut.
 std::string printable(llvm::StringRef text, bool lines = false);
 
 /// A message with tensor types as ONNX users know them: float[1,3,224,224].

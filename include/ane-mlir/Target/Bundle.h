@@ -1,4 +1,5 @@
-//===- Bundle.h - writing .anepkg and .mil ---------------------------------===//
+//===- Bundle.h - writing .anepkg and .mil
+//---------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -25,8 +26,8 @@ struct BundleOptions {
 LogicalResult writeBundle(ModuleOp module, StringRef path,
                           const BundleOptions &options, Outputs &outputs);
 
-/// Adds the mil.program of @main (not placed) as one MIL text at `path`, and its
-/// weights beside it in weights/<sha256>.bin, which other texts may share.
+/// Adds the mil.program of @main (not placed) as one MIL text at `path`, and
+/// its weights beside it in weights/<sha256>.bin, which other texts may share.
 LogicalResult writeMILFile(ModuleOp module, StringRef path, Outputs &outputs);
 
 /// An error where a folder is at `path`, a bundle or package by its extension,

@@ -1,4 +1,5 @@
-//===- CoreML.h - writing Core ML packages ------------------------------------===//
+//===- CoreML.h - writing Core ML packages
+//------------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //

@@ -12,10 +12,10 @@
 namespace mlir::ane {
 
 /// Makes the first of several functions, which were compiled from one model for
-/// different shapes, right for all of those shapes: extents in which they differ
-/// become unknown, reshapes infer them. Returns "" on success, else which
-/// operation stands against it (and then nothing is changed). References to
-/// weights must be equal where the weights are.
+/// different shapes, right for all of those shapes: extents in which they
+/// differ become unknown, reshapes infer them. Returns "" on success, else
+/// which operation stands against it (and then nothing is changed). References
+/// to weights must be equal where the weights are.
 std::string unifyShapes(ArrayRef<mil::FuncOp> functions);
 
 } // namespace mlir::ane

@@ -40,9 +40,9 @@ public:
       : builder(builder), context(builder.getContext()), source(source),
         verbose(verbose) {}
   FailureOr<mil::ProgramOp> run(StringRef symbol,
-                                  ArrayRef<std::string> parameters,
-                                  ArrayRef<std::string> results,
-                                  ArrayRef<StringRef> reserved);
+                                ArrayRef<std::string> parameters,
+                                ArrayRef<std::string> results,
+                                ArrayRef<StringRef> reserved);
 
 private:
   std::string uniqueName(StringRef wanted);
@@ -55,8 +55,8 @@ private:
                            Value value);
   LogicalResult convertOp(Operation *op);
   /// Every op of a block but its terminator.
-  /// Ops over constants alone are weight trees: they become data, not operations.
-  /// Found in one pass, so that deep trees cost nothing.
+  /// Ops over constants alone are weight trees: they become data, not
+  /// operations. Found in one pass, so that deep trees cost nothing.
   void markTrees(Block &block);
   LogicalResult convertBody(Block &block);
   /// A branch or a loop: blocks that see the values around them.
@@ -224,8 +224,7 @@ static void markWeight(OpResult root, uint64_t offset) {
   if (auto known = op->getAttrOfType<DenseI64ArrayAttr>(kWeightAttr))
     offsets.assign(known.asArrayRef().begin(), known.asArrayRef().end());
   offsets[root.getResultNumber()] = offset;
-  op->setAttr(kWeightAttr,
-              DenseI64ArrayAttr::get(op->getContext(), offsets));
+  op->setAttr(kWeightAttr, DenseI64ArrayAttr::get(op->getContext(), offsets));
 }
 
 FailureOr<Value> Converter::operand(Operation *op, StringRef opName,
@@ -282,18 +281,16 @@ SmallVector<std::string> Converter::nameResults(Operation *op,
     if (auto it = resultNames.find(value); it != resultNames.end())
       list.push_back(it->second);
     else
-      list.push_back(uniqueName(op->getNumResults() == 1
-                                    ? opName
-                                    : (opName + "_" + Twine(i)).str()));
+      list.push_back(uniqueName(
+          op->getNumResults() == 1 ? opName : (opName + "_" + Twine(i)).str()));
   return list;
 }
 
 std::string Converter::operationName(Operation *op, StringRef opName,
                                      ArrayRef<std::string> results) {
   std::string name = results.empty() ? opName.str() : results[0];
-  return op->hasAttr("ane.wide")
-             ? uniqueName(name + mil::kWideSuffix.str())
-             : name;
+  return op->hasAttr("ane.wide") ? uniqueName(name + mil::kWideSuffix.str())
+                                 : name;
 }
 
 LogicalResult Converter::convertControl(Operation *op, StringRef type,
@@ -303,8 +300,10 @@ LogicalResult Converter::convertControl(Operation *op, StringRef type,
   bool loop = type == "while_loop";
   SmallVector<Value> operands, around;
   SmallVector<Attribute> refs, blockParameters;
-  for (Value v : loop ? variables : ValueRange(op->getOperands().take_front(1))) {
-    FailureOr<Value> value = operand(op, opName, loop ? "loop_vars" : "pred", v);
+  for (Value v :
+       loop ? variables : ValueRange(op->getOperands().take_front(1))) {
+    FailureOr<Value> value =
+        operand(op, opName, loop ? "loop_vars" : "pred", v);
     if (failed(value))
       return failure();
     refs.push_back(mil::RefAttr::get(context, operands.size()));
@@ -368,10 +367,9 @@ LogicalResult Converter::convertControl(Operation *op, StringRef type,
   auto milOp = mil::OpOp::create(
       builder, op->getLoc(), op->getResultTypes(), builder.getStringAttr(type),
       builder.getArrayAttr({argument}), builder.getStrArrayAttr(names),
-      builder.getArrayAttr(
-          {named(context, "name", stringType(context),
-                 stringValue(context,
-                             names.empty() ? StringRef(opName) : names[0]))}),
+      builder.getArrayAttr({named(
+          context, "name", stringType(context),
+          stringValue(context, names.empty() ? StringRef(opName) : names[0]))}),
       builder.getArrayAttr(blockParameters), operands, regions.size());
   for (auto [to, from] : llvm::zip(milOp.getBlocks(), regions))
     to.takeBody(*from);
@@ -547,12 +545,10 @@ FailureOr<mil::ProgramOp> Converter::run(StringRef symbol,
   return program;
 }
 
-FailureOr<mil::ProgramOp>
-mlir::ane::convertANEToMIL(OpBuilder &builder, Operation *program,
-                           StringRef symbol, bool verbose,
-                           ArrayRef<std::string> parameterNames,
-                           ArrayRef<std::string> resultNames,
-                           ArrayRef<StringRef> reserved) {
+FailureOr<mil::ProgramOp> mlir::ane::convertANEToMIL(
+    OpBuilder &builder, Operation *program, StringRef symbol, bool verbose,
+    ArrayRef<std::string> parameterNames, ArrayRef<std::string> resultNames,
+    ArrayRef<StringRef> reserved) {
   return Converter(builder, program, verbose)
       .run(symbol, parameterNames, resultNames, reserved);
 }

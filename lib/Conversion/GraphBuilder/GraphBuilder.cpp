@@ -28,8 +28,9 @@ Value GraphBuilder::scalar(Location loc, double value, Type element) {
   return constant(
       loc,
       DenseElementsAttr::get(
-          type, ArrayRef<APInt>{
-                    APInt(64, uint64_t(floatToInteger(value)), true).trunc(width)}));
+          type,
+          ArrayRef<APInt>{
+              APInt(64, uint64_t(floatToInteger(value)), true).trunc(width)}));
 }
 
 Value GraphBuilder::ints(Location loc, ArrayRef<int64_t> values) {
@@ -43,9 +44,8 @@ bool mlir::ane::hasMissingOperand(StringRef opName, ArrayRef<Value> operands) {
   unsigned i = 0;
   for (const ArgInfo &arg : lookupOpInfo(opName)->args) {
     if (arg.kind == ArgKind::VariadicOperand)
-      return llvm::is_contained(operands.drop_front(std::min<size_t>(
-                                    i, operands.size())),
-                                Value());
+      return llvm::is_contained(
+          operands.drop_front(std::min<size_t>(i, operands.size())), Value());
     if (arg.kind == ArgKind::Operand && (i >= operands.size() || !operands[i]))
       return true;
     i += arg.isOperand();

@@ -268,7 +268,8 @@ Raiser::Handler Raiser::lookupHandler(StringRef type) {
 }
 
 /// The table's way, for the newest form of an operation that has older ones.
-static SmallVector<std::pair<StringRef, Attribute>> plainArguments(mil::OpOp op) {
+static SmallVector<std::pair<StringRef, Attribute>>
+plainArguments(mil::OpOp op) {
   SmallVector<std::pair<StringRef, Attribute>> list;
   for (Attribute attr : op.getArgs()) {
     auto named = cast<mil::NamedAttr>(attr);
@@ -288,9 +289,9 @@ LogicalResult Raiser::raiseReshape(mil::OpOp op) {
   auto type = typeOf(*x);
   auto declared = dyn_cast<RankedTensorType>(op.getResult(0).getType());
   SmallVector<int64_t> shape;
-  mil::LiteralAttr literal =
-      op.getType() == "reshape" ? literalOf(argument(op, "shape"), op)
-                                : mil::LiteralAttr();
+  mil::LiteralAttr literal = op.getType() == "reshape"
+                                 ? literalOf(argument(op, "shape"), op)
+                                 : mil::LiteralAttr();
   bool empty = type.hasStaticShape() && type.getNumElements() == 0 &&
                declared && declared.hasStaticShape();
   if (literal && !empty) {
@@ -304,19 +305,19 @@ LogicalResult Raiser::raiseReshape(mil::OpOp op) {
         shape.push_back(dim);
         continue;
       }
-      int64_t at = opset >= 17
-                       ? int64_t(i) + type.getRank() - (int64_t)list->size()
-                       : i;
+      int64_t at =
+          opset >= 17 ? int64_t(i) + type.getRank() - (int64_t)list->size() : i;
       bool inside = at >= 0 && at < type.getRank();
       if (!inside && opset < 17)
         return error(op) << "keeps axis " << i << " of " << type;
-      shape.push_back(!inside ? 1
+      shape.push_back(!inside                 ? 1
                       : type.isDynamicDim(at) ? -1
                                               : type.getDimSize(at));
     }
     if (llvm::count(shape, -1) > 1)
-      return error(op) << "expects at most one unknown extent; give the input's "
-                          "shape (--input-shape)";
+      return error(op)
+             << "expects at most one unknown extent; give the input's "
+                "shape (--input-shape)";
   } else if (declared && declared.hasStaticShape()) {
     shape.assign(declared.getShape().begin(), declared.getShape().end());
   } else {
@@ -361,10 +362,10 @@ LogicalResult Raiser::raiseFill(mil::OpOp op) {
   mil::LiteralAttr value = literalOf(given, op);
   if (given && !value)
     return error(op) << "expects argument 'value' to be known at compile time";
-  auto dense = value ? dyn_cast<DenseElementsAttr>(value.getValue())
-                     : DenseElementsAttr::get(
-                           RankedTensorType::get({}, b.builder.getF32Type()),
-                           0.0f);
+  auto dense =
+      value ? dyn_cast<DenseElementsAttr>(value.getValue())
+            : DenseElementsAttr::get(
+                  RankedTensorType::get({}, b.builder.getF32Type()), 0.0f);
   if (!dense || dense.getNumElements() != 1)
     return error(op) << "expects argument 'value' to be one number";
   auto type = RankedTensorType::get(shape, dense.getElementType());
@@ -426,7 +427,8 @@ LogicalResult Raiser::raiseUpsample(mil::OpOp op) {
     if (type.getRank() < 3 || type.isDynamicDim(axis))
       return error(op) << "expects a known extent of rank 3 or more, but got "
                        << type;
-    int64_t from = type.getDimSize(axis), to = floatToInteger(std::floor(from * scale));
+    int64_t from = type.getDimSize(axis),
+            to = floatToInteger(std::floor(from * scale));
     Tensor table(DType::Int32, {to});
     for (int64_t i = 0; i < to; ++i)
       table.mutableInts()[i] = std::min<int64_t>(i * from / to, from - 1);
@@ -476,8 +478,7 @@ LogicalResult Raiser::raiseList(mil::OpOp op) {
     if (failed(length) || failed(element))
       return failure();
     std::optional<std::string> name = text(op, "dtype");
-    std::optional<DType> dtype =
-        name ? lookupDType(*name) : DType::Float32;
+    std::optional<DType> dtype = name ? lookupDType(*name) : DType::Float32;
     if (!dtype || *length < 0)
       return error(op) << "expects a known dtype and a length of 0 or more";
     SmallVector<int64_t> shape{*length};
@@ -486,11 +487,11 @@ LogicalResult Raiser::raiseList(mil::OpOp op) {
     for (int64_t dim : shape)
       if (dim < 0 || llvm::MulOverflow(count, dim, count))
         return error(op) << "expects elements of a static shape";
-    auto type = RankedTensorType::get(shape,
-                                      toMLIRType(*dtype, op.getContext()));
+    auto type =
+        RankedTensorType::get(shape, toMLIRType(*dtype, op.getContext()));
     values[op.getResult(0)] = b.constant(
-        loc, DenseElementsAttr::get(type, b.builder.getZeroAttr(
-                                              type.getElementType())));
+        loc, DenseElementsAttr::get(
+                 type, b.builder.getZeroAttr(type.getElementType())));
     return success();
   }
   FailureOr<Value> list = operand(op, "ls");
@@ -499,8 +500,8 @@ LogicalResult Raiser::raiseList(mil::OpOp op) {
   if (op.getType() == "list_length") {
     if (typeOf(*list).isDynamicDim(0))
       return error(op) << "is of a list of unknown length";
-    return bind(op, b.scalar(loc, typeOf(*list).getDimSize(0),
-                             b.builder.getI32Type()));
+    return bind(
+        op, b.scalar(loc, typeOf(*list).getDimSize(0), b.builder.getI32Type()));
   }
   bool one = op.getType() == "list_read" || op.getType() == "list_write";
   FailureOr<Value> index = operand(op, one ? "index" : "indices");
@@ -521,11 +522,10 @@ LogicalResult Raiser::raiseList(mil::OpOp op) {
     update = b.create<ExpandDimsOp>(loc, {update},
                                     {b.attr("axes", ArrayRef<int64_t>{0})});
   }
-  Value y = at && update
-                ? b.create<ScatterOp>(loc, {*list, at, update},
-                                      {b.attr("axis", int64_t(0)),
-                                       b.text("mode", "update")})
-                : Value();
+  Value y = at && update ? b.create<ScatterOp>(loc, {*list, at, update},
+                                               {b.attr("axis", int64_t(0)),
+                                                b.text("mode", "update")})
+                         : Value();
   if (!y)
     return failure();
   values[op.getResult(0)] = y;
@@ -562,8 +562,8 @@ LogicalResult Raiser::raiseNms(mil::OpOp op) {
     perClass = *dense.value_begin<bool>();
   }
   auto swap = [&](Value v) {
-    return v ? b.create<TransposeOp>(loc, {v},
-                                     {b.attr("perm", ArrayRef<int64_t>{0, 2, 1})})
+    return v ? b.create<TransposeOp>(
+                   loc, {v}, {b.attr("perm", ArrayRef<int64_t>{0, 2, 1})})
              : Value();
   };
   auto axes = [&](int64_t axis) {
@@ -577,7 +577,8 @@ LogicalResult Raiser::raiseNms(mil::OpOp op) {
   auto constant = [&](double v) { return b.scalar(loc, v, element); };
   // The best box stays although it is below the threshold.
   Value best = b.create<ReduceMaxOp>(loc, {s}, {axes(1), keep});
-  Value top = best ? b.create<ReduceMaxOp>(loc, {best}, {axes(2), keep}) : Value();
+  Value top =
+      best ? b.create<ReduceMaxOp>(loc, {best}, {axes(2), keep}) : Value();
   if (!top)
     return failure();
   Value kept = b.create<LogicalOrOp>(
@@ -585,20 +586,21 @@ LogicalResult Raiser::raiseNms(mil::OpOp op) {
             b.create<GreaterEqualOp>(loc, {best, top})});
   // Far below every score, and finite in fp16.
   double out = -65000;
-  Value keptAll = kept ? b.create<LogicalAndOp>(
-                             loc, {kept, b.create<GreaterOp>(
-                                             loc, {s, constant(-INFINITY)})})
-                       : Value();
+  Value keptAll =
+      kept
+          ? b.create<LogicalAndOp>(
+                loc, {kept, b.create<GreaterOp>(loc, {s, constant(-INFINITY)})})
+          : Value();
   if (!keptAll)
     return failure();
   Value low = b.create<FillLikeOp>(loc, {s, constant(out)});
   Value ranked = low ? b.create<SelectOp>(loc, {keptAll, s, low}) : Value();
   if (!ranked)
     return failure();
-  SmallVector<Value> found = b.create(
-      NonMaximumSuppressionOp::getOperationName(), loc, {box, ranked},
-      {b.real("iou_threshold", *iou), b.attr("max_boxes", *most),
-       b.flag("per_class_suppression", perClass)});
+  SmallVector<Value> found =
+      b.create(NonMaximumSuppressionOp::getOperationName(), loc, {box, ranked},
+               {b.real("iou_threshold", *iou), b.attr("max_boxes", *most),
+                b.flag("per_class_suppression", perClass)});
   if (found.empty())
     return failure();
   // Rows of boxes that were out are empty rows.
@@ -623,18 +625,18 @@ LogicalResult Raiser::raiseNms(mil::OpOp op) {
     return failure();
   // index · valid + (valid - 1): -1 where nothing is.
   Value one = b.scalar(loc, 1, i32);
-  Value indices = b.create<AddOp>(
-      loc, {b.create<MulOp>(loc, {found[2], flatInt}),
-            b.create<SubOp>(loc, {flatInt, one})});
-  Value present = indices ? b.create<GreaterEqualOp>(
-                                loc, {indices, b.scalar(loc, 0, i32)})
-                          : Value();
+  Value indices =
+      b.create<AddOp>(loc, {b.create<MulOp>(loc, {found[2], flatInt}),
+                            b.create<SubOp>(loc, {flatInt, one})});
+  Value present =
+      indices ? b.create<GreaterEqualOp>(loc, {indices, b.scalar(loc, 0, i32)})
+              : Value();
   Value presentInt =
       present ? b.create<CastOp>(loc, {present},
                                  {b.attr("dtype", TypeAttr::get(i32))})
               : Value();
-  Value count =
-      presentInt ? b.create<ReduceSumOp>(loc, {presentInt}, {axes(1)}) : Value();
+  Value count = presentInt ? b.create<ReduceSumOp>(loc, {presentInt}, {axes(1)})
+                           : Value();
   if (!count)
     return failure();
   return bind(op, {coordinates, classScores, indices, count});
@@ -655,7 +657,8 @@ LogicalResult Raiser::raiseCropResize(mil::OpOp op) {
   if ((width != 4 && width != 5) || xType.getRank() != 4 ||
       !type.hasStaticShape() || !xType.hasStaticShape() ||
       type.getNumElements() != type.getDimSize(0) * width)
-    return error(op) << "expects regions [N, 1, 4 or 5, 1, 1], but got " << type;
+    return error(op) << "expects regions [N, 1, 4 or 5, 1, 1], but got "
+                     << type;
   int64_t count = type.getDimSize(0), batch = xType.getDimSize(0);
   auto reshape = [&](Value v, ArrayRef<int64_t> shape) {
     return v ? b.create<ReshapeOp>(loc, {v}, {b.attr("shape", shape)})
@@ -663,9 +666,10 @@ LogicalResult Raiser::raiseCropResize(mil::OpOp op) {
   };
   Value rows = reshape(*roi, {count, width}), boxes = rows, images;
   auto columns = [&](int64_t from, int64_t to) {
-    return b.create<SliceByIndexOp>(loc, {rows},
-                                    {b.attr("begin", ArrayRef<int64_t>{0, from}),
-                                     b.attr("end", ArrayRef<int64_t>{count, to})});
+    return b.create<SliceByIndexOp>(
+        loc, {rows},
+        {b.attr("begin", ArrayRef<int64_t>{0, from}),
+         b.attr("end", ArrayRef<int64_t>{count, to})});
   };
   if (!rows)
     return failure();
@@ -673,14 +677,15 @@ LogicalResult Raiser::raiseCropResize(mil::OpOp op) {
   if (width == 5) {
     boxes = columns(1, 5);
     Value number = reshape(columns(0, 1), {count});
-    images = number ? b.create<CastOp>(
-                          loc, {number},
-                          {b.attr("dtype", TypeAttr::get(b.builder.getI32Type()))})
-                    : Value();
+    images = number
+                 ? b.create<CastOp>(
+                       loc, {number},
+                       {b.attr("dtype", TypeAttr::get(b.builder.getI32Type()))})
+                 : Value();
   } else {
-    Value tiled = b.create<TileOp>(
-        loc, {reshape(rows, {count, 1, 4})},
-        {b.attr("reps", ArrayRef<int64_t>{1, batch, 1})});
+    Value tiled =
+        b.create<TileOp>(loc, {reshape(rows, {count, 1, 4})},
+                         {b.attr("reps", ArrayRef<int64_t>{1, batch, 1})});
     boxes = reshape(tiled, {count * batch, 4});
     Tensor numbers(DType::Int32, {count * batch});
     for (int64_t i = 0; i < count * batch; ++i)
@@ -696,9 +701,8 @@ LogicalResult Raiser::raiseCropResize(mil::OpOp op) {
     if (arg.isOperand() || !value)
       continue;
     mil::LiteralAttr literal = literalOf(value, op);
-    FailureOr<Attribute> parameter =
-        literal ? raiseParameter(arg, literal, op)
-                : FailureOr<Attribute>(failure());
+    FailureOr<Attribute> parameter = literal ? raiseParameter(arg, literal, op)
+                                             : FailureOr<Attribute>(failure());
     if (failed(parameter))
       return error(op) << "expects argument '" << arg.name
                        << "' to be known at compile time";
@@ -734,7 +738,8 @@ LogicalResult Raiser::raiseConstexprCast(mil::OpOp op) {
 /// scale · (q - zero point) along one axis, as blocks.
 LogicalResult Raiser::raiseAffineDequantize(mil::OpOp op) {
   Location loc = op.getLoc();
-  FailureOr<Value> q = operand(op, "quantized_data"), scale = operand(op, "scale"),
+  FailureOr<Value> q = operand(op, "quantized_data"),
+                   scale = operand(op, "scale"),
                    zero = operand(op, "zero_point", /*optional=*/true);
   auto axis = integer(op, "axis", 0);
   if (failed(q) || failed(scale) || failed(zero) || failed(axis))
@@ -784,12 +789,14 @@ LogicalResult Raiser::raisePackedConstant(mil::OpOp op) {
   auto shape = ints(op, "shape");
   StringRef packedName = table ? "indices" : "mask",
             dataName = table ? "lut" : "nonzero_data";
-  FailureOr<Value> packed = operand(op, packedName), data = operand(op, dataName);
+  FailureOr<Value> packed = operand(op, packedName),
+                   data = operand(op, dataName);
   if (failed(shape) || failed(packed) || failed(data))
     return failure();
   DType dtype = DType::UInt1;
   if (table)
-    switch (typeOf(*data).hasStaticShape() ? typeOf(*data).getNumElements() : 0) {
+    switch (typeOf(*data).hasStaticShape() ? typeOf(*data).getNumElements()
+                                           : 0) {
     case 2:
       dtype = DType::UInt1;
       break;
@@ -816,7 +823,8 @@ LogicalResult Raiser::raisePackedConstant(mil::OpOp op) {
       return error(op) << "expects extents of 0 or more, but got " << dim;
   FailureOr<Tensor> bytes = b.evaluate(*packed);
   if (failed(bytes))
-    return error(op) << "expects argument '" << packedName << "' to be constant";
+    return error(op) << "expects argument '" << packedName
+                     << "' to be constant";
   std::vector<char> raw = bytes->toBytes();
   if (raw.size() != getByteSize(dtype, count))
     return error(op) << "expects argument '" << packedName << "' to have "
@@ -863,8 +871,7 @@ LogicalResult Raiser::lookUp(ArrayRef<Value> captured,
 }
 
 LogicalResult Raiser::raiseBlock(mil::OpOp op, Region &from, Block &block,
-                                 ArrayRef<Type> own,
-                                 ArrayRef<Value> captured) {
+                                 ArrayRef<Type> own, ArrayRef<Value> captured) {
   Block &source = from.front();
   // Constants of the block around are made anew inside.
   llvm::DenseMap<Value, Value> outside;

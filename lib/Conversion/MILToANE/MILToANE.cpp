@@ -8,8 +8,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "Raiser.h"
-#include "dialects/MIL/IR/Opset.h"
 #include "ane-mlir/Support/WeightFile.h"
+#include "dialects/MIL/IR/Opset.h"
 #include "mlir/IR/Verifier.h"
 
 using namespace mlir;
@@ -220,10 +220,10 @@ LogicalResult Raiser::raiseByTable(mil::OpOp op, const OpInfo &info,
       continue; // the op's default
     mil::LiteralAttr literal = literalOf(value, op);
     if (!literal)
-      return poisoned ? success()
-                      : LogicalResult(error(op)
-                                      << "expects argument '" << arg.name
-                                      << "' to be known at compile time");
+      return poisoned
+                 ? success()
+                 : LogicalResult(error(op) << "expects argument '" << arg.name
+                                           << "' to be known at compile time");
     FailureOr<Attribute> parameter = raiseParameter(arg, literal, op);
     if (failed(parameter))
       return failure();
@@ -237,10 +237,10 @@ LogicalResult Raiser::raiseByTable(mil::OpOp op, const OpInfo &info,
         return error(op) << "argument '" << name << "' is not supported";
   // Constants beside data of another precision (from ios17 on) take the data's.
   bool own = StringRef(info.milName).starts_with("constexpr") ||
-             llvm::is_contained(
-                 {"quantize", "dequantize", "resample", "crop_resize",
-                  "fill_like", "cast", "select", "scaled_dot_product_attention"},
-                 info.milName);
+             llvm::is_contained({"quantize", "dequantize", "resample",
+                                 "crop_resize", "fill_like", "cast", "select",
+                                 "scaled_dot_product_attention"},
+                                info.milName);
   llvm::SmallPtrSet<Type, 2> floats;
   for (Value v : operands)
     if (v && isa<FloatType>(typeOf(v).getElementType()))
@@ -307,19 +307,18 @@ LogicalResult Raiser::bind(mil::OpOp op, ArrayRef<Value> results) {
         found = typeOf(value);
       }
       if (!areCompatible(found, declared))
-        return error(op) << "result '"
-                         << cast<StringAttr>(
-                                op.getNames()[cast<OpResult>(to)
-                                                  .getResultNumber()])
-                                .getValue()
-                         << "' is declared as " << declared << ", but is "
-                         << found;
+        return error(op)
+               << "result '"
+               << cast<StringAttr>(
+                      op.getNames()[cast<OpResult>(to).getResultNumber()])
+                      .getValue()
+               << "' is declared as " << declared << ", but is " << found;
       if (checking && staticInputs && !declared.hasStaticShape())
         for (auto [axis, dim] : llvm::enumerate(found.getShape()))
           if (declared.isDynamicDim(axis) && !ShapedType::isDynamic(dim))
-            return error(op) << "result is declared as " << declared
-                             << ", but axis " << axis << " is known to be "
-                             << dim;
+            return error(op)
+                   << "result is declared as " << declared << ", but axis "
+                   << axis << " is known to be " << dim;
       SmallVector<int64_t> shape(found.getShape());
       for (auto [dim, other] : llvm::zip(shape, declared.getShape()))
         if (ShapedType::isDynamic(dim))
@@ -360,9 +359,9 @@ FailureOr<ProgramOp> Raiser::run(StringRef symbol) {
     if (auto bound = shapes.find(name);
         bound != shapes.end() && !tensor.hasStaticShape()) {
       if (failed(verifyCompatibleShape(tensor.getShape(), bound->second)))
-        return emitError(func.getLoc()) << "parameter '" << name << "' of type "
-                                << tensor << " cannot have the shape ["
-                                << bound->second << "]",
+        return emitError(func.getLoc())
+                   << "parameter '" << name << "' of type " << tensor
+                   << " cannot have the shape [" << bound->second << "]",
                failure();
       tensor = tensor.clone(bound->second);
     }
@@ -414,8 +413,9 @@ FailureOr<ProgramOp> Raiser::run(StringRef symbol) {
           raised = *constant;
       }
     if (!raised)
-      return emitError(func.getLoc()) << "has a result of type " << value.getType()
-                              << ", which cannot leave it",
+      return emitError(func.getLoc())
+                 << "has a result of type " << value.getType()
+                 << ", which cannot leave it",
              failure();
     StringRef name = "result";
     if (auto op = value.getDefiningOp<mil::OpOp>())
@@ -428,11 +428,11 @@ FailureOr<ProgramOp> Raiser::run(StringRef symbol) {
     addResult(name, raised, false);
   }
   for (auto &[parameter, value] : states)
-    addResult(cast<StringAttr>(
-                  func.getParameters()[cast<BlockArgument>(parameter)
-                                           .getArgNumber()])
-                  .getValue(),
-              value, true);
+    addResult(
+        cast<StringAttr>(
+            func.getParameters()[cast<BlockArgument>(parameter).getArgNumber()])
+            .getValue(),
+        value, true);
   ane::ReturnOp::create(builder, func.getLoc(), results);
   program.setFunctionType(FunctionType::get(context, inputs, outputs));
   program.setResAttrsAttr(builder.getArrayAttr(resultAttrs));
@@ -441,11 +441,10 @@ FailureOr<ProgramOp> Raiser::run(StringRef symbol) {
   return program;
 }
 
-FailureOr<ProgramOp> mlir::ane::convertMILToANE(OpBuilder &builder,
-                                                mil::FuncOp func,
-                                                StringRef symbol,
-                                                const WeightOpener &weights,
-                                                const mil::ShapeBindings &shapes) {
+FailureOr<ProgramOp>
+mlir::ane::convertMILToANE(OpBuilder &builder, mil::FuncOp func,
+                           StringRef symbol, const WeightOpener &weights,
+                           const mil::ShapeBindings &shapes) {
   builder.getContext()->loadDialect<ANEDialect>();
   return Raiser(builder, func, weights, shapes).run(symbol);
 }
@@ -462,13 +461,13 @@ LogicalResult Raiser::standIn(mil::OpOp op) {
   return success();
 }
 
-LogicalResult mlir::ane::checkMIL(mil::FuncOp func,
-                                  const WeightOpener &weights,
+LogicalResult mlir::ane::checkMIL(mil::FuncOp func, const WeightOpener &weights,
                                   const mil::ShapeBindings &shapes) {
   func.getContext()->loadDialect<ANEDialect>();
   OwningOpRef<ModuleOp> scratch = ModuleOp::create(func.getLoc());
   OpBuilder builder = OpBuilder::atBlockEnd(scratch->getBody());
-  return Raiser(builder, func, weights, shapes, /*checking=*/true).run("checked");
+  return Raiser(builder, func, weights, shapes, /*checking=*/true)
+      .run("checked");
 }
 
 FailureOr<func::FuncOp>
@@ -483,10 +482,11 @@ mlir::ane::convertMILToFunction(OpBuilder &builder, mil::FuncOp milFunc,
   // The user's dtypes, whatever precision values get later.
   auto withDType = [&](DictionaryAttr attributes, Type type) {
     NamedAttrList list(attributes);
-    list.set("ane.dtype",
-             builder.getStringAttr(
-                 getInfo(*toDType(cast<RankedTensorType>(type).getElementType()))
-                     .name));
+    list.set(
+        "ane.dtype",
+        builder.getStringAttr(
+            getInfo(*toDType(cast<RankedTensorType>(type).getElementType()))
+                .name));
     return list.getDictionary(builder.getContext());
   };
   auto function = cast<FunctionOpInterface>(**program);

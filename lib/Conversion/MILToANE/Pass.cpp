@@ -27,7 +27,8 @@ struct ConvertMILToANE : ane::impl::ConvertMILToANEPassBase<ConvertMILToANE> {
   /// The function asked for; "main" or the first where none is.
   mil::FuncOp find(ArrayRef<mil::FuncOp> functions) {
     for (mil::FuncOp func : functions)
-      if (func.getSymName() == (function.empty() ? StringRef("main") : function))
+      if (func.getSymName() ==
+          (function.empty() ? StringRef("main") : function))
         return func;
     return function.empty() && !functions.empty() ? functions.front()
                                                   : mil::FuncOp();

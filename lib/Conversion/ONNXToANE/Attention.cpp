@@ -109,9 +109,8 @@ static LogicalResult applyMask(C &c, Value mask, int64_t keys, Value &scores,
     scores = c.add(scores, c.castTo(mask, c.element(scores)));
     mask = c.create<GreaterOp>({mask, c.scalarLike(-65000, mask)});
   }
-  visible.allowed = visible.allowed
-                        ? c.create<LogicalAndOp>({visible.allowed, mask})
-                        : mask;
+  visible.allowed =
+      visible.allowed ? c.create<LogicalAndOp>({visible.allowed, mask}) : mask;
   return success();
 }
 
@@ -193,9 +192,11 @@ static LogicalResult lowerAttention(C &c) {
         c.create<ReduceMaxOp>({c.castTo(allowed, c.element(p))},
                               {c.graph.attr("axes", ArrayRef<int64_t>{-1}),
                                c.graph.flag("keep_dims", true)});
-    p = low == -65504 ? c.mul(p, any)
-                      : c.create<SelectOp>(
-                            {c.castTo(any, IntegerType::get(c.node.getContext(), 1)), p, c.scalarLike(0, p)});
+    p = low == -65504
+            ? c.mul(p, any)
+            : c.create<SelectOp>(
+                  {c.castTo(any, IntegerType::get(c.node.getContext(), 1)), p,
+                   c.scalarLike(0, p)});
   }
   if (mode == 3)
     debug = p;

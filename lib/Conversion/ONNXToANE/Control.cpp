@@ -23,8 +23,8 @@ static void isolate(Operation *op) {
       Operation *parent = region->getParentOp();
       if (parent == op)
         return true;
-      region = parent && parent->getBlock() ? parent->getParentRegion()
-                                            : nullptr;
+      region =
+          parent && parent->getBlock() ? parent->getParentRegion() : nullptr;
     }
     return false;
   };
@@ -63,8 +63,8 @@ static void isolate(Operation *op) {
   }
   op->insertOperands(op->getNumOperands(), captured);
   if (auto loop = dyn_cast<WhileLoopOp>(op))
-    loop.getProperties().operandSegmentSizes = {
-        int32_t(op->getNumResults()), int32_t(captured.size())};
+    loop.getProperties().operandSegmentSizes = {int32_t(op->getNumResults()),
+                                                int32_t(captured.size())};
 }
 
 /// What a block yields, when all of it is tensors; nothing after an unsupported
@@ -108,8 +108,8 @@ static std::string conditionRemedy(C &c) {
   if (!name)
     return "";
   StringRef input = name.getName().getValue();
-  return ("; it is decided by the input '" + input +
-          "', which --input-value " + input + "=FILE.pb makes a constant")
+  return ("; it is decided by the input '" + input + "', which --input-value " +
+          input + "=FILE.pb makes a constant")
       .str();
 }
 
@@ -217,7 +217,8 @@ static LogicalResult lowerRunTimeIf(C &c) {
     std::string remedy = conditionRemedy(c);
     cond->setAttr("ane.open_length",
                   StringAttr::get(context, "its branches give different "
-                                           "lengths" + remedy));
+                                           "lengths" +
+                                               remedy));
     emitWarning(c.loc) << "If: its branches give different lengths, so what "
                           "follows runs on the host"
                        << remedy;
@@ -278,9 +279,9 @@ static Value noTrips(C &c, Value example, int64_t axis) {
     return {};
   shape.insert(shape.begin() + (axis < 0 ? axis + shape.size() + 1 : axis), 0);
   return c.graph.constant(
-      c.loc, DenseElementsAttr::get(
-                 RankedTensorType::get(shape, c.element(example)),
-                 ArrayRef<Attribute>()));
+      c.loc,
+      DenseElementsAttr::get(RankedTensorType::get(shape, c.element(example)),
+                             ArrayRef<Attribute>()));
 }
 
 /// What each trip gave, joined on a new axis.
@@ -343,8 +344,8 @@ Value RunTimeLoop::asScalar(Value value, Type element, int64_t absent) {
   if (!value)
     return c.scalar(absent, element);
   if (c.rank(value))
-    value = c.create<ReshapeOp>(
-        {value}, {c.graph.attr("shape", ArrayRef<int64_t>{})});
+    value = c.create<ReshapeOp>({value},
+                                {c.graph.attr("shape", ArrayRef<int64_t>{})});
   return value && c.element(value) != element
              ? c.create<CastOp>({value},
                                 {c.graph.attr("dtype", TypeAttr::get(element))})
@@ -378,8 +379,7 @@ FailureOr<bool> RunTimeLoop::buildCondition(Region &region) {
   Block &block = addBlock(region);
   Value trip = block.getArgument(0), going = block.getArgument(1);
   if (limit)
-    going =
-        c.create<LogicalAndOp>({going, c.create<LessOp>({trip, limit})});
+    going = c.create<LogicalAndOp>({going, c.create<LessOp>({trip, limit})});
   YieldOp::create(builder, c.loc, going);
   return bool(going);
 }
@@ -389,11 +389,11 @@ Value RunTimeLoop::storeRow(Value buffer, Value trip, Value value) {
   SmallVector<int64_t> one(c.shape(value));
   one.insert(one.begin(), 1);
   Value row = c.create<ReshapeOp>({value}, {c.graph.attr("shape", one)});
-  Value at = c.create<ReshapeOp>(
-      {trip}, {c.graph.attr("shape", ArrayRef<int64_t>{1})});
-  return c.create<ScatterOp>({buffer, at, row},
-                             {c.graph.attr("axis", int64_t(0)),
-                              c.graph.text("mode", "update")});
+  Value at = c.create<ReshapeOp>({trip},
+                                 {c.graph.attr("shape", ArrayRef<int64_t>{1})});
+  return c.create<ScatterOp>(
+      {buffer, at, row},
+      {c.graph.attr("axis", int64_t(0)), c.graph.text("mode", "update")});
 }
 
 FailureOr<bool> RunTimeLoop::buildBody(Region &region) {
@@ -421,10 +421,10 @@ FailureOr<bool> RunTimeLoop::buildBody(Region &region) {
   }
   for (size_t i = 0; i < scans; ++i) {
     Value value = (*results)[1 + carried + i];
-    next.push_back(buffers.empty() // the trip that says what they are
-                       ? value
-                       : storeRow(block.getArgument(2 + carried + i), trip,
-                                  value));
+    next.push_back(
+        buffers.empty() // the trip that says what they are
+            ? value
+            : storeRow(block.getArgument(2 + carried + i), trip, value));
   }
   return yield(c, next);
 }
@@ -462,8 +462,9 @@ LogicalResult RunTimeLoop::finish(MutableArrayRef<Region> regions) {
   OperationState state(c.loc, WhileLoopOp::getOperationName());
   state.addOperands(variables);
   state.addTypes(ValueRange(variables).getTypes());
-  state.addAttribute("operandSegmentSizes",
-                     builder.getDenseI32ArrayAttr({int32_t(variables.size()), 0}));
+  state.addAttribute(
+      "operandSegmentSizes",
+      builder.getDenseI32ArrayAttr({int32_t(variables.size()), 0}));
   for (Region &region : regions)
     state.addRegion()->takeBody(region);
   Operation *loop = builder.create(state);
@@ -486,8 +487,8 @@ LogicalResult RunTimeLoop::finish(MutableArrayRef<Region> regions) {
                     : c.create<ConcatOp>({count, c.graph.ints(c.loc, rest)},
                                          {c.graph.attr("axis", int64_t(0))});
     SmallVector<int64_t> begin(c.rank(rows), 0);
-    c.put(carried + i, c.create<DynamicSliceOp>(
-                           {rows, c.graph.ints(c.loc, begin), end}));
+    c.put(carried + i,
+          c.create<DynamicSliceOp>({rows, c.graph.ints(c.loc, begin), end}));
   }
   return success();
 }

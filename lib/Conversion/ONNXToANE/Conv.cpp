@@ -138,8 +138,8 @@ static LogicalResult lowerConvTranspose(C &c) {
             before = pads[i], after = pads[spatial + i];
     int64_t size = full + extra[i] - before - after;
     if (wanted || mode == "SAME_UPPER" || mode == "SAME_LOWER") {
-      // SAME never pads with less than nothing: a kernel shorter than its stride
-      // gives less than input * stride, as ONNX's shape inference says.
+      // SAME never pads with less than nothing: a kernel shorter than its
+      // stride gives less than input * stride, as ONNX's shape inference says.
       size = wanted ? (*wanted)[wanted->size() - spatial + i]
                     : std::min(c.shape(x)[i + 2] * strides[i], full + extra[i]);
       int64_t total = std::max<int64_t>(
@@ -220,9 +220,8 @@ static Value dilatedMaxPool(C &c, Value x, const ONNXWindow &window,
     pads.push_back(
         std::max<int64_t>(0, need - c.shape(x)[i + 2] - window.pads[2 * i]));
   }
-  Value best =
-      c.create<PadOp>({x}, {c.graph.attr("pad", pads),
-                            c.graph.real("constant_val", -INFINITY)});
+  Value best = c.create<PadOp>({x}, {c.graph.attr("pad", pads),
+                                     c.graph.real("constant_val", -INFINITY)});
   for (int64_t i = 0; i < spatial && best && !c.failed(); ++i) {
     Value whole = best;
     SmallVector<int64_t> begin(rank), end(c.shape(whole)), stride(rank, 1);
@@ -271,8 +270,8 @@ static Value maxPoolIndices(C &c, Value x, const ONNXWindow &window,
     entries *= double(outputs[i]) * double(window.kernel[i]);
   if (entries > (1 << 24) || c.type(x).getNumElements() > INT32_MAX)
     return c.error() << "with the Indices output is too large: windows of ["
-                     << ArrayRef<int64_t>(window.kernel) << "] at ["
-                     << outputs << "] places",
+                     << ArrayRef<int64_t>(window.kernel) << "] at [" << outputs
+                     << "] places",
            Value();
   for (int64_t i = 0; i < spatial; ++i) {
     points *= outputs[i];
@@ -324,9 +323,10 @@ static Value maxPoolIndices(C &c, Value x, const ONNXWindow &window,
 }
 
 /// ONNX Runtime computes SAME pads of a dilated pool as if it had no dilation,
-/// so that fewer windows fit than ONNX's formula says. What the model declares of
-/// its output decides, else ONNX Runtime.
-static void undilateSamePads(C &c, ArrayRef<int64_t> input, ONNXWindow &window) {
+/// so that fewer windows fit than ONNX's formula says. What the model declares
+/// of its output decides, else ONNX Runtime.
+static void undilateSamePads(C &c, ArrayRef<int64_t> input,
+                             ONNXWindow &window) {
   std::string mode = c.getString("auto_pad", "NOTSET");
   if (!StringRef(mode).starts_with("SAME_"))
     return;
@@ -342,8 +342,8 @@ static void undilateSamePads(C &c, ArrayRef<int64_t> input, ONNXWindow &window) 
   }
   auto declared = c.declaredShape(0);
   bool tells = declared && declared->size() == input.size() + 2;
-  auto extents = tells ? ArrayRef<int64_t>(*declared).drop_front(2)
-                       : ArrayRef<int64_t>();
+  auto extents =
+      tells ? ArrayRef<int64_t>(*declared).drop_front(2) : ArrayRef<int64_t>();
   if (!tells || extents != ArrayRef<int64_t>(outputs) ||
       extents == ArrayRef<int64_t>(
                      poolOutputs(input, theirs, c.getInt("ceil_mode", 0))))
@@ -435,8 +435,8 @@ static LogicalResult lowerPool(C &c) {
       Value sum = windowSum(x, floorWindow),
             count = counted ? windowSum(counted, countWindow) : counted;
       // A window of nothing but padding is 0.
-      count = count ? c.create<MaximumOp>({count, c.scalarLike(1, count)})
-                    : count;
+      count =
+          count ? c.create<MaximumOp>({count, c.scalarLike(1, count)}) : count;
       y = c.div(sum, count);
     } else { // LpPool
       Value magnitude = c.create<AbsOp>({x});

@@ -9,11 +9,11 @@
 //
 // The engine has no integer products, and sums of codes go far beyond what fp16
 // holds. So it is computed as x times (W - w_zero) * w_scale: the weight stays
-// the file's integers, the activation is not quantised. That is right when every
-// value that is in units of s meets s again, which is followed through the
-// whole graph here: each value has a power of each scale as its unit, and all
-// of them have to be gone wherever the graph looks at a value. Where they are
-// not (an output in integers, say) the integers are kept.
+// the file's integers, the activation is not quantised. That is right when
+// every value that is in units of s meets s again, which is followed through
+// the whole graph here: each value has a power of each scale as its unit, and
+// all of them have to be gone wherever the graph looks at a value. Where they
+// are not (an output in integers, say) the integers are kept.
 //
 //===----------------------------------------------------------------------===//
 
@@ -51,8 +51,8 @@ private:
       units[value] = std::move(unit);
   }
   /// Which quantiser a code, a zero point or exactly one scale is of.
-  std::optional<unsigned> quantiserOf(const llvm::DenseMap<Value, unsigned> &map,
-                                      Value value) const {
+  std::optional<unsigned>
+  quantiserOf(const llvm::DenseMap<Value, unsigned> &map, Value value) const {
     auto it = map.find(value);
     return it == map.end() ? std::nullopt : std::optional(it->second);
   }

@@ -4,9 +4,9 @@
 //
 // A handler sees one node and emits ane ops through the NodeContext. Failure is
 // sticky: once a creation has failed, later ones return null without another
-// message, so a handler reads like straight-line algebra. Looking inside a value
-// that is not there, or making more than the budget allows, ends the handler (an
-// EvaluationError, which the walk catches and reports at the node).
+// message, so a handler reads like straight-line algebra. Looking inside a
+// value that is not there, or making more than the budget allows, ends the
+// handler (an EvaluationError, which the walk catches and reports at the node).
 //
 //===----------------------------------------------------------------------===//
 
@@ -46,8 +46,8 @@ public:
   bool isUsed(unsigned output) const {
     return output < node.getNumResults() && !node.getResult(output).use_empty();
   }
-  /// The shape that the model declares for one of its outputs, -1 where it leaves
-  /// an extent open; nothing for other values.
+  /// The shape that the model declares for one of its outputs, -1 where it
+  /// leaves an extent open; nothing for other values.
   std::optional<SmallVector<int64_t>> declaredShape(unsigned output) const;
   /// Sets an output; a null value after a sticky failure is fine.
   LogicalResult set(unsigned i, Value value) {
@@ -268,9 +268,9 @@ Value rotatePairs(NodeContext &c, Value x, Value cosine, Value sine,
 /// blocked along the axis.
 Value shapeParameter(NodeContext &c, Value parameter, Value x, int64_t axis,
                      int64_t block);
-/// x - zero as floats. Codes that were rounded from floats just before are taken
-/// from there: a way through integers would leave the engine. `exact`: the
-/// integers themselves matter, not what they stand for.
+/// x - zero as floats. Codes that were rounded from floats just before are
+/// taken from there: a way through integers would leave the engine. `exact`:
+/// the integers themselves matter, not what they stand for.
 Value centredCodes(NodeContext &c, Value x, Value zero, bool exact = false);
 /// round(value) + zero, clipped to the integer type, in its carrier.
 Value toInteger(NodeContext &c, Value value, Value zero, IntegerType type);

@@ -267,11 +267,11 @@ static Value celu(C &c, Value x) {
   double alpha = c.getFloat("alpha", 1);
   if (alpha < 0) { // grows without bound on the left: the definition itself
     Value zero = c.scalarLike(0, x),
-          grown = c.sub(
-              c.create<ExpOp>({c.mul(x, c.scalarLike(1 / alpha, x))}), one(c, x));
-    return c.add(c.create<MaximumOp>({x, zero}),
-                 c.create<MinimumOp>(
-                     {c.mul(grown, c.scalarLike(alpha, x)), zero}));
+          grown = c.sub(c.create<ExpOp>({c.mul(x, c.scalarLike(1 / alpha, x))}),
+                        one(c, x));
+    return c.add(
+        c.create<MaximumOp>({x, zero}),
+        c.create<MinimumOp>({c.mul(grown, c.scalarLike(alpha, x)), zero}));
   }
   return c.mul(c.create<EluOp>({c.mul(x, c.scalarLike(1 / alpha, x))},
                                {c.graph.real("alpha", 1)}),

@@ -517,8 +517,8 @@ static LogicalResult lowerGatherBlockQuantized(C &c) {
         zeros = c.input(3);
   if (!indices || !scales || c.rank(scales) != c.rank(data))
     return c.error() << "expects indices, and scales of the data's rank";
-  FailureOr<int64_t> gatherAxis = c.axis(c.getInt("gather_axis", 0),
-                                         c.rank(data)),
+  FailureOr<int64_t> gatherAxis =
+                         c.axis(c.getInt("gather_axis", 0), c.rank(data)),
                      axis = c.axis(c.getInt("quantize_axis", 1), c.rank(data));
   int64_t bits = c.getInt("bits", 4), block = c.getInt("block_size", 128);
   if (failed(gatherAxis) || failed(axis))
@@ -551,8 +551,8 @@ static LogicalResult lowerGatherBlockQuantized(C &c) {
   if (!table)
     return failure();
   int64_t extent = c.shape(table)[*gatherAxis];
-  return c.set(0, c.gather(table, wrapNegative(c, indices, extent),
-                           *gatherAxis));
+  return c.set(0,
+               c.gather(table, wrapNegative(c, indices, extent), *gatherAxis));
 }
 
 void mlir::ane::addMicrosoftHandlers(HandlerTable &t) {

@@ -77,12 +77,12 @@ static const ImportRow *lookupRow(StringRef domain, StringRef op,
 /// Unique, NonMaxSuppression, Compress): what boxes and indices pass through.
 static bool takesOpenLengths(StringRef domain, StringRef op) {
   static const llvm::StringSet<> known = {
-      "Abs",       "Add",     "Cast",   "Clip",     "Concat",  "Div",
-      "Equal",     "Exp",     "Gather", "GatherND", "Greater", "Identity",
-      "Less",      "Log",     "Mul",    "Neg",      "Not",     "Relu",
-      "Sigmoid",   "Squeeze", "Sqrt",   "Sub",      "Tanh",    "Transpose",
-      "Unsqueeze", "And",     "Or",     "Floor",    "Ceil",    "Round",
-      "MatMul",    "Softmax", "Reshape", "Where",   "Pow",     "Erf"};
+      "Abs",       "Add",     "Cast",    "Clip",     "Concat",  "Div",
+      "Equal",     "Exp",     "Gather",  "GatherND", "Greater", "Identity",
+      "Less",      "Log",     "Mul",     "Neg",      "Not",     "Relu",
+      "Sigmoid",   "Squeeze", "Sqrt",    "Sub",      "Tanh",    "Transpose",
+      "Unsqueeze", "And",     "Or",      "Floor",    "Ceil",    "Round",
+      "MatMul",    "Softmax", "Reshape", "Where",    "Pow",     "Erf"};
   return domain.empty() && known.contains(op);
 }
 
@@ -215,9 +215,9 @@ Value NodeContext::addInput(RankedTensorType type) {
 Value Lowering::addInput(Location loc, StringRef name, RankedTensorType type) {
   Builder b(module.getContext());
   StringRef dtype = getInfo(*toDType(type.getElementType())).name;
-  argAttrs.push_back(b.getDictionaryAttr(
-      {b.getNamedAttr("ane.dtype", b.getStringAttr(dtype)),
-       b.getNamedAttr("ane.name", b.getStringAttr(name))}));
+  argAttrs.push_back(
+      b.getDictionaryAttr({b.getNamedAttr("ane.dtype", b.getStringAttr(dtype)),
+                           b.getNamedAttr("ane.name", b.getStringAttr(name))}));
   return entry->addArgument(type, loc);
 }
 
@@ -560,9 +560,9 @@ LogicalResult Lowering::lowerNode(onnxir::NodeOp node) {
   if (poisoned)
     return success();
   // An optional that holds nothing is only seen to be absent here.
-  if (auto i = missingInput(lookupSchema(node.getDomain(), node.getOpType(),
-                                         node.getVersion()),
-                            inputs))
+  if (auto i = missingInput(
+          lookupSchema(node.getDomain(), node.getOpType(), node.getVersion()),
+          inputs))
     return emitError(node.getLoc())
            << node.getOpType() << ": expects input " << *i
            << ", which is required, but the node leaves it out; export the "
@@ -648,14 +648,13 @@ LogicalResult Lowering::lowerRow(NodeContext &c, const ImportRow &row) {
                    isa<IntegerType>(c.element(operands[0])) &&
                    !c.element(operands[0]).isInteger(1);
   if (isInteger && info->name == ReluOp::getOperationName())
-    return c.set(0, c.create<MaximumOp>(
-                        {operands[0], c.scalarLike(0, operands[0])}));
-  if (isInteger && llvm::is_contained({"ane.ceil", "ane.floor", "ane.round"},
-                                      info->name))
+    return c.set(
+        0, c.create<MaximumOp>({operands[0], c.scalarLike(0, operands[0])}));
+  if (isInteger &&
+      llvm::is_contained({"ane.ceil", "ane.floor", "ane.round"}, info->name))
     return c.set(0, operands[0]);
   if (isInteger &&
-      llvm::is_contained({"ane.sqrt", "ane.erf", "ane.exp"},
-                         info->name)) {
+      llvm::is_contained({"ane.sqrt", "ane.erf", "ane.exp"}, info->name)) {
     original = c.element(operands[0]);
     operands[0] = c.castTo(operands[0], graph.builder.getF32Type());
   }
@@ -747,8 +746,8 @@ static void compareDeclared(StringRef name, Value value, Type declared) {
       << "; the shape that its nodes give is taken";
 }
 
-/// Ops that a conversion may make whatever the model, and for each of its nodes:
-/// LSTM's hundred at most, and loops of some thousand trips.
+/// Ops that a conversion may make whatever the model, and for each of its
+/// nodes: LSTM's hundred at most, and loops of some thousand trips.
 static constexpr size_t kMostOps = 30000, kMostOpsPerNode = 64;
 
 /// `option` names inputs of the model only.
@@ -773,8 +772,8 @@ FailureOr<SmallVector<Type>>
 Lowering::bindInputs(onnxir::GraphOp graphOp, SmallVectorImpl<unsigned> &kept) {
   Builder attrs(module.getContext());
   SmallVector<Type> types;
-  bool bound =
-      checkNames(graphOp, "--input-value", llvm::to_vector(options.inputValues.keys()));
+  bool bound = checkNames(graphOp, "--input-value",
+                          llvm::to_vector(options.inputValues.keys()));
   bound &= checkNames(graphOp, "--input-shape",
                       llvm::to_vector(options.inputShapes.keys()));
   bound &= succeeded(checkDims(graphOp));

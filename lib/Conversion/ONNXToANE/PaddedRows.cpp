@@ -48,8 +48,8 @@ static std::optional<int64_t> splitCount(NodeContext &c, Value list) {
     }
     if (user.getOpType() != "Split")
       return std::nullopt;
-    auto along = dyn_cast_or_null<IntegerAttr>(
-        user.getOnnxAttributes().get("axis"));
+    auto along =
+        dyn_cast_or_null<IntegerAttr>(user.getOnnxAttributes().get("axis"));
     int64_t at = along ? along.getInt() : 0;
     if ((at < 0 ? at + 2 : at) != axis)
       return std::nullopt;
@@ -59,9 +59,9 @@ static std::optional<int64_t> splitCount(NodeContext &c, Value list) {
       sizes.assign(given.asArrayRef().begin(), given.asArrayRef().end());
     } else if (user.getInputs().size() > 1) {
       auto constant = user.getInputs()[1].getDefiningOp<onnxir::ConstantOp>();
-      FailureOr<Tensor> tensor =
-          constant ? Tensor::fromElements(constant.getValue())
-                   : FailureOr<Tensor>(failure());
+      FailureOr<Tensor> tensor = constant
+                                     ? Tensor::fromElements(constant.getValue())
+                                     : FailureOr<Tensor>(failure());
       if (failed(tensor) || tensor->isFloat())
         return std::nullopt;
       sizes.assign(tensor->ints().begin(), tensor->ints().end());
@@ -101,8 +101,8 @@ LogicalResult PaddedRows::lowerNonZero(NodeContext &c) {
     Value ones = c.castTo(mask, c.i32());
     Value order = c.mul(
         ones, c.create<CumsumOp>({ones}, {c.graph.attr("axis", int64_t(0))}));
-    Value chosen = c.create<EqualOp>({c.reshape(order, {1, total}),
-                                      c.ints({*count, 1}, numbers)});
+    Value chosen = c.create<EqualOp>(
+        {c.reshape(order, {1, total}), c.ints({*count, 1}, numbers)});
     Value at = c.reduceSum(c.mul(c.castTo(chosen, c.i32()),
                                  c.castTo(c.ints({1, total}, places), c.i32())),
                            {1});
@@ -117,8 +117,8 @@ LogicalResult PaddedRows::lowerNonZero(NodeContext &c) {
     }
     if (c.failed())
       return failure();
-    return c.set(0, c.castTo(c.concat(coordinates, 0),
-                             c.graph.builder.getI64Type()));
+    return c.set(
+        0, c.castTo(c.concat(coordinates, 0), c.graph.builder.getI64Type()));
   }
   Tensor coordinates(DType::Int64, {rank, total});
   for (int64_t i = 0; i < rank; ++i)
@@ -186,8 +186,7 @@ LogicalResult PaddedRows::maskScatter(NodeContext &c) {
   if (reduction == "none") {
     NamedAttrList attributes(c.node.getOnnxAttributes());
     attributes.set("reduction", c.graph.builder.getStringAttr("add"));
-    c.node.setOnnxAttributesAttr(
-        attributes.getDictionary(c.node.getContext()));
+    c.node.setOnnxAttributesAttr(attributes.getDictionary(c.node.getContext()));
   }
   c.setInputs({data, indices, updates});
   return success();
@@ -273,8 +272,7 @@ std::optional<int64_t> PaddedRows::slicedAxis(NodeContext &c, const Rows &r,
     return std::nullopt;
   for (size_t i = 0; i < (*ends)->size(); ++i) {
     int64_t axis = *axes ? normal((**axes)[i], c.rank(y)) : int64_t(i);
-    if (axis == r.axis &&
-        ((**starts)[i] != 0 || (**ends)[i] < INT32_MAX))
+    if (axis == r.axis && ((**starts)[i] != 0 || (**ends)[i] < INT32_MAX))
       return std::nullopt;
   }
   if (c.shape(y)[r.axis] != c.shape(r.mask)[0])
@@ -290,8 +288,8 @@ std::optional<int64_t> PaddedRows::productAxis(NodeContext &c, int64_t rank) {
       return std::nullopt;
     int64_t axis = r->axis + rank - c.rank(a);
     int64_t there = axis - (rank - c.rank(b));
-    if (c.rank(b) < 2 || (axis < rank - 2 && there >= 0 &&
-                          c.shape(b)[there] != 1))
+    if (c.rank(b) < 2 ||
+        (axis < rank - 2 && there >= 0 && c.shape(b)[there] != 1))
       return std::nullopt;
     return axis;
   }
@@ -314,9 +312,61 @@ std::optional<int64_t> PaddedRows::reducedAxis(NodeContext &c, const Rows &r) {
   return c.getInt("keepdims", 1) ? r.axis : r.axis - dropped;
 }
 
+static bool isElementByElement(StringRef op) {
+  return isOneOf(op, {"Abs",
+                      "Add",
+                      "And",
+                      "Cast",
+                      "Ceil",
+                      "Clip",
+                      "Cos",
+                      "Div",
+                      "Elu",
+                      "Equal",
+                      "Erf",
+                      "Exp",
+                      "Floor",
+                      "Gelu",
+                      "Greater",
+                      "Greater",
+                      "GreaterOrEqual",
+                      "HardSigmoid",
+                      "HardSwish",
+                      "Identity",
+                      "LeakyRelu",
+                      "Less",
+                      "LessOrEqual",
+                      "Log",
+                      "Max",
+                      "Min",
+                      "Mish",
+                      "Mod",
+                      "Mul",
+                      "Neg",
+                      "Not",
+                      "Or",
+                      "Pow",
+                      "PRelu",
+                      "Reciprocal",
+                      "Relu",
+                      "Round",
+                      "Selu",
+                      "Sigmoid",
+                      "Sign",
+                      "Sin",
+                      "Softplus",
+                      "Softsign",
+                      "Sqrt",
+                      "Sub",
+                      "Sum",
+                      "Swish",
+                      "Tanh",
+                      "Where",
+                      "Xor"});
+}
+
 /// Along which axis the rows of an output are; nothing when they are mixed.
-std::optional<int64_t> PaddedRows::resultAxis(NodeContext &c,
-                                              unsigned output) {
+std::optional<int64_t> PaddedRows::resultAxis(NodeContext &c, unsigned output) {
   StringRef op = c.opType();
   Value y = c.output(output);
   if (!y || !c.node.getDomain().empty())
@@ -333,17 +383,7 @@ std::optional<int64_t> PaddedRows::resultAxis(NodeContext &c,
         return false;
     return r != nullptr;
   };
-  if (isOneOf(op, {"Abs",     "Add",       "And",      "Cast",    "Ceil",
-                   "Clip",    "Cos",       "Div",      "Elu",     "Equal",
-                   "Erf",     "Exp",       "Floor",    "Gelu",    "Greater",
-                   "Greater", "GreaterOrEqual",        "HardSigmoid",
-                   "HardSwish", "Identity", "LeakyRelu", "Less",
-                   "LessOrEqual", "Log",   "Max",      "Min",     "Mish",
-                   "Mod",     "Mul",       "Neg",      "Not",     "Or",
-                   "Pow",     "PRelu",     "Reciprocal", "Relu",  "Round",
-                   "Selu",    "Sigmoid",   "Sign",     "Sin",     "Softplus",
-                   "Softsign", "Sqrt",     "Sub",      "Sum",     "Swish",
-                   "Tanh",    "Where",     "Xor"}))
+  if (isElementByElement(op))
     return broadcastAxis(c, all, rank);
   if (op == "Expand")
     return alone() ? broadcastAxis(c, {0u}, rank) : std::nullopt;
@@ -356,9 +396,8 @@ std::optional<int64_t> PaddedRows::resultAxis(NodeContext &c,
     return llvm::find(perm, r->axis) - perm.begin();
   }
   if (isOneOf(op, {"Reshape", "Squeeze", "Unsqueeze", "Flatten"}))
-    return alone()
-               ? reshapedAxis(c, *r, c.shape(c.input(0)), c.shape(y))
-               : std::nullopt;
+    return alone() ? reshapedAxis(c, *r, c.shape(c.input(0)), c.shape(y))
+                   : std::nullopt;
   if (op.starts_with("Gather"))
     return gatheredAxis(c, rank);
   if (op == "Split")
@@ -411,9 +450,9 @@ bool PaddedRows::takesOtherExtents(NodeContext &c) {
   };
   if (c.opType() == "Gather") {
     auto at = c.tryConstant(c.input(1));
-    return at && !at->isFloat() &&
-           llvm::none_of(at->ints(),
-                         [&](int64_t i) { return normal(i) == it->second; });
+    return at && !at->isFloat() && llvm::none_of(at->ints(), [&](int64_t i) {
+             return normal(i) == it->second;
+           });
   }
   auto begin = c.tryConstant(c.input(1)), end = c.tryConstant(c.input(2));
   return begin && end && begin->size() == 1 && end->size() == 1 &&
@@ -461,9 +500,9 @@ LogicalResult PaddedRows::lower(NodeContext &c,
         return failure();
     if (!hasRows) {
       static constexpr StringRef arithmetic[] = {
-          "Add",       "Cast",     "Concat", "Div",     "Equal", "Gather",
-          "Identity",  "Mul",      "Reshape", "Slice",  "Squeeze", "Sub",
-          "Unsqueeze", "Where"};
+          "Add",     "Cast",     "Concat",    "Div",     "Equal",
+          "Gather",  "Identity", "Mul",       "Reshape", "Slice",
+          "Squeeze", "Sub",      "Unsqueeze", "Where"};
       if (!isOneOf(op, arithmetic))
         return failure();
       for (Value result : c.node.getResults())

@@ -27,7 +27,8 @@ public:
   bool concerns(NodeContext &c) const;
   /// Emits the node through `handler`, or in a form of its own. Fails, without
   /// caring for the message, where the node cannot be computed on padded rows.
-  LogicalResult lower(NodeContext &c, llvm::function_ref<LogicalResult()> handler);
+  LogicalResult lower(NodeContext &c,
+                      llvm::function_ref<LogicalResult()> handler);
   bool isPadded(Value value) const {
     return rows.count(value) || lengths.contains(value);
   }

@@ -18,8 +18,8 @@ using C = NodeContext;
 static Value dequantize(C &c, unsigned x, unsigned scale, unsigned zero,
                         int64_t axis = 1) {
   Value z = c.input(zero);
-  Value v = centredCodes(
-      c, c.input(x), z ? shapeParameter(c, z, c.input(x), axis, 0) : z);
+  Value v = centredCodes(c, c.input(x),
+                         z ? shapeParameter(c, z, c.input(x), axis, 0) : z);
   return c.mul(
       v, shapeParameter(c, c.castTo(c.input(scale), c.f32()), v, axis, 0));
 }

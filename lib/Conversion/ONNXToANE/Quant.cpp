@@ -66,7 +66,10 @@ static std::optional<Codes> codesOf(Value value) {
   auto clip = cast ? cast.getX().getDefiningOp<ClipOp>() : ClipOp();
   if (!clip || !isa<IntegerType>(cast.getType().getElementType()))
     return std::nullopt;
-  Codes codes{clip.getY(), clip.getX(), {}, {},
+  Codes codes{clip.getY(),
+              clip.getX(),
+              {},
+              {},
               clip.getAlpha().convertToDouble(),
               clip.getBeta().convertToDouble()};
   if (auto add = codes.rounded.getDefiningOp<AddOp>()) {
@@ -82,10 +85,10 @@ static std::optional<Codes> codesOf(Value value) {
 
 /// The one value of a constant.
 static std::optional<double> numberOf(C &c, Value value) {
-  auto tensor = value && cast<RankedTensorType>(value.getType())
-                                 .getNumElements() == 1
-                    ? c.tryConstant(value)
-                    : std::nullopt;
+  auto tensor =
+      value && cast<RankedTensorType>(value.getType()).getNumElements() == 1
+          ? c.tryConstant(value)
+          : std::nullopt;
   if (!tensor)
     return std::nullopt;
   return tensor->number();
@@ -104,8 +107,8 @@ Value mlir::ane::centredCodes(C &c, Value x, Value zero, bool exact) {
     // The zero point moves into the limits, so that codes are small.
     if (auto number = zero ? numberOf(c, zero) : 0.0;
         number && sameNumber(c, codes->zero, zero)) {
-      bool steps = exact || !c.floatActivations() ||
-                   codes->high - codes->low < 255;
+      bool steps =
+          exact || !c.floatActivations() || codes->high - codes->low < 255;
       if (!steps)
         c.countDroppedSteps();
       return c.create<ClipOp>({steps ? codes->rounded : codes->quotient},
@@ -138,13 +141,13 @@ static bool isWithin(Value value, double low, double high) {
 
 /// A value that is quantised and back is itself. Of 16 bits fp16 has fewer than
 /// there are steps; the steps of 8 bits are moved by fp16's rounding of what is
-/// before them, so that a float is as near to the model's result. The limits are
-/// kept, since a range that starts at 0 is a relu. Null when the codes are
+/// before them, so that a float is as near to the model's result. The limits
+/// are kept, since a range that starts at 0 is a relu. Null when the codes are
 /// others, or come from elsewhere.
 static Value withoutSteps(C &c, Value x, Value scale, Value zero) {
   std::optional<Codes> codes = codesOf(x);
-  auto division = codes ? codes->quotient.getDefiningOp<RealDivOp>()
-                        : RealDivOp();
+  auto division =
+      codes ? codes->quotient.getDefiningOp<RealDivOp>() : RealDivOp();
   double range = codes ? codes->high - codes->low : 0;
   if (!division || !(range > 2047 ? c.isHalf() : c.floatActivations()) ||
       range < 255 || !sameNumber(c, division.getY(), scale) ||
@@ -161,8 +164,8 @@ static Value withoutSteps(C &c, Value x, Value scale, Value zero) {
     return value;
   if (auto relu = value.getDefiningOp<ReluOp>(); relu && low == 0)
     value = relu.getX();
-  return c.create<ClipOp>({value}, {c.graph.real("alpha", low),
-                                    c.graph.real("beta", high)});
+  return c.create<ClipOp>(
+      {value}, {c.graph.real("alpha", low), c.graph.real("beta", high)});
 }
 
 /// A scale as quantize and dequantize of MIL take it: a number of its own.
@@ -268,8 +271,8 @@ static LogicalResult lowerDynamicQuantize(C &c) {
         high = c.create<MaximumOp>(
             {c.create<ReduceMaxOp>({x}, {keep}), c.scalarLike(0, x)});
   Value scale = c.div(c.sub(high, low), c.scalarLike(255, x));
-  // Where codes tie, the last bit of the scale decides: as it is written, and in
-  // fp32 whatever the precision.
+  // Where codes tie, the last bit of the scale decides: as it is written, and
+  // in fp32 whatever the precision.
   auto exact = [](Value v) {
     if (Operation *op = v ? v.getDefiningOp() : nullptr)
       op->setAttr("ane.exact", UnitAttr::get(op->getContext()));
@@ -281,7 +284,8 @@ static LogicalResult lowerDynamicQuantize(C &c) {
   Value zero = exact(c.create<RoundOp>({c.create<ClipOp>(
       {c.div(c.sub(c.scalarLike(0, x), low), scale)}, {alpha, beta})}));
   Value y = c.create<ClipOp>(
-      {c.add(exact(c.create<RoundOp>({c.div(x, scale)})), zero)}, {alpha, beta});
+      {c.add(exact(c.create<RoundOp>({c.div(x, scale)})), zero)},
+      {alpha, beta});
   Type byte = IntegerType::get(c.node.getContext(), 8, IntegerType::Unsigned);
   c.put(0, exact(c.castTo(y, byte)));
   c.put(1, scale);
@@ -318,7 +322,8 @@ static Value scaleWeight(C &c, Value weight, SmallVectorImpl<Value> &factors,
   for (Value factor : factors) {
     auto type = c.type(factor);
     // Where the channels are along the result's axes.
-    int64_t axis = perRow ? type.getRank() - resultRank + 1 : type.getRank() - 1;
+    int64_t axis =
+        perRow ? type.getRank() - resultRank + 1 : type.getRank() - 1;
     bool one = type.getNumElements() == 1,
          vector = type.getNumElements() == channels && axis >= 0 &&
                   axis < type.getRank() && type.getDimSize(axis) == channels;
@@ -459,9 +464,8 @@ static Value integerConv(C &c, Value x, Value xZero, Value w, Value wZero,
 }
 static LogicalResult lowerConvInteger(C &c) {
   SmallVector<Value> none;
-  Value y =
-      integerConv(c, c.input(0), c.input(2), c.input(1), c.input(3), none,
-                  /*exact=*/true);
+  Value y = integerConv(c, c.input(0), c.input(2), c.input(1), c.input(3), none,
+                        /*exact=*/true);
   return y ? c.set(0, c.castTo(y, c.graph.builder.getI32Type())) : failure();
 }
 static LogicalResult lowerFloatConvInteger(C &c) {
@@ -477,12 +481,11 @@ static LogicalResult lowerQLinearConv(C &c) {
     return c.error() << "expects weights of rank 3 or more";
   SmallVector<int64_t> channels(c.rank(w), 1);
   channels[1] = c.shape(w)[0];
-  Value scale =
-      c.div(c.mul(c.reshape(c.input(1), {}),
-                  c.type(wScale).getNumElements() == 1
-                      ? c.reshape(wScale, {})
-                      : c.reshape(wScale, channels)),
-            c.reshape(c.input(6), {}));
+  Value scale = c.div(
+      c.mul(c.reshape(c.input(1), {}), c.type(wScale).getNumElements() == 1
+                                           ? c.reshape(wScale, {})
+                                           : c.reshape(wScale, channels)),
+      c.reshape(c.input(6), {}));
   if (!scale)
     return failure();
   SmallVector<Value> factors{scale};
@@ -492,10 +495,9 @@ static LogicalResult lowerQLinearConv(C &c) {
   for (Value factor : factors)
     y = c.mul(y, factor);
   if (Value bias = c.input(8)) // in units of the product of the scales
-    y = c.add(
-        y, c.mul(c.reshape(c.castTo(bias, c.graph.builder.getF32Type()),
-                           channels),
-                 scale));
+    y = c.add(y, c.mul(c.reshape(c.castTo(bias, c.graph.builder.getF32Type()),
+                                 channels),
+                       scale));
   auto integer = dyn_cast<IntegerType>(declaredElement(c, 7));
   if (!integer)
     return c.error() << "expects an integer zero point";

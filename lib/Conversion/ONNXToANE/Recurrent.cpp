@@ -402,9 +402,10 @@ static LogicalResult lowerLSTM(C &c) {
   return setOutputs(c, *r, results[0], {results[1], results[2]});
 }
 
-/// com.microsoft's LSTM with weights [D,K,4H] in 8 bits, a scale and a zero point
-/// for each direction or column: the weights become trees over the integers.
-/// The activations, which ONNX Runtime quantises step by step, stay floats.
+/// com.microsoft's LSTM with weights [D,K,4H] in 8 bits, a scale and a zero
+/// point for each direction or column: the weights become trees over the
+/// integers. The activations, which ONNX Runtime quantises step by step, stay
+/// floats.
 static LogicalResult lowerDynamicQuantizeLSTM(C &c) {
   auto weight = [&](unsigned i, unsigned scaleInput) -> Value {
     Value w = c.input(i), scale = c.input(scaleInput),
@@ -421,12 +422,12 @@ static LogicalResult lowerDynamicQuantizeLSTM(C &c) {
                             "direction or column, but got "
                          << c.type(parameter),
                Value();
-      return c.reshape(parameter,
-                       {directions, 1,
-                        c.type(parameter).getNumElements() / directions});
+      return c.reshape(
+          parameter,
+          {directions, 1, c.type(parameter).getNumElements() / directions});
     };
-    Value y = c.mul(centredCodes(c, w, wide(zero)),
-                    c.castTo(wide(scale), c.f32()));
+    Value y =
+        c.mul(centredCodes(c, w, wide(zero)), c.castTo(wide(scale), c.f32()));
     return c.transpose(y, {0, 2, 1});
   };
   SmallVector<Value> inputs{c.input(0), weight(1, 8), weight(2, 10)};

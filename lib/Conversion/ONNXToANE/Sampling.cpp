@@ -45,7 +45,8 @@ struct GridSampling {
   struct Tap {
     Value position, weight;
   };
-  /// By axis: what pixels reach, how far apart they lie in memory, what is read.
+  /// By axis: what pixels reach, how far apart they lie in memory, what is
+  /// read.
   SmallVector<std::pair<double, double>> bounds;
   SmallVector<int64_t> strides;
   SmallVector<SmallVector<Tap>> taps;
@@ -119,8 +120,8 @@ Value GridSampling::rows() {
     strides[axis] = positions;
     positions *= c.shape(x)[axis + 2];
   }
-  return c.transpose(
-      c.reshape(c.castTo(x, f32), {batch, channels, positions}), {0, 2, 1});
+  return c.transpose(c.reshape(c.castTo(x, f32), {batch, channels, positions}),
+                     {0, 2, 1});
 }
 
 /// What one combination of taps contributes.
@@ -130,8 +131,7 @@ Value GridSampling::sample(Value rows, ArrayRef<size_t> index) {
     Tap tap = taps[axis][index[axis]];
     Value position = tap.position;
     if (cubic && padding == "reflection")
-      position =
-          reflect(c, position, bounds[axis].first, bounds[axis].second);
+      position = reflect(c, position, bounds[axis].first, bounds[axis].second);
     Value clamped = clampTo(c, position, 0, last(axis));
     if (padding == "zeros") {
       Value here = c.create<EqualOp>({clamped, position});

@@ -131,9 +131,10 @@ firstMissing(const Schema *schema, unsigned count,
     return present(0) ? std::nullopt : std::optional(0u);
   }
   for (auto [i, formal] : llvm::enumerate(schema->inputs)) {
-    unsigned end = formal.arity == FormalValue::Single     ? i + 1
-                   : formal.arity == FormalValue::Optional ? i
-                   : std::max<unsigned>(count, i + formal.least);
+    unsigned end = formal.arity == FormalValue::Single ? i + 1
+                   : formal.arity == FormalValue::Optional
+                       ? i
+                       : std::max<unsigned>(count, i + formal.least);
     for (unsigned at = i; at < end; ++at)
       if (!present(at))
         return at;
@@ -155,13 +156,15 @@ std::optional<unsigned> mlir::ane::missingInput(const Schema *schema,
 /// ONNX's name of an element type.
 static StringRef typeName(unsigned code) {
   static constexpr StringLiteral names[] = {
-      "undefined", "float",        "uint8",      "int8",
-      "uint16",    "int16",        "int32",      "int64",
-      "string",    "bool",         "float16",    "double",
-      "uint32",    "uint64",       "complex64",  "complex128",
-      "bfloat16",  "float8e4m3fn", "float8e4m3fnuz", "float8e5m2",
-      "float8e5m2fnuz", "uint4",   "int4",       "float4e2m1",
-      "float8e8m0", "uint2",       "int2"};
+      "undefined",      "float",      "uint8",
+      "int8",           "uint16",     "int16",
+      "int32",          "int64",      "string",
+      "bool",           "float16",    "double",
+      "uint32",         "uint64",     "complex64",
+      "complex128",     "bfloat16",   "float8e4m3fn",
+      "float8e4m3fnuz", "float8e5m2", "float8e5m2fnuz",
+      "uint4",          "int4",       "float4e2m1",
+      "float8e8m0",     "uint2",      "int2"};
   return code < std::size(names) ? StringRef(names[code]) : "another type";
 }
 
@@ -170,8 +173,10 @@ static std::string typeNames(uint64_t set) {
   for (unsigned code = 1; code < 48; ++code)
     if (set >> code & 1)
       text += (text.empty() ? "" : ", ") + typeName(code).str();
-  for (auto [bit, name] : {std::pair(48, "a sequence"), {49, "an optional"},
-                           {50, "a map"}, {51, "a sparse tensor"}})
+  for (auto [bit, name] : {std::pair(48, "a sequence"),
+                           {49, "an optional"},
+                           {50, "a map"},
+                           {51, "a sparse tensor"}})
     if (set >> bit & 1)
       text += (text.empty() ? "" : ", ") + std::string(name);
   return text;
@@ -179,18 +184,30 @@ static std::string typeNames(uint64_t set) {
 
 static StringRef kindName(char kind) {
   switch (kind) {
-  case 'f': return "a float";
-  case 'i': return "an integer";
-  case 's': return "a string";
-  case 't': return "a tensor";
-  case 'g': return "a graph";
-  case 'p': return "a type";
-  case 'x': return "a sparse tensor";
-  case 'F': return "a list of floats";
-  case 'I': return "a list of integers";
-  case 'S': return "a list of strings";
-  case 'T': return "a list of tensors";
-  case 'G': return "a list of graphs";
+  case 'f':
+    return "a float";
+  case 'i':
+    return "an integer";
+  case 's':
+    return "a string";
+  case 't':
+    return "a tensor";
+  case 'g':
+    return "a graph";
+  case 'p':
+    return "a type";
+  case 'x':
+    return "a sparse tensor";
+  case 'F':
+    return "a list of floats";
+  case 'I':
+    return "a list of integers";
+  case 'S':
+    return "a list of strings";
+  case 'T':
+    return "a list of tensors";
+  case 'G':
+    return "a list of graphs";
   }
   return "something else";
 }
@@ -228,28 +245,48 @@ static bool fitsKind(char have, char wanted) {
 
 /// Integers of ONNX's own operators that say yes or no.
 static bool isFlag(StringRef name) {
-  static const llvm::StringSet<> names = {
-      "align_corners",   "allowzero",         "antialias",
-      "batch_axis",      "broadcast",         "ceil_mode",
-      "center_point_box", "count_include_pad", "exclude_outside",
-      "exclusive",       "fmod",              "input_forget",
-      "interleaved",     "inverse",           "is_causal",
-      "keepdims",        "largest",           "layout",
-      "linear_before_reset", "new_axis",      "noop_with_empty_axes",
-      "onesided",        "periodic",          "reverse",
-      "saturate",        "select_last_index", "sorted",
-      "storage_order",   "time_axis",         "training_mode",
-      "transA",          "transB",            "upper"};
+  static const llvm::StringSet<> names = {"align_corners",
+                                          "allowzero",
+                                          "antialias",
+                                          "batch_axis",
+                                          "broadcast",
+                                          "ceil_mode",
+                                          "center_point_box",
+                                          "count_include_pad",
+                                          "exclude_outside",
+                                          "exclusive",
+                                          "fmod",
+                                          "input_forget",
+                                          "interleaved",
+                                          "inverse",
+                                          "is_causal",
+                                          "keepdims",
+                                          "largest",
+                                          "layout",
+                                          "linear_before_reset",
+                                          "new_axis",
+                                          "noop_with_empty_axes",
+                                          "onesided",
+                                          "periodic",
+                                          "reverse",
+                                          "saturate",
+                                          "select_last_index",
+                                          "sorted",
+                                          "storage_order",
+                                          "time_axis",
+                                          "training_mode",
+                                          "transA",
+                                          "transB",
+                                          "upper"};
   return names.contains(name);
 }
 
 /// Least value of an integer or of each entry of a list.
 static std::optional<int64_t> leastOf(StringRef name) {
   static const llvm::StringSet<> ones = {
-      "blocksize",    "dilations",        "group",   "hidden_size",
-      "kernel_shape", "kv_num_heads",     "num_groups",
-      "num_outputs",  "num_scan_inputs",  "q_num_heads",
-      "strides"};
+      "blocksize",       "dilations",    "group",      "hidden_size",
+      "kernel_shape",    "kv_num_heads", "num_groups", "num_outputs",
+      "num_scan_inputs", "q_num_heads",  "strides"};
   static const llvm::StringSet<> zeros = {"batch_dims", "block_size",
                                           "output_padding", "p"};
   return ones.contains(name)    ? std::optional<int64_t>(1)
@@ -402,8 +439,7 @@ LogicalResult SchemaChecker::checkTypes(onnxir::NodeOp node,
     if (!(formal.types >> code & 1))
       return error(node) << "expects " << nameOfInput(i, formal) << " of "
                          << typeNames(formal.types) << " at opset "
-                         << node.getVersion() << ", but got "
-                         << typeName(code);
+                         << node.getVersion() << ", but got " << typeName(code);
     if (formal.variable.empty() || !formal.homogeneous)
       continue;
     auto [slot, isNew] = bound.try_emplace(formal.variable, code);
@@ -411,10 +447,9 @@ LogicalResult SchemaChecker::checkTypes(onnxir::NodeOp node,
       boundBy[formal.variable] = i;
     else if (slot->second != code)
       return error(node) << "expects "
-                         << nameOfInput(
-                                boundBy[formal.variable],
-                                *Schema::at(schema.inputs,
-                                            boundBy[formal.variable]))
+                         << nameOfInput(boundBy[formal.variable],
+                                        *Schema::at(schema.inputs,
+                                                    boundBy[formal.variable]))
                          << " and " << nameOfInput(i, formal)
                          << " of one element type, but got "
                          << typeName(slot->second) << " and " << typeName(code)
@@ -485,9 +520,8 @@ LogicalResult SchemaChecker::checkAttribute(onnxir::NodeOp node,
     return error(node) << "expects attribute '" << formal.name << "' to be "
                        << kindName(formal.kind) << ", but it is "
                        << kindName(kind);
-  return node.getDomain().empty()
-             ? checkValues(node, formal.name, attribute)
-             : success();
+  return node.getDomain().empty() ? checkValues(node, formal.name, attribute)
+                                  : success();
 }
 
 /// What the text of the standard says of an attribute beyond its kind.
@@ -500,8 +534,8 @@ LogicalResult SchemaChecker::checkValues(onnxir::NodeOp node, StringRef name,
     if (allowed.empty() || llvm::is_contained(list, text.getValue()))
       return success();
     return error(node) << "expects attribute '" << name << "' to be "
-                       << allowed.rtrim('|') << ", but got '"
-                       << text.getValue() << "'";
+                       << allowed.rtrim('|') << ", but got '" << text.getValue()
+                       << "'";
   }
   SmallVector<int64_t> values;
   if (auto integer = dyn_cast<IntegerAttr>(attribute))
@@ -509,14 +543,13 @@ LogicalResult SchemaChecker::checkValues(onnxir::NodeOp node, StringRef name,
   else if (auto list = dyn_cast<DenseI64ArrayAttr>(attribute))
     values.assign(list.asArrayRef().begin(), list.asArrayRef().end());
   for (int64_t value : values) {
-    if (isFlag(name) && isa<IntegerAttr>(attribute) &&
-        (value < 0 || value > 1))
+    if (isFlag(name) && isa<IntegerAttr>(attribute) && (value < 0 || value > 1))
       return error(node) << "expects attribute '" << name
                          << "' to be 0 or 1, but got " << value;
     if (auto least = leastOf(name);
         least && (value < *least || value > INT32_MAX))
-      return error(node) << "expects attribute '" << name << "' in ["
-                         << *least << ", 2^31), but got " << value;
+      return error(node) << "expects attribute '" << name << "' in [" << *least
+                         << ", 2^31), but got " << value;
   }
   return success();
 }

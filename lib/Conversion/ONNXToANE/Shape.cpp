@@ -229,7 +229,8 @@ static LogicalResult lowerSlice(C &c) {
       from = (**starts)[i] + dim;
     // -1 as an exclusive end cannot be written as an index: the mask says
     // "through the first".
-    if (step < 0 && from < 0) // starts are brought into the axis, ends before it
+    if (step < 0 &&
+        from < 0) // starts are brought into the axis, ends before it
       from = 0;
     if (dim == 0)
       from = to = 0;
@@ -346,7 +347,7 @@ static Value padIntegers(C &c, Value x, ArrayRef<int64_t> before,
                Value();
       SmallVector<int64_t> sources;
       for (int64_t i = -before[axis]; i < dim + after[axis]; ++i)
-        sources.push_back(reflects ? (i < 0 ? -i
+        sources.push_back(reflects ? (i < 0      ? -i
                                       : i >= dim ? 2 * dim - 2 - i
                                                  : i)
                                    : std::clamp<int64_t>(i, 0, dim - 1));
@@ -497,10 +498,10 @@ static LogicalResult lowerBoundedRange(C &c, int64_t length) {
   std::iota(numbers.begin(), numbers.end(), 0);
   emitRemark(c.loc) << "Range: has " << length
                     << " entries, as --max-length says, whatever its limit is";
-  return c.set(0, c.add(c.mul(c.castTo(c.ints({length}, numbers),
-                                       c.element(start)),
-                              step),
-                        start));
+  return c.set(
+      0,
+      c.add(c.mul(c.castTo(c.ints({length}, numbers), c.element(start)), step),
+            start));
 }
 
 static LogicalResult lowerRange(C &c) {
@@ -509,8 +510,9 @@ static LogicalResult lowerRange(C &c) {
       return lowerBoundedRange(c, *length);
     return c.error() << "expects 'start', 'limit' and 'delta' to be known at "
                         "compile time, but the data decides them; --max-length "
-                     << c.name() << "=N gives it N entries, or cut the model "
-                                    "before it with --outputs";
+                     << c.name()
+                     << "=N gives it N entries, or cut the model "
+                        "before it with --outputs";
   }
   auto start = c.constantTensor(c.input(0), "start"),
        limit = c.constantTensor(c.input(1), "limit"),
@@ -518,9 +520,10 @@ static LogicalResult lowerRange(C &c) {
   if (failed(start) || failed(limit) || failed(delta))
     return failure();
   double first = start->number(), step = delta->number(),
-         count = step == 0 ? -1
-                           : std::max(0.0, std::ceil((limit->number() - first) /
-                                                     step));
+         count =
+             step == 0
+                 ? -1
+                 : std::max(0.0, std::ceil((limit->number() - first) / step));
   if (!(count >= 0 && count < (1 << 28)))
     return c.error() << "expects between 0 and 2^28 elements";
   Tensor tensor(start->dtype(), {int64_t(count)});
@@ -528,8 +531,8 @@ static LogicalResult lowerRange(C &c) {
     if (tensor.isFloat())
       tensor.mutableFloats()[i] = float(first) + float(i) * float(step);
     else
-      tensor.mutableInts()[i] = int64_t(uint64_t(start->integer()) +
-                                        uint64_t(i) * delta->integer());
+      tensor.mutableInts()[i] =
+          int64_t(uint64_t(start->integer()) + uint64_t(i) * delta->integer());
   return c.set(0, c.graph.constant(c.loc, tensor));
 }
 
@@ -677,9 +680,9 @@ resizeMatrix(C &c, const ResizeAxis &axis, StringRef mode, StringRef transform,
       x = (at + 0.5f) / scale;
     else if (transform == "tf_crop_and_resize") {
       float start = axis.roiStart, end = axis.roiEnd;
-      x = to > 1 ? start * (from - 1) +
-                       at * (end - start) * (from - 1) / (to - 1)
-                 : 0.5f * (start + end) * (from - 1);
+      x = to > 1
+              ? start * (from - 1) + at * (end - start) * (from - 1) / (to - 1)
+              : 0.5f * (start + end) * (from - 1);
       if (x < 0 || x > from - 1) {
         usesExtrapolation = true;
         continue; // a row of zeros; the caller adds the value
@@ -809,8 +812,7 @@ void ResizeRequest::keepAspect(C &c, Value x) {
                                     : std::max(best, scale);
   }
   for (auto [i, axis] : llvm::enumerate(axes))
-    (*sizes)[i] =
-        floatToInteger(std::floor(best * c.shape(x)[axis] + 0.5));
+    (*sizes)[i] = floatToInteger(std::floor(best * c.shape(x)[axis] + 0.5));
   scaleValues.assign(axes.size(), best);
 }
 
@@ -853,8 +855,8 @@ LogicalResult ResizeRequest::read(C &c, Value x) {
   transform = c.getString("coordinate_transformation_mode",
                           upsample || old ? "asymmetric" : "half_pixel");
   policy = c.getString("keep_aspect_ratio_policy", "stretch");
-  nearest = c.getString(
-      "nearest_mode", upsample || old ? "floor" : "round_prefer_floor");
+  nearest = c.getString("nearest_mode",
+                        upsample || old ? "floor" : "round_prefer_floor");
   if (mode == "bilinear")
     mode = "linear";
   if (mode != "nearest" && mode != "linear" && mode != "cubic")
@@ -890,8 +892,8 @@ static Value applyResize(C &c, Value x, int64_t axis, const ResizeAxis &r,
   }
   // Pure repetition is MIL's own op; everything else is a product with the
   // axis last.
-  bool repeat =
-      mode == "nearest" && r.from > 0 && r.to % r.from == 0 && rank == 4 && axis >= 2;
+  bool repeat = mode == "nearest" && r.from > 0 && r.to % r.from == 0 &&
+                rank == 4 && axis >= 2;
   for (int64_t k = 0; repeat && k < r.to; ++k)
     repeat = matrix[k * r.from + k / (r.to / r.from)] == 1;
   if (repeat) {
@@ -916,7 +918,8 @@ static Value applyResize(C &c, Value x, int64_t axis, const ResizeAxis &r,
       bool empty = true;
       for (int64_t j = 0; j < r.from; ++j)
         empty &= matrix[k * r.from + j] == 0;
-      fill.mutableFloats()[k] = empty ? float(c.getFloat("extrapolation_value", 0)) : 0;
+      fill.mutableFloats()[k] =
+          empty ? float(c.getFloat("extrapolation_value", 0)) : 0;
       keep.mutableFloats()[k] = !empty;
     }
     SmallVector<int64_t> wide(rank, 1);
@@ -940,18 +943,20 @@ static LogicalResult lowerResize(C &c) {
   if (!isa<FloatType>(original) && !taken)
     x = c.castTo(x, c.graph.builder.getF32Type());
   if (q.mode == "linear" && isa<FloatType>(original))
-    if (Value y = resizeBilinear(c, x, q.axes, q.sizes, q.scaleValues, q.transform))
+    if (Value y =
+            resizeBilinear(c, x, q.axes, q.sizes, q.scaleValues, q.transform))
       return c.set(0, y);
   for (auto [i, axis] : llvm::enumerate(q.axes)) {
     if (!x)
       return failure();
     ResizeAxis r;
     r.from = c.shape(x)[axis];
-    r.to = q.sizes ? (*q.sizes)[i] : resizedExtent(c, axis, r.from, q.scaleValues[i]);
-    r.scale =
-        q.scaleValues.size() == q.axes.size() && (!q.sizes || q.policy != "stretch")
-            ? q.scaleValues[i]
-            : double(r.to) / r.from;
+    r.to = q.sizes ? (*q.sizes)[i]
+                   : resizedExtent(c, axis, r.from, q.scaleValues[i]);
+    r.scale = q.scaleValues.size() == q.axes.size() &&
+                      (!q.sizes || q.policy != "stretch")
+                  ? q.scaleValues[i]
+                  : double(r.to) / r.from;
     if (!q.roi.empty()) {
       r.roiStart = q.roi[i];
       r.roiEnd = q.roi[q.axes.size() + i];
@@ -965,9 +970,9 @@ static LogicalResult lowerResize(C &c) {
     if (r.from == r.to && (r.scale == 1 || antialias) && q.roi.empty())
       continue;
     bool outside = false;
-    auto matrix = resizeMatrix(
-        c, r, q.mode, q.transform, q.nearest, c.getFloat("cubic_coeff_a", -0.75),
-        antialias, c.getInt("exclude_outside", 0), outside);
+    auto matrix = resizeMatrix(c, r, q.mode, q.transform, q.nearest,
+                               c.getFloat("cubic_coeff_a", -0.75), antialias,
+                               c.getInt("exclude_outside", 0), outside);
     if (failed(matrix))
       return failure();
     x = applyResize(c, x, axis, r, *matrix, q.mode, outside);

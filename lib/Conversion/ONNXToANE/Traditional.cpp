@@ -412,7 +412,8 @@ struct ForestWalk {
   SmallVector<int64_t> shape; // rows, trees
 
   ForestWalk(C &c, const Forest &f, Value x)
-      : c(c), x(x), tracks(llvm::any_of(f.missing, [](int64_t m) { return m != 0; })),
+      : c(c), x(x),
+        tracks(llvm::any_of(f.missing, [](int64_t m) { return m != 0; })),
         shape{c.shape(x)[0], (int64_t)f.roots.size()} {
     int64_t nodes = f.size();
     auto table = [&](ArrayRef<int64_t> v) { return c.ints({nodes}, v); };
@@ -457,8 +458,8 @@ Value ForestWalk::holds(Mode which, Value value, Value limit, Value at) {
 
 /// One level down; leaves stay where they are.
 Value ForestWalk::step(Value at) {
-  Value value = c.create<GatherAlongAxisOp>(
-      {x, c.gather(feature, at, 0)}, {c.graph.attr("axis", int64_t(1))});
+  Value value = c.create<GatherAlongAxisOp>({x, c.gather(feature, at, 0)},
+                                            {c.graph.attr("axis", int64_t(1))});
   Value limit = c.gather(split, at, 0), kind = c.gather(mode, at, 0), taken;
   for (int64_t which = LEQ; which <= MEMBER; ++which) {
     if (!modes.contains(which))
@@ -471,8 +472,8 @@ Value ForestWalk::step(Value at) {
   }
   if (tracks) {
     Value unknown = c.create<NotEqualOp>({value, value});
-    Value follows = c.create<NotEqualOp>(
-        {c.gather(missing, at, 0), c.scalar(0, c.i32())});
+    Value follows =
+        c.create<NotEqualOp>({c.gather(missing, at, 0), c.scalar(0, c.i32())});
     taken = c.create<LogicalOrOp>(
         {taken, c.create<LogicalAndOp>({unknown, follows})});
   }

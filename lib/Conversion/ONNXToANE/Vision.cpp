@@ -265,8 +265,8 @@ static LogicalResult lowerRoiAlign(C &c) {
   p.max = c.getString("mode", "avg") == "max";
   int64_t ratio = c.getInt("sampling_ratio", 0);
   if (p.outHeight < 1 || p.outWidth < 1 || p.outHeight > 4096 ||
-      p.outWidth > 4096 || ratio < 0 || ratio > 64 ||
-      p.height * p.width == 0 || c.shape(rois)[0] == 0)
+      p.outWidth > 4096 || ratio < 0 || ratio > 64 || p.height * p.width == 0 ||
+      c.shape(rois)[0] == 0)
     return c.error() << "expects regions, a non-empty input, outputs of "
                         "1x1 to 4096x4096 and a sampling_ratio in [0, 64]";
   Value rows = pixelRows(c, x);

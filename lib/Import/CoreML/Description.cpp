@@ -178,8 +178,7 @@ static void readMetadata(pbf_reader in, PackageInfo &info) {
                     : in.tag() == metadata::License        ? "license"
                                                            : "";
     if (!key.empty()) {
-      info.metadata.push_back(
-          {key.str(), proto::toView(in.get_view()).str()});
+      info.metadata.push_back({key.str(), proto::toView(in.get_view()).str()});
     } else if (in.tag() == metadata::UserDefined) {
       pbf_reader pair = in.get_message();
       std::pair<std::string, std::string> found;
@@ -195,9 +194,8 @@ static void readMetadata(pbf_reader in, PackageInfo &info) {
       in.skip();
     }
   }
-  llvm::stable_sort(info.metadata, [](auto &a, auto &b) {
-    return a.first < b.first;
-  });
+  llvm::stable_sort(info.metadata,
+                    [](auto &a, auto &b) { return a.first < b.first; });
 }
 
 void coreml::readDescription(StringRef message, PackageInfo &info) {

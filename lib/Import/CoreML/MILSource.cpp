@@ -72,7 +72,8 @@ FailureOr<mil::FuncOp> MILSource::function(StringRef name) const {
     if (mil::FuncOp found = find(name))
       return found;
   } else {
-    for (StringRef wanted : {StringRef(info.defaultFunction), StringRef("main")})
+    for (StringRef wanted :
+         {StringRef(info.defaultFunction), StringRef("main")})
       if (mil::FuncOp found = find(wanted))
         return found;
     if (!functions.empty())
@@ -83,8 +84,9 @@ FailureOr<mil::FuncOp> MILSource::function(StringRef name) const {
     diagnostic << "has no function";
   else
     diagnostic << "has no function '" << name << "'; it has ";
-  llvm::interleaveComma(functions, diagnostic,
-                        [&](mil::FuncOp func) { diagnostic << func.getSymName(); });
+  llvm::interleaveComma(functions, diagnostic, [&](mil::FuncOp func) {
+    diagnostic << func.getSymName();
+  });
   return diagnostic;
 }
 
@@ -95,8 +97,8 @@ const PackageInfo::Function *MILSource::describe(mil::FuncOp func) const {
   return nullptr;
 }
 
-mil::ShapeBindings MILSource::bindShapes(mil::FuncOp func,
-                                    const mil::ShapeBindings &given) const {
+mil::ShapeBindings
+MILSource::bindShapes(mil::FuncOp func, const mil::ShapeBindings &given) const {
   mil::ShapeBindings shapes;
   if (const PackageInfo::Function *described = describe(func))
     for (const PackageFeature &feature : described->inputs)

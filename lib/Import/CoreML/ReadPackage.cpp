@@ -4,14 +4,14 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Description.h"
+#include "ane-mlir/Interpreter/Tensor.h"
 #include "ane-mlir/Support/CoreMLFields.h"
 #include "ane-mlir/Support/JSON.h"
-#include "ane-mlir/Interpreter/Tensor.h"
 #include "ane-mlir/Support/MappedFile.h"
 #include "ane-mlir/Support/ProtoReader.h"
-#include "Description.h"
-#include "dialects/MIL/IR/Opset.h"
 #include "dialects/MIL/IR/MIL.h"
+#include "dialects/MIL/IR/Opset.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/Support/Path.h"
 #include <map>
@@ -60,8 +60,8 @@ private:
   void block(pbf_reader in, Block &block, StringRef function);
   void operation(pbf_reader in, StringRef function);
   std::pair<std::string, Type> namedType(pbf_reader in);
-  Attribute namedValues(
-      const std::map<std::string, protozero::data_view> &attributes);
+  Attribute
+  namedValues(const std::map<std::string, protozero::data_view> &attributes);
   void define(const std::string &name, Value value) {
     if (!names.try_emplace(name, value).second)
       malformed("the name '" + name + "' is given twice");
@@ -162,7 +162,8 @@ Type Decoder::valueType(pbf_reader in) {
           list.skip();
       if (!element)
         malformed("list type without element");
-      type = mil::ListType::get(context, element, std::max<int64_t>(length, -1));
+      type =
+          mil::ListType::get(context, element, std::max<int64_t>(length, -1));
     } else if (in.tag() == valuetype::State) {
       pbf_reader state = in.get_message();
       Type wrapped;
@@ -235,9 +236,9 @@ Attribute Decoder::immediate(pbf_reader in, Type type) {
         }
         if (tuple && items.size() >= tuple.getTypes().size())
           malformed("tuple with more values than types");
-        items.push_back(inner(list.get_message(),
-                              tuple ? tuple.getTypes()[items.size()]
-                                    : listType.getElement()));
+        items.push_back(
+            inner(list.get_message(), tuple ? tuple.getTypes()[items.size()]
+                                            : listType.getElement()));
       }
       if (tuple ? items.size() != tuple.getTypes().size()
                 : listType.getLength() >= 0 &&
@@ -478,9 +479,8 @@ void Decoder::operation(pbf_reader in, StringRef function) {
     if (bindings.empty())
       malformed("operation '" + type + "' has nothing for '" + name + "'");
     // Tuples even of one.
-    static constexpr StringLiteral tuples[] = {"values",    "loop_vars",
-                                               "ref_tensors", "begins",
-                                               "ends",      "end_masks"};
+    static constexpr StringLiteral tuples[] = {
+        "values", "loop_vars", "ref_tensors", "begins", "ends", "end_masks"};
     bool tuple = bindings.size() > 1 || llvm::is_contained(tuples, name);
     args.push_back(mil::NamedAttr::get(
         context, b.getStringAttr(name),
@@ -489,10 +489,10 @@ void Decoder::operation(pbf_reader in, StringRef function) {
   SmallVector<StringRef> refs(resultNames.begin(), resultNames.end());
   Location loc = NameLoc::get(b.getStringAttr(
       (function + "/" + (refs.empty() ? StringRef(type) : refs[0])).str()));
-  auto op = mil::OpOp::create(
-      b, loc, types, b.getStringAttr(type), b.getArrayAttr(args),
-      b.getStrArrayAttr(refs), cast<ArrayAttr>(namedValues(attributes)),
-      ArrayAttr(), operands, blocks.size());
+  auto op = mil::OpOp::create(b, loc, types, b.getStringAttr(type),
+                              b.getArrayAttr(args), b.getStrArrayAttr(refs),
+                              cast<ArrayAttr>(namedValues(attributes)),
+                              ArrayAttr(), operands, blocks.size());
   SmallVector<Attribute> blockParameters;
   for (auto [region, data] : llvm::zip(op.getBlocks(), blocks)) {
     Block &body = region.emplaceBlock();
@@ -518,7 +518,8 @@ void Decoder::block(pbf_reader in, Block &block, StringRef function) {
     switch (in.tag()) {
     case block::Inputs: {
       auto [name, type] = namedType(in.get_message());
-      define(name, block.addArgument(type, NameLoc::get(b.getStringAttr(name))));
+      define(name,
+             block.addArgument(type, NameLoc::get(b.getStringAttr(name))));
       break;
     }
     case block::Outputs:
@@ -607,8 +608,8 @@ void Decoder::function(pbf_reader in, StringRef name) {
   defined.clear();
   Block &content = func.getBody().emplaceBlock();
   for (auto [parameter, type] : llvm::zip(parameters, types))
-    define(parameter, content.addArgument(
-                          type, NameLoc::get(b.getStringAttr(parameter))));
+    define(parameter,
+           content.addArgument(type, NameLoc::get(b.getStringAttr(parameter))));
   block(pbf_reader{body->second}, content, name);
 }
 
@@ -638,21 +639,20 @@ OwningOpRef<ModuleOp> Decoder::decode(StringRef model, StringRef file) {
       in.skip();
     }
   if (!found)
-    malformed(otherKind == model::NeuralNetwork ||
-                      otherKind == model::NeuralNetworkClassifier ||
-                      otherKind == model::NeuralNetworkRegressor
-                  ? "is a neural network of the format before iOS 15, which "
-                    "this tool does not read; convert the original model "
-                    "again to an ML Program"
-              : otherKind == model::Pipeline || otherKind == 200 ||
-                      otherKind == 201
-                  ? "is a pipeline of models; take the ML Program out of it"
-                  : "holds no ML Program, but a model of kind " +
-                        Twine(otherKind));
+    malformed(
+        otherKind == model::NeuralNetwork ||
+                otherKind == model::NeuralNetworkClassifier ||
+                otherKind == model::NeuralNetworkRegressor
+            ? "is a neural network of the format before iOS 15, which "
+              "this tool does not read; convert the original model "
+              "again to an ML Program"
+        : otherKind == model::Pipeline || otherKind == 200 || otherKind == 201
+            ? "is a pipeline of models; take the ML Program out of it"
+            : "holds no ML Program, but a model of kind " + Twine(otherKind));
   readDescription(proto::toView(descriptionData), info);
-  auto program = mil::ProgramOp::create(
-      b, loc, b.getStringAttr("program"), b.getStringAttr("1.3"), UnitAttr(),
-      b.getArrayAttr({}));
+  auto program = mil::ProgramOp::create(b, loc, b.getStringAttr("program"),
+                                        b.getStringAttr("1.3"), UnitAttr(),
+                                        b.getArrayAttr({}));
   b.setInsertionPointToStart(&program.getBody().emplaceBlock());
   std::map<std::string, protozero::data_view> functions, programAttributes;
   pbf_reader content{programData};
@@ -705,8 +705,8 @@ static llvm::Expected<std::string> findModel(StringRef path) {
   auto file = MappedFile::open(manifestPath);
   if (!file)
     return file.takeError();
-  auto manifest = parseJSON(
-      StringRef((*file)->data().data(), (*file)->data().size()));
+  auto manifest =
+      parseJSON(StringRef((*file)->data().data(), (*file)->data().size()));
   if (!manifest)
     return manifest.takeError();
   const llvm::json::Object *root = manifest->getAsObject(), *items = nullptr;
@@ -753,8 +753,9 @@ OwningOpRef<ModuleOp> mlir::ane::importMLModel(StringRef path, StringRef name,
   if (!file)
     return fail(llvm::toString(file.takeError()));
   try {
-    return Decoder(context, *info).decode(
-        StringRef((*file)->data().data(), (*file)->data().size()), name);
+    return Decoder(context, *info)
+        .decode(StringRef((*file)->data().data(), (*file)->data().size()),
+                name);
   } catch (const Malformed &error) {
     return fail(error.what());
   } catch (const protozero::exception &error) {

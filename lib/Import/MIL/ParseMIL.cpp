@@ -626,12 +626,11 @@ LogicalResult Parser::statement() {
   if (failed(expect(';')))
     return failure();
   Location loc = locationOf(at);
-  auto op = OpOp::create(builder, loc, types, builder.getStringAttr(*opName),
-                         builder.getArrayAttr(args),
-                         builder.getStrArrayAttr(names), attrs,
-                         blocks.empty() ? ArrayAttr()
-                                        : builder.getArrayAttr(blockParameters),
-                         operands, blocks.size());
+  auto op = OpOp::create(
+      builder, loc, types, builder.getStringAttr(*opName),
+      builder.getArrayAttr(args), builder.getStrArrayAttr(names), attrs,
+      blocks.empty() ? ArrayAttr() : builder.getArrayAttr(blockParameters),
+      operands, blocks.size());
   for (auto [region, parsed] : llvm::zip(op.getBlocks(), blocks))
     region.takeBody(*parsed);
   if (*opName == "const" && types.size() == 1) {
@@ -676,10 +675,10 @@ LogicalResult Parser::body(Block &block, ArrayRef<Type> types,
   size_t outer = defined.size();
   ++blockDepth;
   for (auto [t, name] : llvm::zip(types, names))
-    if (failed(define(name,
-                      block.addArgument(
-                          t, NameLoc::get(builder.getStringAttr(name))),
-                      at)))
+    if (failed(define(
+            name,
+            block.addArgument(t, NameLoc::get(builder.getStringAttr(name))),
+            at)))
       return failure();
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(&block);
@@ -733,10 +732,9 @@ LogicalResult Parser::function() {
       return failure();
     attrs = *parsed;
   }
-  auto func =
-      FuncOp::create(builder, locationOf(at), builder.getStringAttr(*name),
-                     builder.getStringAttr(*opset),
-                     builder.getStrArrayAttr(names), attrs);
+  auto func = FuncOp::create(
+      builder, locationOf(at), builder.getStringAttr(*name),
+      builder.getStringAttr(*opset), builder.getStrArrayAttr(names), attrs);
   if (failed(body(func.getBody().emplaceBlock(), types, names, at)))
     return failure();
   return expect(';');

@@ -24,8 +24,8 @@ namespace {
 /// Nested graphs and function calls deeper than this are refused: no exporter
 /// writes them, and MLIR recurses.
 constexpr unsigned kMaxDepth = 64;
-/// Inlined functions may multiply. What they make beyond the file's own nodes is
-/// bounded, whatever the file and for each of its nodes.
+/// Inlined functions may multiply. What they make beyond the file's own nodes
+/// is bounded, whatever the file and for each of its nodes.
 constexpr size_t kMostInlined = 30'000, kMostInlinedPerNode = 16;
 
 /// Names visible at a point: this graph's, then the enclosing ones'.
@@ -475,7 +475,8 @@ static bool isConstantValue(NamedAttribute attribute) {
 /// The value of a Constant; null where its attributes are none.
 static ElementsAttr constantOf(const NamedAttrList &attributes,
                                MLIRContext *context) {
-  if (attributes.getAttrs().size() != 1 || !isConstantValue(*attributes.begin()))
+  if (attributes.getAttrs().size() != 1 ||
+      !isConstantValue(*attributes.begin()))
     return {};
   Builder builder(context);
   Type string = onnxir::StringType::get(context);
@@ -513,9 +514,9 @@ static ElementsAttr constantOf(const NamedAttrList &attributes,
 LogicalResult Importer::importBody(const proto::Node &node, View graph,
                                    Region &region, Location loc, Scope &scope) {
   if (scope.depth + 1 > kMaxDepth)
-    return emitError(loc)
-           << "node (" << node.opType << ") nests graphs more than "
-           << kMaxDepth << " deep";
+    return emitError(loc) << "node (" << node.opType
+                          << ") nests graphs more than " << kMaxDepth
+                          << " deep";
   proto::Graph body = proto::Graph::parse(graph);
   Scope inner;
   inner.parent = &scope;

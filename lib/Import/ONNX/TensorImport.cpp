@@ -31,8 +31,8 @@ static FailureOr<int64_t> readCount(ArrayRef<int64_t> dims, StringRef name,
              << "' expects non-negative dimensions, but got " << dim;
   if (std::optional<int64_t> count = countElements(dims))
     return *count;
-  return emitError(loc) << "tensor '" << name << "' has more than 2^62 elements: ["
-                        << dims << "]";
+  return emitError(loc) << "tensor '" << name
+                        << "' has more than 2^62 elements: [" << dims << "]";
 }
 
 static ElementsAttr makeConstant(RankedTensorType type, StringRef name,
@@ -209,8 +209,8 @@ ElementsAttr TensorImporter::importSparse(llvm::StringRef message,
     return {};
   // The dense form must fit; a sparse tensor that would not is refused instead
   // of exhausting memory.
-  uint64_t denseBytes = llvm::SaturatingMultiply<uint64_t>(
-      *count, getInfo(*dtype).bits / 8);
+  uint64_t denseBytes =
+      llvm::SaturatingMultiply<uint64_t>(*count, getInfo(*dtype).bits / 8);
   if (!MemoryBudget::fits(denseBytes)) {
     fail() << "is too large when dense: "
            << MemoryBudget::whyNot(sparse.dims, denseBytes);

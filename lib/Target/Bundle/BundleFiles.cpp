@@ -51,8 +51,7 @@ llvm::Error mlir::ane::checkReplaceable(StringRef path) {
   StringRef folder = path.rtrim('/');
   if (!llvm::sys::fs::is_directory(folder))
     return llvm::Error::success();
-  return folder.ends_with(".anepkg") ? checkReplacesBundle(folder)
-         : folder.ends_with(".mlpackage")
-             ? coreml::checkReplacesPackage(folder)
-             : llvm::Error::success();
+  return folder.ends_with(".anepkg")      ? checkReplacesBundle(folder)
+         : folder.ends_with(".mlpackage") ? coreml::checkReplacesPackage(folder)
+                                          : llvm::Error::success();
 }

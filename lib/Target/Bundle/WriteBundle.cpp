@@ -6,12 +6,12 @@
 
 #include "BundleFiles.h"
 #include "ManifestJSON.h"
-#include "ane-mlir/Target/Surface.h"
 #include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Support/AtomicPath.h"
 #include "ane-mlir/Support/Hash.h"
 #include "ane-mlir/Target/Bundle.h"
 #include "ane-mlir/Target/MILText.h"
+#include "ane-mlir/Target/Surface.h"
 #include "ane-mlir/Target/Weights.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "lib/Target/Bundle/Manifest_generated.h"
@@ -119,7 +119,8 @@ private:
   LogicalResult addWeights(ProgramOp program, fb::ProgramT &entry);
   void bind(std::vector<std::unique_ptr<fb::BindingT>> &list,
             ArrayRef<std::string> names, ValueRange values, StringRef role,
-            size_t program, llvm::function_ref<SurfaceAttr(unsigned)> surfaceOf);
+            size_t program,
+            llvm::function_ref<SurfaceAttr(unsigned)> surfaceOf);
   void addSurface(SurfaceAttr attr, StringRef symbol, StringRef role,
                   unsigned index, size_t program, unsigned tensor);
   void addProvenance(mil::ProgramOp text, size_t index);
@@ -197,12 +198,11 @@ LogicalResult BundleWriter::addWeights(ProgramOp program, fb::ProgramT &entry) {
   auto weights = std::make_unique<fb::WeightsT>();
   weights->size = planned.layout.fileSize();
   if (weights->size >= (uint64_t(1) << 32))
-    return program.emitError()
-           << "weights of " << weights->size
-           << " bytes exceed the 4 GiB of one file (L73)";
+    return program.emitError() << "weights of " << weights->size
+                               << " bytes exceed the 4 GiB of one file (L73)";
   SmallString<128> temporary = child("weights/weight.tmp");
-  FailureOr<std::string> hash = writeWeightFile(program.getLoc(), planned,
-                                                temporary, shown("weights"));
+  FailureOr<std::string> hash =
+      writeWeightFile(program.getLoc(), planned, temporary, shown("weights"));
   if (failed(hash))
     return failure();
   weights->path = kWeightPath.str();
@@ -210,9 +210,9 @@ LogicalResult BundleWriter::addWeights(ProgramOp program, fb::ProgramT &entry) {
   weights->offset = 0;
   if (std::error_code error =
           llvm::sys::fs::rename(temporary, child(weights->file)))
-    return fail(llvm::createStringError(
-        error, "cannot write '" + shown(weights->file).str() +
-                   "': " + error.message()));
+    return fail(llvm::createStringError(error, "cannot write '" +
+                                                   shown(weights->file).str() +
+                                                   "': " + error.message()));
   files.insert(weights->file);
   entry.weights.push_back(std::move(weights));
   return success();
@@ -421,9 +421,8 @@ LogicalResult mlir::ane::writeMILFile(ModuleOp module, StringRef path,
                                  "program; run convert-ane-to-mil first";
   ProgramWeights weights = collectWeights(main);
   if (!weights.roots.empty()) {
-    FailureOr<std::string> file =
-        addWeights(module.getLoc(), weights,
-                   llvm::sys::path::parent_path(path), outputs);
+    FailureOr<std::string> file = addWeights(
+        module.getLoc(), weights, llvm::sys::path::parent_path(path), outputs);
     if (failed(file))
       return failure();
     AttrTypeReplacer replacer;

@@ -5,10 +5,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "EncodeProgram.h"
-#include "ane-mlir/Support/CoreMLFields.h"
-#include "dialects/MIL/IR/Opset.h"
 #include "ane-mlir/Interpreter/Tensor.h"
+#include "ane-mlir/Support/CoreMLFields.h"
 #include "dialects/MIL/IR/MIL.h"
+#include "dialects/MIL/IR/Opset.h"
 #include <protozero/pbf_writer.hpp>
 
 using namespace mlir;
@@ -77,8 +77,9 @@ std::string ProgramEncoder::valueType(Type type) {
     std::string inner;
     pbf_writer fields(inner);
     fields.add_message(1, valueType(list.getElement()));
-    fields.add_message(2, dimensionMessage(list.getLength() < 0 ? ShapedType::kDynamic
-                                                         : list.getLength()));
+    fields.add_message(2, dimensionMessage(list.getLength() < 0
+                                               ? ShapedType::kDynamic
+                                               : list.getLength()));
     out.add_message(valuetype::List, inner);
     return message;
   }

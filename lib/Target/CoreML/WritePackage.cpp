@@ -4,13 +4,13 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "ane-mlir/Support/CoreMLFields.h"
 #include "EncodeProgram.h"
 #include "PackageFolder.h"
 #include "ane-mlir/Interpreter/Weights.h"
+#include "ane-mlir/Support/CoreMLFields.h"
 #include "ane-mlir/Target/CoreML.h"
-#include "dialects/MIL/IR/Opset.h"
 #include "dialects/MIL/IR/MIL.h"
+#include "dialects/MIL/IR/Opset.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/AttrTypeSubElements.h"
 #include "llvm/ADT/StringExtras.h"
@@ -87,8 +87,7 @@ static ArrayRef<SmallVector<int64_t>> shapesOf(const PackagePart &part,
 /// Features of a function, with the field numbers of ModelDescription or of
 /// FunctionDescription.
 static void describe(PackagePart &part, const PackageOptions &options,
-                     pbf_writer &out,
-                     uint32_t inputField, uint32_t outputField,
+                     pbf_writer &out, uint32_t inputField, uint32_t outputField,
                      uint32_t stateField, uint32_t labelField,
                      uint32_t probabilitiesField) {
   for (unsigned i = 0; i < part.inputs; ++i) {
@@ -166,16 +165,15 @@ mlir::ane::shareWeights(MutableArrayRef<PackagePart> parts) {
   std::map<std::pair<std::array<uint8_t, 32>, unsigned>, uint64_t> known;
   for (PackagePart &part : parts) {
     llvm::DenseMap<uint64_t, uint64_t> moved;
-    for (auto [root, entry] : llvm::zip(part.weights.roots,
-                                        part.weights.layout.getEntries())) {
+    for (auto [root, entry] :
+         llvm::zip(part.weights.roots, part.weights.layout.getEntries())) {
       FailureOr<std::vector<char>> bytes = evaluateWeight(root);
       if (failed(bytes))
-        return emitError(root.getLoc()) << "weight cannot be evaluated", failure();
-      auto digest = llvm::SHA256::hash(
-          ArrayRef(reinterpret_cast<const uint8_t *>(bytes->data()),
-                   bytes->size()));
-      auto [it, isNew] =
-          known.try_emplace({digest, unsigned(entry.dtype)}, 0);
+        return emitError(root.getLoc()) << "weight cannot be evaluated",
+               failure();
+      auto digest = llvm::SHA256::hash(ArrayRef(
+          reinterpret_cast<const uint8_t *>(bytes->data()), bytes->size()));
+      auto [it, isNew] = known.try_emplace({digest, unsigned(entry.dtype)}, 0);
       if (isNew) {
         it->second = shared.layout.add(entry.dtype, entry.count);
         shared.roots.push_back(root);
@@ -226,9 +224,8 @@ LogicalResult mlir::ane::writeMLPackage(MutableArrayRef<PackagePart> parts,
         out.add_message(description::Functions, function);
       }
     else
-      describe(parts[0], options, out, description::Input,
-               description::Output, description::State,
-               description::PredictedFeature,
+      describe(parts[0], options, out, description::Input, description::Output,
+               description::State, description::PredictedFeature,
                description::PredictedProbabilities);
     if (multiple)
       out.add_string(description::DefaultFunction, parts[0].name);
@@ -243,9 +240,7 @@ LogicalResult mlir::ane::writeMLPackage(MutableArrayRef<PackagePart> parts,
   }
   return writeFolder(
       loc, path, model, !weights.roots.empty(),
-      [&](llvm::raw_ostream &os) {
-        return writeWeights(loc, weights, os);
-      },
+      [&](llvm::raw_ostream &os) { return writeWeights(loc, weights, os); },
       outputs);
 }
 
@@ -268,9 +263,9 @@ static FailureOr<std::string> featureOf(mil::FuncOp func, StringRef name,
   auto tensor = dyn_cast<RankedTensorType>(type);
   if (tensor && isa<mil::StringType>(tensor.getElementType()))
     return featureMessage(name, name, featuretype::String, message);
-  if (!tensor || !(tensor.getElementType().isF16() ||
-                   tensor.getElementType().isF32() ||
-                   tensor.getElementType().isInteger(32)))
+  if (!tensor ||
+      !(tensor.getElementType().isF16() || tensor.getElementType().isF32() ||
+        tensor.getElementType().isInteger(32)))
     return func.emitError() << "'" << name << "' of type " << type
                             << " cannot cross the boundary of a package",
            failure();
