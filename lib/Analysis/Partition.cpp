@@ -118,11 +118,15 @@ double Partition::findCrossover() const {
     double scale = std::exp2(exponent);
     return evaluate({}, scale) - evaluate(legal, scale);
   };
-  double low = -12, high = 12;
-  if (legal.empty() || gain(high) <= 0)
+  // The first of powers of two that gains; beyond it on-chip memory may end.
+  double high = -12;
+  while (high <= 12 && gain(high) <= 0)
+    ++high;
+  if (legal.empty() || high > 12)
     return INFINITY;
-  if (gain(low) > 0)
+  if (high == -12)
     return 0;
+  double low = high - 1;
   for (unsigned i = 0; i < 24; ++i) {
     double middle = (low + high) / 2;
     (gain(middle) > 0 ? high : low) = middle;
