@@ -105,7 +105,8 @@ def test_hybrid_falls_out_of_the_numbers(tmp_path):
         assert {p["kind"] for p in found["programs"]} == {kind}, name
         choice = found["alternatives"]
         assert choice["placed_us"] == choice["cheapest_us"] <= choice["host_only_us"]
-        assert (choice["engine_pays_from_times_positions"] < 1) == (kind == "ane")
+        pays = choice["engine_pays_from_times_positions"]  # null is never: a longer cache is copied more slowly than the host reads it
+        assert (pays is not None and pays < 1) == (kind == "ane")
         print(f"{name}: {choice}")
         # By default the engine takes what it can.
         assert {p["kind"] for p in report(tmp_path, tmp_path / f"{name}.onnx")["programs"]} == {"ane"}
