@@ -49,4 +49,4 @@ def test_memory(here, usage) -> None:
             refused += 1
             said = result.stdout + result.stderr
             assert "does not fit this machine's memory" in said or "Cannot allocate memory" in said, (megabytes, said[-500:])
-    assert refused
+    assert refused or usage.startswith("mil-verify")  # which maps what it reads, and little else
