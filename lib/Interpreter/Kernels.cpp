@@ -19,6 +19,12 @@ static dnnl::engine &engine() {
   return instance;
 }
 
+static std::string describe(const dnnl::error &error) {
+  return error.status == dnnl_out_of_memory
+             ? "does not fit this machine's memory"
+             : error.what();
+}
+
 /// oneDNN stays on the calling thread, and work is parted here: its own team of
 /// threads would wait busily beside ours, which costs more than it brings.
 static void stayOnThread() {
@@ -349,7 +355,7 @@ static std::string convolutionPart(const Tensor &x, const Tensor &weight,
     stream.wait();
     return {};
   } catch (const dnnl::error &error) {
-    return error.what();
+    return describe(error);
   }
 }
 
@@ -405,6 +411,6 @@ std::string mlir::ane::pool(const Tensor &x, PoolKind kind,
     stream.wait();
     return {};
   } catch (const dnnl::error &error) {
-    return error.what();
+    return describe(error);
   }
 }

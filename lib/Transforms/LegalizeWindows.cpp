@@ -113,6 +113,9 @@ ConvOp convolve(OpBuilder &b, Location loc, RankedTensorType type, Value x,
       b.getDenseI64ArrayAttr(dilations), b.getI64IntegerAttr(groups));
 }
 
+/// More parts of one kernel than this cost more than the host.
+constexpr int64_t kMostParts = 256;
+
 /// A kernel beyond S6, S7 or S9 is a sum of convolutions with parts of it, each
 /// over the part of the input that it meets.
 struct SplitKernel : OpRewritePattern<ConvOp> {
@@ -130,6 +133,10 @@ struct SplitKernel : OpRewritePattern<ConvOp> {
     // Squares are limited as widths are (S8).
     if (width > 1)
       high = std::min(high, wide);
+    if (double(llvm::divideCeil(height, high)) *
+            double(llvm::divideCeil(width, wide)) >
+        kMostParts)
+      return b.notifyMatchFailure(op, "would be too many parts");
     Location loc = op.getLoc();
     ArrayRef<int64_t> s = op.getStrides(), d = op.getDilations();
     Value x = padded(b, loc, op.getX(), c->pad), sum;

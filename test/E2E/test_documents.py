@@ -67,4 +67,4 @@ def test_every_rule_is_explained(tool):
         said = subprocess.run([ane_mlir.find_tool(tool), f"--explain={rule}"], capture_output=True, text=True)
         assert said.returncode == 0 and said.stdout.startswith(f"{rule}: ") and "evidence: " in said.stdout, said
     unknown = subprocess.run([ane_mlir.find_tool(tool), "--explain=L98"], capture_output=True, text=True)
-    assert unknown.returncode == 2 and "did you mean L" in unknown.stdout and "L05" in unknown.stdout
+    assert unknown.returncode == 2 and "did you mean L" in unknown.stderr and "L05" in unknown.stderr

@@ -197,9 +197,6 @@ LogicalResult BundleWriter::addWeights(ProgramOp program, fb::ProgramT &entry) {
     return success();
   auto weights = std::make_unique<fb::WeightsT>();
   weights->size = planned.layout.fileSize();
-  if (weights->size >= (uint64_t(1) << 32))
-    return program.emitError() << "weights of " << weights->size
-                               << " bytes exceed the 4 GiB of one file (L73)";
   SmallString<128> temporary = child("weights/weight.tmp");
   FailureOr<std::string> hash =
       writeWeightFile(program.getLoc(), planned, temporary, shown("weights"));
@@ -213,6 +210,9 @@ LogicalResult BundleWriter::addWeights(ProgramOp program, fb::ProgramT &entry) {
     return fail(llvm::createStringError(error, "cannot write '" +
                                                    shown(weights->file).str() +
                                                    "': " + error.message()));
+  if (weights->size >= (uint64_t(1) << 32))
+    return program.emitError() << "weights of " << weights->size
+                               << " bytes exceed the 4 GiB of one file (L73)";
   files.insert(weights->file);
   entry.weights.push_back(std::move(weights));
   return success();
