@@ -184,7 +184,9 @@ static llvm::Error validatePackage(const CompileOptions &o) {
     if (given && o.form() != CompileOptions::Form::Package)
       return wrong(option + " is about packages; expects -o OUT.mlpackage");
   if (p.opset && !llvm::is_contained({15, 16, 17, 18, 26}, *p.opset))
-    return wrong("expects --opset to be ios15, ios16, ios17, ios18 or ios26");
+    return wrong("expects --opset to be ios15, ios16, ios17, ios18 or ios26, "
+                 "but got ios" +
+                 Twine(*p.opset));
   if (!p.probabilities.empty() && o.classLabelsFile.empty())
     return wrong("--class-probabilities has no effect without --class-labels");
   return llvm::Error::success();

@@ -9,6 +9,8 @@
 #include "mlir/IR/Threading.h"
 #include <chrono>
 #include <cmath>
+#include <exception>
+#include <mutex>
 #include <stdexcept>
 
 using namespace mlir;
@@ -65,9 +67,19 @@ void EvalContext::parallelFor(
                         (count + grain - 1) / std::max<int64_t>(grain, 1));
   if (tasks <= 1 || !context->isMultithreadingEnabled())
     return body(0, count);
+  // A pool forgets what is thrown on its threads; here it is thrown again.
+  std::exception_ptr thrown;
+  std::mutex mutex;
   mlir::parallelFor(context, 0, tasks, [&](size_t task) {
-    body(count * task / tasks, count * (task + 1) / tasks);
+    try {
+      body(count * task / tasks, count * (task + 1) / tasks);
+    } catch (...) {
+      std::lock_guard<std::mutex> guard(mutex);
+      thrown = std::current_exception();
+    }
   });
+  if (thrown)
+    std::rethrow_exception(thrown);
 }
 
 /// Runs `body`; what it throws becomes a message at the op.

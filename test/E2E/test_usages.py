@@ -87,7 +87,6 @@ USAGES: dict[str, list[str]] = {
     CONVERT + " --compile-to=optimised": ["optimised", "optimized"],
     CONVERT + " --report=r.txt": ["r.txt", ".json", ".html"],
     CONVERT + " --report=none/there/r.json": ["none/there"],
-    PACK + " --report=r.json": ["--report", ".anepkg"],
     PACK + " --trace=t.json": ["--trace", ".anepkg"],
     PACK + " --require-ane": ["--require-ane", ".anepkg"],
     PACK + " --placement=host": ["--placement", ".anepkg"],

@@ -114,7 +114,8 @@ def test_pairs_of_onnx(tmp_path, layers):
     assert [row["op"] for row in bytes_["ops"]].count("ane.quantize") == layers
     # One byte for each weight, and little else.
     assert sum(row["weight_bytes"] for row in bytes_["ops"]) <= 1.1 * layers * 512 * 512
-    assert 1.5 <= total(floats) / total(bytes_) <= 2
+    # Floats keep the limits of each pair: a clip in every layer, beside the product that bytes compute in half the time.
+    assert 1.5 <= total(floats) / total(bytes_) <= 2.25
 
 
 def test_values_of_pairs(tmp_path):
