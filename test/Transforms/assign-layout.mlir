@@ -103,3 +103,17 @@ func.func @image_block(%x: tensor<1x4x6x8xf16>) -> tensor<1x4x6x8xf16> {
   %y = ane.add %b, %x : (tensor<1x4x6x8xf16>, tensor<1x4x6x8xf16>) -> tensor<1x4x6x8xf16>
   return %y : tensor<1x4x6x8xf16>
 }
+
+// -----
+
+// A norm over the tokens themselves stays where they are the axis that it says.
+// CHECK-LABEL: func @norm_over_tokens
+// CHECK: ane.layer_norm {{.*}}axes = array<i64: 1>{{.*}}tensor<1x64x128xf16>
+func.func @norm_over_tokens(%x: tensor<1x64x128xf16>) -> tensor<1x64x128xf16> {
+  %w = ane.constant dense<1.0> : tensor<128x128xf16>
+  %g = ane.constant dense<1.0> : tensor<64xf16>
+  %a = ane.matmul %x, %w : (tensor<1x64x128xf16>, tensor<128x128xf16>) -> tensor<1x64x128xf16>
+  %n = ane.layer_norm %a {axes = array<i64: 1>, epsilon = 1.0e-5 : f32, operandSegmentSizes = array<i32: 1, 0, 0>} : (tensor<1x64x128xf16>) -> tensor<1x64x128xf16>
+  %b = ane.matmul %n, %w : (tensor<1x64x128xf16>, tensor<128x128xf16>) -> tensor<1x64x128xf16>
+  return %b : tensor<1x64x128xf16>
+}

@@ -43,3 +43,21 @@ func.func @pad(%x: tensor<1x1x4x4xf32>) -> (tensor<1x1x5x9xf32>, tensor<1x1x5x4x
   %d = ane.conv %q, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x1x5x4xf32>, tensor<1x1x1x1xf32>) -> tensor<1x1x5x4xf32>
   return %c, %d : tensor<1x1x5x9xf32>, tensor<1x1x5x4xf32>
 }
+
+// A scale behind a bias is the bias' too.
+// CHECK-LABEL: func @scaled_bias
+// CHECK-NOT: ane.batch_norm
+// CHECK: return
+// VALUE-LABEL: func @scaled_bias
+// VALUE-DAG: dense<[7.000000e+00, 4.000000e+00]>
+func.func @scaled_bias(%x: tensor<1x1x2x2xf32>) -> tensor<1x2x2x2xf32> {
+  %w = ane.constant dense<[[[[2.0]]], [[[4.0]]]]> : tensor<2x1x1x1xf32>
+  %b = ane.constant dense<[2.0, 0.0]> : tensor<2xf32>
+  %mean = ane.constant dense<0.0> : tensor<2xf32>
+  %var = ane.constant dense<[1.0, 16.0]> : tensor<2xf32>
+  %gamma = ane.constant dense<[3.0, 1.0]> : tensor<2xf32>
+  %beta = ane.constant dense<[1.0, 4.0]> : tensor<2xf32>
+  %c = ane.conv %x, %w, %b {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, operandSegmentSizes = array<i32: 1, 1, 1>} : (tensor<1x1x2x2xf32>, tensor<2x1x1x1xf32>, tensor<2xf32>) -> tensor<1x2x2x2xf32>
+  %y = ane.batch_norm %c, %mean, %var, %gamma, %beta {epsilon = 0.0 : f32, operandSegmentSizes = array<i32: 1, 1, 1, 1, 1>} : (tensor<1x2x2x2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<1x2x2x2xf32>
+  return %y : tensor<1x2x2x2xf32>
+}

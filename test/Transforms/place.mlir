@@ -30,6 +30,22 @@ module attributes {ane.target = #ane.target<"h13">} {
     return %y : tensor<1x1x1x50xf16>
   }
 
+  // One past it.
+  // CHECK-LABEL: func @kernel14
+  // CHECK: ane.conv {{.*}}ane.reason = "'weight' has kernel width 14, the limit is 13", ane.rule = "S6"
+  func.func @kernel14(%x: tensor<1x1x1x64xf16>) -> tensor<1x1x1x51xf16> {
+    %w = ane.constant dense<1.0> : tensor<1x1x1x14xf16>
+    %y = ane.conv %x, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x1x1x64xf16>, tensor<1x1x1x14xf16>) -> tensor<1x1x1x51xf16>
+    return %y : tensor<1x1x1x51xf16>
+  }
+  // CHECK-LABEL: func @kernel13
+  // CHECK: ane.conv {{.*}}ane.placement = "ane"
+  func.func @kernel13(%x: tensor<1x1x1x64xf16>) -> tensor<1x1x1x52xf16> {
+    %w = ane.constant dense<1.0> : tensor<1x1x1x13xf16>
+    %y = ane.conv %x, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x1x1x64xf16>, tensor<1x1x1x13xf16>) -> tensor<1x1x1x52xf16>
+    return %y : tensor<1x1x1x52xf16>
+  }
+
   // A program that only moves data is legal, arithmetic makes its output; beside a host step it is not worth a dispatch.
   // CHECK-LABEL: func @movement
   // CHECK: ane.transpose {{.*}}ane.placement = "ane"

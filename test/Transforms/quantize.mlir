@@ -5,7 +5,9 @@
 // CHECK: %[[W:.*]] = ane.constant
 // CHECK: %[[A:.*]] = ane.abs %[[W]]
 // CHECK: %[[M:.*]] = ane.reduce_max %[[A]] {axes = array<i64: 1, 2, 3>, keep_dims = true}
-// CHECK: %[[S:.*]] = ane.mul
+// The largest magnitude is 127 steps: -128 would have no twin.
+// CHECK: %[[STEP:.*]] = ane.constant dense<7.873530e-03> : tensor<f16>
+// CHECK: %[[S:.*]] = ane.mul %{{.*}}, %[[STEP]]
 // CHECK: %[[Q:.*]] = ane.quantize %[[W]], %{{.*}} {axis = 0 : i64, output_dtype = i8}
 // CHECK: %[[C:.*]] = ane.constexpr_blockwise_shift_scale %[[Q]], %[[S]] {ane.compressed} : (tensor<64x64x1x1xi8>, tensor<64x1x1x1xf16>) -> tensor<64x64x1x1xf16>
 // CHECK: ane.conv %arg0, %[[C]]

@@ -105,3 +105,13 @@ func.func @whole_rows(%x: tensor<4x8xf16>, %y: tensor<8x8xf16>, %m: tensor<4x8xf
   %p = ane.softmax %s : (tensor<4x8xf16>) -> tensor<4x8xf16>
   return %p : tensor<4x8xf16>
 }
+
+// What would need 2^-21 is a mask or saturates by design: it stays.
+// CHECK-LABEL: func @hopeless
+// CHECK-NOT: ane.mul
+// CHECK: return
+func.func @hopeless(%x: tensor<2x8xf16>, %y: tensor<2x8xf16>) -> tensor<2x8xf16> {
+  %s = ane.add %x, %y {ane.peak = array<f32: 1.0e10>} : (tensor<2x8xf16>, tensor<2x8xf16>) -> tensor<2x8xf16>
+  %n = ane.layer_norm %s {axes = array<i64: 1>, epsilon = 1.0e-2 : f32, operandSegmentSizes = array<i32: 1, 0, 0>, ane.peak = array<f32: 4.0>} : (tensor<2x8xf16>) -> tensor<2x8xf16>
+  return %n : tensor<2x8xf16>
+}

@@ -59,3 +59,13 @@ func.func @into_conv(%x: tensor<1x4x1x8xf16>, %w: tensor<1xf16>) -> tensor<1x2x2
   %3 = ane.mul %2, %s : (tensor<1x2x2x8xf16>, tensor<f16>) -> tensor<1x2x2x8xf16>
   return %3 : tensor<1x2x2x8xf16>
 }
+
+// fp16 has no 90000.
+// CHECK-LABEL: func @too_large(
+// CHECK-COUNT-2: ane.mul
+func.func @too_large(%x: tensor<4xf16>) -> tensor<4xf16> {
+  %a = ane.constant dense<300.0> : tensor<f16>
+  %0 = ane.mul %x, %a : (tensor<4xf16>, tensor<f16>) -> tensor<4xf16>
+  %1 = ane.mul %0, %a : (tensor<4xf16>, tensor<f16>) -> tensor<4xf16>
+  return %1 : tensor<4xf16>
+}

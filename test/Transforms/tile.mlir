@@ -55,3 +55,16 @@ func.func @rows(%x: tensor<1x4x64x64xf16>) -> tensor<1x4x16x16xf16> {
   %z = ane.conv %r, %v {strides = array<i64: 4, 4>, pad_type = "custom", pad = array<i64: 1, 2, 2, 1>, dilations = array<i64: 1, 1>} : (tensor<1x16x64x64xf16>, tensor<4x16x5x5xf16>) -> tensor<1x4x16x16xf16>
   return %z : tensor<1x4x16x16xf16>
 }
+
+// A norm over rows needs all of them: parts have all 64.
+// LIVE-LABEL: func @norm_over_rows
+// LIVE-NOT: ane.layer_norm {{.*}}tensor<1x{{[0-9]+}}x{{[0-9]|[1-5][0-9]}}x64xf16>
+// LIVE: return
+func.func @norm_over_rows(%x: tensor<1x64x64x64xf16>) -> tensor<1x4x64x64xf16> {
+  %w0 = ane.constant dense<1.0> : tensor<256x64x1x1xf16>
+  %w = ane.constant dense<1.0> : tensor<4x256x1x1xf16>
+  %r = ane.conv %x, %w0 {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x64x64x64xf16>, tensor<256x64x1x1xf16>) -> tensor<1x256x64x64xf16>
+  %n = ane.layer_norm %r {axes = array<i64: 2>, epsilon = 1.0e-5 : f32, operandSegmentSizes = array<i32: 1, 0, 0>} : (tensor<1x256x64x64xf16>) -> tensor<1x256x64x64xf16>
+  %y = ane.conv %n, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x256x64x64xf16>, tensor<4x256x1x1xf16>) -> tensor<1x4x64x64xf16>
+  return %y : tensor<1x4x64x64xf16>
+}
