@@ -65,6 +65,8 @@ private:
   LogicalResult writeReports();
   LogicalResult writeBundleAndReports();
   LogicalResult finish();
+  /// The artifact checked, what was found in its reports, all put in place.
+  LogicalResult finishWithReports();
   void checkArtifact();
 
   bool stopsBefore(Phase phase) const {
@@ -450,6 +452,10 @@ LogicalResult Compiler::writePackage() {
   }
   if (failed(written))
     return failure();
+  return finishWithReports();
+}
+
+LogicalResult Compiler::finishWithReports() {
   checkArtifact();
   result.report->accuracy = result.accuracy;
   if (failed(writeReports()))
@@ -507,12 +513,7 @@ LogicalResult Compiler::writeBundleAndReports() {
   if (failed(convertToMIL(module())) ||
       failed(writeBundle(module(), options.output, bundle, outputs)))
     return failure();
-  checkArtifact();
-  result.report->accuracy = result.accuracy;
-  if (failed(writeReports()))
-    return failure();
-  outputs.makeLast(options.output);
-  return finish();
+  return finishWithReports();
 }
 
 FailureOr<Compilation> Compiler::run() {

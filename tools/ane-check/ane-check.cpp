@@ -125,7 +125,8 @@ static llvm::Error readGate(Thresholds &thresholds) {
     thresholds.minCosine = minCosine;
   thresholds.allowHost.assign(allowHost.begin(), allowHost.end());
   thresholds.baseline = baseline;
-  SmallString<128> file(llvm::sys::path::parent_path(input));
+  SmallString<128> file(
+      llvm::sys::path::parent_path(StringRef(input).rtrim('/')));
   llvm::sys::path::append(file, ".ane-mlir.toml");
   if (!config.empty())
     return readThresholds(config, thresholds);
