@@ -8,6 +8,7 @@
 #include "ane-mlir/Analysis/Loops.h"
 #include "ane-mlir/Artifact/Artifact.h"
 #include "ane-mlir/Artifact/Calibrate.h"
+#include "ane-mlir/Artifact/Excerpt.h"
 #include "ane-mlir/Artifact/TensorFiles.h"
 #include "ane-mlir/Support/Diagnostics.h"
 #include "dialects/ANE/IR/WeightTrees.h"
@@ -26,6 +27,9 @@ static constexpr double kEngineSteps = 30e6, kEngineWork = 1e9, kRunWork = 20e9;
 /// Parameters beyond which copies in fp32 are too much, and elements of what
 /// one op reads and writes.
 static constexpr double kMostWeights = 64e6, kMostValues = 64e6;
+/// Of a larger model its beginning is run: work, and elements of the largest
+/// constant (the table of an embedding).
+static constexpr double kExcerptWork = 4e9, kMostTable = 300e6;
 
 func::FuncOp NumericGuard::original() {
   if (!kept)
@@ -45,17 +49,19 @@ static bool hasStaticTypes(Operation *op) {
 
 /// Elements that an op reads and writes, in floating point: shapes may be
 /// absurd.
+static double elementsOf(Type type) {
+  double count = 1;
+  if (auto tensor = dyn_cast<RankedTensorType>(type))
+    for (int64_t dim : tensor.getShape())
+      count *= std::max<int64_t>(dim, 0);
+  return count;
+}
 static double countValues(Operation &op) {
   double sum = 0;
-  auto add = [&](Type type) {
-    double count = 1;
-    if (auto tensor = dyn_cast<RankedTensorType>(type))
-      for (int64_t dim : tensor.getShape())
-        count *= std::max<int64_t>(dim, 0);
-    sum += count;
-  };
-  llvm::for_each(op.getOperandTypes(), add);
-  llvm::for_each(op.getResultTypes(), add);
+  for (Type type : op.getOperandTypes())
+    sum += elementsOf(type);
+  for (Type type : op.getResultTypes())
+    sum += elementsOf(type);
   return sum;
 }
 
@@ -89,8 +95,11 @@ LogicalResult NumericGuard::start(ModuleOp converted) {
       weights += constant.getType().getNumElements();
   }
   if (options.calibration == "auto") {
-    if (options.check != GuardOptions::Check::Full && values > kMostValues) {
-      found.whyNot = "its values are large; --check=full runs it";
+    double inputs = 0;
+    for (Type type : function.getArgumentTypes())
+      inputs += elementsOf(type);
+    if (options.check != GuardOptions::Check::Full && inputs > kMostValues) {
+      found.whyNot = "its inputs are large; --check=full runs it";
       return success();
     }
     samples = guessSamples(function);
@@ -116,12 +125,11 @@ NumericGuard::repair(ModuleOp optimised,
     found.whyNot = options.calibration == "none"
                        ? "--calibration=none leaves nothing to run it on"
                        : "an input's shape is not known";
-  else if (!full && work > kRunWork)
-    found.whyNot = "the model is large; --check=full runs it";
-  else if (!full && weights > kMostWeights)
-    found.whyNot = "the model has many weights; --check=full runs it";
   if (!found.whyNot.empty() || functions.empty() || !reference)
     return repair(optimised);
+  if (!full &&
+      (work > kRunWork || weights > kMostWeights || values > kMostValues))
+    return runExcerpt(optimised, repair);
   func::FuncOp function = *functions.begin();
   // The engine's own products are looked at where that is quick.
   bool engine = full || work <= kEngineSteps;
@@ -132,10 +140,6 @@ NumericGuard::repair(ModuleOp optimised,
     ScopedDiagnosticHandler silence(optimised.getContext(),
                                     [](Diagnostic &) { return success(); });
     (void)calibrate(function, samples, options.placed && engine);
-  }
-  if (options.check == GuardOptions::Check::Off) {
-    found.whyNot = "--check=off";
-    return repair(optimised);
   }
   FailureOr<References> expected = runReference(reference, samples);
   if (failed(expected)) {
@@ -174,6 +178,52 @@ NumericGuard::repair(ModuleOp optimised,
                            found.kept, found.losses);
   if (succeeded(left))
     found.accuracy = *left;
+  // What is emitted does not depend on whether it is checked.
+  if (options.check == GuardOptions::Check::Off) {
+    found.numerics.clear();
+    found.whyNot = "--check=off";
+  }
+  return success();
+}
+
+LogicalResult
+NumericGuard::runExcerpt(ModuleOp optimised,
+                         llvm::function_ref<LogicalResult(ModuleOp)> repair) {
+  if (failed(repair(optimised)))
+    return failure();
+  found.whyNot = "the model is large; --check=full runs it";
+  func::FuncOp function = *optimised.getOps<func::FuncOp>().begin();
+  const Target &target = getTarget(function);
+  ExcerptLimits limits{kExcerptWork, kMostWeights, kMostTable, kMostValues};
+  auto excerpt = Excerpt::make(function, limits, [&](Operation &op) {
+    return estimateWork(op, target);
+  });
+  if (!excerpt)
+    return success();
+  // Layers repeat: what one sample shows of the first, others rarely refute.
+  ArrayRef<Sample> few = ArrayRef(samples).take_front(2);
+  FailureOr<References> expected = runReference(excerpt->function(), few);
+  if (failed(expected))
+    return success();
+  PrecisionOptions precision;
+  precision.placed = options.placed;
+  precision.engine = false;
+  unsigned marked = 0;
+  auto left = keepAccuracy(excerpt->function(), few, *expected, precision,
+                           marked, found.losses);
+  if (failed(left))
+    return success();
+  found.kept = marked ? excerpt->spreadMarks() : 0;
+  found.accuracy = *left;
+  found.samples.resize(few.size());
+  found.ranOps = excerpt->ops;
+  found.ofOps = excerpt->of;
+  if (options.check == GuardOptions::Check::Off) {
+    found.whyNot = "--check=off";
+    return success();
+  }
+  found.whyNot.clear();
+  found.numerics = "fp16";
   return success();
 }
 
@@ -275,8 +325,11 @@ void mlir::ane::printAccuracy(llvm::raw_ostream &os,
        << (report.whyNot.empty() ? "--check=off" : report.whyNot) << '\n';
     return;
   }
-  os << "accuracy, " << report.numerics << " numerics against fp32, on "
-     << (report.guessed ? "guessed inputs (" : "samples (")
+  os << "accuracy, " << report.numerics << " numerics against fp32, ";
+  if (report.ofOps)
+    os << "of the first " << report.ranOps << " of " << report.ofOps
+       << " operations (the model is large; --check=full runs it all), ";
+  os << "on " << (report.guessed ? "guessed inputs (" : "samples (")
      << llvm::join(report.samples, "; ") << "):\n";
   size_t shown = 0;
   for (const OutputAccuracy &output : report.accuracy.outputs) {

@@ -165,11 +165,13 @@ static void compileFor(CompileOptions options, CheckedTarget &checked) {
 
 static void judgeAccuracy(CheckedTarget &checked, double least) {
   const std::optional<AccuracyReport> &found = checked.compiled->accuracy;
-  if (!found || found->numerics.empty()) {
+  if (!found || found->numerics.empty() || found->ofOps) {
+    std::string why = !found         ? "not checked"
+                      : found->ofOps ? "the model is large, and only its "
+                                       "first operations were run"
+                                     : found->whyNot;
     checked.violations.push_back(
-        {"min-cosine",
-         "could not be measured: " + (found ? found->whyNot : "not checked"),
-         "", ""});
+        {"min-cosine", "could not be measured: " + why, "", ""});
     return;
   }
   for (const OutputAccuracy &o : found->accuracy.outputs)

@@ -159,7 +159,9 @@ struct Flags {
                      "the engine's arithmetic for small models, fp16 for "
                      "others, nothing for the largest (default)"),
           clEnumValN(Check::Full, "full", "the engine's, always"),
-          clEnumValN(Check::Off, "off", "do not")),
+          clEnumValN(Check::Off, "off",
+                     "do not (the same is written; --calibration=none does "
+                     "not run the model at all)")),
       cl::cat(target)};
   cl::opt<double> maxError{
       "max-error",

@@ -42,12 +42,18 @@ static void describe(const OutputAccuracy &o, const AccuracyReport &found,
 
 LogicalResult mlir::ane::judge(const AccuracyReport &found,
                                const CompileOptions &options) {
-  if (found.numerics.empty()) {
-    if (options.maxError.value_or(0) <= 0 && options.minCosine.value_or(0) <= 0)
+  // What an excerpt shows says too little of the outputs to pass a bar.
+  bool asked =
+      options.maxError.value_or(0) > 0 || options.minCosine.value_or(0) > 0;
+  if (found.numerics.empty() || (found.ofOps && asked)) {
+    if (!asked)
       return success();
     llvm::errs() << "onnx-to-ane: error: the accuracy that --max-error and "
                     "--min-cosine ask for could not be measured: "
-                 << found.whyNot << '\n';
+                 << (found.ofOps ? "only its first operations were run; "
+                                   "--check=full runs all of it"
+                                 : found.whyNot)
+                 << '\n';
     return failure();
   }
   bool fails = false;
@@ -58,8 +64,9 @@ LogicalResult mlir::ane::judge(const AccuracyReport &found,
     bool near = found.guessed && (o.error > 0.01 || o.cosine < 0.9995);
     if (o.isWithinBar() && !misses && !near)
       continue;
-    llvm::errs() << "onnx-to-ane: " << (misses ? "error" : "warning")
-                 << ": output '" << printable(o.name) << "' ";
+    llvm::errs() << "onnx-to-ane: " << (misses ? "error" : "warning") << ": "
+                 << (found.ofOps ? "value" : "output") << " '"
+                 << printable(o.name) << "' ";
     describe(o, found, llvm::errs());
     llvm::errs() << " (in " << found.numerics << " numerics, on "
                  << (found.guessed ? "guessed inputs; --calibration=DIR gives "

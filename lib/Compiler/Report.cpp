@@ -308,6 +308,10 @@ static void writeAccuracy(llvm::json::OStream &j, const AccuracyReport &found) {
   }
   j.attribute("numerics", found.numerics);
   j.attribute("kept_fp32", int64_t(found.kept));
+  if (found.ofOps) {
+    j.attribute("first_operations", int64_t(found.ranOps));
+    j.attribute("of_operations", int64_t(found.ofOps));
+  }
   j.attribute("repair_undone", found.repairUndone);
   j.attributeArray("outputs", [&] {
     for (const OutputAccuracy &output : found.accuracy.outputs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
 
 import numpy as np
@@ -87,3 +88,59 @@ def test_guessed_inputs(tmp_path):
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], [numpy_helper.from_array(np.ones((50, 4), np.float32), "table")])  # fmt: skip
     model = helper.make_model(g, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
     assert "tokens over the vocabulary" in convert(model, tmp_path).stdout
+
+
+def repeated(layers: int, width: int) -> onnx.ModelProto:
+    """Layers that each cancel large numbers, as /layers.0/…, /layers.1/…."""
+    rng = np.random.default_rng(0)
+    nodes, weights, h = [], {"large": np.array(20000.3, np.float32)}, "x"
+    for i in range(layers):
+        weights[f"w{i}"] = (rng.standard_normal((width, width)) / np.sqrt(width)).astype(np.float32)
+        steps = [("MatMul", f"w{i}", "proj"), ("Add", "large", "raise"), ("Sub", "large", "lower"), ("Tanh", None, "act")]
+        for op, other, name in steps:
+            out = "y" if i == layers - 1 and op == "Tanh" else f"{name}{i}"
+            nodes.append(helper.make_node(op, [h, other] if other else [h], [out], name=f"/layers.{i}/{name}"))
+            h = out
+    return graph(nodes, weights, [8, width])
+
+
+def test_large_model(tmp_path):
+    """Of a large model the first operations are run, which is said; what they teach holds for later layers; no bar passes by it."""
+    options = ("--quiet", f"--report={tmp_path}/r.json")
+    model = repeated(8, 3000)
+    assert convert(model, tmp_path, *options).returncode == 0
+    report = json.loads((tmp_path / "r.json").read_text())
+    found = report["accuracy"]
+    assert 0 < found["first_operations"] < found["of_operations"] and all(o["within_bar"] for o in found["outputs"]), found
+    kept = {row["node"] for row in report["ops"] if row["placement"] == "host" and "fp16" in row["reason"]}
+    assert {f"/layers.{i}/lower" for i in range(8)} <= kept, kept
+    result = convert(model, tmp_path, "--quiet", "--min-cosine=0.9")
+    assert result.returncode == 1 and "--check=full" in result.stderr, result.stderr
+
+
+def test_same_without_check(tmp_path):
+    """What is emitted does not depend on whether it is checked."""
+    written = []
+    for check in ("fast", "off"):
+        assert convert(cancelling(), tmp_path, "--quiet", f"--check={check}").returncode == 0
+        written.append({f.name: f.read_bytes() for f in (tmp_path / "m.anepkg").rglob("*") if f.is_file()})
+    assert written[0] == written[1]
+
+
+def test_cost_of_the_check(tmp_path, shared):
+    """In the median at most 0.3 of the conversion, in processor time."""
+    ratios = []
+    for model in sorted((shared / "models/exported").glob("*/model.onnx")):
+        spent = {}
+        for check in ("off", "fast"):
+            command = [ane_mlir.find_tool("onnx-to-ane"), model, "-o", tmp_path / "m.anepkg", "--quiet", f"--check={check}"]
+            times = []
+            for _ in range(3):
+                before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
+                if subprocess.run(command, capture_output=True).returncode:
+                    break
+                times.append(resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before)
+            spent[check] = min(times, default=0)
+        if spent["off"]:
+            ratios.append(spent["fast"] / spent["off"] - 1)
+    assert len(ratios) >= 10 and np.median(ratios) <= 0.3, sorted(ratios)

@@ -41,6 +41,9 @@ struct AccuracyReport {
   /// Ops kept in fp32 since fp16 spoiled an output.
   unsigned kept = 0;
   bool repairUndone = false;
+  /// Of a large model its first operations are run, before they are written;
+  /// `accuracy` is that of what later ones read. 0 where all of it was run.
+  unsigned ranOps = 0, ofOps = 0;
 };
 
 class NumericGuard {
@@ -61,6 +64,8 @@ public:
 
 private:
   func::FuncOp original();
+  LogicalResult runExcerpt(ModuleOp optimised,
+                           llvm::function_ref<LogicalResult(ModuleOp)> repair);
   GuardOptions options;
   OwningOpRef<ModuleOp> kept;
   std::vector<Sample> samples;
