@@ -172,15 +172,18 @@ struct Flags {
       "min-cosine",
       cl::desc("Exit 1 where the check finds an output with a smaller cosine"),
       cl::value_desc("X"), cl::init(0), cl::cat(target)};
-  ChoiceOption<O::Weights> quantize{
-      "quantize", cl::desc("Weights in fewer bits"),
-      cl::init(O::Weights::AsTheyAre),
-      cl::values(clEnumValN(O::Weights::AsTheyAre, "none", "no (default)"),
-                 clEnumValN(O::Weights::Int8, "int8",
-                            "those of 1x1 convolutions in one byte, with a "
-                            "scale for each output channel. Changes values; "
-                            "pays where weights are streamed")),
-      cl::cat(target)};
+  cl::opt<std::string> weights{
+      "weights",
+      cl::desc("Weights in fewer bits, which changes values: int8 or int4 with "
+               "a scale for each output channel, and for each so many inputs "
+               "with ,per=block:N; lut8, lut6, lut4 or lut3, a table for each "
+               "tensor, or with ,per=channel or ,per=group:N. Bundles take "
+               "int8, from H17 on int4. Weights that the model has in fewer "
+               "bits stay so without it (default: none)"),
+      cl::value_desc("FORM"), cl::init("none"), cl::cat(target)};
+  cl::opt<std::string> quantize{"quantize",
+                                cl::desc("The older name of --weights"),
+                                cl::init("none"), cl::Hidden, cl::cat(target)};
   ChoiceOption<O::Activations> activations{
       "quantized-activations", cl::desc("Activations that the model quantises"),
       cl::init(O::Activations::Auto),
@@ -457,7 +460,18 @@ void Reader::readTarget() {
   options.check = flags.check;
   options.maxError = given<double>(flags.maxError);
   options.minCosine = given<double>(flags.minCosine);
-  options.quantize = flags.quantize;
+  options.weightsText = flags.weights;
+  if (flags.quantize.getNumOccurrences()) {
+    if (flags.weights.getNumOccurrences() && flags.weights != flags.quantize)
+      fail("--quantize is the older name of --weights, and both are given");
+    options.weightsText = flags.quantize;
+  }
+  if (auto form = WeightForm::parse(options.weightsText))
+    options.weights = *form;
+  else
+    fail("expects --weights to be none, int8 or int4 (and ,per=block:N), lut8, "
+         "lut6, lut4 or lut3 (and ,per=channel or ,per=group:N), but got '" +
+         options.weightsText + "'");
   options.quantizedActivations = given<O::Activations>(flags.activations);
   options.liveBytes = flags.liveBytes;
   for (StringRef rule : flags.rules) {

@@ -95,6 +95,34 @@ static llvm::Error validateTarget(const CompileOptions &o) {
 }
 
 /// What would be accepted and have no effect.
+/// What the door of the artifact takes (L09, L10, L79).
+static llvm::Error validateWeights(const CompileOptions &o) {
+  using Form = CompileOptions::Form;
+  std::string option = "--weights=" + o.weightsText;
+  if (!o.isHalf())
+    return wrong(option + " is for fp16");
+  if (o.verifyEachNumerics)
+    return wrong(option + " changes values, which --verify-each-numerics would "
+                          "stop at");
+  if (o.form() == Form::Package)
+    return o.package.opset.value_or(18) >= 18
+               ? llvm::Error::success()
+               : wrong(option + " writes constants of ios18, not of ios" +
+                       Twine(*o.package.opset));
+  const Target &target = *o.lookupTarget();
+  if (target.verboseDialect)
+    return wrong(option + " writes constants of ios18, which " + target.name +
+                 " was not seen to take");
+  if (o.weights.palette || o.weights.block)
+    return wrong(option + " is for packages; of a bundle, weights may be int8 "
+                          "with one scale for each output channel (L09)");
+  if (o.weights.bits == 4 && target.hasRule("L79"))
+    return wrong(option +
+                 " is for packages, and for bundles from H17 on (L79); " +
+                 target.name + " takes int8");
+  return llvm::Error::success();
+}
+
 static llvm::Error validateEffects(const CompileOptions &o) {
   using Form = CompileOptions::Form;
   bool unchecked =
@@ -122,15 +150,9 @@ static llvm::Error validateEffects(const CompileOptions &o) {
   if (o.calibration && !o.isHalf())
     return wrong("--calibration is for fp16; with --precision=fp32 nothing is "
                  "repaired");
-  bool int8 = o.quantize == CompileOptions::Weights::Int8;
-  if (int8 && !o.isHalf())
-    return wrong("--quantize is for fp16");
-  if (int8 && o.verifyEachNumerics)
-    return wrong("--quantize changes values, which --verify-each-numerics "
-                 "would stop at");
-  if (int8 && o.form() != Form::Package && o.lookupTarget()->verboseDialect)
-    return wrong("--quantize writes constants of ios18, which " +
-                 o.lookupTarget()->name + " was not seen to take");
+  if (o.weights.bits)
+    if (llvm::Error error = validateWeights(o))
+      return error;
   return llvm::Error::success();
 }
 

@@ -148,11 +148,10 @@ Compiler::Compiler(const CompileOptions &options, MLIRContext *context,
   if (toPackage)
     pipeline.door = std::string("coreml");
   pipeline.liveBytes = options.liveBytes;
-  if (options.quantize == CompileOptions::Weights::Int8)
-    pipeline.quantize = std::string("int8");
+  pipeline.weights = options.weightsText;
   // Compressed constants are of ios18.
   bool olderText = !toPackage && target.verboseDialect;
-  pipeline.keepIntegers =
+  pipeline.keepCompressed =
       options.isHalf() && !olderText && package.opset.value_or(18) >= 18;
   for (const std::string &pass : options.disabledPasses)
     pipeline.disable.push_back(pass);

@@ -103,10 +103,13 @@ void mlir::ane::buildRepairPipeline(OpPassManager &pm,
       pm.addPass(createCSEPass());
   }
   // Scales of weights are final by now.
-  if (options.quantize == "int8")
-    pm.addPass(createQuantizePass());
-  if (options.keepIntegers)
-    pm.addPass(createKeepIntegersPass());
+  if (options.keepCompressed || options.weights != "none") {
+    CompressWeightsPassOptions compress;
+    compress.door = options.door;
+    compress.keep = options.keepCompressed;
+    compress.form = options.weights;
+    pm.addPass(createCompressWeightsPass(compress));
+  }
 }
 
 void mlir::ane::buildPlacePipeline(OpPassManager &pm,

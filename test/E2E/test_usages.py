@@ -107,7 +107,7 @@ USAGES: dict[str, list[str]] = {
     CONVERT + " --calibration=empty": ["empty"],
     CONVERT + " --calibration=notes.txt": ["notes.txt"],
     CONVERT + " --precision=fp32 --calibration=auto": ["--calibration", "fp16"],
-    CONVERT + " --precision=fp32 --quantize=int8": ["--quantize", "fp16"],
+    CONVERT + " --precision=fp32 --weights=int8": ["--weights=int8", "fp16"],
     CONVERT + " --check=off --max-error=0.1": ["--max-error", "--check"],
     CONVERT + " --check=off --min-cosine=0.9": ["--min-cosine", "--check"],
     CONVERT + " --max-error=-1": ["--max-error", "-1"],

@@ -71,6 +71,7 @@ def : ANE_Rule<"L75", "12 or more branches into one op", "B", "BR", "SL: 9 s to 
 def : ANE_Rule<"L76", "identical program text is shared", "C", "M5X", "M5 Max", "for probes">;
 def : ANE_Rule<"L77", "two processes that stage the same program", "C", "OM", "corruption", "for loaders">;
 def : ANE_Rule<"L78", "creating a program while the engine powers down", "C", "H3", "hangs on M3 Ultra", "for loaders">;
+def : ANE_Rule<"L79", "weights of 4 bits are refused in memory before H17", "B", "IM vs M5X, D4", "CE on M2 and M3; packed int4 blockwise constants run on M5", "int8 or fp16", "Choose a target from H17 on, a package, or --weights=int8.", [2, 3, 4, 5]>;
 def : ANE_Rule<"S15", "strides have factors 2 and 3 only", "B", "BR, AP", "CE", "placed on the host", "Use strides of factors 2 and 3, or two convolutions in a row.">;
 def : ANE_Rule<"S23", "sin and cos are native from H15 on", "D", "BR", "CE on M1 and M2", "placed on the host", "Choose a target from H15 on, or compute angles in front of the model.">;
 def : ANE_Rule<"1.11.1", "linear falls off RAW", "C", "LU, DF", "CE", "decomposed">;

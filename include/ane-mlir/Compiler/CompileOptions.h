@@ -13,6 +13,7 @@
 #include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Artifact/NumericGuard.h"
 #include "ane-mlir/Target/CoreML.h"
+#include "ane-mlir/Transforms/WeightForm.h"
 #include "dialects/ANE/IR/ANE.h"
 #include "mlir/Pass/PassManager.h"
 
@@ -60,8 +61,11 @@ struct CompileOptions {
   GuardOptions::Check check = GuardOptions::Check::Fast;
   /// Bars of the check: error as a part of an output's largest magnitude.
   std::optional<double> maxError, minCosine;
-  enum class Weights { AsTheyAre, Int8 };
-  Weights quantize = Weights::AsTheyAre;
+  /// Constant weights in fewer bits, which changes values; those that the model
+  /// has so stay so anyway.
+  WeightForm weights;
+  /// As the user wrote it.
+  std::string weightsText = "none";
   /// Auto: bytes where the engine multiplies them faster, else floats.
   enum class Activations { Auto, Float, Keep };
   std::optional<Activations> quantizedActivations;

@@ -31,13 +31,13 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
       *this, "live-bytes",
       llvm::cl::desc("what ane-tile lets be alive together; 0 is no limit"),
       llvm::cl::init(0)};
-  Option<std::string> quantize{
-      *this, "quantize",
-      llvm::cl::desc("none (default), or int8: weights of 1x1 convolutions"),
+  Option<std::string> weights{
+      *this, "weights",
+      llvm::cl::desc("none (default), or the form of ane-compress-weights"),
       llvm::cl::init("none")};
-  Option<bool> keepIntegers{
-      *this, "keep-integers",
-      llvm::cl::desc("write weights that the model has in 8 bits as such"),
+  Option<bool> keepCompressed{
+      *this, "keep-compressed",
+      llvm::cl::desc("write weights that the model has in fewer bits as such"),
       llvm::cl::init(false)};
   ListOption<std::string> disable{
       *this, "disable-pass", llvm::cl::desc("passes to leave out, by flag")};

@@ -156,23 +156,21 @@ def RepairFP16Pass : Pass<"ane-repair-fp16", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numScaled", "num-scaled", "Run-time values multiplied by a power of two">];
 }
 
-def QuantizePass : Pass<"ane-quantize", "::mlir::ModuleOp"> {
-  let summary = "Weights of 1x1 convolutions become int8 with a scale for each output channel";
+def CompressWeightsPass : Pass<"ane-compress-weights", "::mlir::ModuleOp"> {
+  let summary = "Weights in fewer bits: those that the model has so, and others on request";
   let description = [{
-    On request only (--quantize=int8): it changes values. Test: test/Transforms/quantize.mlir.
+    A weight that is integers times scales, entries of a table, or mostly zeros in the model is written as such
+    (constexpr_blockwise_shift_scale, constexpr_lut_to_dense, constexpr_sparse_to_dense) where the door takes it; values stay
+    within the rounding of fp16. `form` writes others in fewer bits, which changes values: int8 or int4 with a scale for
+    each output channel or each block of inputs, lut8, lut6, lut4 or lut3 with a table for the tensor or each group of
+    channels. After scales are final. Test: test/Transforms/compress-weights.mlir.
   }];
   let dependentDialects = ["::mlir::ane::ANEDialect"];
-  let statistics = [Statistic<"numQuantized", "num-quantized", "Convolutions with weights of one byte">];
-}
-
-def KeepIntegersPass : Pass<"ane-keep-integers", "::mlir::ModuleOp"> {
-  let summary = "Weights of 1x1 convolutions that are 8-bit integers in the model are written as such";
-  let description = [{
-    int8 data with a scale for each output channel, where the weight is nothing else; values stay within the rounding of
-    fp16. After scales are final. Test: test/Transforms/keep-integers.mlir.
-  }];
-  let dependentDialects = ["::mlir::ane::ANEDialect"];
-  let statistics = [Statistic<"numKept", "num-kept", "Convolutions with weights of one byte">];
+  let options = [
+    Option<"door", "door", "std::string", "\"raw\"", "raw or coreml, which takes more forms">,
+    Option<"keep", "keep", "bool", "true", "keep what the model has in fewer bits">,
+    Option<"form", "form", "std::string", "\"none\"", "none, int8, int4, lut8, lut6, lut4 or lut3; then ,per=channel, block:N, tensor or group:N">];
+  let statistics = [Statistic<"numCompressed", "num-compressed", "Weights in fewer bits">];
 }
 
 def PlacePass : Pass<"ane-place", "::mlir::ModuleOp"> {

@@ -35,7 +35,8 @@ static Value constantCodes(Value value) {
   return codes.getDefiningOp<onnxir::ConstantOp>() ? codes : Value();
 }
 
-/// A 1x1 convolution with weights of bytes, the form that KeepIntegers keeps.
+/// A 1x1 convolution with weights of bytes, the form that ane-compress-weights
+/// keeps.
 static bool isByteConv(NodeOp node) {
   if (node.getOpType() != "Conv" || !node.getDomain().empty())
     return false;

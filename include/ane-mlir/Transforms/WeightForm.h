@@ -1,0 +1,32 @@
+//===- WeightForm.h - how the user wants weights --------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ANEMLIR_TRANSFORMS_WEIGHTFORM_H
+#define ANEMLIR_TRANSFORMS_WEIGHTFORM_H
+
+#include "llvm/ADT/StringRef.h"
+#include <optional>
+
+namespace mlir::ane {
+
+/// int8 or int4: integers with a scale for each output channel and, with
+/// `block`, for each so many inputs. lut8, lut6, lut4, lut3: a table for the
+/// tensor, or for each `group` output channels.
+struct WeightForm {
+  bool palette = false;
+  /// 0: as the model has them.
+  unsigned bits = 0;
+  /// 0: one for all.
+  int64_t block = 0, group = 0;
+
+  /// "none", "int4", "int4,per=block:32", "lut4,per=group:16", "int8,per=channel",
+  /// "lut6,per=tensor"; nothing for what is no such text.
+  static std::optional<WeightForm> parse(llvm::StringRef text);
+};
+
+} // namespace mlir::ane
+
+#endif // ANEMLIR_TRANSFORMS_WEIGHTFORM_H

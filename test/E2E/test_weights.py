@@ -1,0 +1,137 @@
+"""Weights in fewer bits: those that a model has so stay so, and others become so on request."""
+
+from __future__ import annotations
+
+import pathlib
+import subprocess
+
+import numpy as np
+import onnx
+import pytest
+from conftest import reference
+from onnx import TensorProto, helper, numpy_helper
+
+import ane_mlir
+import builders
+
+K, N = 512, 768
+
+
+def size(artifact: pathlib.Path) -> int:
+    return sum(f.stat().st_size for f in artifact.rglob("*") if f.is_file())
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> float:
+    a, b = np.ravel(a).astype(np.float64), np.ravel(b).astype(np.float64)
+    return float(a @ b / np.sqrt((a @ a) * (b @ b)))
+
+
+def product(weights: dict, nodes: list, path: pathlib.Path) -> tuple[pathlib.Path, dict[str, np.ndarray]]:
+    g = helper.make_graph(
+        nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [16, K])], [helper.make_tensor_value_info("y", TensorProto.FLOAT, [16, N])],
+        [w if isinstance(w, TensorProto) else numpy_helper.from_array(w, n) for n, w in weights.items()])  # fmt: skip
+    onnx.save(helper.make_model(g, opset_imports=[helper.make_opsetid("", 21), helper.make_opsetid("com.microsoft", 1)], ir_version=10), path)
+    return path, {"x": np.random.default_rng(1).standard_normal((16, K)).astype(np.float32)}
+
+
+def packed(name: str, dtype: int, values: np.ndarray) -> TensorProto:
+    return helper.make_tensor(name, dtype, values.shape, values)
+
+
+def qdq(dtype: int, low: int, high: int, zero: bool, block: int | None):
+    """DequantizeLinear of a constant, per channel or blocked along K, with or without zero points."""
+
+    def build(rng, path):
+        grid = (K // block, N) if block else (N,)
+        weights = {"q": packed("q", dtype, rng.integers(low, high + 1, (K, N))), "s": (rng.random(grid) * 1e-2 + 1e-3).astype(np.float32)}
+        if zero:
+            weights["z"] = packed("z", dtype, rng.integers(low, high + 1, grid))
+        node = helper.make_node("DequantizeLinear", list(weights), ["w"], axis=0 if block else 1, **({"block_size": block} if block else {}))
+        return product(weights, [node, helper.make_node("MatMul", ["x", "w"], ["y"], name="/mm")], path)
+
+    return build
+
+
+def nbits(bits: int, zero: bool):
+    def build(rng, path):
+        blocks, bytes_ = K // 32, 32 * bits // 8
+        weights = {"B": rng.integers(0, 256, (N, blocks, bytes_)).astype(np.uint8), "s": (rng.random(N * blocks) * 1e-2 + 1e-3).astype(np.float32)}
+        if zero:
+            weights["z"] = rng.integers(0, 256, N * ((blocks * bits + 7) // 8)).astype(np.uint8)
+        node = helper.make_node("MatMulNBits", ["x", *weights], ["y"], domain="com.microsoft", K=K, N=N, bits=bits, block_size=32, name="/mm")
+        return product(weights, [node], path)
+
+    return build
+
+
+FORMS = {  # how it is built, bits of data in a package, data and scales where the in-memory compiler takes them
+    "int8 per channel": (qdq(TensorProto.INT8, -127, 127, False, None), "int8", "int8"),
+    "uint8 with zero points": (qdq(TensorProto.UINT8, 0, 255, True, None), "uint8", None),
+    "int8 in blocks": (qdq(TensorProto.INT8, -127, 127, False, 64), "int8", None),
+    "int4 in blocks": (qdq(TensorProto.INT4, -8, 7, False, 32), "int4", None),
+    "uint4 in blocks with zero points": (qdq(TensorProto.UINT4, 0, 15, True, 32), "uint4", None),
+    "MatMulNBits": (nbits(4, False), "int4", None),
+    "MatMulNBits with zero points": (nbits(4, True), "uint4", None),
+    "MatMulNBits of 8 bits": (nbits(8, False), "int8", None),
+}
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_what_the_model_has(tmp_path, name):
+    """Integers of an ONNX file are the integers of the package; in a bundle, too, or it is said what fp16 costs."""
+    build, data, raw = FORMS[name]
+    model, feeds = build(np.random.default_rng(0), tmp_path / "m.onnx")
+    expected = reference(model, feeds)[0]
+    package = ane_mlir.compile(model, output=tmp_path / "m.mlpackage")
+    assert ane_mlir.verify(package.path) == []
+    assert cosine(package.run(feeds)["y"], expected) >= 0.99999
+    # Scales may be fp32 in the model.
+    assert size(tmp_path / "m.mlpackage") <= 1.02 * model.stat().st_size + 4096
+    dense = ane_mlir.compile(model, output=tmp_path / "old.mlpackage", options=["--opset=ios17"])
+    assert cosine(dense.run(feeds)["y"], expected) >= 0.99999 and size(tmp_path / "old.mlpackage") >= 2 * K * N
+    result = subprocess.run([ane_mlir.find_tool("onnx-to-ane"), model, "-o", tmp_path / "m.anepkg"], capture_output=True, text=True, check=True)
+    assert ("are written in fp16" in result.stderr) == (raw is None), result.stderr
+    text = "".join(f.read_text() for f in (tmp_path / "m.anepkg" / "programs").iterdir())
+    assert (f"tensor<{raw}, [" in text) == (raw is not None)
+    assert cosine(ane_mlir.Bundle(tmp_path / "m.anepkg").run(feeds)["y"], expected) >= 0.99999
+    # A package in gives the same package out.
+    again = ane_mlir.compile(package.path, output=tmp_path / "again.mlpackage")
+    assert size(tmp_path / "again.mlpackage") <= 1.02 * size(tmp_path / "m.mlpackage")
+    np.testing.assert_allclose(again.run(feeds)["y"], package.run(feeds)["y"], atol=2e-3 * np.abs(expected).max())
+
+
+@pytest.fixture(scope="module")
+def gpt(tmp_path_factory):
+    path = tmp_path_factory.mktemp("gpt") / "m.onnx"
+    builders.build_gpt2(path, layers=2, width=256, heads=4, vocabulary=2000, sequence=32)
+    feeds = {"ids": np.random.default_rng(3).integers(0, 2000, (1, 32))}
+    return path, feeds, reference(path, feeds)[0], size(pathlib.Path(ane_mlir.compile(path, output=path.parent / "dense.mlpackage").path))
+
+
+# Weights of the model are random, which is what few bits hold worst: signal to noise of a Gaussian is about 20 dB at 4 bits.
+BARS = {"int8": (0.999, 0.55), "lut8": (0.999, 0.55), "lut6": (0.995, 0.42), "int4": (0.94, 0.3), "int4,per=block:32": (0.96, 0.32), "lut4": (0.96, 0.3),
+        "lut4,per=group:16": (0.96, 0.31), "lut4,per=channel": (0.96, 0.36), "lut3": (0.8, 0.24)}  # fmt: skip
+
+
+@pytest.mark.parametrize("form", BARS)
+def test_on_request(gpt, tmp_path, form):
+    path, feeds, expected, dense = gpt
+    package = ane_mlir.compile(path, output=tmp_path / "m.mlpackage", options=[f"--weights={form}"])
+    assert ane_mlir.verify(package.path) == []
+    least, share = BARS[form]
+    found, part = cosine(package.run(feeds)["logits"], expected), size(tmp_path / "m.mlpackage") / dense
+    print(f"{form}: cosine {found:.5f}, {part:.3f} of fp16")
+    assert found >= least and part <= share
+
+
+def test_bundles_take_what_engines_were_seen_to_take(gpt, tmp_path):
+    path, feeds, expected, _ = gpt
+    for target, form, least in (("h16", "int8", 0.999), ("h17", "int4", 0.94)):
+        bundle = ane_mlir.compile(path, output=tmp_path / "m.anepkg", target=target, options=[f"--weights={form}"])
+        text = "".join(f.read_text() for f in (tmp_path / "m.anepkg" / "programs").iterdir())
+        assert f"tensor<{form}, [" in text and cosine(bundle.run(feeds)["logits"], expected) >= least
+    for options, words in ((["--weights=int4"], ("L79", "h16", "int8")), (["--weights=lut4"], ("packages", "L09")), (["--weights=int8,per=block:32"], ("L09",)),
+                           (["--weights=int5"], ("int8", "lut4")), (["--weights=int8", "--quantize=none"], ("older name",))):  # fmt: skip
+        with pytest.raises(ane_mlir.CompileError) as caught:
+            ane_mlir.compile(path, output=tmp_path / "n.anepkg", options=options)
+        assert all(word in str(caught.value) for word in words), caught.value
