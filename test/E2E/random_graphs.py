@@ -289,6 +289,9 @@ def explain(model: onnx.ModelProto, feeds: dict[str, np.ndarray], path: str, mod
         saturated = saturate_casts(model, feeds)
         if saturated is not None and not compare(saturated, feeds, path, mode):
             return "by a cast of what the integers do not hold"
+        moved = move_off_steps(model, feeds)
+        if moved is not None and not compare(moved, feeds, path, mode):
+            return "by the last bits before a step"
         if has_half(model):
             spread = spread_of_last_bits(model, feeds)
             onnx.save(model, path)
@@ -299,6 +302,41 @@ def explain(model: onnx.ModelProto, feeds: dict[str, np.ndarray], path: str, mod
     except Exception:  # a variant that ONNX Runtime does not take explains nothing
         pass
     return ""
+
+
+STEPS = {"Floor": 0.0, "Ceil": 0.0, "Round": 0.5}  # where each steps, beside the whole numbers
+
+
+def move_off_steps(model: onnx.ModelProto, feeds: dict[str, np.ndarray]) -> onnx.ModelProto | None:
+    """With a little added in front of each Floor, Ceil and Round that reads a number within its last bits of a step; none when none does."""
+    whole = onnx.ModelProto()
+    whole.CopyFrom(model)
+    del whole.graph.output[:]
+    names = list(dict.fromkeys(n.input[0] for n in model.graph.node if n.op_type in STEPS))
+    whole.graph.output.extend(helper.make_empty_tensor_value_info(n) for n in names if n not in feeds)
+    values = dict(zip([o.name for o in whole.graph.output], run_reference(whole, feeds))) if whole.graph.output else {}
+    result = onnx.ModelProto()
+    result.CopyFrom(model)
+    del result.graph.node[:]
+    found = False
+    for node in model.graph.node:
+        copy = result.graph.node.add()
+        copy.CopyFrom(node)
+        value = values.get(node.input[0], feeds.get(node.input[0])) if node.op_type in STEPS else None
+        if value is None or value.dtype != np.float32 or not value.size:
+            continue
+        away = value.astype(np.float64) - STEPS[node.op_type]
+        near = np.abs(away - np.round(away)) <= 4 * np.spacing(np.maximum(np.abs(value), 1))
+        if not (near & np.isfinite(value)).any():
+            continue
+        found = True
+        moved = f"{copy.input[0]}_moved_{len(result.graph.node)}"
+        amount = numpy_helper.from_array(np.array(1e-3, np.float32), moved + "_by")
+        result.graph.initializer.append(amount)
+        add = helper.make_node("Add", [copy.input[0], amount.name], [moved], name=moved)
+        copy.input[0] = moved
+        result.graph.node.insert(len(result.graph.node) - 1, add)
+    return result if found else None
 
 
 def saturate_casts(model: onnx.ModelProto, feeds: dict[str, np.ndarray]) -> onnx.ModelProto | None:

@@ -101,6 +101,23 @@ def test_resize_nearest(tmp_path, transform, nearest) -> None:
     check(tmp_path, nodes, {"x": x}, constants, [f"y{i}" for i in range(len(SCALES))])
 
 
+def test_resize_nearest_halves(tmp_path) -> None:
+    """Coordinates that are halves but for their last bit: ONNX Runtime finds halves within a millionth."""
+    for extent in (7, 14, 23, 28, 30):
+        x, nodes, constants = normal(1, 1, 1, extent), [], {}
+        for i, to in enumerate((2, 4, 8, 14, 26, 32, 39)):
+            constants[f"s{i}"] = np.array([1, 1, 1, to], np.int64)
+            for k, (transform, nearest) in enumerate((t, n) for t in ("asymmetric", "half_pixel") for n in ("round_prefer_ceil", "round_prefer_floor")):
+                nodes.append(helper.make_node("Resize", ["x", "", "", f"s{i}"], [f"y{i}_{k}"], mode="nearest", coordinate_transformation_mode=transform, nearest_mode=nearest))
+        check(tmp_path, nodes, {"x": x}, constants, [n.output[0] for n in nodes])
+
+
+def test_pool_without_channels(tmp_path) -> None:
+    for k, pads in enumerate(([0, 0, 0, 0], [0, 0, 1, 1])):
+        node = helper.make_node("AveragePool", ["x"], ["y"], kernel_shape=[2, 2], dilations=[1, 2], pads=pads, count_include_pad=k)
+        check(tmp_path, [node], {"x": np.zeros((2, 0, 7, 4), np.float32)}, {}, ["y"])
+
+
 # Quantisation where rounding ties.
 
 

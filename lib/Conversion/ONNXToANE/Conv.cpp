@@ -406,6 +406,11 @@ static LogicalResult lowerPool(C &c) {
     int64_t p = c.getInt("p", 2);
     auto windowSum = [&](Value value, const ONNXWindow &w) {
       SmallVector<int64_t> ones{c.shape(value)[1], 1};
+      if (ones[0] == 0) { // no groups, no convolution
+        SmallVector<int64_t> empty(c.shape(value).take_front(2));
+        llvm::append_range(empty, outputs);
+        return c.broadcastTo(c.scalarLike(0, value), empty);
+      }
       llvm::append_range(ones, w.kernel);
       Value kernel = c.graph.constant(
           c.loc, DenseElementsAttr::get(

@@ -698,11 +698,12 @@ resizeMatrix(C &c, const ResizeAxis &axis, StringRef mode, StringRef transform,
         row[std::clamp<int64_t>(index, 0, axis.from - 1)] += float(weight);
     };
     if (mode == "nearest") {
-      float index = nearest == "floor"               ? std::floor(x)
-                    : nearest == "ceil"              ? std::ceil(x)
-                    : nearest == "round_prefer_ceil" ? std::round(x)
-                    : x == std::floor(x) + 0.5f      ? std::floor(x)
-                                                     : std::round(x);
+      // Halves are found within a millionth, as ONNX Runtime does.
+      double index = nearest == "floor"  ? std::floor(x)
+                     : nearest == "ceil" ? std::ceil(x)
+                     : nearest == "round_prefer_ceil"
+                         ? std::floor(double(x) + 0.5 + 1e-6)
+                         : std::ceil(double(x) - 0.5 - 1e-6);
       addWeight(int64_t(index), 1);
       continue;
     }
