@@ -31,10 +31,11 @@ namespace mlir::ane {
 #include "ane-mlir/Transforms/Passes.h.inc"
 } // namespace mlir::ane
 
-/// Of fewer weights scales and tables save nothing, or nothing worth a form that
-/// few engines were seen to take.
+/// Of fewer weights scales and tables save nothing, or nothing worth a form
+/// that few engines were seen to take.
 static constexpr int64_t kLeastElements = 64, kLeastInMemory = 4096;
-/// Of a part of a constant in a weight file: its descriptor, and what aligns it.
+/// Of a part of a constant in a weight file: its descriptor, and what aligns
+/// it.
 static constexpr int64_t kPartBytes = 128;
 
 std::optional<WeightForm> WeightForm::parse(StringRef text) {
@@ -63,8 +64,8 @@ std::optional<WeightForm> WeightForm::parse(StringRef text) {
     return std::nullopt;
   if (kind == "channel" && form.palette)
     form.group = 1;
-  bool known = kind.empty() || kind == "channel" ||
-               (kind == "tensor" && form.palette);
+  bool known =
+      kind.empty() || kind == "channel" || (kind == "tensor" && form.palette);
   return known ? std::optional(form) : std::nullopt;
 }
 
@@ -136,7 +137,8 @@ static Value integersOf(OpBuilder &b, Value v, unsigned depth = 0) {
 }
 
 /// The first op of the kind among those that a weight is computed from.
-template <typename Op> static Op findIn(Value weight) {
+template <typename Op>
+static Op findIn(Value weight) {
   SmallVector<Value> stack{weight};
   llvm::SmallPtrSet<Operation *, 16> seen;
   while (!stack.empty()) {
@@ -250,13 +252,11 @@ static Value build(OpBuilder &b, Value w, Value codes, const AffineForm &form) {
     Value ones = fill(b, loc, typeOf(offset), 1);
     codes = ConstexprBlockwiseShiftScaleOp::create(
         b, loc, typeOf(codes).clone(b.getF32Type()), codes, ones, offset);
-    shifts = castTo(b,
-                    ofGrid<int64_t>(b, loc, DType::Int32, form.grid,
-                                    form.shifts),
-                    form.dtype);
+    shifts =
+        castTo(b, ofGrid<int64_t>(b, loc, DType::Int32, form.grid, form.shifts),
+               form.dtype);
   }
-  Value scale =
-      ofGrid<float>(b, loc, DType::Float16, form.grid, form.scales);
+  Value scale = ofGrid<float>(b, loc, DType::Float16, form.grid, form.scales);
   return compressed(ConstexprBlockwiseShiftScaleOp::create(
       b, loc, typeOf(w), castTo(b, codes, form.dtype), scale, shifts));
 }
@@ -314,8 +314,8 @@ static Value buildSparse(OpBuilder &b, Value w, const Tensor &weight) {
       DenseElementsAttr::getFromRawBuffer(
           bytes,
           ArrayRef(reinterpret_cast<const char *>(mask.data()), mask.size())));
-  Value data = ofGrid<float>(b, loc, DType::Float16, int64_t(values.size()),
-                             values);
+  Value data =
+      ofGrid<float>(b, loc, DType::Float16, int64_t(values.size()), values);
   return compressed(ConstexprSparseToDenseOp::create(
       b, loc, typeOf(w), data, castTo(b, bits, DType::UInt1)));
 }
@@ -325,8 +325,7 @@ static Value buildSparse(OpBuilder &b, Value w, const Tensor &weight) {
 //===----------------------------------------------------------------------===//
 
 namespace {
-struct CompressWeights
-    : ane::impl::CompressWeightsPassBase<CompressWeights> {
+struct CompressWeights : ane::impl::CompressWeightsPassBase<CompressWeights> {
   using Base::Base;
 
   LogicalResult initialize(MLIRContext *) override {
@@ -354,11 +353,12 @@ struct CompressWeights
     });
     if (expanded)
       getOperation().emitRemark()
-          << expanded << " weights that the model has in fewer bits are written "
+          << expanded
+          << " weights that the model has in fewer bits are written "
           << "in fp16, " << llvm::formatv("{0:f1}", lost / 1e6).str()
-          << " MB more (first '" << firstExpanded
-          << "'): "
-          << (raw ? "L09, the in-memory compiler takes 1x1 convolutions of int8 "
+          << " MB more (first '" << firstExpanded << "'): "
+          << (raw ? "L09, the in-memory compiler takes 1x1 convolutions of "
+                    "int8 "
                     "with one scale for each output channel; a package keeps "
                     "them"
                   : "integers times fp16 scales, tables and masks do not hold "
@@ -370,8 +370,7 @@ private:
     auto type = dyn_cast<RankedTensorType>(w.getType());
     return type && type.hasStaticShape() && type.getElementType().isF16() &&
            type.getNumElements() >= (raw ? kLeastInMemory : kLeastElements) &&
-           isConstantTree(w) &&
-           !isCompressed(w.getDefiningOp());
+           isConstantTree(w) && !isCompressed(w.getDefiningOp());
   }
 
   /// One that reads it otherwise would need it in fp16 beside.
@@ -409,9 +408,7 @@ private:
       return;
     }
     made.getDefiningOp()->setLoc(w.getLoc());
-    w.replaceUsesWithIf(made, [](OpOperand &use) {
-      return bool(roleOf(use));
-    });
+    w.replaceUsesWithIf(made, [](OpOperand &use) { return bool(roleOf(use)); });
     ++numCompressed;
   }
 
@@ -442,7 +439,8 @@ private:
       if (failed(codes))
         return {};
       // Whichever is later.
-      bool before = integers.getDefiningOp()->isBeforeInBlock(w.getDefiningOp());
+      bool before =
+          integers.getDefiningOp()->isBeforeInBlock(w.getDefiningOp());
       b.setInsertionPointAfterValue(before ? w : integers);
       std::optional<AffineForm> form =
           recogniseAffine(*whole, *codes, /*shifted=*/!raw);

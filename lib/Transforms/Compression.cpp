@@ -47,7 +47,8 @@ static bool differ(float a, float b) {
 /// The extent of blocks along `axis`: the largest at whose ends alone the
 /// scales change. A code of 0 has no scale; a change that it hides lies
 /// somewhere in a range.
-static int64_t findBlock(const Tensor &weight, const Tensor &codes, int64_t axis) {
+static int64_t findBlock(const Tensor &weight, const Tensor &codes,
+                         int64_t axis) {
   int64_t extent = weight.shape()[axis], inner = 1, outer = 1;
   for (int64_t d = 0; d < weight.rank(); ++d)
     (d < axis ? outer : inner) *= d == axis ? 1 : weight.shape()[d];
@@ -74,10 +75,9 @@ static int64_t findBlock(const Tensor &weight, const Tensor &codes, int64_t axis
       }
     }
   for (auto [first, last] : hidden)
-    if (!llvm::is_contained(
-            llvm::make_range(changes.begin() + first,
-                             changes.begin() + last + 1),
-            true))
+    if (!llvm::is_contained(llvm::make_range(changes.begin() + first,
+                                             changes.begin() + last + 1),
+                            true))
       changes[last] = true;
   int64_t block = extent;
   for (int64_t k = 1; k < extent; ++k)
@@ -120,9 +120,9 @@ static bool chooseData(ArrayRef<BlockSums> blocks, bool shifted,
   return false;
 }
 
-std::optional<AffineForm>
-mlir::ane::recogniseAffine(const Tensor &weight, const Tensor &codes,
-                           bool shifted) {
+std::optional<AffineForm> mlir::ane::recogniseAffine(const Tensor &weight,
+                                                     const Tensor &codes,
+                                                     bool shifted) {
   ArrayRef<float> w = weight.floats(), q = codes.floats();
   for (float code : q)
     if (std::fabs(code) > 255 || code != std::trunc(code))
@@ -239,9 +239,9 @@ static void setIndices(PaletteForm &form, const Tensor &weight,
   });
 }
 
-std::optional<PaletteForm>
-mlir::ane::recognisePalette(const Tensor &weight, unsigned bits,
-                            ArrayRef<int64_t> grid) {
+std::optional<PaletteForm> mlir::ane::recognisePalette(const Tensor &weight,
+                                                       unsigned bits,
+                                                       ArrayRef<int64_t> grid) {
   PaletteForm form;
   form.grid.assign(grid.begin(), grid.end());
   form.bits = bits;

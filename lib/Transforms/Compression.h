@@ -22,7 +22,8 @@ public:
   BlockMap(llvm::ArrayRef<int64_t> shape, llvm::ArrayRef<int64_t> grid);
   int64_t blocks() const { return count; }
   /// Calls `run(first element, elements, block)` for all elements in order.
-  template <typename Fn> void forEachRun(Fn run) const {
+  template <typename Fn>
+  void forEachRun(Fn run) const {
     int64_t inner = extents.empty() ? 1 : extents.back(),
             size = sizes.empty() ? 1 : sizes.back();
     llvm::SmallVector<int64_t, 6> at(extents.size(), 0);
@@ -80,8 +81,7 @@ struct PaletteForm {
 
 /// `weight` as at most 2^bits different values (fp16) for each block of
 /// `grid`, exactly; nothing where a block has more.
-std::optional<PaletteForm> recognisePalette(const Tensor &weight,
-                                            unsigned bits,
+std::optional<PaletteForm> recognisePalette(const Tensor &weight, unsigned bits,
                                             llvm::ArrayRef<int64_t> grid);
 /// The nearest: k-means of each block; the same on every machine.
 PaletteForm fitPalette(const Tensor &weight, unsigned bits,

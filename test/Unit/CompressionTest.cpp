@@ -52,8 +52,7 @@ TEST(CompressionTest, FindsTheCoarsestGrid) {
     ASSERT_TRUE(form);
     EXPECT_EQ(form->grid, grid);
     EXPECT_EQ(form->dtype, DType::Int4);
-    for (auto [got, wanted] :
-         llvm::zip(decode(*form, codes), weight.floats()))
+    for (auto [got, wanted] : llvm::zip(decode(*form, codes), weight.floats()))
       EXPECT_NEAR(got, wanted, 1e-5);
   }
 }
@@ -63,9 +62,9 @@ TEST(CompressionTest, ChoosesTheNarrowestData) {
     int low, high;
     bool shifted;
     std::optional<DType> dtype;
-  } cases[] = {{-8, 7, true, DType::Int4},    {-8, 8, true, DType::Int8},
-               {-3, 12, true, DType::UInt4},  {-3, 12, false, DType::Int8},
-               {0, 15, true, DType::UInt4},   {-128, 127, true, DType::Int8},
+  } cases[] = {{-8, 7, true, DType::Int4},      {-8, 8, true, DType::Int8},
+               {-3, 12, true, DType::UInt4},    {-3, 12, false, DType::Int8},
+               {0, 15, true, DType::UInt4},     {-128, 127, true, DType::Int8},
                {-100, 155, true, DType::UInt8}, {-100, 155, false, {}},
                {1, 16, true, DType::Int8}};
   for (auto &c : cases) {

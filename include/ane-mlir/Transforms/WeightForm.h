@@ -22,8 +22,8 @@ struct WeightForm {
   /// 0: one for all.
   int64_t block = 0, group = 0;
 
-  /// "none", "int4", "int4,per=block:32", "lut4,per=group:16", "int8,per=channel",
-  /// "lut6,per=tensor"; nothing for what is no such text.
+  /// "none", "int4", "int4,per=block:32", "lut4,per=group:16",
+  /// "int8,per=channel", "lut6,per=tensor"; nothing for what is no such text.
   static std::optional<WeightForm> parse(llvm::StringRef text);
 };
 
