@@ -6,8 +6,7 @@
 
 #include "WeightVerifier.h"
 #include "ane-mlir/Artifact/Artifact.h"
-#include "ane-mlir/Conversion/MILToANE.h"
-#include "ane-mlir/Import/MIL.h"
+#include "ane-mlir/Artifact/LoadedProgram.h"
 #include "ane-mlir/Import/MILSource.h"
 #include "ane-mlir/Support/MappedFile.h"
 #include "ane-mlir/Target/Surface.h"
@@ -19,46 +18,13 @@ using namespace mlir;
 using namespace mlir::ane;
 namespace fb = anemlir::manifest;
 
-/// A parsed, raised program.
-struct LoadedProgram {
-  OwningOpRef<ModuleOp> module;
-  ProgramOp program;
-  /// One per Numerics.
-  std::unique_ptr<BlockInterpreter> interpreters[3];
-  /// Of the engine that runs it; null for host programs.
-  const NumericContract *engine = nullptr;
-
-  LogicalResult run(ArrayRef<Tensor> arguments,
-                    SmallVectorImpl<Tensor> &results, Numerics numerics,
-                    const BlockInterpreter::Observer &observer) {
-    auto &interpreter = interpreters[unsigned(numerics)];
-    if (!interpreter)
-      interpreter = std::make_unique<BlockInterpreter>(
-          program.getBody().front(), numerics, engine);
-    return interpreter->run(arguments, results, observer);
-  }
-};
-
 /// Raises one function of a source, `name` in messages about its weights.
 static FailureOr<LoadedProgram> raiseProgram(MILSource source,
                                              const LoadOptions &options,
                                              WeightVerifier &verifier,
                                              StringRef name) {
   source.weights = verifier.watch(std::move(source.weights), name);
-  FailureOr<mil::FuncOp> entry = source.function(options.function);
-  if (failed(entry))
-    return failure();
-  OpBuilder builder = OpBuilder::atBlockEnd(source.module->getBody());
-  FailureOr<ProgramOp> raised =
-      convertMILToANE(builder, *entry, "raised", source.weights,
-                      source.bindShapes(*entry, options.shapes));
-  if (failed(raised))
-    return failure();
-  source.program.erase(); // the raised program is what runs
-  LoadedProgram loaded;
-  loaded.module = std::move(source.module);
-  loaded.program = *raised;
-  return loaded;
+  return LoadedProgram::raise(std::move(source), options);
 }
 
 namespace {

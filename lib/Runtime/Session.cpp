@@ -1,0 +1,285 @@
+//===- Session.cpp - requests on a device ---------------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Slot.h"
+#include <algorithm>
+
+using namespace ane::runtime;
+
+Session::Session(std::shared_ptr<const Bundle> bundle,
+                 std::shared_ptr<Device> device,
+                 const ane_session_options &options)
+    : plan(std::move(bundle)), device(std::move(device)), host(options.host),
+      boundInputs(plan.inputs.size()), boundOutputs(plan.outputs.size()),
+      times(plan.steps.size()) {
+  int64_t inFlight = options.in_flight ? options.in_flight : 1,
+          depth = this->device->options.queueDepth;
+  if (depth >= 0 && inFlight > depth)
+    fail(ANE_BUDGET, std::to_string(inFlight) +
+                         " requests in flight are more than the " +
+                         std::to_string(depth) + " that the engine queues");
+  openPrograms(options.host);
+  for (int64_t i = 0; i < inFlight; ++i)
+    slots.push_back(std::make_unique<Slot>(*this));
+  ring.resize(size_t(inFlight));
+  for (Pending &entry : ring) {
+    entry.inputs.resize(plan.inputs.size());
+    entry.outputs.resize(plan.outputs.size());
+  }
+}
+
+Session::~Session() { stop(); }
+
+void Session::openPrograms(const ane_host_functions *host) {
+  const Bundle &bundle = *plan.bundle;
+  engines.resize(bundle.programs.size());
+  hosts.resize(bundle.programs.size());
+  // Only what the schedule runs.
+  for (const Plan::Step &step : plan.steps) {
+    uint32_t program = step.program;
+    if (engines[program] || hosts[program])
+      continue;
+    if (bundle.programs[program].isEngine && device->engine)
+      openEngine(program);
+    else
+      openHost(program, host);
+  }
+}
+
+void Session::openHost(size_t index, const ane_host_functions *host) {
+  const Bundle::Program &program = plan.bundle->programs[index];
+  if (!host || !host->open || !host->run || !host->close)
+    fail(ANE_NO_HOST,
+         "program " + quoted(program.text) +
+             (program.isEngine ? " is to be run by the host"
+                               : " is a host step") +
+             ", and no functions that run it were given; set "
+             "ane_session_options.host, for example ane_host_interpreter() of "
+             "libane-host");
+  std::vector<const char *> paths, files;
+  for (const Bundle::Weights &weights : program.weights) {
+    paths.push_back(weights.path.c_str());
+    files.push_back(weights.file.c_str());
+  }
+  ane_host_program described = {
+      sizeof described,     plan.bundle->path.c_str(),
+      program.text.c_str(), plan.bundle->target.c_str(),
+      paths.size(),         paths.data(),
+      files.data(),         program.procedures.front().name.c_str(),
+      program.isEngine};
+  char message[512] = "";
+  void *state = nullptr;
+  ane_status status =
+      host->open(host->context, &described, &state, message, sizeof message);
+  if (status != ANE_OK)
+    fail(status, "host program " + quoted(program.text) +
+                     " cannot be opened: " + message);
+  hosts[index].reset(new HostProgram{host, state});
+}
+
+void Session::openEngine(size_t index) {
+  const Bundle &bundle = *plan.bundle;
+  const Bundle::Program &program = bundle.programs[index];
+  std::vector<EngineProgram::WeightFile> weights;
+  for (const Bundle::Weights &file : program.weights) {
+    auto map = std::make_shared<const FileMap>(bundle.child(file.file));
+    if (file.size && map->size() != file.size)
+      fail(ANE_BAD_BUNDLE, map->path + ": has " + std::to_string(map->size()) +
+                               " bytes, the manifest says " +
+                               std::to_string(file.size) +
+                               "; write the bundle anew");
+    weights.push_back({file.path, std::move(map)});
+  }
+  engines[index] = std::make_unique<EngineProgram>(
+      *device->engine, program.text,
+      std::make_shared<const FileMap>(bundle.child(program.text)),
+      std::move(weights));
+  engines[index]->load();
+  checkDescription(index);
+}
+
+/// Surfaces are bound in the order of symbols and as large as the manifest
+/// says; a model that answers must agree (L41, L42).
+static void checkSide(const std::string &program, const char *side,
+                      const std::vector<std::string> &model,
+                      const std::vector<uint64_t> &bytes,
+                      const std::vector<Bundle::Binding> &bindings,
+                      const std::vector<uint64_t> &allocated,
+                      const std::string &suffix) {
+  if (model.empty())
+    return;
+  bool same = model.size() == bindings.size();
+  for (size_t i = 0; same && i < model.size(); ++i)
+    same = model[i] == bindings[i].symbol ||
+           model[i] == bindings[i].symbol + suffix;
+  if (!same) {
+    std::string theirs, ours;
+    for (const std::string &symbol : model)
+      theirs += (theirs.empty() ? "" : ", ") + symbol;
+    for (const Bundle::Binding &binding : bindings)
+      ours += (ours.empty() ? "" : ", ") + binding.symbol;
+    fail(ANE_BAD_BUNDLE, "program " + quoted(program) + " has the " + side +
+                             " " + theirs + " in this order, the manifest " +
+                             ours + " (L42); write the bundle anew");
+  }
+  for (size_t i = 0; i < bytes.size() && i < allocated.size(); ++i)
+    if (bytes[i] > allocated[i])
+      fail(ANE_BAD_BUNDLE,
+           "program " + quoted(program) + " needs " + std::to_string(bytes[i]) +
+               " bytes for " + quoted(bindings[i].symbol) +
+               ", the manifest has " + std::to_string(allocated[i]) +
+               " (L41); write the bundle anew");
+}
+
+void Session::checkDescription(size_t index) {
+  const Bundle::Program &program = plan.bundle->programs[index];
+  for (size_t p = 0; p < program.procedures.size(); ++p) {
+    const Bundle::Procedure &procedure = program.procedures[p];
+    EngineProgram::Description model = engines[index]->describe(unsigned(p));
+    auto allocations = [&](const std::vector<Bundle::Binding> &bindings,
+                           bool isInput) {
+      std::vector<uint64_t> result;
+      for (const Bundle::Binding &binding : bindings)
+        result.push_back(plan.bundle->tensors[binding.tensor]
+                             .find(uint32_t(index), binding.symbol, isInput)
+                             ->allocation);
+      return result;
+    };
+    checkSide(program.text, "inputs", model.inputs, model.inputBytes,
+              procedure.inputs, allocations(procedure.inputs, true), "");
+    checkSide(program.text, "outputs", model.outputs, model.outputBytes,
+              procedure.outputs, allocations(procedure.outputs, false),
+              "@output");
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// Running
+//===----------------------------------------------------------------------===//
+
+void Session::requireIdle() {
+  std::lock_guard<std::mutex> guard(mutex);
+  if (waiting || working)
+    fail(ANE_BUSY, "requests are in flight; call ane_session_wait() first");
+}
+
+void Session::run() {
+  requireIdle();
+  slots[0]->run(boundInputs.data(), boundOutputs.data());
+}
+
+void Session::carry(size_t output, size_t input) {
+  requireIdle();
+  if (slots.size() > 1)
+    fail(ANE_INVALID_ARGUMENT,
+         "a state makes one request depend on the one before; create the "
+         "session with in_flight = 1");
+  plan.carry(output, input);
+  slots[0]->rebuild();
+}
+
+Session::Times Session::timesOf(size_t step) const {
+  std::lock_guard<std::mutex> guard(timesMutex);
+  return times[step];
+}
+
+const std::vector<int64_t> &Session::shapeOfPlace(uint32_t place) const {
+  const Plan::Place &info = plan.places[place];
+  return info.isSurface ? plan.bundle->tensors[info.tensor].shape
+                        : slots[0]->shapeOf(place);
+}
+
+void Session::readPlace(uint32_t place, void *data) {
+  requireIdle();
+  slots[0]->read(place, data);
+}
+
+ane_surface Session::surfaceOf(bool isInput, size_t index) {
+  uint32_t place = isInput ? plan.inputs[index] : plan.outputs[index];
+  const Plan::Place &info = plan.places[place];
+  return {slots[0]->memoryOf(place, !isInput),
+          info.layout.dtype,
+          0,
+          nullptr,
+          nullptr,
+          slots[0]->surfaceOf(place, !isInput)};
+}
+
+//===----------------------------------------------------------------------===//
+// Requests in flight
+//===----------------------------------------------------------------------===//
+
+void Session::submit(const void *const *inputs, void *const *outputs,
+                     ane_callback callback, void *user) {
+  std::unique_lock<std::mutex> lock(mutex);
+  if (workers.empty())
+    for (size_t i = 0; i < slots.size(); ++i)
+      workers.emplace_back([this, i] { work(i); });
+  finished.wait(lock, [&] { return waiting < ring.size(); });
+  Pending &entry = ring[(first + waiting) % ring.size()];
+  std::copy_n(inputs, plan.inputs.size(), entry.inputs.begin());
+  std::copy_n(outputs, plan.outputs.size(), entry.outputs.begin());
+  entry.callback = callback;
+  entry.user = user;
+  ++waiting;
+  arrived.notify_one();
+}
+
+void Session::wait() {
+  std::unique_lock<std::mutex> lock(mutex);
+  finished.wait(lock, [&] { return !waiting && !working; });
+}
+
+void Session::serve(Slot &slot, const Pending &request) {
+  ane_status status = ANE_OK;
+  std::string message;
+  try {
+    slot.run(request.inputs.data(), request.outputs.data());
+  } catch (const Failure &failure) {
+    status = failure.status;
+    message = failure.message;
+  } catch (const std::bad_alloc &) {
+    status = ANE_OUT_OF_MEMORY;
+  } catch (...) {
+    status = ANE_RUN_FAILED;
+    message = "the framework raised an exception";
+  }
+  if (request.callback)
+    request.callback(request.user, status, message.c_str());
+}
+
+void Session::work(size_t index) {
+  // Entries of the ring are taken over by swapping: no memory is asked for.
+  Pending request{std::vector<const void *>(plan.inputs.size()),
+                  std::vector<void *>(plan.outputs.size()), nullptr, nullptr};
+  std::unique_lock<std::mutex> lock(mutex);
+  while (true) {
+    arrived.wait(lock, [&] { return waiting || stopping; });
+    if (!waiting)
+      return;
+    std::swap(request, ring[first]);
+    first = (first + 1) % ring.size();
+    --waiting;
+    ++working;
+    finished.notify_all(); // there is room for one more
+    lock.unlock();
+    serve(*slots[index], request);
+    lock.lock();
+    --working;
+    finished.notify_all();
+  }
+}
+
+void Session::stop() {
+  {
+    std::unique_lock<std::mutex> lock(mutex);
+    finished.wait(lock, [&] { return !waiting && !working; });
+    stopping = true;
+  }
+  arrived.notify_all();
+  for (std::thread &worker : workers)
+    worker.join();
+}

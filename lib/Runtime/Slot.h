@@ -1,0 +1,88 @@
+//===- Slot.h - the memory of one request ---------------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ANEMLIR_LIB_RUNTIME_SLOT_H
+#define ANEMLIR_LIB_RUNTIME_SLOT_H
+
+#include "Session.h"
+
+namespace ane::runtime {
+
+/// Memory for every place of a plan, and a request for each of its steps.
+/// Everything is made in the constructor; a run allocates nothing (but for
+/// arrays whose extents only it tells).
+class Slot {
+public:
+  explicit Slot(Session &session);
+  ~Slot();
+  Slot(const Slot &) = delete;
+  Slot &operator=(const Slot &) = delete;
+
+  /// One run; null pointers leave inputs as they are and outputs where they
+  /// are.
+  void run(const void *const *inputs, void *const *outputs);
+  /// After a state was added to the plan.
+  void rebuild();
+
+  void *memoryOf(uint32_t place, bool ofLastRun) const;
+  SurfaceRef surfaceOf(uint32_t place, bool ofLastRun) const;
+  /// Extents of a place; of one that is open, those of the last run.
+  const std::vector<int64_t> &shapeOf(uint32_t place) const {
+    return cells[place].shape;
+  }
+  /// Packed values of a place of the last run, in its tensor's dtype.
+  void read(uint32_t place, void *data) const;
+
+private:
+  /// Memory, of the engine or of the host.
+  struct Memory {
+    std::unique_ptr<Surface> surface;
+    std::vector<char> bytes;
+    char *base() {
+      return surface ? static_cast<char *>(surface->base()) : bytes.data();
+    }
+  };
+  /// A place: which memory it is in runs of even and odd number, and the shape
+  /// and strides that the host's functions see.
+  struct Cell {
+    Slot *slot;
+    uint32_t place;
+    Memory *memory[2];
+    std::vector<int64_t> shape, strides;
+  };
+  struct Call {
+    id requests[2] = {nullptr, nullptr};
+    std::vector<ane_host_buffer> inputs, outputs;
+  };
+  void makeCell(uint32_t place);
+  void poison(uint32_t place);
+  void buildCalls();
+  void releaseCalls();
+  void buildHost(const Plan::Step &step, Call &call);
+  void copy(const Plan::Copy &copy);
+  void copyIn(size_t port, const void *data);
+  void copyOut(size_t port, void *data);
+  void execute(size_t step);
+  void executeHost(const Plan::Step &step, Call &call);
+  Layout layoutOf(uint32_t place) const;
+  static void *resize(ane_host_buffer *buffer, size_t rank,
+                      const int64_t *shape);
+  /// Locks a place's surface where the device asks for it.
+  class Access;
+
+  Session &session;
+  const Plan &plan;
+  std::vector<std::unique_ptr<Memory>> memories;
+  std::vector<Cell> cells;
+  std::vector<Call> calls;
+  /// Inputs that are carried and were run once: no longer taken from the user.
+  std::vector<bool> started;
+  unsigned parity = 0, lastParity = 0;
+};
+
+} // namespace ane::runtime
+
+#endif // ANEMLIR_LIB_RUNTIME_SLOT_H

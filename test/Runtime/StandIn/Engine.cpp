@@ -1,0 +1,233 @@
+//===- Engine.cpp - the stand-in's engine: our interpreter ----------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Engine.h"
+#include "ane-mlir/Analysis/Placement.h"
+#include "ane-mlir/Artifact/LoadedProgram.h"
+#include "ane-mlir/Support/Hash.h"
+#include "ane-mlir/Target/Surface.h"
+#include "dialects/ANE/IR/WeightTrees.h"
+#include "dialects/MIL/IR/MIL.h"
+#include "mlir/IR/Diagnostics.h"
+#include "llvm/Support/Path.h"
+#include <mutex>
+
+using namespace mlir;
+using namespace mlir::ane;
+
+struct standin_program {
+  LoadedProgram loaded;
+  std::vector<SurfaceLayout> inputLayouts, outputLayouts;
+  std::vector<std::string> symbols;
+  std::vector<standin_parameter> inputs, outputs;
+};
+
+/// Diagnostics have no thread: one at a time compiles or runs.
+static std::mutex &engineMutex() {
+  static std::mutex &mutex = *new std::mutex;
+  return mutex;
+}
+static MLIRContext &theContext() {
+  static MLIRContext &context = *[] {
+    DialectRegistry registry;
+    registry.insert<ANEDialect, mil::MILDialect>();
+    registerEvaluationModels(registry);
+    auto *made = new MLIRContext(registry);
+    made->loadDialect<ANEDialect, mil::MILDialect>();
+    return made;
+  }();
+  return context;
+}
+
+namespace {
+/// Errors, for the caller.
+class Words {
+public:
+  Words(char *text, size_t size)
+      : text(text), size(size),
+        handler(&theContext(), [this](Diagnostic &diagnostic) {
+          if (diagnostic.getSeverity() == DiagnosticSeverity::Error)
+            said += (said.empty() ? "" : "; ") + diagnostic.str();
+          return success();
+        }) {}
+  void say(StringRef first) {
+    std::string all = (first + (said.empty() ? "" : ": ") + said).str();
+    size_t length = std::min(all.size(), size - 1);
+    std::copy_n(all.data(), length, text);
+    text[length] = 0;
+  }
+  std::string said;
+
+private:
+  char *text;
+  size_t size;
+  ScopedDiagnosticHandler handler;
+};
+} // namespace
+
+/// What the boundary must be: 0, or the compiler's code (engine.md §3.7).
+static long checkBoundary(ProgramOp program, std::string &why) {
+  auto check = [&](Type type, bool isInput) -> long {
+    auto tensor = cast<RankedTensorType>(type);
+    if (tensor.getRank() == 1 && isInput)
+      return why = "HandleANELayer: input of rank 1 (L43)", 22;
+    if (!tensor.hasStaticShape())
+      return why = "CompilationFailure: unknown dimension (L46)", 1;
+    if (!tensor.getElementType().isF16())
+      return why = "CompilationFailure: function input or output that is not "
+                   "fp16 (L07, L44); this stand-in knows no other",
+             1;
+    if (tensor.getRank() != 4)
+      return why = "CompilationFailure: function input or output of rank " +
+                   std::to_string(tensor.getRank()) +
+                   "; this stand-in knows rank 4",
+             1;
+    return 0;
+  };
+  for (Type type : program.getArgumentTypes())
+    if (long code = check(type, true))
+      return code;
+  for (Type type : program.getResultTypes())
+    if (long code = check(type, false))
+      return code;
+  return 0;
+}
+
+/// Every enabled rule that an operation breaks.
+static std::string findBrokenRules(ProgramOp program, const Target &target) {
+  std::string broken;
+  Block &body = program.getBody().front();
+  llvm::DenseSet<Operation *> trees = findWeightTrees(body);
+  WeightTrees weights; // limits ask
+  for (Operation &op : body.without_terminator()) {
+    auto legality = dyn_cast<LegalityOpInterface>(op);
+    if (trees.contains(&op) || !legality)
+      continue;
+    ViolationList violations;
+    findEnabledViolations(legality, target, violations);
+    for (Violation &violation : violations)
+      broken += (broken.empty() ? "'" : "; '") +
+                op.getName().getStringRef().str() + "' " + violation.reason +
+                " (" + violation.rule + ")";
+  }
+  return broken;
+}
+
+static void describe(standin_program &program) {
+  ProgramOp op = program.loaded.program;
+  auto add = [&](Type type, StringAttr name,
+                 std::vector<SurfaceLayout> &layouts,
+                 std::vector<standin_parameter> &parameters) {
+    ArrayRef<int64_t> shape = cast<RankedTensorType>(type).getShape();
+    SurfaceLayout layout = SurfaceLayout::compute(shape, shape);
+    program.symbols.push_back(name ? name.getValue().str() : "");
+    standin_parameter parameter = {
+        nullptr,
+        {},
+        layout.rowStride,
+        layout.planeStride,
+        layout.batchStride,
+        std::max<uint64_t>(shape[0] * layout.batchStride, 16384)};
+    llvm::copy(shape, parameter.shape);
+    layouts.push_back(std::move(layout));
+    parameters.push_back(parameter);
+  };
+  for (unsigned i = 0; i < op.getArgumentTypes().size(); ++i)
+    add(op.getArgumentTypes()[i],
+        op.getArgAttrOfType<StringAttr>(i, "ane.name"), program.inputLayouts,
+        program.inputs);
+  for (unsigned i = 0; i < op.getResultTypes().size(); ++i)
+    add(op.getResultTypes()[i],
+        op.getResultAttrOfType<StringAttr>(i, "ane.name"),
+        program.outputLayouts, program.outputs);
+  size_t next = 0;
+  for (auto *parameters : {&program.inputs, &program.outputs})
+    for (standin_parameter &parameter : *parameters)
+      parameter.symbol = program.symbols[next++].c_str();
+}
+
+standin_program *standin_compile(const char *folder, const char *targetName,
+                                 int rules, long *code, char *message,
+                                 size_t size) {
+  std::lock_guard<std::mutex> guard(engineMutex());
+  Words words(message, size);
+  auto refuse = [&](StringRef kind, long number = 1) {
+    *code = number;
+    words.say(kind);
+    return nullptr;
+  };
+  const Target *target = lookupTarget(targetName);
+  if (!target)
+    return refuse("the stand-in knows no target of this name");
+  SmallString<128> text(folder);
+  llvm::sys::path::append(text, "model.mil");
+  FailureOr<MILSource> source = MILSource::open(text, &theContext());
+  if (failed(source))
+    return refuse("InvalidMILProgram");
+  FailureOr<LoadedProgram> loaded = LoadedProgram::raise(std::move(*source));
+  if (failed(loaded))
+    return refuse("InvalidMILProgram");
+  std::string why;
+  if (long number = checkBoundary(loaded->program, why))
+    return refuse(why, number);
+  std::string broken =
+      rules ? findBrokenRules(loaded->program, *target) : std::string();
+  if (!broken.empty())
+    return refuse("CompilationFailure: ANECCompile() FAILED: " + broken);
+  auto program = std::make_unique<standin_program>();
+  program->loaded = std::move(*loaded);
+  program->loaded.engine = &target->numerics;
+  describe(*program);
+  return program.release();
+}
+
+void standin_free(standin_program *program) {
+  std::lock_guard<std::mutex> guard(engineMutex());
+  delete program;
+}
+size_t standin_input_count(const standin_program *program) {
+  return program->inputs.size();
+}
+size_t standin_output_count(const standin_program *program) {
+  return program->outputs.size();
+}
+const standin_parameter *standin_input(const standin_program *program,
+                                       size_t index) {
+  return &program->inputs[index];
+}
+const standin_parameter *standin_output(const standin_program *program,
+                                        size_t index) {
+  return &program->outputs[index];
+}
+
+int standin_run(standin_program *program, const void *const *inputs,
+                void *const *outputs, char *message, size_t size) {
+  std::lock_guard<std::mutex> guard(engineMutex());
+  Words words(message, size);
+  SmallVector<Tensor> arguments, results;
+  try {
+    for (size_t i = 0; i < program->inputs.size(); ++i)
+      arguments.push_back(program->inputLayouts[i].readAll(
+          {static_cast<const char *>(inputs[i]), program->inputs[i].required}));
+    if (failed(program->loaded.run(arguments, results, Numerics::Engine)))
+      return words.say("Program Inference error"), -1;
+    for (size_t i = 0; i < program->outputs.size(); ++i) {
+      std::vector<char> bytes = program->outputLayouts[i].writeAll(results[i]);
+      std::copy_n(bytes.data(), program->outputs[i].required,
+                  static_cast<char *>(outputs[i]));
+    }
+  } catch (const EvaluationError &error) {
+    return words.say(error.message), -1;
+  }
+  return 0;
+}
+
+void standin_hash(const void *data, size_t size, char *digits) {
+  Hash hash;
+  hash.update({static_cast<const char *>(data), size});
+  std::string sum = hash.finish();
+  std::copy_n(sum.c_str(), 65, digits);
+}
