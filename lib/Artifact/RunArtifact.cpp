@@ -169,7 +169,8 @@ LogicalResult Run::load() {
       load.shapes.try_emplace(entry.getKey(),
                               SmallVector<int64_t>(entry.getValue().shape()));
   FailureOr<std::unique_ptr<Executable>> loaded =
-      loadArtifact(options.artifact, context, load);
+      options.open ? options.open(context)
+                   : loadArtifact(options.artifact, context, load);
   if (failed(loaded))
     return failure();
   executable = std::move(*loaded);
@@ -285,8 +286,12 @@ llvm::Expected<bool> Run::execute() {
       if (dumping && !notDumped)
         notDumped = dump(op, results);
     };
-  bool ran = succeeded(
-      executable->run(arguments, results, options.numerics, observer));
+  bool ran = true;
+  for (unsigned i = 0; i < options.repeat && ran; ++i) {
+    results.clear();
+    ran = succeeded(
+        executable->run(arguments, results, options.numerics, observer));
+  }
   // What was computed before a failure is what is looked for then.
   if (!notDumped)
     notDumped = dumps.commit();
@@ -313,6 +318,8 @@ llvm::Error Run::convertResults() {
 //===----------------------------------------------------------------------===//
 
 void Run::printProfile() {
+  if (executable->printTimes(llvm::outs()))
+    return;
   std::vector<std::pair<std::string, std::pair<double, unsigned>>> sorted(
       times.begin(), times.end());
   llvm::stable_sort(

@@ -223,7 +223,7 @@ static void checkBytes(const Bundle::Port &port, size_t bytes) {
         fail(ANE_INVALID_ARGUMENT,
              quoted(port.name) +
                  " has a shape that only a run tells; read it after the run "
-                 "with ane_session_read_step_result()");
+                 "with ane_session_read_output()");
   if (bytes != port.bytes)
     fail(ANE_INVALID_ARGUMENT,
          quoted(port.name) + " has " + std::to_string(port.bytes) + " bytes (" +
@@ -341,6 +341,21 @@ ane_status ane_session_output_shape(const ane_session *session, size_t index,
     require(room >= found.size() && (shape || found.empty()),
             "expects room for the rank of the output");
     std::copy(found.begin(), found.end(), shape);
+  });
+}
+
+ane_status ane_session_read_output(ane_session *session, size_t index,
+                                   void *data, size_t bytes) {
+  return guarded([&] {
+    require(session && index < session->session->getBundle().outputs.size(),
+            "expects a session and the index of an output");
+    const Bundle::Port &port = session->session->getBundle().outputs[index];
+    size_t size = sizeOf(port.dtype);
+    for (int64_t dim : session->session->shapeOf(index))
+      size *= size_t(std::max<int64_t>(dim, 0));
+    require(bytes == size && (data || !bytes),
+            "expects room for exactly the bytes of the output");
+    session->session->readOutput(index, data);
   });
 }
 

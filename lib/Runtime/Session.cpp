@@ -197,6 +197,11 @@ void Session::readPlace(uint32_t place, void *data) {
   slots[0]->read(place, data);
 }
 
+void Session::readOutput(size_t output, void *data) {
+  requireIdle();
+  slots[0]->readOutput(output, data);
+}
+
 ane_surface Session::surfaceOf(bool isInput, size_t index) {
   uint32_t place = isInput ? plan.inputs[index] : plan.outputs[index];
   const Plan::Place &info = plan.places[place];

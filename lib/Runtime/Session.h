@@ -54,6 +54,7 @@ public:
   const Plan::Step &stepAt(size_t step) const { return plan.steps[step]; }
   const std::vector<int64_t> &shapeOfPlace(uint32_t place) const;
   void readPlace(uint32_t place, void *data);
+  void readOutput(size_t output, void *data);
   const Plan &getPlan() const { return plan; }
 
 private:

@@ -212,7 +212,7 @@ void Slot::copyIn(size_t index, const void *data) {
           cells[place].memory[parity]->base(), tensor.dtype, port.name.c_str());
 }
 
-void Slot::copyOut(size_t index, void *data) {
+void Slot::copyOut(size_t index, void *data, unsigned parity) const {
   const Bundle::Port &port = plan.bundle->outputs[index];
   uint32_t place = plan.outputs[index];
   Access access(*this, place, parity, true);
@@ -270,7 +270,7 @@ void Slot::run(const void *const *inputs, void *const *outputs) {
     execute(i);
   for (size_t i = 0; i < plan.outputs.size(); ++i)
     if (outputs[i])
-      copyOut(i, outputs[i]);
+      copyOut(i, outputs[i], parity);
   lastParity = parity;
   if (plan.carries.empty())
     return;
@@ -285,6 +285,10 @@ void Slot::run(const void *const *inputs, void *const *outputs) {
         started[i] = true;
   }
   parity ^= 1;
+}
+
+void Slot::readOutput(size_t port, void *data) const {
+  copyOut(port, data, lastParity);
 }
 
 void *Slot::memoryOf(uint32_t place, bool ofLastRun) const {

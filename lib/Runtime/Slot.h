@@ -35,6 +35,8 @@ public:
   }
   /// Packed values of a place of the last run, in its tensor's dtype.
   void read(uint32_t place, void *data) const;
+  /// An output of the last run, in the port's dtype.
+  void readOutput(size_t port, void *data) const;
 
 private:
   /// Memory, of the engine or of the host.
@@ -64,7 +66,7 @@ private:
   void buildHost(const Plan::Step &step, Call &call);
   void copy(const Plan::Copy &copy);
   void copyIn(size_t port, const void *data);
-  void copyOut(size_t port, void *data);
+  void copyOut(size_t port, void *data, unsigned parity) const;
   void execute(size_t step);
   void executeHost(const Plan::Step &step, Call &call);
   Layout layoutOf(uint32_t place) const;

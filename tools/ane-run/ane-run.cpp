@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Artifact/RunArtifact.h"
+#include "ane-mlir/Host/DeviceExecutable.h"
 #include "ane-mlir/Support/Budget.h"
 #include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Support/GuardedMain.h"
@@ -57,9 +58,29 @@ static cl::opt<bool> noVerify(
     cl::desc("Do not compare weight files with the SHA-256 sums in their "
              "names"),
     cl::cat(runOptions));
-static cl::opt<bool> profile("profile",
-                             cl::desc("Time per op in the interpreter"),
-                             cl::cat(runOptions));
+static cl::opt<bool> profile(
+    "profile",
+    cl::desc("Time per op in the interpreter, or per program on a device"),
+    cl::cat(runOptions));
+static cl::opt<std::string> deviceName(
+    "device",
+    cl::desc("Where programs of the engine run: interpreter (default), or "
+             "engine, through the runtime, where its framework is"),
+    cl::init("interpreter"), cl::cat(runOptions));
+static cl::opt<unsigned> repeat("repeat",
+                                cl::desc("Run so many times (default 1); "
+                                         "--profile has the mean"),
+                                cl::value_desc("N"), cl::init(1),
+                                cl::cat(runOptions));
+static cl::opt<bool> compareDevices(
+    "compare-devices",
+    cl::desc("With --device=engine: run every program in the interpreter too, "
+             "and show where results differ most"),
+    cl::cat(runOptions));
+static cl::opt<bool> poisonPadding(
+    "poison-padding",
+    cl::desc("With --device=engine: NaN where surfaces of inputs are padded"),
+    cl::cat(runOptions));
 static cl::opt<std::string>
     dumpDir("dump-intermediates",
             cl::desc("Write every op's first result as .npy"),
@@ -140,6 +161,35 @@ static llvm::Error readShapes(RunOptions &options) {
   return llvm::Error::success();
 }
 
+/// --device and what belongs to it.
+static llvm::Error readDevice(RunOptions &options) {
+  if (deviceName != "engine" && deviceName != "interpreter")
+    return wrong("expects --device to be interpreter or engine, but got '" +
+                 deviceName + "'");
+  bool engine = deviceName == "engine";
+  if (!engine && (compareDevices || poisonPadding))
+    return wrong("--compare-devices and --poison-padding want "
+                 "--device=engine");
+  if (!engine)
+    return llvm::Error::success();
+  if (numericsName.getNumOccurrences() && numericsName != "engine")
+    return wrong("--numerics is for the interpreter; an engine has its own");
+  if (!dumpDir.empty())
+    return wrong("--dump-intermediates is for the interpreter; "
+                 "--compare-devices shows what programs give");
+  if (!StringRef(artifact).rtrim('/').ends_with(".anepkg"))
+    return wrong("--device=engine runs bundles (.anepkg)");
+  DeviceOptions device;
+  device.compare = compareDevices;
+  device.poisonPadding = poisonPadding;
+  device.rtol = rtol;
+  device.atol = atol_;
+  options.open = [device](MLIRContext *context) {
+    return openOnDevice(artifact, context, device);
+  };
+  return llvm::Error::success();
+}
+
 /// What the command line asks for.
 static llvm::Expected<RunOptions> readOptions() {
   RunOptions options;
@@ -172,6 +222,11 @@ static llvm::Expected<RunOptions> readOptions() {
   options.rtol = rtol;
   options.atol = atol_;
   options.quiet = quiet;
+  options.repeat = repeat;
+  if (!repeat)
+    return wrong("expects --repeat to be 1 or more");
+  if (llvm::Error error = readDevice(options))
+    return error;
   if (llvm::Error error = readInputs(options))
     return error;
   if (llvm::Error error = readShapes(options))

@@ -32,6 +32,9 @@ public:
   virtual LogicalResult
   run(ArrayRef<Tensor> arguments, SmallVectorImpl<Tensor> &results,
       Numerics numerics, const BlockInterpreter::Observer &observer = {}) = 0;
+  /// Times of programs so far, measured beside predicted; false where they are
+  /// not measured.
+  virtual bool printTimes(llvm::raw_ostream &os) const { return false; }
 };
 
 /// The programs of a bundle, each with its weights, in the manifest's order.

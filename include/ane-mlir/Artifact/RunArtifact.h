@@ -15,6 +15,10 @@ struct RunOptions {
   /// What loadArtifact() takes.
   std::string artifact;
   LoadOptions load;
+  /// Instead of loadArtifact(), which runs in the interpreter.
+  std::function<FailureOr<std::unique_ptr<Executable>>(MLIRContext *)> open;
+  /// Runs, of which the last gives the outputs.
+  unsigned repeat = 1;
   /// Input name and .npy file. A name may be the artifact's or the model's.
   std::vector<std::pair<std::string, std::string>> inputs;
   /// Of random values for the inputs that are not given.
@@ -22,7 +26,7 @@ struct RunOptions {
   /// A folder of input_N and output_N files.
   std::string testData;
   Numerics numerics = Numerics::Float16;
-  /// Print the time of each kind of op.
+  /// Print the time of each kind of op, or of each program on a device.
   bool profile = false;
   /// Folders for every op's first result, and for the outputs.
   std::string dumpDir, outputDir;

@@ -264,6 +264,11 @@ ane_status ane_session_run(ane_session *session);
 ane_status ane_session_output_shape(const ane_session *session, size_t index,
                                     int64_t *shape, size_t *rank);
 
+/* Of the last run, packed, in the port's dtype: for outputs whose extents only
+ * the run tells. `bytes` is exactly what they take. */
+ane_status ane_session_read_output(ane_session *session, size_t index,
+                                   void *data, size_t bytes);
+
 /* Called once for each request on a thread of the session; `message` is empty
  * when it went well. */
 typedef void (*ane_callback)(void *user, ane_status status,
