@@ -5,143 +5,94 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Artifact/Diff.h"
-#include "ane-mlir/Artifact/Compare.h"
+#include "Contents.h"
 #include "ane-mlir/Artifact/TensorFiles.h"
 #include "ane-mlir/Support/Budget.h"
 #include "ane-mlir/Support/Diagnostics.h"
-#include "ane-mlir/Support/WeightFile.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
-#include "llvm/Support/SHA256.h"
-#include <map>
+#include "llvm/Support/JSON.h"
+#include <cmath>
 #include <random>
 
 using namespace mlir;
 using namespace mlir::ane;
 
-namespace {
-/// What is in an artifact, apart from what it computes.
-struct Contents {
-  std::map<std::string, size_t> operations;
-  /// Constants of more than a few elements: (digest, dtype and shape) with
-  /// their bytes.
-  std::map<std::pair<std::string, std::string>, uint64_t> weights;
-};
-} // namespace
+static void diffOperations(const Contents (&contents)[2], ArtifactDiff &diff) {
+  for (auto &[name, count] : contents[0].operations)
+    diff.operations[name].first = count;
+  for (auto &[name, count] : contents[1].operations)
+    diff.operations[name].second = count;
+}
 
-/// Smaller constants are parameters rather than weights.
-static constexpr int64_t kLeastElements = 17;
-
-static LogicalResult readProgram(MILSource &source, Contents &contents) {
-  LogicalResult result = success();
-  auto addWeight = [&](mil::LiteralAttr literal) {
-    auto type = dyn_cast<RankedTensorType>(literal.getType());
-    if (!type || !type.hasStaticShape() ||
-        type.getNumElements() < kLeastElements)
-      return;
-    std::vector<char> storage;
-    ArrayRef<char> bytes;
-    std::shared_ptr<const MappedFile> keep;
-    if (auto blob = dyn_cast<mil::BlobFileAttr>(literal.getValue())) {
-      auto file = source.weights(blob.getPath());
-      if (!file) {
-        emitError(source.program.getLoc()) << llvm::toString(file.takeError());
-        result = failure();
-        return;
-      }
-      keep = *file;
-      auto view = readWeight(keep->data(), blob.getOffset());
-      if (!view) {
-        emitError(source.program.getLoc()) << llvm::toString(view.takeError());
-        result = failure();
-        return;
-      }
-      bytes = view->data;
-    } else if (auto elements =
-                   dyn_cast<DenseElementsAttr>(literal.getValue())) {
-      FailureOr<Tensor> tensor = Tensor::fromElements(elements);
-      if (failed(tensor))
-        return;
-      storage = tensor->toBytes();
-      bytes = storage;
-    } else {
-      return;
+static void diffWeights(const Contents (&contents)[2], ArtifactDiff &diff) {
+  for (int i = 0; i < 2; ++i)
+    for (auto &[key, weight] : contents[i].weights) {
+      bool both = contents[1 - i].weights.count(key);
+      if (both && i)
+        continue;
+      ArtifactDiff::Weights &sum = both ? diff.common : diff.only[i];
+      ++sum.count;
+      sum.bytes += weight.bytes;
     }
-    auto digest = llvm::SHA256::hash(ArrayRef<uint8_t>(
-        reinterpret_cast<const uint8_t *>(bytes.data()), bytes.size()));
-    std::string shape;
-    llvm::raw_string_ostream(shape) << type;
-    contents.weights[{llvm::toHex(ArrayRef<uint8_t>(digest).take_front(8)),
-                      shape}] = bytes.size();
-  };
-  source.program.walk([&](mil::OpOp op) {
-    if (op.getType() != "const")
-      ++contents.operations[op.getType().str()];
-    for (ArrayAttr list : {op.getMilAttributes(), op.getArgs()})
-      for (Attribute attr : list)
-        attr.walk([&](mil::LiteralAttr literal) { addWeight(literal); });
-  });
+}
+
+/// Arguments without the digests of constants.
+static std::string withoutDigests(StringRef arguments) {
+  std::string result;
+  while (!arguments.empty()) {
+    size_t at = arguments.find('#');
+    result += arguments.take_front(at);
+    if (at == StringRef::npos)
+      break;
+    arguments = arguments.drop_front(at + 1);
+    arguments =
+        arguments.drop_front(std::min(arguments.find(':'), arguments.size()));
+  }
   return result;
 }
 
-static LogicalResult readContents(StringRef path, MLIRContext *context,
-                                  Contents &contents) {
-  if (MILSource::matches(path)) {
-    FailureOr<MILSource> source = MILSource::open(path, context);
-    return failed(source) ? failure() : readProgram(*source, contents);
-  }
-  // A bundle: its programs, with the weights that the manifest gives each.
-  FailureOr<std::vector<MILSource>> programs =
-      openBundlePrograms(path, context);
-  if (failed(programs))
-    return failure();
-  for (MILSource &source : *programs)
-    if (failed(readProgram(source, contents)))
-      return failure();
-  return success();
-}
-
-static bool compareOperations(const Contents (&contents)[2],
-                              llvm::raw_ostream &os) {
-  os << "operations                               A       B\n";
-  bool same = true;
-  std::map<std::string, std::pair<size_t, size_t>> counts;
-  size_t totals[2] = {0, 0};
-  for (int i = 0; i < 2; ++i)
-    for (auto &[name, count] : contents[i].operations) {
-      (i ? counts[name].second : counts[name].first) = count;
-      totals[i] += count;
-    }
-  for (auto &[name, pair] : counts) {
-    os << "  " << llvm::left_justify(name, 32)
-       << llvm::format("%8zu%8zu", pair.first, pair.second)
-       << (pair.first == pair.second ? "\n" : "  *\n");
-    same &= pair.first == pair.second;
-  }
-  os << "  " << llvm::left_justify("all", 32)
-     << llvm::format("%8zu%8zu\n", totals[0], totals[1]);
-  return same;
-}
-
-static bool compareWeights(const Contents (&contents)[2],
-                           llvm::raw_ostream &os) {
-  uint64_t only[2] = {0, 0}, common = 0;
-  size_t onlyCount[2] = {0, 0}, commonCount = 0;
-  for (int i = 0; i < 2; ++i)
-    for (auto &[key, bytes] : contents[i].weights) {
-      bool both = contents[1 - i].weights.count(key);
-      if (!both) {
-        only[i] += bytes;
-        ++onlyCount[i];
-      } else if (i == 0) {
-        common += bytes;
-        ++commonCount;
+/// Operations belong together by the names of their results, which stay as long
+/// as the model's nodes have their names.
+static void diffGraphs(const Contents (&contents)[2], ArtifactDiff &diff) {
+  auto label = [](const Contents &c, const Contents::Function &function) {
+    bool isBundle = c.functions.back().program > 0;
+    return isBundle ? std::to_string(function.program) : function.name;
+  };
+  using Entry = std::pair<const Contents::Op *, std::string>;
+  llvm::StringMap<std::vector<Entry>> before;
+  for (const Contents::Function &function : contents[0].functions)
+    for (const Contents::Op &op : function.ops)
+      before[op.name].push_back({&op, label(contents[0], function)});
+  llvm::StringMap<size_t> taken;
+  for (const Contents::Function &function : contents[1].functions)
+    for (const Contents::Op &op : function.ops) {
+      std::string where = label(contents[1], function);
+      auto it = before.find(op.name);
+      size_t &index = taken[op.name];
+      if (it == before.end() || index >= it->second.size()) {
+        diff.added.push_back({where, op.name, {"", op.type}, {}});
+        continue;
       }
+      const Contents::Op &old = *it->second[index++].first;
+      std::vector<std::string> what;
+      if (old.type != op.type)
+        what.push_back("kind");
+      if (old.results != op.results)
+        what.push_back("types");
+      if (withoutDigests(old.arguments) != withoutDigests(op.arguments))
+        what.push_back("arguments");
+      else if (old.arguments != op.arguments)
+        what.push_back("weights");
+      if (!what.empty())
+        diff.changed.push_back({where, op.name, {old.type, op.type}, what});
     }
-  os << "weights: " << commonCount << " in both (" << common << " bytes), "
-     << onlyCount[0] << " only in A (" << only[0] << " bytes), " << onlyCount[1]
-     << " only in B (" << only[1] << " bytes)\n";
-  return !onlyCount[0] && !onlyCount[1];
+  llvm::StringMap<size_t> left;
+  for (const Contents::Function &function : contents[0].functions)
+    for (const Contents::Op &op : function.ops)
+      if (left[op.name]++ >= taken.lookup(op.name))
+        diff.removed.push_back(
+            {label(contents[0], function), op.name, {op.type, ""}, {}});
 }
 
 /// Ports belong together by name, or by position where names differ.
@@ -163,6 +114,16 @@ static SmallVector<unsigned> pairPorts(ArrayRef<Port> a, ArrayRef<Port> b) {
 }
 
 namespace {
+/// While one lives, diagnostics are printed as those of one artifact, if they
+/// are printed.
+struct Named {
+  Named(const DiffOptions &options, int i, MLIRContext *context) {
+    if (options.print)
+      diagnostics.emplace(context, options.artifacts[i]);
+  }
+  std::optional<ToolDiagnostics> diagnostics;
+};
+
 /// Both artifacts, loaded, on the same inputs.
 class Pair {
 public:
@@ -171,7 +132,7 @@ public:
   LogicalResult load();
   llvm::Error makeInputs();
   LogicalResult run();
-  bool compare(llvm::raw_ostream &os) const;
+  void compare(ArtifactDiff &diff) const;
 
 private:
   llvm::Error makeInput(const Port &a, const Port &b, unsigned i, unsigned j,
@@ -188,7 +149,7 @@ LogicalResult Pair::load() {
   LoadOptions load;
   load.verify = options.verify;
   for (int i = 0; i < 2; ++i) {
-    ToolDiagnostics diagnostics(context, options.artifacts[i]);
+    Named named(options, i, context);
     FailureOr<std::unique_ptr<Executable>> loaded =
         loadArtifact(options.artifacts[i], context, load);
     if (failed(loaded))
@@ -237,46 +198,181 @@ llvm::Error Pair::makeInputs() {
 
 LogicalResult Pair::run() {
   for (int i = 0; i < 2; ++i) {
-    ToolDiagnostics diagnostics(context, options.artifacts[i]);
+    Named named(options, i, context);
     if (failed(executables[i]->run(arguments[i], results[i], options.numerics)))
       return failure();
   }
   return success();
 }
 
-bool Pair::compare(llvm::raw_ostream &os) const {
+void Pair::compare(ArtifactDiff &diff) const {
   SmallVector<unsigned> order =
       pairPorts(executables[0]->outputs(), executables[1]->outputs());
-  bool ok = true;
   for (auto [i, port] : llvm::enumerate(executables[0]->outputs())) {
     Tensor expected = results[0][i], actual = results[1][order[i]];
     if (actual.size() == expected.size())
       actual = actual.reshaped(expected.shape());
-    Comparison comparison =
-        compareTensors(actual, expected, options.rtol, options.atol);
-    printComparison(os, port.name, comparison, actual, expected, false);
-    ok &= comparison.ok();
+    diff.outputs.push_back(
+        {port.name,
+         compareTensors(actual, expected, options.rtol, options.atol), actual,
+         expected});
   }
-  return ok;
 }
 
-llvm::Expected<bool> mlir::ane::diffArtifacts(const DiffOptions &options,
-                                              MLIRContext *context,
-                                              llvm::raw_ostream &os) {
+llvm::Expected<std::optional<ArtifactDiff>>
+mlir::ane::diffArtifacts(const DiffOptions &options, MLIRContext *context) {
   Contents contents[2];
   for (int i = 0; i < 2; ++i) {
-    ToolDiagnostics diagnostics(context, options.artifacts[i]);
+    Named named(options, i, context);
     if (failed(readContents(options.artifacts[i], context, contents[i])))
-      return false;
+      return std::nullopt;
   }
-  bool same = compareOperations(contents, os);
-  same &= compareWeights(contents, os);
+  ArtifactDiff diff;
+  diffOperations(contents, diff);
+  diffWeights(contents, diff);
+  diffGraphs(contents, diff);
   if (!options.run)
-    return same;
+    return diff;
   Pair pair(options, context);
   if (failed(pair.load()))
-    return false;
+    return std::nullopt;
   if (llvm::Error error = pair.makeInputs())
-    return error;
-  return succeeded(pair.run()) && pair.compare(os);
+    return std::move(error);
+  if (failed(pair.run()))
+    return std::nullopt;
+  pair.compare(diff);
+  return diff;
+}
+
+//===----------------------------------------------------------------------===//
+// What is said of it
+//===----------------------------------------------------------------------===//
+
+bool ArtifactDiff::same(const DiffOptions &options) const {
+  if (options.run)
+    return llvm::all_of(outputs, [](auto &o) { return o.comparison.ok(); });
+  return !only[0].count && !only[1].count &&
+         llvm::all_of(operations, [](auto &entry) {
+           return entry.second.first == entry.second.second;
+         });
+}
+
+/// More than this are not read on a terminal.
+static constexpr size_t kMostShown = 12;
+
+void ArtifactDiff::writeText(llvm::raw_ostream &os) const {
+  os << "operations                               A       B\n";
+  size_t totals[2] = {0, 0};
+  for (auto &[name, pair] : operations) {
+    os << "  " << llvm::left_justify(name, 32)
+       << llvm::format("%8zu%8zu", pair.first, pair.second)
+       << (pair.first == pair.second ? "\n" : "  *\n");
+    totals[0] += pair.first;
+    totals[1] += pair.second;
+  }
+  os << "  " << llvm::left_justify("all", 32)
+     << llvm::format("%8zu%8zu\n", totals[0], totals[1]);
+  os << "graph: " << added.size() << " added, " << removed.size()
+     << " removed, " << changed.size() << " changed\n";
+  for (auto &[mark, list] :
+       {std::pair<StringRef, const std::vector<Op> &>("+", added),
+        {"-", removed},
+        {"~", changed}}) {
+    for (const Op &op : llvm::ArrayRef(list).take_front(kMostShown)) {
+      os << "  " << mark << ' ' << printable(op.name) << ": "
+         << (op.type[0].empty() ? op.type[1] : op.type[0]);
+      if (!op.type[0].empty() && !op.type[1].empty() &&
+          op.type[0] != op.type[1])
+        os << " is " << op.type[1];
+      if (!op.what.empty())
+        os << " (" << llvm::join(op.what, ", ") << ')';
+      os << '\n';
+    }
+    if (list.size() > kMostShown)
+      os << "  " << mark << " … and " << list.size() - kMostShown
+         << " more (--json lists them)\n";
+  }
+  os << "weights: " << common.count << " in both (" << common.bytes
+     << " bytes), " << only[0].count << " only in A (" << only[0].bytes
+     << " bytes), " << only[1].count << " only in B (" << only[1].bytes
+     << " bytes)\n";
+  for (const Output &o : outputs)
+    printComparison(os, o.name, o.comparison, o.actual, o.expected, false);
+}
+
+void ArtifactDiff::writeJSON(llvm::raw_ostream &os,
+                             const DiffOptions &options) const {
+  llvm::json::OStream j(os, 2);
+  auto text = [&](StringRef key, StringRef value) {
+    j.attribute(key, llvm::json::fixUTF8(value));
+  };
+  auto writeWeights = [&](StringRef key, const Weights &w) {
+    j.attributeObject(key, [&] {
+      j.attribute("count", int64_t(w.count));
+      j.attribute("bytes", int64_t(w.bytes));
+    });
+  };
+  auto writeOps = [&](StringRef key, const std::vector<Op> &list) {
+    j.attributeArray(key, [&] {
+      for (const Op &op : list)
+        j.object([&] {
+          text("function", op.function);
+          text("name", op.name);
+          if (!op.type[0].empty())
+            text("a", op.type[0]);
+          if (!op.type[1].empty())
+            text("b", op.type[1]);
+          if (!op.what.empty())
+            j.attributeArray("what", [&] {
+              for (const std::string &what : op.what)
+                j.value(what);
+            });
+        });
+    });
+  };
+  j.object([&] {
+    j.attribute("version", int64_t(1));
+    j.attribute("producer", "ane-mlir " ANEMLIR_VERSION);
+    text("a", options.artifacts[0]);
+    text("b", options.artifacts[1]);
+    j.attribute("same", same(options));
+    j.attributeObject("operations", [&] {
+      for (auto &[name, pair] : operations)
+        j.attributeArray(name, [&, &pair = pair] {
+          j.value(int64_t(pair.first));
+          j.value(int64_t(pair.second));
+        });
+    });
+    j.attributeObject("graph", [&] {
+      writeOps("added", added);
+      writeOps("removed", removed);
+      writeOps("changed", changed);
+    });
+    j.attributeObject("weights", [&] {
+      writeWeights("both", common);
+      writeWeights("only_a", only[0]);
+      writeWeights("only_b", only[1]);
+    });
+    if (options.run)
+      j.attributeArray("outputs", [&] {
+        for (const Output &o : outputs)
+          j.object([&] {
+            text("name", o.name);
+            j.attribute("ok", o.comparison.ok());
+            j.attribute("same_shape", o.comparison.sameShape);
+            // JSON has no infinity.
+            auto number = [&](StringRef key, double value) {
+              if (std::isfinite(value))
+                j.attribute(key, value);
+              else
+                j.attribute(key, nullptr);
+            };
+            number("cosine", o.comparison.cosine);
+            number("max_error", o.comparison.worst);
+            number("largest", o.comparison.largest);
+            j.attribute("outside", int64_t(o.comparison.outside.size()));
+          });
+      });
+  });
+  os << '\n';
 }

@@ -4,13 +4,15 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "BundleFile.h"
 #include "WeightVerifier.h"
+#include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Artifact/Artifact.h"
 #include "ane-mlir/Artifact/LoadedProgram.h"
 #include "ane-mlir/Import/MILSource.h"
+#include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Support/MappedFile.h"
 #include "ane-mlir/Target/Surface.h"
-#include "lib/Target/Bundle/Manifest_generated.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
@@ -110,8 +112,8 @@ static SmallString<128> child(StringRef path, StringRef name) {
   return full;
 }
 
-static FailureOr<std::unique_ptr<fb::ManifestT>>
-readManifest(StringRef path, MLIRContext *context) {
+FailureOr<std::unique_ptr<fb::ManifestT>>
+mlir::ane::readManifest(StringRef path, MLIRContext *context) {
   auto fail = [&](const Twine &what) {
     return emitError(NameLoc::get(StringAttr::get(context, path)))
                << what.str(),
@@ -404,7 +406,8 @@ FailureOr<std::unique_ptr<Executable>> BundleLoader::load() {
 /// One function with the user's own inputs and outputs.
 static FailureOr<std::unique_ptr<Executable>>
 makeMILExecutable(FailureOr<LoadedProgram> loaded,
-                  const llvm::StringMap<std::string> &aliases) {
+                  const llvm::StringMap<std::string> &aliases,
+                  const Target &target) {
   if (failed(loaded))
     return failure();
   auto executable = std::make_unique<MILExecutable>();
@@ -435,9 +438,57 @@ makeMILExecutable(FailureOr<LoadedProgram> loaded,
       return failure();
     executable->outputPorts.push_back(*p);
   }
-  loaded->engine = &getDefaultTarget().numerics; // text names no chip
+  loaded->engine = &target.numerics;
   executable->program = std::move(*loaded);
   return std::unique_ptr<Executable>(std::move(executable));
+}
+
+FailureOr<std::vector<IllegalOp>>
+mlir::ane::findIllegalOps(StringRef path, const Target &target,
+                          MLIRContext *context, const LoadOptions &options) {
+  FailureOr<MILSource> source = MILSource::open(path, context);
+  if (failed(source))
+    return failure();
+  WeightVerifier verifier(/*enabled=*/false);
+  FailureOr<LoadedProgram> loaded = raiseProgram(
+      std::move(*source), options, verifier, llvm::sys::path::filename(path));
+  if (failed(loaded))
+    return failure();
+  std::vector<IllegalOp> found;
+  ProgramOp program = loaded->program;
+  auto checkPort = [&](Type type, StringAttr name, StringRef what) {
+    auto tensor = dyn_cast<RankedTensorType>(type);
+    if (tensor && tensor.getRank() == 4 && tensor.getElementType().isF16() &&
+        tensor.getDimSize(3) % 32 == 0)
+      return;
+    std::string reason;
+    llvm::raw_string_ostream(reason)
+        << "its type is " << type
+        << "; a surface has rank 4, fp16 and a width that is a multiple of 32";
+    found.push_back({name ? name.getValue().str() : "", what.str(), "L40",
+                     spellTypes(reason)});
+  };
+  for (auto [i, type] : llvm::enumerate(program.getArgumentTypes()))
+    checkPort(type, program.getArgAttrOfType<StringAttr>(i, "ane.name"),
+              "input");
+  for (auto [i, type] : llvm::enumerate(program.getResultTypes()))
+    checkPort(type, program.getResultAttrOfType<StringAttr>(i, "ane.name"),
+              "output");
+  Block &body = program.getBody().front();
+  llvm::DenseSet<Operation *> trees = findWeightTrees(body);
+  for (Operation &op : body.without_terminator()) {
+    auto legality = dyn_cast<LegalityOpInterface>(op);
+    if (trees.contains(&op) || !legality)
+      continue;
+    ViolationList violations;
+    findEnabledViolations(legality, target, violations);
+    auto name = dyn_cast<NameLoc>(op.getLoc());
+    for (Violation &violation : violations)
+      found.push_back({name ? name.getName().str() : "",
+                       op.getName().getStringRef().str(), violation.rule,
+                       spellTypes(violation.reason)});
+  }
+  return found;
 }
 
 FailureOr<std::unique_ptr<Executable>>
@@ -460,10 +511,10 @@ mlir::ane::loadArtifact(StringRef path, MLIRContext *context,
         for (const PackageFeature &feature : *features)
           aliases[feature.name] = feature.description;
     WeightVerifier verifier(options.verify);
-    auto loaded =
-        makeMILExecutable(raiseProgram(std::move(*source), options, verifier,
-                                       llvm::sys::path::filename(path)),
-                          aliases);
+    auto loaded = makeMILExecutable(
+        raiseProgram(std::move(*source), options, verifier,
+                     llvm::sys::path::filename(path)),
+        aliases, options.target ? *options.target : getDefaultTarget());
     if (llvm::Error error = verifier.finish())
       return fail(llvm::toString(std::move(error)));
     return loaded;

@@ -6,12 +6,12 @@
 
 #include "ane-mlir/Artifact/RunArtifact.h"
 #include "ane-mlir/Artifact/Compare.h"
+#include "ane-mlir/Artifact/Feed.h"
 #include "ane-mlir/Artifact/TensorFiles.h"
 #include "ane-mlir/Artifact/TestData.h"
 #include "ane-mlir/Support/AtomicPath.h"
 #include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Support/Usage.h"
-#include "dialects/MIL/IR/Names.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/FormatVariadic.h"
@@ -26,26 +26,6 @@ using namespace mlir::ane;
 
 static llvm::Error wrong(const Twine &message) {
   return llvm::createStringError(message);
-}
-
-/// By the name in the artifact, that in the model, or, in a text, which has no
-/// other names, the only one that can stand for it.
-static const Port *findPort(ArrayRef<Port> ports, StringRef name) {
-  for (const Port &port : ports)
-    if (port.name == name)
-      return &port;
-  for (const Port &port : ports)
-    if (port.alias == name)
-      return &port;
-  std::string identifier = mil::makeIdentifier(name);
-  const Port *found = nullptr;
-  for (const Port &port : ports)
-    if (StringRef(port.name).rtrim('_') == StringRef(identifier).rtrim('_')) {
-      if (found)
-        return nullptr;
-      found = &port;
-    }
-  return found;
 }
 
 static SmallString<128> below(StringRef folder, const Twine &name) {
@@ -74,10 +54,8 @@ private:
   llvm::Error checkShapes();
   llvm::Error placeInputs();
   llvm::Error fillInputs();
-  llvm::Error convert(const Port &port, Tensor &argument);
   llvm::Expected<bool> execute();
   llvm::Error dump(Operation *op, ArrayRef<Tensor> results);
-  llvm::Error convertResults();
   void printProfile();
   llvm::Error writeResults();
   llvm::Expected<bool> compareResults();
@@ -90,7 +68,7 @@ private:
     if (!what.empty())
       llvm::errs() << "ane-run: warning: " << what << '\n';
   }
-  llvm::Error checkDType(const Tensor &tensor, const Port &port);
+  llvm::Error noteDType(const Tensor &tensor, const Port &port);
   void warnOfNaN(const Tensor &tensor, StringRef name);
 
   const RunOptions &options;
@@ -110,29 +88,13 @@ private:
 
 /// Says what an array becomes that is of another dtype than the input it is
 /// for; an error where that loses values.
-llvm::Error Run::checkDType(const Tensor &tensor, const Port &port) {
-  DType from = tensor.dtype(), to = port.dtype;
-  if (from == to || from == port.carrier)
-    return llvm::Error::success();
-  auto refuse = [&](const Twine &why) {
-    return wrong("input '" + port.name + "' expects " + getInfo(to).name +
-                 ", but its file has " + getInfo(from).name + why +
-                 "; save it with astype");
-  };
-  if (tensor.isFloat() && !isFloat(to))
-    for (float value : tensor.floats())
-      if (value != std::trunc(value))
-        return refuse(" with fractions");
-  if (!tensor.isFloat() && isFloat(to))
-    for (int64_t value : tensor.ints())
-      if (int64_t(roundTo(to, float(value))) != value)
-        return refuse(" that it does not hold exactly");
-  if (to == DType::Bool)
-    for (int64_t value : tensor.ints())
-      if (value != 0 && value != 1)
-        return refuse(" other than 0 and 1");
-  note("input '" + port.name + "' is " + getInfo(from).name +
-       " in its file and becomes " + getInfo(to).name);
+llvm::Error Run::noteDType(const Tensor &tensor, const Port &port) {
+  if (llvm::Error error =
+          checkDType(tensor, port, "its file", "save it with astype"))
+    return error;
+  if (tensor.dtype() != port.dtype && tensor.dtype() != port.carrier)
+    note("input '" + port.name + "' is " + getInfo(tensor.dtype()).name +
+         " in its file and becomes " + getInfo(port.dtype).name);
   return llvm::Error::success();
 }
 
@@ -210,7 +172,7 @@ llvm::Error Run::placeInputs() {
                               ", "));
     if (auto why = unread.find(name); why != unread.end())
       return wrong(why->getValue());
-    if (llvm::Error error = checkDType(entry.getValue(), *port))
+    if (llvm::Error error = noteDType(entry.getValue(), *port))
       return error;
     warnOfNaN(entry.getValue(), name);
     arguments[port - ports.begin()] = entry.getValue();
@@ -221,21 +183,6 @@ llvm::Error Run::placeInputs() {
   for (const Port &port : ports)
     names.push_back(port.name);
   return readTestInputs(options.testData, names, context, arguments);
-}
-
-llvm::Error Run::convert(const Port &port, Tensor &argument) {
-  // A scalar is an array of one element in a package.
-  if (argument.rank() == 0 && port.shape == SmallVector<int64_t>{1})
-    argument = argument.reshaped(port.shape);
-  if (argument.shape() != ArrayRef<int64_t>(port.shape))
-    return wrong("input '" + port.name + "' expects shape [" +
-                 shapeText(port.shape) + "], but got [" +
-                 shapeText(argument.shape()) + "]");
-  auto carried = convertTensor(argument, port.carrier, port.name);
-  if (!carried)
-    return wrong("input " + llvm::toString(carried.takeError()));
-  argument = *carried;
-  return llvm::Error::success();
 }
 
 llvm::Error Run::fillInputs() {
@@ -251,8 +198,10 @@ llvm::Error Run::fillInputs() {
                      port.name + "=FILE.npy or --random-inputs=SEED");
       argument = randomTensor(port.dtype, port.shape, engine);
     }
-    if (llvm::Error error = convert(port, argument))
-      return error;
+    auto carried = carry(port, argument);
+    if (!carried)
+      return carried.takeError();
+    argument = *carried;
   }
   return llvm::Error::success();
 }
@@ -301,16 +250,6 @@ llvm::Expected<bool> Run::execute() {
   if (llvm::Error error = MappedFile::checkUnchanged())
     return error;
   return ran;
-}
-
-llvm::Error Run::convertResults() {
-  for (auto [port, result] : llvm::zip(executable->outputs(), results)) {
-    auto converted = convertTensor(result, port.dtype, port.name);
-    if (!converted)
-      return wrong("output " + llvm::toString(converted.takeError()));
-    result = *converted;
-  }
-  return llvm::Error::success();
 }
 
 //===----------------------------------------------------------------------===//
@@ -416,7 +355,7 @@ llvm::Expected<bool> Run::run() {
   llvm::Expected<bool> ran = execute();
   if (!ran || !*ran)
     return ran;
-  if (llvm::Error error = convertResults())
+  if (llvm::Error error = convertResults(executable->outputs(), results))
     return error;
   if (options.profile)
     printProfile();

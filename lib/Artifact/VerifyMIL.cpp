@@ -469,3 +469,25 @@ std::vector<Finding> Verifier::run() {
 std::vector<Finding> mlir::ane::verifyMIL(MILSource &source, StringRef path) {
   return Verifier(source, path).run();
 }
+
+void mlir::ane::writeJSON(ArrayRef<Finding> findings, StringRef path,
+                          llvm::raw_ostream &os) {
+  llvm::json::OStream j(os, 2);
+  auto text = [&](StringRef key, StringRef value) {
+    j.attribute(key, llvm::json::fixUTF8(value));
+  };
+  j.object([&] {
+    j.attribute("version", int64_t(1));
+    j.attribute("producer", "ane-mlir " ANEMLIR_VERSION);
+    text("artifact", path);
+    j.attributeArray("findings", [&] {
+      for (const Finding &finding : findings)
+        j.object([&] {
+          text("rule", finding.rule);
+          text("place", finding.place);
+          text("message", finding.message);
+        });
+    });
+  });
+  os << '\n';
+}

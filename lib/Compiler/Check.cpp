@@ -7,6 +7,7 @@
 #include "ane-mlir/Compiler/Check.h"
 #include "ane-mlir/Compiler/InitAll.h"
 #include "ane-mlir/Support/JSON.h"
+#include "ane-mlir/Support/ScratchFolder.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
@@ -128,17 +129,6 @@ bool CheckResult::passes() const {
   return converted() &&
          llvm::all_of(targets, [](auto &t) { return t.violations.empty(); });
 }
-
-namespace {
-/// A folder that goes when it is left.
-struct TemporaryFolder {
-  SmallString<128> path;
-  ~TemporaryFolder() {
-    if (!path.empty())
-      llvm::sys::fs::remove_directories(path);
-  }
-};
-} // namespace
 
 /// Compiles with the messages kept.
 static void compileFor(CompileOptions options, CheckedTarget &checked) {
@@ -286,17 +276,15 @@ llvm::Expected<CheckResult> mlir::ane::check(CompileOptions options,
   CheckResult result;
   result.model = options.input;
   for (const std::string &target : targets) {
-    TemporaryFolder folder;
+    std::unique_ptr<ScratchFolder> scratch;
     options.quiet = true;
     options.reportOnly = !thresholds.minCosine;
     if (thresholds.minCosine) {
-      if (std::error_code error =
-              llvm::sys::fs::createUniqueDirectory("ane-check", folder.path))
-        return llvm::createStringError(error, "cannot make a folder: " +
-                                                  error.message());
-      SmallString<128> artifact(folder.path);
-      llvm::sys::path::append(artifact, "m.anepkg");
-      options.output = artifact.str().str();
+      auto made = ScratchFolder::create("ane-check");
+      if (!made)
+        return made.takeError();
+      scratch = std::move(*made);
+      options.output = scratch->below("m.anepkg");
     }
     const Target *known = lookupTarget(target);
     CheckedTarget checked;

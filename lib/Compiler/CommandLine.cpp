@@ -22,30 +22,6 @@ using namespace mlir::ane;
 namespace cl = llvm::cl;
 
 namespace {
-/// One of some words; another one is refused with all of them.
-template <typename T>
-struct Choice : public cl::parser<T> {
-  using cl::parser<T>::parser;
-  bool parse(cl::Option &option, StringRef name, StringRef text, T &value) {
-    std::string known;
-    if (text.empty() && option.getValueExpectedFlag() == cl::ValueOptional)
-      return value = this->Values.front().V.getValue(), false;
-    for (auto [i, entry] : llvm::enumerate(this->Values)) {
-      if (entry.Name == text)
-        return value = entry.V.getValue(), false;
-      known += (i == 0                         ? ""
-                : i + 1 == this->Values.size() ? " or "
-                                               : ", ") +
-               entry.Name.str();
-    }
-    llvm::errs() << "onnx-to-ane: expects --" << name << " to be " << known
-                 << ", but got '" << printable(text) << "'; see --help\n";
-    return true;
-  }
-};
-template <typename T>
-using ChoiceOption = cl::opt<T, false, Choice<T>>;
-
 using O = CompileOptions;
 using Buckets = PackageOptions::Buckets;
 using Check = GuardOptions::Check;
@@ -567,7 +543,13 @@ llvm::Error Reader::read() {
   readOutput();
   if (!mistake.empty())
     return llvm::createStringError(mistake);
-  return options.validate();
+  return llvm::Error::success();
+}
+
+/// The parser keeps pointers to them.
+static Flags &getFlags() {
+  static Flags flags;
+  return flags;
 }
 
 static void printVersion(llvm::raw_ostream &os) {
@@ -586,9 +568,48 @@ static constexpr const char *kOverview =
     "  onnx-to-ane model.onnx -o model.mlpackage --dim sequence=64,128\n"
     "  onnx-to-ane model.mlpackage -o model.anepkg\n";
 
+llvm::Expected<CompileOptions>
+mlir::ane::readCompileFlags(ArrayRef<std::string> given) {
+  Flags &flags = getFlags();
+  // Only what is ours: others print something and end the process.
+  std::vector<const char *> arguments{"ane_mlir"};
+  SmallVector<StringRef> known;
+  for (auto &entry : cl::getRegisteredOptions())
+    for (cl::OptionCategory *category :
+         {&flags.model, &flags.target, &flags.package, &flags.output})
+      if (llvm::is_contained(entry.second->Categories, category))
+        known.push_back(entry.first);
+  llvm::sort(known);
+  for (const std::string &flag : given) {
+    StringRef name = StringRef(flag).ltrim('-').split('=').first;
+    if (!StringRef(flag).starts_with("-") || name == "explain" ||
+        !llvm::is_contained(known, name))
+      return llvm::createStringError("'" + flag + "' is no option" +
+                                     suggest(name, known));
+    arguments.push_back(flag.c_str());
+  }
+  cl::ResetAllOptionOccurrences();
+  std::string printed;
+  llvm::raw_string_ostream os(printed);
+  if (!cl::ParseCommandLineOptions(arguments.size(), arguments.data(), "",
+                                   &os)) {
+    std::string mistake = takeUsageMistake();
+    return llvm::createStringError(mistake.empty() ? StringRef(printed).trim()
+                                                   : StringRef(mistake));
+  }
+  if (std::string twice = findContradiction(
+          arguments.size(), const_cast<char **>(arguments.data()));
+      !twice.empty())
+    return llvm::createStringError(twice);
+  Reader reader(flags);
+  if (llvm::Error error = reader.read())
+    return std::move(error);
+  return std::move(reader.options);
+}
+
 std::optional<CompileOptions>
 mlir::ane::parseCompileOptions(int argc, char **argv, int &status) {
-  static Flags flags;  // the parser keeps pointers to them
+  Flags &flags = getFlags();
   registerAllPasses(); // --mlir-print-ir-after knows their flags
   registerPassManagerCLOptions();
   registerMLIRContextCLOptions();
@@ -598,13 +619,15 @@ mlir::ane::parseCompileOptions(int argc, char **argv, int &status) {
       {&flags.model, &flags.target, &flags.package, &flags.output});
   cl::SetVersionPrinter(printVersion);
   status = 2;
-  if (!cl::ParseCommandLineOptions(argc, argv, kOverview, &llvm::errs()))
-    return std::nullopt;
   auto misuse = [](const Twine &message) {
     llvm::errs() << "onnx-to-ane: " << printable(message.str(), true)
                  << "; see --help\n";
     return std::nullopt;
   };
+  if (!cl::ParseCommandLineOptions(argc, argv, kOverview, &llvm::errs())) {
+    std::string mistake = takeUsageMistake();
+    return mistake.empty() ? std::nullopt : misuse(mistake);
+  }
   if (std::string twice = findContradiction(argc, argv); !twice.empty())
     return misuse(twice);
   if (flags.explained.getNumOccurrences()) {
@@ -612,7 +635,10 @@ mlir::ane::parseCompileOptions(int argc, char **argv, int &status) {
     return std::nullopt;
   }
   Reader reader(flags);
-  if (llvm::Error error = reader.read())
+  llvm::Error error = reader.read();
+  if (!error)
+    error = reader.options.validate();
+  if (error)
     return misuse(llvm::toString(std::move(error)));
   reader.options.configurePasses = [](PassManager &pm) {
     applyDefaultTimingPassManagerCLOptions(pm);

@@ -41,19 +41,22 @@ static void describe(const OutputAccuracy &o, const AccuracyReport &found,
 }
 
 LogicalResult mlir::ane::judge(const AccuracyReport &found,
-                               const CompileOptions &options) {
+                               const CompileOptions &options,
+                               std::vector<Verdict> &verdicts) {
   // What an excerpt shows says too little of the outputs to pass a bar.
   bool asked =
       options.maxError.value_or(0) > 0 || options.minCosine.value_or(0) > 0;
   if (found.numerics.empty() || (found.ofOps && asked)) {
     if (!asked)
       return success();
-    llvm::errs() << "onnx-to-ane: error: the accuracy that --max-error and "
-                    "--min-cosine ask for could not be measured: "
-                 << (found.ofOps ? "only its first operations were run; "
-                                   "--check=full runs all of it"
-                                 : found.whyNot)
-                 << '\n';
+    verdicts.push_back(
+        {true, "",
+         "the accuracy that --max-error and --min-cosine ask for could not be "
+         "measured: " +
+             (found.ofOps ? "only its first operations were run; --check=full "
+                            "runs all of it"
+                          : found.whyNot),
+         ""});
     return failure();
   }
   bool fails = false;
@@ -64,15 +67,31 @@ LogicalResult mlir::ane::judge(const AccuracyReport &found,
     bool near = found.guessed && (o.error > 0.01 || o.cosine < 0.9995);
     if (o.isWithinBar() && !misses && !near)
       continue;
-    llvm::errs() << "onnx-to-ane: " << (misses ? "error" : "warning") << ": "
-                 << (found.ofOps ? "value" : "output") << " '"
-                 << printable(o.name) << "' ";
-    describe(o, found, llvm::errs());
-    llvm::errs() << " (in " << found.numerics << " numerics, on "
-                 << (found.guessed ? "guessed inputs; --calibration=DIR gives "
-                                     "real ones"
-                                   : "the samples given")
-                 << ")\n";
+    Verdict verdict;
+    verdict.isError = misses;
+    if (!found.losses.empty())
+      if (auto name = dyn_cast<NameLoc>(found.losses.front().where))
+        verdict.node = name.getName().str();
+    if (found.guessed)
+      verdict.remedy = "--calibration=DIR gives real inputs";
+    llvm::raw_string_ostream os(verdict.message);
+    os << (found.ofOps ? "value '" : "output '") << printable(o.name) << "' ";
+    describe(o, found, os);
+    os << " (in " << found.numerics << " numerics, on "
+       << (found.guessed ? "guessed inputs; --calibration=DIR gives real ones"
+                         : "the samples given")
+       << ")";
+    verdicts.push_back(std::move(verdict));
   }
   return success(!fails);
+}
+
+LogicalResult mlir::ane::judge(const AccuracyReport &found,
+                               const CompileOptions &options) {
+  std::vector<Verdict> verdicts;
+  LogicalResult result = judge(found, options, verdicts);
+  for (const Verdict &verdict : verdicts)
+    llvm::errs() << "onnx-to-ane: " << (verdict.isError ? "error" : "warning")
+                 << ": " << verdict.message << '\n';
+  return result;
 }

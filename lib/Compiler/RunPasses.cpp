@@ -6,6 +6,7 @@
 
 #include "ane-mlir/Compiler/Pipelines.h"
 #include "ane-mlir/Support/Budget.h"
+#include "ane-mlir/Support/Embedding.h"
 #include "mlir/Pass/PassInstrumentation.h"
 #include "mlir/Pass/PassManager.h"
 #include <new>
@@ -20,6 +21,8 @@ class PassPlace : public PassInstrumentation {
 public:
   explicit PassPlace(std::string &name) : name(name) {}
   void runBeforePass(Pass *pass, Operation *) override {
+    if (isCancelled())
+      throw EvaluationError{"interrupted"};
     if (!pass->getArgument().empty())
       name = pass->getArgument().str();
   }

@@ -6,6 +6,7 @@
 
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "EngineNumerics.h"
+#include "ane-mlir/Support/Embedding.h"
 #include "mlir/IR/Threading.h"
 #include <chrono>
 #include <cmath>
@@ -169,7 +170,7 @@ static constexpr double kMostWork = 2e10, kMostWorkTogether = 1e11;
 
 /// Counts the work of an op over constants.
 static LogicalResult takeWork(Operation *op) {
-  static std::atomic<double> done{0};
+  std::atomic<double> &done = constantWork();
   auto costed = dyn_cast<CostOpInterface>(op);
   if (!costed || !llvm::all_of(op->getResultTypes(), [](Type type) {
         auto tensor = dyn_cast<RankedTensorType>(type);
@@ -294,6 +295,8 @@ LogicalResult BlockInterpreter::run(ArrayRef<Tensor> arguments,
     return inTree ? it->second : roundRoot(value, it->second);
   };
   for (Operation &op : block) {
+    if (isCancelled())
+      return emitError(op.getLoc()) << "interrupted";
     if (op.hasTrait<OpTrait::IsTerminator>()) {
       for (Value operand : op.getOperands())
         results.push_back(get(operand, false));

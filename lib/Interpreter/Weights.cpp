@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Interpreter/Weights.h"
+#include "ane-mlir/Support/Embedding.h"
 #include <cmath>
 
 using namespace mlir;
@@ -49,6 +50,8 @@ static void reportRange(Value root, const Tensor &weight) {
 }
 
 FailureOr<std::vector<char>> mlir::ane::evaluateWeight(Value root) {
+  if (isCancelled())
+    return emitError(root.getLoc()) << "interrupted";
   // In fp32, so that a tree rounds once, at the end; its own evaluator, so that
   // nothing outlives the tensor.
   EvalContext context(root.getContext(), Numerics::Float32);

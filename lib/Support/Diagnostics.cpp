@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Support/Diagnostics.h"
+#include "ane-mlir/Support/Embedding.h"
 #include "ane-mlir/Support/MappedFile.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Location.h"
@@ -180,6 +181,8 @@ ToolDiagnostics::~ToolDiagnostics() {
 }
 
 LogicalResult mlir::ane::commitOutputs(Outputs &outputs, Location loc) {
+  if (isCancelled())
+    return emitError(loc) << "interrupted";
   if (llvm::Error error = MappedFile::checkUnchanged())
     return emitError(loc) << llvm::toString(std::move(error));
   if (llvm::Error error = outputs.commit())
@@ -189,9 +192,10 @@ LogicalResult mlir::ane::commitOutputs(Outputs &outputs, Location loc) {
   return success();
 }
 
-Progress::Progress(bool quiet)
-    : quiet(quiet), terminal(llvm::sys::Process::StandardErrIsDisplayed()),
-      start(now()) {}
+Progress::Progress(bool quiet, Listener listener)
+    : quiet(quiet || listener),
+      terminal(llvm::sys::Process::StandardErrIsDisplayed()), start(now()),
+      listener(std::move(listener)) {}
 Progress::~Progress() {
   if (open)
     llvm::errs() << '\n';
@@ -199,6 +203,8 @@ Progress::~Progress() {
 
 void Progress::phase(llvm::StringRef name) {
   current = name.str();
+  if (listener)
+    listener(current, 0, 0, "");
   if (quiet)
     return;
   if (terminal) {
@@ -212,6 +218,8 @@ void Progress::phase(llvm::StringRef name) {
 }
 
 void Progress::step(size_t done, size_t total, llvm::StringRef what) {
+  if (listener)
+    listener(current, done, total, what);
   if (!quiet && terminal) {
     llvm::errs() << "\r\033[K[" << llvm::format("%6.2f s", now() - start)
                  << "] " << current << ' ' << done + 1 << '/' << total << ' '

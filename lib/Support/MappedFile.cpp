@@ -8,6 +8,7 @@
 #include "Staging.h"
 #include "ane-mlir/Support/Budget.h"
 #include "ane-mlir/Support/Diagnostics.h"
+#include "ane-mlir/Support/Embedding.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/DialectResourceBlobManager.h"
 #include "llvm/ADT/StringExtras.h"
@@ -149,6 +150,7 @@ struct Opened {
   llvm::sys::fs::UniqueID id;
   llvm::sys::TimePoint<> modified;
   uint64_t size;
+  std::weak_ptr<const MappedFile> mapping;
 };
 } // namespace
 
@@ -158,11 +160,17 @@ static std::vector<Opened> &opened() {
   return files;
 }
 
-static void remember(llvm::StringRef path,
+static void remember(std::shared_ptr<const MappedFile> file,
                      const llvm::sys::fs::file_status &status) {
   std::lock_guard<std::mutex> one(openedMutex);
-  opened().push_back({path.str(), status.getUniqueID(),
-                      status.getLastModificationTime(), status.getSize()});
+  opened().push_back({file->path().str(), status.getUniqueID(),
+                      status.getLastModificationTime(), status.getSize(),
+                      file});
+}
+
+void mlir::ane::forgetClosedFiles() {
+  std::lock_guard<std::mutex> one(openedMutex);
+  llvm::erase_if(opened(), [](auto &file) { return file.mapping.expired(); });
 }
 
 llvm::Error MappedFile::checkUnchanged() {
@@ -217,7 +225,7 @@ MappedFile::open(llvm::StringRef path) {
   }
   llvm::sys::fs::file_status mapped;
   if (!llvm::sys::fs::status(*file, mapped))
-    remember(path, mapped);
+    remember(result, mapped);
   llvm::sys::fs::closeFile(*file);
   if (error)
     return fail(error);

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Staging.h"
+#include "ane-mlir/Support/Embedding.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/Twine.h"
 #include "llvm/Support/FileSystem.h"
@@ -179,6 +180,8 @@ static void onCrash(void *) {
 void mlir::ane::removeStagedFolders() { onCrash(nullptr); }
 
 static void installHandlers() {
+  if (areSignalsLeftAlone())
+    return;
   static bool once = [] {
     for (size_t i = 0; i < std::size(kSignals); ++i) {
       sigaction(kSignals[i], nullptr, &before[i]);

@@ -5,12 +5,14 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Support/Usage.h"
+#include "ane-mlir/Support/Diagnostics.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
 #include <algorithm>
+#include <utility>
 
 using namespace llvm;
 
@@ -32,6 +34,27 @@ std::string mlir::ane::suggest(StringRef name, ArrayRef<StringRef> known) {
   return (known.size() == 1 ? "; there is " : "; they are ") +
          join(known.take_front(kMostShown), ", ") +
          (known.size() > kMostShown ? ", …" : "");
+}
+
+static std::string &mistake() {
+  static std::string text;
+  return text;
+}
+void mlir::ane::setUsageMistake(std::string text) {
+  mistake() = std::move(text);
+}
+std::string mlir::ane::takeUsageMistake() {
+  return std::exchange(mistake(), std::string());
+}
+
+std::string mlir::ane::refuseWord(StringRef option, StringRef word,
+                                  ArrayRef<StringRef> known) {
+  std::string text = ("expects --" + option + " to be ").str();
+  for (auto [i, name] : enumerate(known))
+    text += (i == 0 ? "" : i + 1 == known.size() ? " or " : ", ") + name.str();
+  text += ", but got '" + printable(word) + "'";
+  std::string nearest = suggest(word, known);
+  return StringRef(nearest).contains("did you mean") ? text + nearest : text;
 }
 
 std::string mlir::ane::outOfRange(StringRef option, StringRef range,

@@ -23,8 +23,11 @@ from onnx import TensorProto, helper, numpy_helper
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "python"))
 import ane_mlir  # noqa: E402
+import tools  # noqa: E402
 from random_types import TypedGenerator, reads, session  # noqa: E402
 
+# Sanitizers are in the tools alone.
+front = tools if "asan" in os.environ.get("ANE_MLIR_BIN", "") else ane_mlir
 FLOAT, INT, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.BOOL
 UNARY = ["Abs", "Neg", "Relu", "Sigmoid", "Tanh", "Erf", "Floor", "Ceil", "Round", "Softplus", "Softsign", "HardSwish", "Elu", "LeakyRelu", "Selu", "Sin", "Cos", "Atan", "Gelu", "Mish", "Sign", "Identity", "HardSigmoid", "Exp"]
 BINARY = ["Add", "Sub", "Mul", "Max", "Min"]
@@ -235,11 +238,11 @@ def listed(why: str) -> str:
 
 def run_ours(path: str, feeds: dict[str, np.ndarray], mode: str) -> dict[str, np.ndarray]:
     if mode == "fp32":
-        return ane_mlir.compile(path, precision="fp32").run(feeds, numerics="fp32")
+        return front.compile(path, precision="fp32").run(feeds, numerics="fp32")
     if mode == "mixed":
-        return ane_mlir.compile(path).run(feeds)
+        return front.compile(path).run(feeds)
     with tempfile.TemporaryDirectory() as folder:
-        return ane_mlir.compile(path, output=f"{folder}/m.mlpackage").run(feeds)
+        return front.compile(path, output=f"{folder}/m.mlpackage").run(feeds)
 
 
 def compare(model: onnx.ModelProto, feeds: dict[str, np.ndarray], path: str, mode: str = "fp32") -> str:
@@ -251,7 +254,7 @@ def compare(model: onnx.ModelProto, feeds: dict[str, np.ndarray], path: str, mod
         return f"generator: {str(error)[:200]}"
     try:
         actual = run_ours(path, feeds, mode)
-    except (ane_mlir.CompileError, ane_mlir.RunError) as error:
+    except (front.CompileError, front.RunError) as error:
         lines = [line for line in str(error).splitlines() if "remark:" not in line and "warning:" not in line]
         return re.sub(r"\S*/(?=[\w.]+\.onnx)", "", "\n".join(lines))[:400]
     return difference(model, actual, expected, mode)

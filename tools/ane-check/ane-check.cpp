@@ -61,7 +61,7 @@ static cl::opt<std::string> config(
     cl::desc("Thresholds as TOML (default: .ane-mlir.toml beside the model); "
              "options count more"),
     cl::value_desc("FILE.toml"), cl::cat(gate));
-static cl::opt<CheckFormat> format(
+static ChoiceOption<CheckFormat> format(
     "format", cl::desc("Form of the report"), cl::init(CheckFormat::Text),
     cl::values(clEnumValN(CheckFormat::Text, "text", "a table (default)"),
                clEnumValN(CheckFormat::JSON, "json",
@@ -167,8 +167,10 @@ int main(int argc, char **argv) {
   cl::SetVersionPrinter([](llvm::raw_ostream &os) {
     os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING "\n";
   });
-  if (!cl::ParseCommandLineOptions(argc, argv, kOverview, &llvm::errs()))
-    return Misuse;
+  if (!cl::ParseCommandLineOptions(argc, argv, kOverview, &llvm::errs())) {
+    std::string mistake = takeUsageMistake();
+    return mistake.empty() ? Misuse : fail(Misuse, mistake);
+  }
   if (std::string twice = findContradiction(argc, argv); !twice.empty())
     return fail(Misuse, twice);
   bool done = false; // what is thrown is about the model

@@ -47,6 +47,10 @@ static cl::opt<bool> noRun("no-run",
                            cl::desc("Compare operations and weights alone"),
                            cl::cat(options));
 
+static cl::opt<bool> asJSON("json",
+                            cl::desc("Print JSON, every operation listed"),
+                            cl::cat(options));
+
 static int fail(const llvm::Twine &message, int code = 1) {
   llvm::errs() << "ane-diff: error: " << message << '\n';
   return code;
@@ -86,8 +90,16 @@ static int diff() {
   options.atol = atol_;
   options.verify = !noVerify;
   options.run = !noRun;
-  llvm::Expected<bool> same = diffArtifacts(options, &context, llvm::outs());
-  return same ? !*same : fail(llvm::toString(same.takeError()));
+  auto found = diffArtifacts(options, &context);
+  if (!found)
+    return fail(llvm::toString(found.takeError()));
+  if (!*found)
+    return 1;
+  if (asJSON)
+    (*found)->writeJSON(llvm::outs(), options);
+  else
+    (*found)->writeText(llvm::outs());
+  return !(*found)->same(options);
 }
 
 int main(int argc, char **argv) {

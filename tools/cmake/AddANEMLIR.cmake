@@ -69,6 +69,15 @@ function(ane_library name)
   endif()
 endfunction()
 
+# ane_thread_local(FILE.cpp...): files of the current folder that have variables of a thread or use std::call_once, which has; code
+# for executables addresses them in a way that a shared library (the Python extension) must not.
+function(ane_thread_local)
+  if(NOT CMAKE_POSITION_INDEPENDENT_CODE)
+    set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS -fPIC)
+    set_property(SOURCE ${ARGN} PROPERTY SKIP_PRECOMPILE_HEADERS ON)
+  endif()
+endfunction()
+
 # ane_tool(NAME [LINK lib...]): an executable in build/bin.
 function(ane_tool name)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})

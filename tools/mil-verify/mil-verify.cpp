@@ -22,6 +22,9 @@ static cl::opt<std::string> artifact(cl::Positional,
 static cl::opt<bool> quiet("quiet", cl::desc("Print nothing but findings"),
                            cl::cat(options));
 
+static cl::opt<bool> asJSON("json", cl::desc("Print findings as JSON"),
+                            cl::cat(options));
+
 static int runTool(int argc, char **argv);
 
 int main(int argc, char **argv) {
@@ -70,6 +73,10 @@ static int runTool(int argc, char **argv) {
   if (failed(source))
     return 1;
   std::vector<Finding> findings = verifyMIL(*source, artifact);
+  if (asJSON) {
+    writeJSON(findings, artifact, llvm::outs());
+    return findings.empty() ? 0 : 1;
+  }
   for (const Finding &finding : findings)
     llvm::outs() << artifact << ": error: [" << finding.rule << "] "
                  << finding.place << ": " << finding.message << '\n';

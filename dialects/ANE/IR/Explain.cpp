@@ -75,7 +75,8 @@ StringRef mlir::ane::remedyOf(StringRef id) {
   return "";
 }
 
-bool mlir::ane::explain(StringRef id, llvm::raw_ostream &os) {
+bool mlir::ane::explain(StringRef id, llvm::raw_ostream &os,
+                        llvm::raw_ostream &errors) {
   for (const Explanation &e : kExplanations) {
     if (!e.id.equals_insensitive(id))
       continue;
@@ -105,7 +106,6 @@ bool mlir::ane::explain(StringRef id, llvm::raw_ostream &os) {
        << "\n  more: dialects/ANE/engine.md, section 0.3\n";
     return true;
   }
-  llvm::raw_ostream &errors = llvm::errs();
   errors << "nothing is known of '" << id << "'";
   if (StringRef near = nearestRule(id); !near.empty())
     errors << "; did you mean " << near << "?";

@@ -48,6 +48,9 @@ struct LoadOptions {
   mil::ShapeBindings shapes;
   /// Whether weight files whose names are SHA-256 sums are compared with them.
   bool verify = true;
+  /// Of a package or a text, which names no chip: whose engine it runs on with
+  /// Numerics::Engine; null for the default one.
+  const Target *target = nullptr;
 };
 /// By what is at `path`: a bundle, a package, a .mlmodelc or a .mil file. Of a
 /// bundle, texts are parsed and raised, weights mapped, and engine programs
@@ -55,6 +58,22 @@ struct LoadOptions {
 FailureOr<std::unique_ptr<Executable>>
 loadArtifact(StringRef path, MLIRContext *context,
              const LoadOptions &options = {});
+
+/// An operation that an engine does not take as it is.
+struct IllegalOp {
+  /// The MIL operation's name and its kind ("ane.conv"); of the program's
+  /// boundary, the port and "input" or "output".
+  std::string node, op;
+  std::string rule, reason;
+};
+/// Of a package or a text, read as one program for an engine of `target` that
+/// is started in memory: each operation that breaks a rule, and each input and
+/// output that is no surface. Failure after a diagnostic where it cannot be
+/// read.
+FailureOr<std::vector<IllegalOp>> findIllegalOps(StringRef path,
+                                                 const Target &target,
+                                                 MLIRContext *context,
+                                                 const LoadOptions &options);
 
 } // namespace mlir::ane
 

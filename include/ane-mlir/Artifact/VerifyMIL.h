@@ -27,6 +27,10 @@ struct Finding {
 /// dimensions left open, missing names, weight files, the manifest.
 std::vector<Finding> verifyMIL(MILSource &source, StringRef path);
 
+/// Findings as JSON with a `version`; keys are only added while it stays.
+void writeJSON(ArrayRef<Finding> findings, StringRef path,
+               llvm::raw_ostream &os);
+
 } // namespace mlir::ane
 
 #endif // ANEMLIR_ARTIFACT_VERIFYMIL_H

@@ -17,6 +17,12 @@ namespace mlir::ane {
 std::optional<CompileOptions> parseCompileOptions(int argc, char **argv,
                                                   int &status);
 
+/// The same from flags of a program, without a tool's name, of which some may
+/// ask for what a process does once (--help); input and output may be set
+/// afterwards, so nothing is validated. One call at a time.
+llvm::Expected<CompileOptions>
+readCompileFlags(llvm::ArrayRef<std::string> flags);
+
 /// Entries NAME=N, each perhaps followed by further values N of that name
 /// (commas are gone), into `options.dims`.
 llvm::Error readDims(llvm::ArrayRef<std::string> entries,

@@ -31,6 +31,17 @@ struct Compilation {
 FailureOr<Compilation> compile(const CompileOptions &options,
                                MLIRContext *context, Progress &progress);
 
+/// What is to be said of an output that is off.
+struct Verdict {
+  bool isError = false;
+  /// Where accuracy was lost first, if known.
+  std::string node;
+  std::string message, remedy;
+};
+/// Collects verdicts on outputs that are off. Failure where a bar that
+/// `options` set is missed, or could not be measured.
+LogicalResult judge(const AccuracyReport &found, const CompileOptions &options,
+                    std::vector<Verdict> &verdicts);
 /// Prints warnings of outputs that are off and whose accuracy was lost where.
 /// Failure where a bar that `options` set is missed, or could not be measured.
 LogicalResult judge(const AccuracyReport &found, const CompileOptions &options);

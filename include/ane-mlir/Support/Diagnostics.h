@@ -10,6 +10,7 @@
 #include "ane-mlir/Support/AtomicPath.h"
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/Support/raw_ostream.h"
+#include <functional>
 
 namespace mlir::ane {
 
@@ -45,7 +46,11 @@ LogicalResult commitOutputs(Outputs &outputs, Location loc);
 /// terminal; nothing when quiet.
 class Progress {
 public:
-  explicit Progress(bool quiet);
+  /// Called instead of printing: a phase, and how far it is (0 of 0 at its
+  /// begin), and with what.
+  using Listener = std::function<void(llvm::StringRef phase, size_t done,
+                                      size_t total, llvm::StringRef what)>;
+  explicit Progress(bool quiet, Listener listener = {});
   ~Progress();
   void phase(llvm::StringRef name);
   void step(size_t done, size_t total, llvm::StringRef what);
@@ -54,6 +59,7 @@ private:
   bool quiet, terminal, open = false;
   double start;
   std::string current;
+  Listener listener;
 };
 
 } // namespace mlir::ane

@@ -9,6 +9,7 @@
 
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
+#include "llvm/Support/CommandLine.h"
 #include <string>
 
 namespace mlir::ane {
@@ -23,9 +24,42 @@ std::string suggest(llvm::StringRef name,
 std::string outOfRange(llvm::StringRef option, llvm::StringRef range,
                        double value);
 
+/// "expects --check to be fast, full or off, but got 'ful'; did you mean
+/// 'full'?"
+std::string refuseWord(llvm::StringRef option, llvm::StringRef word,
+                       llvm::ArrayRef<llvm::StringRef> known);
+
 /// A message where an option that has one value is given several, of which LLVM
 /// would take the last; else "". After the options were parsed.
 std::string findContradiction(int argc, char **argv);
+
+/// What is wrong with a value that a Choice refused, once; else "". It is what
+/// a tool prints where its options do not parse and LLVM has said nothing.
+std::string takeUsageMistake();
+void setUsageMistake(std::string mistake);
+
+/// A parser of options whose value is one of some words; another one is refused
+/// with all of them, and the nearest.
+template <typename T>
+struct Choice : public llvm::cl::parser<T> {
+  using llvm::cl::parser<T>::parser;
+  bool parse(llvm::cl::Option &option, llvm::StringRef name,
+             llvm::StringRef text, T &value) {
+    llvm::SmallVector<llvm::StringRef> known;
+    if (text.empty() &&
+        option.getValueExpectedFlag() == llvm::cl::ValueOptional)
+      return value = this->Values.front().V.getValue(), false;
+    for (auto &entry : this->Values) {
+      if (entry.Name == text)
+        return value = entry.V.getValue(), false;
+      known.push_back(entry.Name);
+    }
+    setUsageMistake(refuseWord(name, text, known));
+    return true;
+  }
+};
+template <typename T>
+using ChoiceOption = llvm::cl::opt<T, false, Choice<T>>;
 
 } // namespace mlir::ane
 

@@ -1,0 +1,224 @@
+//===- Bridge.cpp - compiling, and looking at what there is ---------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Bridge.h"
+#include "Call.h"
+#include "ane-mlir/Artifact/Artifact.h"
+#include "ane-mlir/Artifact/Describe.h"
+#include "ane-mlir/Artifact/Diff.h"
+#include "ane-mlir/Artifact/VerifyMIL.h"
+#include "ane-mlir/Compiler/CommandLine.h"
+#include "ane-mlir/Compiler/Compiler.h"
+#include "ane-mlir/Compiler/InitAll.h"
+#include "dialects/ANE/IR/Explain.h"
+#include "dialects/ANE/IR/TargetNames.h"
+#include "mlir/Parser/Parser.h"
+#include "mlir/Pass/PassManager.h"
+#include "llvm/Support/ErrorHandling.h"
+#include <mutex>
+#include <new>
+
+using namespace mlir;
+using namespace mlir::ane;
+using namespace anemlir::bridge;
+namespace bridge = anemlir::bridge;
+
+void anemlir::bridge::initialize() {
+  static bool once = [] {
+    leaveSignalsAlone();
+    registerAllPasses();
+    // Where LLVM would end the process by a signal.
+    llvm::install_bad_alloc_error_handler(
+        [](void *, const char *, bool) { throw std::bad_alloc(); });
+    return true;
+  }();
+  (void)once;
+}
+
+std::string anemlir::bridge::version() { return ANEMLIR_VERSION; }
+
+//===----------------------------------------------------------------------===//
+// Compiling
+//===----------------------------------------------------------------------===//
+
+/// Flags are parsed into variables of the process.
+static llvm::Expected<CompileOptions> readOptions(const CompileRequest &r) {
+  static std::mutex mutex;
+  std::lock_guard<std::mutex> one(mutex);
+  llvm::Expected<CompileOptions> options = readCompileFlags(r.flags);
+  if (!options)
+    return options;
+  options->input = r.input;
+  if (options->output.empty())
+    options->output = r.output;
+  for (auto &dim : r.dims)
+    options->dims.push_back(dim);
+  for (auto &[name, shape] : r.shapes)
+    options->inputShapes[name] = llvm::to_vector(ArrayRef<int64_t>(shape));
+  options->quiet = true;
+  options->reportOnly = r.reportOnly;
+  if (llvm::Error error = options->validate())
+    return std::move(error);
+  return options;
+}
+
+template <typename Fn>
+static std::string printed(Fn print) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  print(os);
+  return text;
+}
+
+CompileResult anemlir::bridge::compile(const CompileRequest &request,
+                                       const Progress &progress,
+                                       const Cancel &cancel) {
+  CompileResult result;
+  llvm::Expected<CompileOptions> options = readOptions(request);
+  if (!options) {
+    result.misuse = true;
+    result.messages.push_back(
+        errorMessage(llvm::toString(options.takeError())));
+    return result;
+  }
+  std::unique_ptr<MLIRContext> context = makeContext();
+  call(*context, request.input, cancel, result, [&]() -> llvm::Error {
+    ane::Progress listener(
+        /*quiet=*/true,
+        progress ? ane::Progress::Listener([&](StringRef phase, size_t done,
+                                               size_t total, StringRef what) {
+          progress(phase.str(), done, total, what.str());
+        })
+                 : ane::Progress::Listener());
+    FailureOr<Compilation> made =
+        ane::compile(*options, context.get(), listener);
+    if (failed(made))
+      return reported();
+    std::vector<Verdict> verdicts;
+    bool good = true;
+    if (made->accuracy)
+      good = succeeded(judge(*made->accuracy, *options, verdicts));
+    for (Verdict &v : verdicts)
+      result.messages.push_back(
+          {v.isError ? "error" : "warning", v.node, "", v.message, v.remedy});
+    if (made->report) {
+      const Report &report = *made->report;
+      result.reportJSON = printed([&](auto &os) { report.writeJSON(os); });
+      result.reportHTML = printed([&](auto &os) { report.writeHTML(os); });
+      result.reportText = printed([&](auto &os) {
+        report.writeText(os);
+        if (made->accuracy)
+          printAccuracy(os, *made->accuracy);
+      });
+      result.traceJSON = printed([&](auto &os) { report.writeTrace(os); });
+    }
+    return good ? llvm::Error::success() : reported();
+  });
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// Looking
+//===----------------------------------------------------------------------===//
+
+Status anemlir::bridge::verify(const std::string &path,
+                               std::vector<bridge::Finding> &findings) {
+  Status status;
+  std::unique_ptr<MLIRContext> context = makeContext();
+  call(*context, path, {}, status, [&]() -> llvm::Error {
+    if (!MILSource::matches(path))
+      return llvm::createStringError("'" + path +
+                                     "' is no .mlpackage, .mlmodelc or .mil");
+    FailureOr<MILSource> source = MILSource::open(path, context.get());
+    if (failed(source))
+      return reported();
+    for (ane::Finding &f : verifyMIL(*source, path))
+      findings.push_back({f.rule, f.place, f.message});
+    return llvm::Error::success();
+  });
+  return status;
+}
+
+Status anemlir::bridge::describe(const std::string &path, std::string &json) {
+  Status status;
+  std::unique_ptr<MLIRContext> context = makeContext();
+  call(*context, path, {}, status, [&]() -> llvm::Error {
+    FailureOr<Description> description = describeArtifact(path, context.get());
+    if (failed(description))
+      return reported();
+    json = printed([&](auto &os) { description->writeJSON(os); });
+    return llvm::Error::success();
+  });
+  return status;
+}
+
+Status anemlir::bridge::diff(const std::string &a, const std::string &b,
+                             bool run, const Cancel &cancel, bool &same,
+                             std::string &json) {
+  Status status;
+  std::unique_ptr<MLIRContext> context = makeContext();
+  DiffOptions options;
+  options.artifacts[0] = a;
+  options.artifacts[1] = b;
+  options.run = run;
+  options.print = false;
+  call(*context, a, cancel, status, [&]() -> llvm::Error {
+    llvm::Expected<std::optional<ArtifactDiff>> found =
+        diffArtifacts(options, context.get());
+    if (!found)
+      return found.takeError();
+    if (!*found)
+      return reported();
+    same = (*found)->same(options);
+    json = printed([&](auto &os) { (*found)->writeJSON(os, options); });
+    return llvm::Error::success();
+  });
+  return status;
+}
+
+std::vector<TargetInfo> anemlir::bridge::targets() {
+  std::vector<TargetInfo> result;
+  for (const Target &target : getTargets()) {
+    result.push_back({target.name.str(), target.summary.str(), {}});
+    for (StringRef chip : target.chips)
+      result.back().chips.push_back(chip.str());
+  }
+  return result;
+}
+
+bool anemlir::bridge::explain(const std::string &id, std::string &text) {
+  llvm::raw_string_ostream os(text);
+  return ane::explain(id, os, os);
+}
+
+Status anemlir::bridge::runPipeline(const std::string &text,
+                                    const std::string &pipeline,
+                                    const Cancel &cancel, std::string &result) {
+  Status status;
+  std::unique_ptr<MLIRContext> context = makeContext();
+  context->loadAllAvailableDialects();
+  call(*context, "", cancel, status, [&]() -> llvm::Error {
+    OwningOpRef<ModuleOp> module =
+        parseSourceString<ModuleOp>(text, context.get(), "module");
+    if (!module)
+      return reported();
+    std::string why;
+    llvm::raw_string_ostream os(why);
+    FailureOr<OpPassManager> parsed = parsePassPipeline(pipeline, os);
+    if (failed(parsed))
+      return llvm::createStringError(why.empty() ? "no pipeline: " + pipeline
+                                                 : why);
+    PassManager pm(context.get(), parsed->getOpAnchorName());
+    static_cast<OpPassManager &>(pm) = std::move(*parsed);
+    if (failed(ane::runPasses(pm, *module)))
+      return reported();
+    llvm::raw_string_ostream out(result);
+    module->print(out);
+    out << '\n';
+    return llvm::Error::success();
+  });
+  return status;
+}
