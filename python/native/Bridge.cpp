@@ -217,7 +217,6 @@ Status anemlir::bridge::runPipeline(const std::string &text,
       return reported();
     llvm::raw_string_ostream out(result);
     module->print(out);
-    out << '\n';
     return llvm::Error::success();
   });
   return status;

@@ -1,11 +1,11 @@
-"""ONNX's own backend tests through the real command lines.
+"""ONNX's own backend tests through onnx.backend's interface (ane_mlir.backend), or with --processes through the command lines.
 
 Every test ends as one of: passed, refused (the converter said why), inexact (its values are beyond the precision), wrong
 (a different answer, or a crash). Nothing may be wrong. The ledger names each test that does not pass, with the reason
 (expected.toml), and for each that does not run wholly on the engine the rules that keep it on the host (placement.toml);
 a test that ends otherwise than the ledger says fails the run. --update writes the placement ledger and lists what
 expected.toml lacks.
-Usage: onnx_backend.py [--sample K/M] [--precision fp32|fp16] [--verbose] [--only SUBSTRING] [--json FILE] [--update]
+Usage: onnx_backend.py [--processes] [--sample K/M] [--precision fp32|fp16] [--verbose] [--only SUBSTRING] [--json FILE] [--update]
 """
 
 from __future__ import annotations
@@ -29,6 +29,10 @@ from onnx import numpy_helper
 from onnx.backend.test.loader import load_model_tests
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "python"))
+import ane_mlir  # noqa: E402
+import ane_mlir.backend  # noqa: E402
+
 BIN = pathlib.Path(os.environ.get("ANE_MLIR_BIN", ROOT / "build" / "bin"))
 KINDS = ("node", "simple", "pytorch-operator", "pytorch-converted")
 # Results of these are random by definition, so there is nothing to compare with.
@@ -118,15 +122,75 @@ def operators(case) -> list[tuple[str, int]]:
     return sorted(found)
 
 
-def run_one(case, precision: str) -> Result:
-    result = Result(*judge(case, precision, placed := {}))
+def run_one(case, precision: str, processes: bool) -> Result:
+    result = Result(*(judge if processes else judge_inside)(case, precision, placed := {}))
     result.operators = operators(case)
     result.engine, result.host, result.rules = placed.get("engine", 0), placed.get("host", 0), placed.get("rules", [])
     return result
 
 
+def tolerance(case, precision: str) -> tuple[float, float]:
+    return (max(case.rtol or 0, 1e-3), max(case.atol or 0, 1e-5)) if precision == "fp32" else (1e-2, 1e-2)
+
+
+def place(ops: list[dict], placed: dict) -> None:
+    placed["engine"] = sum(op["placement"] == "ane" for op in ops)
+    placed["host"] = len(ops) - placed["engine"]
+    placed["rules"] = sorted({op.get("rule", "") for op in ops if op["placement"] != "ane"})
+
+
+def arrays(case) -> tuple[onnx.ModelProto, list[tuple[list, list]]]:
+    """The model, and of each data set its inputs, by name where they have one, and the expected outputs."""
+    if not case.model_dir:
+        return case.model, case.data_sets
+    sets = []
+    for data in sorted(pathlib.Path(case.model_dir).glob("test_data_set_*")):
+        read = []
+        for stem in ("input", "output"):
+            values = []
+            for index in range(len(list(data.glob(f"{stem}_*.pb")))):
+                tensor = onnx.TensorProto()
+                tensor.ParseFromString((data / f"{stem}_{index}.pb").read_bytes())
+                values.append(tensor)
+            read.append(values)
+        sets.append(tuple(read))
+    return onnx.load(os.path.join(case.model_dir, "model.onnx")), sets
+
+
+def judge_inside(case, precision: str, placed: dict) -> tuple[str, str]:
+    """As judge(), in this process."""
+    model, sets = arrays(case)
+    given = {tensor.name for tensor in model.graph.initializer}
+    names = [value.name for value in model.graph.input if value.name not in given]
+    try:
+        prepared = ane_mlir.backend.prepare(model, precision=precision, numerics=precision)
+        for number, (inputs, references) in enumerate(sets):
+            feeds = {}
+            for index, value in enumerate(inputs):
+                if isinstance(value, onnx.TensorProto):
+                    feeds[value.name if value.name in names else names[index]] = numpy_helper.to_array(value)
+                elif isinstance(value, (np.ndarray, np.generic)):
+                    feeds[names[index]] = value
+            outputs = prepared.run(feeds)
+            if number == 0:
+                place(prepared.bundle.report.ops, placed)
+            for index, (actual, expected) in enumerate(zip(outputs, references, strict=False)):
+                expected = numpy_helper.to_array(expected) if isinstance(expected, onnx.TensorProto) else expected
+                if not isinstance(expected, (np.ndarray, np.generic)):
+                    return "wrong", f"output {index} is no tensor, yet the model was converted"
+                expected = np.asarray(expected)
+                if not close(actual, expected, *tolerance(case, precision)):
+                    return "wrong", f"output {index}: got {actual.dtype}{actual.shape}, expected {expected.dtype}{expected.shape}"
+    except ane_mlir.CompileError as error:
+        first = error.diagnostics[0]
+        return "refused", str(first).removeprefix("error: ")
+    except (ane_mlir.RunError, ValueError) as error:
+        return "wrong", f"did not run: {str(error)[:200]}"
+    return "passed", ""
+
+
 def judge(case, precision: str, placed: dict) -> tuple[str, str]:
-    rtol, atol = (max(case.rtol or 0, 1e-3), max(case.atol or 0, 1e-5)) if precision == "fp32" else (1e-2, 1e-2)
+    rtol, atol = tolerance(case, precision)
     with tempfile.TemporaryDirectory() as folder:
         bundle = f"{folder}/model.anepkg"
         model, sets = materialize(case, folder)
@@ -143,9 +207,7 @@ def judge(case, precision: str, placed: dict) -> tuple[str, str]:
                 return "refused", message[0].split("error: ", 1)[1]
             return "wrong", f"onnx-to-ane exited with {convert.returncode}: {convert.stderr[:200]}"
         ops = json.loads(pathlib.Path(folder, "report.json").read_text())["ops"]
-        placed["engine"] = sum(op["placement"] == "ane" for op in ops)
-        placed["host"] = len(ops) - placed["engine"]
-        placed["rules"] = sorted({op.get("rule", "") for op in ops if op["placement"] != "ane"})
+        place(ops, placed)
         for number, (data, references) in enumerate(sets):
             out = f"{folder}/out_{number}"
             run = subprocess.run(
@@ -194,6 +256,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sample", default="0/1", help="K/M: every M-th test, starting at the K-th")
     parser.add_argument("--precision", default="fp32", choices=("fp32", "fp16"))
+    parser.add_argument("--processes", action="store_true", help="by onnx-to-ane and ane-run instead of the Python module")
     parser.add_argument("--only", default="")
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--json", help="write how each test ended")
@@ -214,7 +277,7 @@ def main() -> int:
     per_op: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
     problems, results = [], {}
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        for (kind, case), result in zip(cases, pool.map(lambda kc: run_one(kc[1], options.precision), cases)):
+        for (kind, case), result in zip(cases, pool.map(lambda kc: run_one(kc[1], options.precision, options.processes), cases)):
             name = case.name
             if result.outcome == "wrong" and name in inexact:
                 result.outcome = "inexact"
