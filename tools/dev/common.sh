@@ -43,6 +43,9 @@ configure_and_build() {
   if [ ! -f "$folder/build.ninja" ]; then
     cmake --preset "$preset" -S "$root" -B "$folder" >"$folder.log" 2>&1 || { cat "$folder.log"; exit 1; }
     rm -f "$folder.log"
+  elif [ -x "$folder/venv/bin/nanobind-config" ] || [ -d "$folder"/venv/lib/python3*/site-packages/nanobind ]; then
+    # Configured before there was nanobind: then the Python module is not among the targets.
+    grep -q '^build _core:' "$folder/build.ninja" || cmake "$folder" >/dev/null
   fi
   if [ -t 1 ]; then ninja -C "$folder" "$@"; else ninja -C "$folder" "$@" | grep -E -v '^\[' || true; ninja -C "$folder" "$@" >/dev/null; fi
 }

@@ -1,0 +1,68 @@
+"""python/examples run as they are; its workflow fails a change that moves a node to the host, and names it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import ane_mlir
+
+EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "python" / "examples"
+ENV = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent)}
+
+
+@pytest.mark.parametrize("script", sorted(p.name for p in EXAMPLES.glob("*.py") if not p.name.startswith("test_")))
+def test_script(script, tmp_path):
+    done = subprocess.run([sys.executable, EXAMPLES / script], capture_output=True, text=True, cwd=tmp_path, env=ENV)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(done.stdout.splitlines()) > 1 and list(tmp_path.iterdir()) == []
+
+
+def test_stand_in(tmp_path):
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", EXAMPLES / "test_my_mil.py"], capture_output=True, text=True, cwd=tmp_path, env=ENV)
+    assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout
+
+
+def test_types():
+    done = subprocess.run([sys.executable, "-m", "mypy", "--strict", *EXAMPLES.glob("*.py")], capture_output=True, text=True, env={**ENV, "MYPYPATH": ENV["PYTHONPATH"]})
+    assert done.returncode == 0, done.stdout
+
+
+def save(path: pathlib.Path, last: str) -> None:
+    """A convolution and `last`, which has an axis where it is a running sum: fp16 does not hold that."""
+    weight = numpy_helper.from_array(np.random.default_rng(0).standard_normal((8, 4, 3, 3)).astype(np.float32), "w")
+    nodes = [helper.make_node("Conv", ["x", "w"], ["c"], name="/body/conv"), helper.make_node(last, ["c", "axis"] if last == "CumSum" else ["c"], ["y"], name="/head/last")]
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", 4, 16, 16])], [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], [weight, numpy_helper.from_array(np.int64(1), "axis")])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+
+
+def test_gate(tmp_path):
+    text = (EXAMPLES / "gate-models.yml").read_text()
+    commands = re.findall(r"^ +run: (.*)$", text, re.MULTILINE)
+    baseline = re.search(r"ane.json is what the main branch has: (.*)$", text, re.MULTILINE)
+    assert baseline and len(commands) == 2
+    folder = os.path.dirname(ane_mlir.find_tool("ane-check"))
+    environment = {**os.environ, "PATH": f"{folder}:{os.environ['PATH']}", "GITHUB_STEP_SUMMARY": str(tmp_path / "summary.md")}
+
+    def shell(command: str) -> int:
+        return subprocess.run(["bash", "-e", "-c", command], cwd=tmp_path, env=environment).returncode
+
+    save(tmp_path / "model.onnx", "Relu")
+    assert shell(baseline[1]) == 0
+    assert [shell(c) for c in commands] == [0, 0]
+    assert json.loads((tmp_path / "ane.sarif").read_text())["runs"][0]["results"] == []
+    save(tmp_path / "model.onnx", "CumSum")
+    assert [shell(c) for c in commands] == [1, 1]
+    results = json.loads((tmp_path / "ane.sarif").read_text())["runs"][0]["results"]
+    nodes = {place["fullyQualifiedName"] for result in results for location in result["locations"] for place in location.get("logicalLocations", [])}
+    assert "/head/last" in nodes and "/body/conv" not in nodes, results
+    assert "`/head/last`" in (tmp_path / "summary.md").read_text()
