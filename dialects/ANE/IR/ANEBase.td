@@ -90,6 +90,10 @@ class ANE_Decomposed<string rule, string why> : ANE_Evidence<"decomposed", rule,
 ///  milSince    "name=16": arguments that came with a later opset than the operation.
 ///  scalar(Int) C++ expression over x (and y): the element-wise semantics in fp32 (int64); attributes are in scope by name.
 ///  imports     rows of the ONNX import table.
+///  gradient    C++ expression per operand over operands and results by name, the incoming gradient g of the first result and
+///              attributes, each operator and function an ane op (lib/Conversion/Gradients/Term.h); "0" where the operand has
+///              no influence or only through steps. Summed to the operand's shape where that was broadcast.
+///  ownGradient differentiate() is in the family's file of lib/Conversion/Gradients.  noGradient  why there is none.
 ///  evidence    see above.  ownLegality / ownCost: the family's .cpp says more than the common answer.
 class ANE_Op<string mnemonic, list<Trait> traits = []>
     : Op<ANE_Dialect, mnemonic, traits> {
@@ -100,6 +104,9 @@ class ANE_Op<string mnemonic, list<Trait> traits = []>
   string scalar = "";
   string scalarInt = "";
   list<ANE_From> imports = [];
+  list<string> gradient = [];
+  bit ownGradient = 0;
+  string noGradient = "";
   ANE_Evidence evidence = ANE_RawEval;
 }
 

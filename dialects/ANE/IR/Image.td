@@ -12,22 +12,26 @@ class ANE_Image<string mnemonic, dag args, TypeConstraint result = ANE_Float> : 
 def ANE_UpsampleBilinearOp : ANE_Image<"upsample_bilinear", (ins ANE_Float:$x, DefaultValuedAttr<F32Attr, "1.0f">:$scale_factor_height,
     DefaultValuedAttr<F32Attr, "1.0f">:$scale_factor_width, DefaultValuedAttr<BoolAttr, "true">:$align_corners,
     OptionalAttr<BoolAttr>:$half_pixel_centers)> {
+  let ownGradient = 1;
   let summary = "Bilinear interpolation to floor(extent * scale)";
   let milSince = ["half_pixel_centers=16"];
 }
 def ANE_ResizeOp : ANE_Image<"resize", (ins ANE_Number:$x, DenseI64ArrayAttr:$shape, I64Attr:$resized_dims,
     DefaultValuedAttr<StrAttr, "\"LINEAR\"">:$interpolation_mode, DefaultValuedAttr<StrAttr, "\"DEFAULT\"">:$sampling_mode), ANE_Number> {
+  let ownGradient = 1;
   let summary = "Interpolates the last resized_dims axes to `shape`; 0 keeps an extent";
   let milOpset = 17;
   let milUnsigned = ["resized_dims"];
 }
 def ANE_CropOp : ANE_Image<"crop", (ins ANE_Any:$x, DenseI64ArrayAttr:$crop_height, DenseI64ArrayAttr:$crop_width), ANE_Any> {
+  let ownGradient = 1;
   let summary = "Drops rows and columns at the edges";
 }
 def ANE_CropResizeOp : ANE_Image<"crop_resize", (ins ANE_Float:$x, ANE_Any:$boxes, Optional<ANE_Int>:$box_indices,
     DefaultValuedAttr<I64Attr, "1">:$target_height, DefaultValuedAttr<I64Attr, "1">:$target_width, ANE_False:$normalized_coordinates,
     DefaultValuedAttr<F32Attr, "1.0f">:$spatial_scale, DefaultValuedAttr<StrAttr, "\"CORNERS_HEIGHT_FIRST\"">:$box_coordinate_mode,
     DefaultValuedAttr<StrAttr, "\"DEFAULT\"">:$sampling_mode, ANE_F32Default0:$pad_value)> {
+  let noGradient = "a position that is computed reads between several; resize with fixed sizes has a gradient";
   let summary = "Boxes of images, each interpolated to one size";
   let description = [{ x [B,C,H,W], boxes [N,4], box_indices [N] (absent: 0, 1, …); result [N,C,target_height,target_width]. }];
   let milOpset = 17;
@@ -35,12 +39,14 @@ def ANE_CropResizeOp : ANE_Image<"crop_resize", (ins ANE_Float:$x, ANE_Any:$boxe
 defvar ANE_Sampling = (ins StrAttr:$sampling_mode, StrAttr:$padding_mode, F32Attr:$padding_value, StrAttr:$coordinates_mode,
     BoolAttr:$align_corners);
 def ANE_ResampleOp : ANE_Image<"resample", !con((ins ANE_Float:$x, ANE_Any:$coordinates), ANE_Sampling)> {
+  let noGradient = "a position that is computed reads between several; resize with fixed sizes has a gradient";
   let summary = "x at the positions (x, y) of coordinates [B,H,W,2]";
 }
 def ANE_AffineOp : ANE_Image<"affine", !con((ins ANE_Float:$x, ANE_Float:$transform_matrix, I64Attr:$output_height,
     I64Attr:$output_width), ANE_Sampling)> {
+  let noGradient = "a position that is computed reads between several; resize with fixed sizes has a gradient";
   let summary = "resample at the positions of an affine map [B,6] of the output's grid";
 }
 class ANE_Batches<string mnemonic, dag param> : ANE_Image<mnemonic, !con((ins ANE_Any:$x, DenseI64ArrayAttr:$block_shape), param), ANE_Any>;
-def ANE_SpaceToBatchOp : ANE_Batches<"space_to_batch", (ins ANE_Int:$paddings)> { let summary = "Blocks of positions become batches"; }
-def ANE_BatchToSpaceOp : ANE_Batches<"batch_to_space", (ins ANE_Int:$crops)> { let summary = "Batches become blocks of positions"; }
+def ANE_SpaceToBatchOp : ANE_Batches<"space_to_batch", (ins ANE_Int:$paddings)> { let ownGradient = 1; let summary = "Blocks of positions become batches"; }
+def ANE_BatchToSpaceOp : ANE_Batches<"batch_to_space", (ins ANE_Int:$crops)> { let ownGradient = 1; let summary = "Batches become blocks of positions"; }

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 class ANE_ConvBase<string mnemonic, dag more> : ANE_TensorOp<mnemonic> {
+  let ownGradient = 1;
   let arguments = !con((ins ANE_Float:$x, ANE_Float:$weight, Optional<ANE_Float>:$bias, DenseI64ArrayAttr:$strides,
       StrAttr:$pad_type, DenseI64ArrayAttr:$pad, DenseI64ArrayAttr:$dilations, DefaultValuedAttr<I64Attr, "1">:$groups), more);
   let results = (outs ANE_Float:$y);
@@ -26,6 +27,7 @@ def ANE_ConvTransposeOp : ANE_ConvBase<"conv_transpose", (ins OptionalAttr<Dense
 }
 
 def ANE_MatmulOp : ANE_TensorOp<"matmul"> {
+  let ownGradient = 1;
   let summary = "Matrix product with broadcast batch dimensions";
   let arguments = (ins ANE_Number:$x, ANE_Number:$y, ANE_False:$transpose_x, ANE_False:$transpose_y);
   let results = (outs ANE_Number:$z);
@@ -33,6 +35,7 @@ def ANE_MatmulOp : ANE_TensorOp<"matmul"> {
   let ownCost = 1;
 }
 def ANE_LinearOp : ANE_TensorOp<"linear"> {
+  let ownGradient = 1;
   let summary = "x times the transpose of weight, plus bias";
   let arguments = (ins ANE_Number:$x, ANE_Number:$weight, Optional<ANE_Number>:$bias);
   let results = (outs ANE_Number:$y);
@@ -40,6 +43,7 @@ def ANE_LinearOp : ANE_TensorOp<"linear"> {
   let ownCost = 1;
 }
 def ANE_EinsumOp : ANE_TensorOp<"einsum"> {
+  let ownGradient = 1;
   let summary = "MIL's two einsum forms";
   let arguments = (ins Variadic<ANE_Float>:$values, StrAttr:$equation);
   let results = (outs ANE_Float:$y);
@@ -48,6 +52,7 @@ def ANE_EinsumOp : ANE_TensorOp<"einsum"> {
 }
 
 def ANE_ScaledDotProductAttentionOp : ANE_TensorOp<"scaled_dot_product_attention"> {
+  let ownGradient = 1;
   let summary = "softmax(query · key^T / sqrt(E) + mask) · value";
   let description = [{
     query [B,*,L,E], key [B,*,S,E], value [B,*,S,EV] with the same batch dimensions. The mask broadcasts to [B,*,L,S]:
@@ -61,6 +66,7 @@ def ANE_ScaledDotProductAttentionOp : ANE_TensorOp<"scaled_dot_product_attention
 }
 
 class ANE_Pool<string mnemonic, dag more, string why = "seen on E5RT; the one form tried on RAW failed (IM)"> : ANE_TensorOp<mnemonic> {
+  let ownGradient = 1;
   let arguments = !con((ins ANE_Float:$x, DenseI64ArrayAttr:$kernel_sizes, DenseI64ArrayAttr:$strides, StrAttr:$pad_type,
       DenseI64ArrayAttr:$pad), more);
   let results = (outs ANE_Float:$y);
@@ -78,6 +84,7 @@ def ANE_Forward : DefaultValuedAttr<StrAttr, "\"forward\"">;
 def ANE_Sigmoid : DefaultValuedAttr<StrAttr, "\"sigmoid\"">;
 def ANE_Tanh : DefaultValuedAttr<StrAttr, "\"tanh\"">;
 class ANE_Recurrent<string mnemonic, dag args, dag res, list<Trait> traits = []> : ANE_TensorOp<mnemonic, traits> {
+  let noGradient = "its steps are inside the op; import with unrolled recurrences (--train does)";
   let arguments = args;
   let results = res;
   let evidence = ANE_HostOnly<"L05", "recurrent operations do not compile; unroll for the engine">;

@@ -5,10 +5,12 @@
 //===----------------------------------------------------------------------===//
 
 def ANE_SoftmaxOp : ANE_Unary<"softmax", ANE_Float, (ins DefaultValuedAttr<I64Attr, "-1">:$axis)> {
+  let ownGradient = 1;
   let summary = "exp(x - max) / sum along one axis";
   let hasVerifier = 1;
 }
 class ANE_NormOp<string mnemonic, dag args, list<Trait> traits = []> : ANE_TensorOp<mnemonic, traits> {
+  let ownGradient = 1;
   let arguments = args;
   let results = (outs ANE_Float:$y);
   let inferBody = [{
@@ -42,6 +44,7 @@ def ANE_LocalResponseNormOp : ANE_NormOp<"local_response_norm", (ins ANE_Float:$
 }
 
 class ANE_Reduce<string mnemonic, ANE_Evidence known = ANE_RawEval> : ANE_TensorOp<mnemonic> {
+  let ownGradient = 1;
   let arguments = (ins ANE_Number:$x, OptionalAttr<DenseI64ArrayAttr>:$axes, ANE_False:$keep_dims);
   let results = (outs ANE_Number:$y);
   let evidence = known;
@@ -62,6 +65,7 @@ def ANE_ReduceSumSquareOp : ANE_Reduce<"reduce_sum_square", ANE_RawCompiled> { l
 def ANE_ReduceProdOp : ANE_Reduce<"reduce_prod", ANE_HostOnly<"L05", "reduce_prod does not compile">> { let summary = "The product over axes"; }
 
 class ANE_ArgReduce<string mnemonic> : ANE_TensorOp<mnemonic> {
+  let gradient = ["0"];
   let arguments = (ins ANE_Number:$x, DefaultValuedAttr<I64Attr, "-1">:$axis, ANE_False:$keep_dims);
   let results = (outs ANE_Int:$y);
   let evidence = ANE_HostOnly<"L05", "argmin and argmax do not compile">;
@@ -74,6 +78,7 @@ def ANE_ReduceArgmaxOp : ANE_ArgReduce<"reduce_argmax"> { let summary = "Where t
 def ANE_ReduceArgminOp : ANE_ArgReduce<"reduce_argmin"> { let summary = "Where the smallest is along an axis"; }
 
 def ANE_CumsumOp : ANE_Unary<"cumsum", ANE_Number, (ins DefaultValuedAttr<I64Attr, "0">:$axis, ANE_False:$exclusive, ANE_False:$reverse)> {
+  let ownGradient = 1;
   let summary = "Sums of all up to each along an axis";
   let evidence = ANE_HostOnly<"L05", "cumsum does not compile">;
   let hasVerifier = 1;

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 def ANE_QuantizeOp : ANE_TensorOp<"quantize"> {
+  let noGradient = "quantised values have steps; train the float model, or freeze what is quantised";
   let summary = "clip(round(input / scale) + zero_point)";
   let arguments = (ins ANE_Float:$input, ANE_Float:$scale, Optional<ANE_Any>:$zero_point, OptionalAttr<I64Attr>:$axis, TypeAttr:$output_dtype);
   let results = (outs ANE_Int:$y);
@@ -12,6 +13,7 @@ def ANE_QuantizeOp : ANE_TensorOp<"quantize"> {
   let ownLegality = 1;
 }
 def ANE_DequantizeOp : ANE_TensorOp<"dequantize"> {
+  let noGradient = "quantised values have steps; train the float model, or freeze what is quantised";
   let summary = "scale * (input - zero_point)";
   let arguments = (ins ANE_Any:$input, ANE_Float:$scale, Optional<ANE_Any>:$zero_point, OptionalAttr<I64Attr>:$axis);
   let results = (outs ANE_Float:$y);
@@ -19,6 +21,7 @@ def ANE_DequantizeOp : ANE_TensorOp<"dequantize"> {
   let ownLegality = 1;
 }
 def ANE_ConstexprBlockwiseShiftScaleOp : ANE_TensorOp<"constexpr_blockwise_shift_scale"> {
+  let noGradient = "quantised values have steps; train the float model, or freeze what is quantised";
   let summary = "scale * (data - offset), scale and offset repeated per block";
   let arguments = (ins ANE_Any:$data, ANE_Float:$scale, Optional<ANE_Any>:$offset);
   let results = (outs ANE_Float:$y);
@@ -33,6 +36,7 @@ class ANE_Constexpr<string mnemonic, dag args, dag res> : ANE_TensorOp<mnemonic>
 }
 def ANE_ConstexprLutToDenseOp : ANE_Constexpr<"constexpr_lut_to_dense", (ins ANE_Any:$indices, ANE_Any:$lut,
     OptionalAttr<I64Attr>:$vector_axis), (outs ANE_Any:$y)> {
+  let noGradient = "quantised values have steps; train the float model, or freeze what is quantised";
   let summary = "Entries of a table by index";
   let description = [{
     indices [d1…dK], lut [g1…gK, entries, V]: the group of an index is its position divided by the size of the groups.
@@ -41,13 +45,16 @@ def ANE_ConstexprLutToDenseOp : ANE_Constexpr<"constexpr_lut_to_dense", (ins ANE
 }
 def ANE_ConstexprSparseToDenseOp : ANE_Constexpr<"constexpr_sparse_to_dense", (ins ANE_Any:$nonzero_data, ANE_Any:$mask),
     (outs ANE_Any:$y)> {
+  let noGradient = "quantised values have steps; train the float model, or freeze what is quantised";
   let summary = "The values one after the other where the mask is 1, 0 elsewhere";
 }
 def ANE_ConstexprLutToSparseOp : ANE_Constexpr<"constexpr_lut_to_sparse", (ins ANE_Any:$indices_mask,
     ANE_Any:$indices_nonzero_data, ANE_Any:$lut, OptionalAttr<I64Attr>:$vector_axis), (outs ANE_Any:$mask, ANE_Any:$nonzero_data)> {
+  let noGradient = "quantised values have steps; train the float model, or freeze what is quantised";
   let summary = "constexpr_lut_to_dense of the non-zero elements alone";
 }
 def ANE_ConstexprSparseBlockwiseShiftScaleOp : ANE_Constexpr<"constexpr_sparse_blockwise_shift_scale", (ins ANE_Any:$data_mask,
     ANE_Any:$nonzero_data, ANE_Float:$scale, Optional<ANE_Any>:$offset), (outs ANE_Any:$mask, ANE_Any:$y)> {
+  let noGradient = "quantised values have steps; train the float model, or freeze what is quantised";
   let summary = "constexpr_blockwise_shift_scale of the non-zero elements alone";
 }

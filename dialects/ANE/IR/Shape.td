@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 def ANE_ReshapeOp : ANE_TensorOp<"reshape"> {
+  let ownGradient = 1;
   let summary = "Same elements, other shape";
   let description = [{ `shape` is what MIL takes: one entry may be -1. }];
   let arguments = (ins ANE_Any:$x, DenseI64ArrayAttr:$shape);
@@ -13,6 +14,7 @@ def ANE_ReshapeOp : ANE_TensorOp<"reshape"> {
   let hasCanonicalizer = 1;
 }
 def ANE_TransposeOp : ANE_TensorOp<"transpose"> {
+  let ownGradient = 1;
   let summary = "Permutes axes: result axis i is operand axis perm[i]";
   let arguments = (ins ANE_Any:$x, DenseI64ArrayAttr:$perm);
   let results = (outs ANE_Any:$y);
@@ -20,41 +22,48 @@ def ANE_TransposeOp : ANE_TensorOp<"transpose"> {
   let hasCanonicalizer = 1;
 }
 def ANE_ExpandDimsOp : ANE_TensorOp<"expand_dims"> {
+  let ownGradient = 1;
   let summary = "Inserts axes of length 1 (axes of the result)";
   let arguments = (ins ANE_Any:$x, DenseI64ArrayAttr:$axes);
   let results = (outs ANE_Any:$y);
   let evidence = ANE_RawCompiled;
 }
 def ANE_SqueezeOp : ANE_TensorOp<"squeeze"> {
+  let ownGradient = 1;
   let summary = "Drops axes of length 1";
   let arguments = (ins ANE_Any:$x, OptionalAttr<DenseI64ArrayAttr>:$axes);
   let results = (outs ANE_Any:$y);
   let evidence = ANE_RawCompiled;
 }
 def ANE_Flatten2dOp : ANE_TensorOp<"flatten2d"> {
+  let ownGradient = 1;
   let summary = "Two axes: the product before `axis` and the product from it";
   let arguments = (ins ANE_Any:$x, DefaultValuedAttr<I64Attr, "1">:$axis);
   let results = (outs ANE_Any:$y);
   let evidence = ANE_Candidate;
 }
 def ANE_ConcatOp : ANE_TensorOp<"concat"> {
+  let ownGradient = 1;
   let summary = "Joins tensors along an axis";
   let arguments = (ins Variadic<ANE_Any>:$values, I64Attr:$axis, ANE_False:$interleave);
   let results = (outs ANE_Any:$y);
 }
 def ANE_StackOp : ANE_TensorOp<"stack"> {
+  let ownGradient = 1;
   let summary = "Joins tensors along a new axis";
   let arguments = (ins Variadic<ANE_Any>:$values, I64Attr:$axis);
   let results = (outs ANE_Any:$y);
   let evidence = ANE_OnE5RT<"seen on E5RT; failed on RAW (M5X)">;
 }
 def ANE_SplitOp : ANE_TensorOp<"split"> {
+  let ownGradient = 1;
   let summary = "Cuts along an axis into equal parts or `split_sizes`";
   let arguments = (ins ANE_Any:$x, I64Attr:$axis, OptionalAttr<I64Attr>:$num_splits, OptionalAttr<DenseI64ArrayAttr>:$split_sizes);
   let results = (outs Variadic<ANE_Any>:$y);
   let evidence = ANE_RawCompiled;
 }
 def ANE_SliceByIndexOp : ANE_TensorOp<"slice_by_index"> {
+  let ownGradient = 1;
   let summary = "NumPy's basic slicing";
   let description = [{
     x[begin:end:stride] per axis; a set begin_mask or end_mask bit means "from the start" or "to the end"; a set
@@ -65,29 +74,34 @@ def ANE_SliceByIndexOp : ANE_TensorOp<"slice_by_index"> {
   let results = (outs ANE_Any:$y);
 }
 def ANE_SliceBySizeOp : ANE_TensorOp<"slice_by_size"> {
+  let ownGradient = 1;
   let summary = "The box of `size` at `begin`; size -1 runs to the end";
   let arguments = (ins ANE_Any:$x, DenseI64ArrayAttr:$begin, DenseI64ArrayAttr:$size);
   let results = (outs ANE_Any:$y);
 }
 def ANE_PadOp : ANE_TensorOp<"pad"> {
+  let ownGradient = 1;
   let summary = "Pads the last pad.size()/2 axes, begin and end in turn";
   let arguments = (ins ANE_Any:$x, DenseI64ArrayAttr:$pad, DefaultValuedAttr<StrAttr, "\"constant\"">:$mode, ANE_F32Default0:$constant_val);
   let results = (outs ANE_Any:$y);
   let ownLegality = 1;
 }
 def ANE_TileOp : ANE_TensorOp<"tile"> {
+  let ownGradient = 1;
   let summary = "Repeats each axis reps[i] times";
   let arguments = (ins ANE_Any:$x, DenseI64ArrayAttr:$reps);
   let results = (outs ANE_Any:$y);
   let evidence = ANE_Decomposed<"L21", "tile disturbs later evaluations on one chip; concat is used">;
 }
 def ANE_ReverseOp : ANE_Unary<"reverse", ANE_Any, (ins OptionalAttr<DenseI64ArrayAttr>:$axes)> {
+  let ownGradient = 1;
   let summary = "The order along axes turned round";
   let evidence = ANE_RawCompiled;
   let hasVerifier = 1;
 }
 def ANE_ReverseSequenceOp : ANE_Unary<"reverse_sequence", ANE_Any, (ins ANE_Int:$lengths, DefaultValuedAttr<I64Attr, "0">:$seq_axis,
     DefaultValuedAttr<I64Attr, "0">:$batch_axis)> {
+  let ownGradient = 1;
   let summary = "The first elements of each batch turned round";
   let evidence = ANE_HostOnly<"L05", "no evidence that reverse_sequence compiles">;
   let hasVerifier = 1;
@@ -97,21 +111,24 @@ class ANE_Blocks<string mnemonic, dag param, ANE_Evidence known> : ANE_TensorOp<
   let results = (outs ANE_Any:$y);
   let evidence = known;
 }
-def ANE_DepthToSpaceOp : ANE_Blocks<"depth_to_space", (ins I64Attr:$block_size), ANE_Candidate> { let summary = "Channels become blocks of positions"; }
-def ANE_SpaceToDepthOp : ANE_Blocks<"space_to_depth", (ins I64Attr:$block_size), ANE_Candidate> { let summary = "Blocks of positions become channels"; }
+def ANE_DepthToSpaceOp : ANE_Blocks<"depth_to_space", (ins I64Attr:$block_size), ANE_Candidate> { let ownGradient = 1; let summary = "Channels become blocks of positions"; }
+def ANE_SpaceToDepthOp : ANE_Blocks<"space_to_depth", (ins I64Attr:$block_size), ANE_Candidate> { let ownGradient = 1; let summary = "Blocks of positions become channels"; }
 def ANE_PixelShuffleOp : ANE_Blocks<"pixel_shuffle", (ins I64Attr:$upscale_factor),
-    ANE_HostOnly<"L27", "the engine knows DCR order only">> { let summary = "Channels become blocks of positions, channel first"; }
+    ANE_HostOnly<"L27", "the engine knows DCR order only">> { let ownGradient = 1; let summary = "Channels become blocks of positions, channel first"; }
 def ANE_PixelUnshuffleOp : ANE_Blocks<"pixel_unshuffle", (ins I64Attr:$downscale_factor),
     ANE_HostOnly<"L27", "the engine knows DCR order only">> {
+  let ownGradient = 1;
   let summary = "Blocks of positions become channels, channel first";
   let milOpset = 16;
   let milUnsigned = ["downscale_factor"];
 }
 def ANE_BandPartOp : ANE_Unary<"band_part", ANE_Any, (ins DefaultValuedAttr<I64Attr, "-1">:$lower, DefaultValuedAttr<I64Attr, "-1">:$upper)> {
+  let ownGradient = 1;
   let summary = "A band of diagonals, zero elsewhere";
   let evidence = ANE_HostOnly<"L05", "no evidence that band_part compiles">;
 }
 def ANE_SlidingWindowsOp : ANE_TensorOp<"sliding_windows"> {
+  let ownGradient = 1;
   let summary = "Inserts an axis of length `size` after `axis`: the windows along it";
   let arguments = (ins ANE_Any:$x, I64Attr:$axis, I64Attr:$size, DefaultValuedAttr<I64Attr, "1">:$stride);
   let results = (outs ANE_Any:$y);
@@ -125,7 +142,7 @@ class ANE_Resample<string mnemonic, dag params> : ANE_TensorOp<mnemonic> {
   let ownLegality = 1;
 }
 def ANE_UpsampleNearestNeighborOp : ANE_Resample<"upsample_nearest_neighbor",
-    (ins DefaultValuedAttr<I64Attr, "1">:$scale_factor_height, DefaultValuedAttr<I64Attr, "1">:$scale_factor_width)> { let summary = "Each position repeated by whole factors"; }
-def ANE_ResizeNearestNeighborOp : ANE_Resample<"resize_nearest_neighbor", (ins I64Attr:$target_size_height, I64Attr:$target_size_width)> { let summary = "The nearest position for each of a new size"; }
+    (ins DefaultValuedAttr<I64Attr, "1">:$scale_factor_height, DefaultValuedAttr<I64Attr, "1">:$scale_factor_width)> { let ownGradient = 1; let summary = "Each position repeated by whole factors"; }
+def ANE_ResizeNearestNeighborOp : ANE_Resample<"resize_nearest_neighbor", (ins I64Attr:$target_size_height, I64Attr:$target_size_width)> { let ownGradient = 1; let summary = "The nearest position for each of a new size"; }
 def ANE_ResizeBilinearOp : ANE_Resample<"resize_bilinear", (ins I64Attr:$target_size_height, I64Attr:$target_size_width,
-    DefaultValuedAttr<StrAttr, "\"DEFAULT\"">:$sampling_mode)> { let summary = "A new size, interpolated by sampling mode"; }
+    DefaultValuedAttr<StrAttr, "\"DEFAULT\"">:$sampling_mode)> { let ownGradient = 1; let summary = "A new size, interpolated by sampling mode"; }

@@ -10,6 +10,7 @@
 #include "ane-mlir/Compiler/Pipelines.h"
 #include "ane-mlir/Conversion/Passes.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
+#include "ane-mlir/Training/Passes.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "dialects/ANE/IR/ANE.h"
 #include "dialects/MIL/IR/MIL.h"
@@ -28,6 +29,7 @@ inline void registerAllDialects(DialectRegistry &registry) {
 inline void registerAllPasses() {
   registerANEConversionPasses();
   registerANEPasses();
+  registerANETrainingPasses();
   registerPipelines();
   registerCanonicalizerPass();
   registerCSEPass();
