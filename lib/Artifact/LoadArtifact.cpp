@@ -8,11 +8,14 @@
 #include "WeightVerifier.h"
 #include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Artifact/Artifact.h"
+#include "ane-mlir/Artifact/Compare.h"
 #include "ane-mlir/Artifact/LoadedProgram.h"
+#include "ane-mlir/Artifact/Samples.h"
 #include "ane-mlir/Import/MILSource.h"
 #include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Support/MappedFile.h"
 #include "ane-mlir/Target/Surface.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
@@ -45,17 +48,57 @@ public:
     SmallVector<int64_t> shape;
   };
 
-  ArrayRef<Port> inputs() const override { return inputPorts; }
-  ArrayRef<Port> outputs() const override { return outputPorts; }
+  struct State {
+    unsigned input, output;
+    /// Along which the output has new rows; -1 where it is the next input.
+    int64_t axis;
+  };
+  struct Function {
+    std::string name;
+    std::vector<Step> steps;
+    SmallVector<Port> inputPorts, outputPorts;
+    SmallVector<unsigned> inputTensors, outputTensors;
+    SmallVector<State> states;
+    double predictedMicros = 0;
+  };
+
+  size_t countFunctions() const override { return functions.size(); }
+  StringRef nameFunction(size_t index) const override {
+    return functions[index].name;
+  }
+  void selectFunction(size_t index) override { selected = index; }
+  double predictMicros() const override {
+    return functions[selected].predictedMicros;
+  }
+  ArrayRef<Port> inputs() const override {
+    return functions[selected].inputPorts;
+  }
+  ArrayRef<Port> outputs() const override {
+    return functions[selected].outputPorts;
+  }
+  void resetStates() override { kept.clear(); }
   LogicalResult run(ArrayRef<Tensor> arguments,
                     SmallVectorImpl<Tensor> &results, Numerics numerics,
                     const BlockInterpreter::Observer &observer) override;
 
+  Location loc;
   std::vector<LoadedProgram> programs;
-  std::vector<Step> steps;
   std::vector<TensorInfo> tensors;
-  SmallVector<Port> inputPorts, outputPorts;
-  SmallVector<unsigned> inputTensors, outputTensors;
+  std::vector<Function> functions;
+
+  explicit BundleExecutable(Location loc) : loc(loc) {}
+
+private:
+  /// Of one state between calls; nobody else has the tensor's memory.
+  struct Kept {
+    Tensor value;
+    int64_t position = 0;
+  };
+  LogicalResult keep(const State &state, const Tensor &result);
+
+  size_t selected = 0;
+  /// By the input's name, which functions share.
+  llvm::StringMap<Kept> kept;
 };
 
 class MILExecutable : public Executable {
@@ -72,14 +115,78 @@ public:
 };
 } // namespace
 
+/// A tensor with memory of its own.
+static Tensor copyOf(const Tensor &tensor) {
+  Tensor copy(tensor.dtype(), tensor.shape());
+  if (tensor.isFloat())
+    llvm::copy(tensor.floats(), copy.mutableFloats().begin());
+  else
+    llvm::copy(tensor.ints(), copy.mutableInts().begin());
+  return copy;
+}
+
+/// Writes `rows` into `into` along an axis, from `position` on.
+static void writeRows(Tensor &into, const Tensor &rows, int64_t axis,
+                      int64_t position) {
+  int64_t outer = 1, inner = 1;
+  for (int64_t d = 0; d < into.rank(); ++d)
+    (d < axis ? outer : inner) *= d == axis ? 1 : into.shape()[d];
+  int64_t count = rows.shape()[axis] * inner,
+          stride = into.shape()[axis] * inner;
+  for (int64_t o = 0; o < outer; ++o) {
+    int64_t to = o * stride + position * inner;
+    if (into.isFloat())
+      llvm::copy(rows.floats().slice(o * count, count),
+                 into.mutableFloats().begin() + to);
+    else
+      llvm::copy(rows.ints().slice(o * count, count),
+                 into.mutableInts().begin() + to);
+  }
+}
+
+/// What a call leaves for the next one.
+LogicalResult BundleExecutable::keep(const State &state, const Tensor &result) {
+  const Port &port = inputs()[state.input];
+  Kept &entry = kept[port.name];
+  if (state.axis < 0) {
+    entry.value = inDType(result, port.carrier);
+    return success();
+  }
+  int64_t rows = result.shape()[state.axis],
+          capacity = entry.value.shape()[state.axis];
+  if (entry.position + rows > capacity)
+    return emitError(loc) << "state '" << port.name << "' holds "
+                          << entry.position << " rows of at most " << capacity
+                          << "; " << rows << " more do not fit";
+  writeRows(entry.value, inDType(result, port.carrier), state.axis,
+            entry.position);
+  entry.position += rows;
+  return success();
+}
+
 LogicalResult
 BundleExecutable::run(ArrayRef<Tensor> arguments,
                       SmallVectorImpl<Tensor> &results, Numerics numerics,
                       const BlockInterpreter::Observer &observer) {
+  Function &function = functions[selected];
   std::vector<Tensor> values(tensors.size());
-  for (auto [tensor, argument] : llvm::zip(inputTensors, arguments))
+  for (auto [tensor, argument] : llvm::zip(function.inputTensors, arguments))
     values[tensor] = argument;
-  for (Step &step : steps) {
+  for (const State &state : function.states) {
+    const Port &port = function.inputPorts[state.input];
+    Kept &entry = kept[port.name];
+    if (arguments[state.input])
+      entry = {copyOf(arguments[state.input]), 0};
+    else if (!entry.value)
+      entry.value = Tensor(port.carrier, port.shape);
+    if (entry.value.shape() != ArrayRef<int64_t>(port.shape))
+      return emitError(loc) << "state '" << port.name << "' has the shape ["
+                            << shapeText(entry.value.shape())
+                            << "] in another function; here it is ["
+                            << shapeText(port.shape) << "]";
+    values[function.inputTensors[state.input]] = entry.value;
+  }
+  for (Step &step : function.steps) {
     SmallVector<Tensor> in, out;
     for (const Binding &binding : step.inputs) {
       const Tensor &value = values[binding.tensor];
@@ -101,8 +208,11 @@ BundleExecutable::run(ArrayRef<Tensor> arguments,
               : value;
     }
   }
-  for (unsigned tensor : outputTensors)
+  for (unsigned tensor : function.outputTensors)
     results.push_back(values[tensor]);
+  for (const State &state : function.states)
+    if (failed(keep(state, results[state.output])))
+      return failure();
   return success();
 }
 
@@ -192,7 +302,8 @@ public:
   BundleLoader(StringRef path, MLIRContext *context, const LoadOptions &options)
       : path(path), context(context),
         loc(NameLoc::get(StringAttr::get(context, path))),
-        verifier(options.verify) {}
+        verifier(options.verify), wanted(options.function),
+        bundle(std::make_unique<BundleExecutable>(loc)) {}
   FailureOr<std::unique_ptr<Executable>> load();
 
 private:
@@ -202,7 +313,16 @@ private:
   }
   LogicalResult readTensors();
   LogicalResult readPrograms();
-  LogicalResult readSteps();
+  LogicalResult
+  readFunction(StringRef name,
+               const std::vector<std::unique_ptr<fb::StepT>> &schedule,
+               const std::vector<std::unique_ptr<fb::PortT>> &inputs,
+               const std::vector<std::unique_ptr<fb::PortT>> &outputs);
+  LogicalResult readSteps(const std::vector<std::unique_ptr<fb::StepT>> &list,
+                          BundleExecutable::Function &function);
+  LogicalResult readStates(const fb::FunctionT &from,
+                           BundleExecutable::Function &function);
+  LogicalResult selectFunction();
   LogicalResult bind(const fb::StepT &step,
                      const std::vector<std::unique_ptr<fb::BindingT>> &list,
                      SmallVector<Binding> &out, StringRef role,
@@ -212,15 +332,15 @@ private:
   LogicalResult readPorts(const std::vector<std::unique_ptr<fb::PortT>> &list,
                           SmallVector<Port> &ports, SmallVector<unsigned> &ids);
   /// Every tensor is written before it is read.
-  LogicalResult checkOrder();
+  LogicalResult checkOrder(const BundleExecutable::Function &function);
 
   StringRef path;
   MLIRContext *context;
   Location loc;
   WeightVerifier verifier;
   std::unique_ptr<fb::ManifestT> manifest;
-  std::unique_ptr<BundleExecutable> bundle =
-      std::make_unique<BundleExecutable>();
+  std::string wanted;
+  std::unique_ptr<BundleExecutable> bundle;
 };
 } // namespace
 
@@ -262,8 +382,10 @@ LogicalResult BundleLoader::readPrograms() {
   return success();
 }
 
-LogicalResult BundleLoader::readSteps() {
-  for (auto &entry : manifest->schedule) {
+LogicalResult
+BundleLoader::readSteps(const std::vector<std::unique_ptr<fb::StepT>> &list,
+                        BundleExecutable::Function &function) {
+  for (auto &entry : list) {
     if (entry->program >= manifest->programs.size() ||
         entry->procedure >=
             manifest->programs[entry->program]->procedures.size())
@@ -279,7 +401,9 @@ LogicalResult BundleLoader::readSteps() {
         failed(bind(*entry, procedure->outputs, step.outputs, "output",
                     program.getResultTypes())))
       return failure();
-    bundle->steps.push_back(std::move(step));
+    function.predictedMicros +=
+        manifest->programs[entry->program]->predicted_us;
+    function.steps.push_back(std::move(step));
   }
   return success();
 }
@@ -364,14 +488,15 @@ BundleLoader::readPorts(const std::vector<std::unique_ptr<fb::PortT>> &list,
   return success();
 }
 
-LogicalResult BundleLoader::checkOrder() {
+LogicalResult
+BundleLoader::checkOrder(const BundleExecutable::Function &function) {
   std::vector<bool> defined(manifest->tensors.size());
-  for (const Port &port : bundle->inputPorts)
+  for (const Port &port : function.inputPorts)
     if (ShapedType::isDynamicShape(port.shape))
       return fail("input '" + port.name + "' has an unknown dimension");
-  for (unsigned id : bundle->inputTensors)
+  for (unsigned id : function.inputTensors)
     defined[id] = true;
-  for (auto &step : bundle->steps) {
+  for (auto &step : function.steps) {
     for (auto &binding : step.inputs)
       if (!defined[binding.tensor])
         return fail("tensor '" + manifest->tensors[binding.tensor]->name +
@@ -379,11 +504,63 @@ LogicalResult BundleLoader::checkOrder() {
     for (auto &binding : step.outputs)
       defined[binding.tensor] = true;
   }
-  for (unsigned id : bundle->outputTensors)
+  for (unsigned id : function.outputTensors)
     if (!defined[id])
       return fail("output '" + manifest->tensors[id]->name +
                   "' is written by no program");
   return success();
+}
+
+LogicalResult BundleLoader::readStates(const fb::FunctionT &from,
+                                       BundleExecutable::Function &function) {
+  for (auto &state : from.states) {
+    if (state->input >= function.inputPorts.size() ||
+        state->output >= function.outputPorts.size())
+      return fail("a state names an input or output that does not exist");
+    Port &in = function.inputPorts[state->input];
+    const Port &out = function.outputPorts[state->output];
+    int64_t rank = in.shape.size(), axis = state->axis;
+    bool fits = isFloat(in.carrier) == isFloat(out.carrier) &&
+                out.shape.size() == size_t(rank) && axis >= -1 && axis < rank;
+    for (int64_t d = 0; fits && d < rank; ++d)
+      fits = d == axis ? out.shape[d] >= 0 && out.shape[d] <= in.shape[d]
+                       : out.shape[d] == in.shape[d];
+    if (!fits)
+      return fail("state '" + in.name + "' and its output '" + out.name +
+                  "' do not have types that belong together");
+    in.state = true;
+    function.states.push_back({state->input, state->output, axis});
+  }
+  return success();
+}
+
+LogicalResult BundleLoader::readFunction(
+    StringRef name, const std::vector<std::unique_ptr<fb::StepT>> &schedule,
+    const std::vector<std::unique_ptr<fb::PortT>> &inputs,
+    const std::vector<std::unique_ptr<fb::PortT>> &outputs) {
+  bundle->functions.emplace_back();
+  BundleExecutable::Function &function = bundle->functions.back();
+  function.name = name.str();
+  if (failed(readSteps(schedule, function)) ||
+      failed(readPorts(inputs, function.inputPorts, function.inputTensors)) ||
+      failed(readPorts(outputs, function.outputPorts, function.outputTensors)))
+    return failure();
+  return checkOrder(function);
+}
+
+LogicalResult BundleLoader::selectFunction() {
+  if (wanted.empty())
+    return success();
+  SmallVector<StringRef> names;
+  for (auto [index, function] : llvm::enumerate(bundle->functions)) {
+    names.push_back(function.name);
+    if (function.name == wanted) {
+      bundle->selectFunction(index);
+      return success();
+    }
+  }
+  return fail("has no function '" + wanted + "'; it has " +
+              llvm::join(names, ", "));
 }
 
 FailureOr<std::unique_ptr<Executable>> BundleLoader::load() {
@@ -391,12 +568,18 @@ FailureOr<std::unique_ptr<Executable>> BundleLoader::load() {
   if (failed(opened))
     return failure();
   manifest = std::move(*opened);
-  if (failed(readTensors()) || failed(readPrograms()) || failed(readSteps()) ||
-      failed(readPorts(manifest->inputs, bundle->inputPorts,
-                       bundle->inputTensors)) ||
-      failed(readPorts(manifest->outputs, bundle->outputPorts,
-                       bundle->outputTensors)) ||
-      failed(checkOrder()))
+  if (failed(readTensors()) || failed(readPrograms()))
+    return failure();
+  if (manifest->functions.empty() &&
+      failed(readFunction("main", manifest->schedule, manifest->inputs,
+                          manifest->outputs)))
+    return failure();
+  for (auto &from : manifest->functions)
+    if (failed(readFunction(from->name, from->schedule, from->inputs,
+                            from->outputs)) ||
+        failed(readStates(*from, bundle->functions.back())))
+      return failure();
+  if (failed(selectFunction()))
     return failure();
   if (llvm::Error error = verifier.finish())
     return fail(llvm::toString(std::move(error))), failure();
@@ -519,9 +702,6 @@ mlir::ane::loadArtifact(StringRef path, MLIRContext *context,
       return fail(llvm::toString(std::move(error)));
     return loaded;
   }
-  if (!options.function.empty())
-    return fail(
-        "is a bundle, which has one function; --function is for packages");
   if (llvm::sys::fs::is_directory(path))
     return BundleLoader(path, context, options).load();
   if (!llvm::sys::fs::exists(path))

@@ -253,7 +253,7 @@ static bool bindPorts(ArrayRef<Port> ports, func::FuncOp function,
   return true;
 }
 
-void NumericGuard::check(StringRef path) {
+void NumericGuard::check(StringRef path, StringRef name) {
   if (!references || options.check == GuardOptions::Check::Off)
     return;
   // The artifact is read as any other user would.
@@ -269,6 +269,7 @@ void NumericGuard::check(StringRef path) {
     return success();
   });
   LoadOptions load;
+  load.function = name.str();
   load.verify = false; // its names were made from what was written just now
   auto executable = loadArtifact(path, &context, load);
   if (failed(executable)) {

@@ -51,6 +51,7 @@ public:
 private:
   llvm::Error readInputs();
   LogicalResult load();
+  llvm::Error chooseFunction();
   llvm::Error checkShapes();
   llvm::Error placeInputs();
   llvm::Error fillInputs();
@@ -139,6 +140,30 @@ LogicalResult Run::load() {
   return success();
 }
 
+/// Of several functions the first whose inputs have the shapes that are given.
+llvm::Error Run::chooseFunction() {
+  size_t count = executable->countFunctions();
+  if (count < 2 || !options.load.function.empty() || given.empty())
+    return llvm::Error::success();
+  std::string others;
+  for (size_t index = 0; index < count; ++index) {
+    executable->selectFunction(index);
+    bool fits = true;
+    for (auto &entry : given) {
+      const Port *port = findPort(executable->inputs(), entry.getKey());
+      fits &= port && (!entry.getValue() || entry.getValue().shape() ==
+                                                ArrayRef<int64_t>(port->shape));
+    }
+    if (fits)
+      return llvm::Error::success();
+    others += (index ? "; " : "") + executable->nameFunction(index).str() + ":";
+    for (const Port &port : executable->inputs())
+      if (!port.state)
+        others += " " + port.name + " [" + shapeText(port.shape) + "]";
+  }
+  return wrong("no function takes arrays of these shapes; there are " + others);
+}
+
 /// Shapes that were given are those of inputs, and what the artifact has.
 llvm::Error Run::checkShapes() {
   ArrayRef<Port> ports = executable->inputs();
@@ -188,6 +213,8 @@ llvm::Error Run::placeInputs() {
 llvm::Error Run::fillInputs() {
   std::mt19937_64 engine(options.randomSeed.value_or(0));
   for (auto [port, argument] : llvm::zip(executable->inputs(), arguments)) {
+    if (!argument && port.state)
+      continue; // zeros at first
     if (!argument) {
       if (ShapedType::isDynamicShape(port.shape))
         return wrong("input '" + port.name +
@@ -346,6 +373,8 @@ llvm::Expected<bool> Run::run() {
     return error;
   if (failed(load()))
     return false;
+  if (llvm::Error error = chooseFunction())
+    return error;
   if (llvm::Error error = checkShapes())
     return error;
   if (llvm::Error error = placeInputs())

@@ -64,7 +64,8 @@ struct Flags {
   cl::opt<std::string> function{
       "function",
       cl::desc(
-          "Which function of a package to take (default: its default one)"),
+          "Which function of a package or text to take (default: all for a "
+          "bundle, else its default one)"),
       cl::value_desc("NAME"), cl::cat(model)};
   cl::list<std::string> outputs{
       "outputs", cl::desc("Cut the model at these values"),
@@ -193,9 +194,13 @@ struct Flags {
       cl::value_desc("NAME=RGB|BGR|GRAY[,SCALE[,BIAS…]]"), cl::cat(package)};
   cl::list<std::string> states{
       "state",
-      cl::desc("Keep an input's value between calls: the output is its next "
-               "value (fp16, iOS 18)"),
-      cl::value_desc("INPUT=OUTPUT"), cl::cat(package)};
+      cl::desc(
+          "Keep an input's value between calls: the output is its next "
+          "value, or, in a bundle, new rows behind it, which are written "
+          "in place (in a package fp16, iOS 18). auto finds them: an output "
+          "that is an input with rows behind it, or a scatter into one, and "
+          "past_key_values.N.key with present.N.key"),
+      cl::value_desc("INPUT=OUTPUT|auto"), cl::cat(model)};
   cl::opt<std::string> classLabels{
       "class-labels", cl::desc("Make a classifier; one label per line"),
       cl::value_desc("FILE.txt"), cl::cat(package)};
@@ -505,6 +510,9 @@ void Reader::readPackage() {
     readImage(entry);
   for (StringRef entry : flags.states) {
     auto [in, out] = entry.split('=');
+    options.recogniseStates |= entry == "auto";
+    if (entry == "auto")
+      continue;
     if (in.empty() || out.empty())
       fail("expects --state INPUT=OUTPUT, but got '" + entry + "'");
     package.states.push_back({in.str(), out.str()});

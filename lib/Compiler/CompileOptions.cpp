@@ -180,9 +180,11 @@ static llvm::Error validateModel(const CompileOptions &o) {
   size_t buckets = 1;
   for (auto &[name, values] : o.dims)
     buckets *= std::max<size_t>(values.size(), 1);
-  if (buckets > 1 && o.form() != Form::Package)
+  if (buckets > 1 &&
+      (o.form() != Form::Package && (o.form() != Form::Bundle || o.compileTo)))
     return wrong("several values of a dimension make several functions, which "
-                 "only a package has; expects -o OUT.mlpackage");
+                 "only bundles and packages have; expects -o OUT.anepkg or "
+                 "OUT.mlpackage");
   if (buckets > 64)
     return wrong("expects at most 64 combinations of dimensions, but got " +
                  Twine(buckets));
@@ -194,7 +196,6 @@ static llvm::Error validatePackage(const CompileOptions &o) {
   const PackageOptions &p = o.package;
   for (auto [option, given] : std::initializer_list<std::pair<StringRef, bool>>{
            {"--image-input", !p.images.empty()},
-           {"--state", !p.states.empty()},
            {"--class-labels", !o.classLabelsFile.empty()},
            {"--class-probabilities", !p.probabilities.empty()},
            {"--opset", bool(p.opset)},
@@ -205,6 +206,11 @@ static llvm::Error validatePackage(const CompileOptions &o) {
            {"--description", !p.description.empty()}})
     if (given && o.form() != CompileOptions::Form::Package)
       return wrong(option + " is about packages; expects -o OUT.mlpackage");
+  bool states = !p.states.empty() || o.recogniseStates;
+  if (states && o.form() != CompileOptions::Form::Package &&
+      o.form() != CompileOptions::Form::Bundle)
+    return wrong("--state is about what is kept between calls; expects -o "
+                 "OUT.anepkg or OUT.mlpackage");
   if (p.opset && !llvm::is_contained({15, 16, 17, 18, 26}, *p.opset))
     return wrong("expects --opset to be ios15, ios16, ios17, ios18 or ios26, "
                  "but got ios" +

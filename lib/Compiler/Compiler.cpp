@@ -10,6 +10,7 @@
 #include "ane-mlir/Compiler/Compiler.h"
 #include "Package.h"
 #include "PlacementFile.h"
+#include "ane-mlir/Analysis/PortNames.h"
 #include "ane-mlir/Compiler/Pipelines.h"
 #include "ane-mlir/Conversion/Passes.h"
 #include "ane-mlir/Import/MILSource.h"
@@ -17,6 +18,7 @@
 #include "ane-mlir/Support/Budget.h"
 #include "ane-mlir/Target/Bundle.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "ane-mlir/Transforms/States.h"
 #include "dialects/MIL/IR/Names.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/Support/Path.h"
@@ -31,6 +33,8 @@ namespace {
 struct Bucket {
   std::string label;
   std::vector<std::pair<StringRef, int64_t>> dims;
+  /// Of a MIL program with several functions.
+  std::string function;
 };
 
 class Compiler {
@@ -42,7 +46,9 @@ public:
 private:
   LogicalResult readInputValues();
   OwningOpRef<ModuleOp> importModel(const Bucket &bucket);
-  OwningOpRef<ModuleOp> importMIL();
+  OwningOpRef<ModuleOp> importMIL(StringRef function);
+  LogicalResult findFunctions();
+  LogicalResult markStates(ModuleOp module);
   void markTarget(ModuleOp module);
   LogicalResult optimise(ModuleOp module, NumericGuard &guard);
   LogicalResult compileBuckets();
@@ -223,11 +229,66 @@ static void addProvenance(PackageOptions &package, const PackageInfo &info,
   }
 }
 
-OwningOpRef<ModuleOp> Compiler::importMIL() {
+/// Each function of a MIL program is one of the bundle's.
+LogicalResult Compiler::findFunctions() {
+  if (!options.isFromMIL() || !options.function.empty())
+    return success();
+  FailureOr<MILSource> source = MILSource::open(options.input, context);
+  if (failed(source))
+    return failure();
+  FailureOr<mil::FuncOp> main = source->function("");
+  if (failed(main))
+    return failure();
+  std::vector<Bucket> found(1);
+  found.front().function = found.front().label = main->getSymName().str();
+  for (auto func : source->program.getOps<mil::FuncOp>())
+    if (func != *main) {
+      found.emplace_back();
+      found.back().function = found.back().label = func.getSymName().str();
+    }
+  if (found.size() < 2)
+    return success();
+  if (options.form() == Form::Bundle && !options.compileTo)
+    buckets = std::move(found);
+  else
+    emitRemark(main->getLoc())
+        << "function '" << main->getSymName() << "' of " << found.size()
+        << " is taken; --function=NAME takes another, and a bundle has all";
+  return success();
+}
+
+/// Inputs that are kept between calls of a bundle; those of a package are
+/// marked once it is optimised.
+LogicalResult Compiler::markStates(ModuleOp module) {
+  MarkStatesPassOptions mark;
+  for (auto &[in, out] : package.states)
+    mark.states.push_back(in + "=" + out);
+  mark.recognise = options.recogniseStates;
+  if (options.form() == Form::Bundle)
+    return mark.states.empty() && !mark.recognise
+               ? success()
+               : runConversions(module, [&](OpPassManager &pm) {
+                   pm.addPass(createMarkStatesPass(mark));
+                 });
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  if (!options.recogniseStates || !main)
+    return success();
+  std::vector<std::string> names = getPortNames(main);
+  for (const StatePair &pair : recogniseStates(main)) {
+    std::pair<std::string, std::string> state{
+        names[pair.input], names[main.getNumArguments() + pair.output]};
+    if (!pair.axis && !llvm::is_contained(package.states, state))
+      package.states.push_back(state);
+  }
+  return success();
+}
+
+OwningOpRef<ModuleOp> Compiler::importMIL(StringRef function) {
   FailureOr<MILSource> source = MILSource::open(options.input, context);
   if (failed(source))
     return {};
-  FailureOr<mil::FuncOp> func = source->function(options.function);
+  FailureOr<mil::FuncOp> func = source->function(
+      function.empty() ? StringRef(options.function) : function);
   if (failed(func))
     return {};
   progress.phase("converting");
@@ -261,7 +322,7 @@ OwningOpRef<ModuleOp> Compiler::importModel(const Bucket &bucket) {
   progress.phase("reading");
   OwningOpRef<ModuleOp> module;
   if (options.isFromMIL()) {
-    module = importMIL();
+    module = importMIL(bucket.function);
   } else {
     module = importONNX(options.input, context, options.outputs);
     if (!module || options.stopsAt(Phase::ONNX))
@@ -277,6 +338,8 @@ OwningOpRef<ModuleOp> Compiler::importModel(const Bucket &bucket) {
   }
   if (module)
     markTarget(*module);
+  if (module && failed(markStates(*module)))
+    return {};
   return module;
 }
 
@@ -414,8 +477,21 @@ void Compiler::checkArtifact() {
   if (!options.isHalf())
     return;
   progress.phase("checking");
-  guards.front()->check(outputs.whereIs(options.output));
-  result.accuracy = guards.front()->report();
+  bool several = options.form() == Form::Bundle && guards.size() > 1;
+  for (auto [bucket, guard] : llvm::zip(buckets, guards)) {
+    if (!several && guard != guards.front())
+      break; // the default function of a package
+    guard->check(outputs.whereIs(options.output), several ? bucket.label : "");
+    if (!result.accuracy) {
+      result.accuracy = guard->report();
+      continue;
+    }
+    // One report; what is worse in another function is said with its name.
+    for (OutputAccuracy output : guard->report().accuracy.outputs) {
+      output.name = bucket.label + ": " + output.name;
+      result.accuracy->accuracy.outputs.push_back(std::move(output));
+    }
+  }
 }
 
 LogicalResult Compiler::writeText() {
@@ -472,15 +548,17 @@ void Compiler::makeReport() {
 
 LogicalResult Compiler::place() {
   progress.phase("placing");
-  if (!options.placementFile.empty())
-    if (llvm::Error error = readPlacement(module(), options.placementFile))
-      return fail(std::move(error));
-  if (failed(runPasses(module(), buildPlacePipeline)))
-    return failure();
+  for (OwningOpRef<ModuleOp> &each : modules) {
+    if (!options.placementFile.empty())
+      if (llvm::Error error = readPlacement(*each, options.placementFile))
+        return fail(std::move(error));
+    if (failed(runPasses(*each, buildPlacePipeline)))
+      return failure();
+    if (options.requireANE &&
+        failed(requireEvidence(*each, evidenceName(*options.requireANE))))
+      return failure();
+  }
   result.verified = verifier.entries().vec();
-  if (options.requireANE &&
-      failed(requireEvidence(module(), evidenceName(*options.requireANE))))
-    return failure();
   makeReport();
   return success();
 }
@@ -509,8 +587,15 @@ LogicalResult Compiler::writeReports() {
 
 LogicalResult Compiler::writeBundleAndReports() {
   progress.phase("writing");
-  if (failed(convertToMIL(module())) ||
-      failed(writeBundle(module(), options.output, bundle, outputs)))
+  std::vector<BundleFunction> functions;
+  for (auto [bucket, each] : llvm::zip(buckets, modules)) {
+    if (failed(convertToMIL(*each)))
+      return failure();
+    functions.push_back({*each,
+                         bucket.label.empty() ? "main" : bucket.label,
+                         {bucket.dims.begin(), bucket.dims.end()}});
+  }
+  if (failed(writeBundle(functions, options.output, bundle, outputs)))
     return failure();
   return finishWithReports();
 }
@@ -520,7 +605,8 @@ FailureOr<Compilation> Compiler::run() {
   if (!options.compileTo && !options.reportOnly) // rather than after an hour
     if (llvm::Error error = checkReplaceable(options.output))
       return fail(std::move(error));
-  if (failed(readInputValues()) || failed(compileBuckets()))
+  if (failed(readInputValues()) || failed(findFunctions()) ||
+      failed(compileBuckets()))
     return failure();
   warnOfNothing(module());
   auto done = [&](LogicalResult written) -> FailureOr<Compilation> {

@@ -102,18 +102,18 @@ LogicalResult DeviceExecutable::openSide(Side &side, StringRef kind) {
   with.size = sizeof with;
   with.host = ane_host_interpreter("engine");
   ane_session *session = nullptr;
-  if (failed(check(
-          ane_session_create(bundle.get(), device, &with, &session))))
+  if (failed(check(ane_session_create(bundle.get(), device, &with, &session))))
     return failure();
   side.session.reset(session);
   for (size_t i = 0; i < inputPorts.size(); ++i)
-    if (failed(check(ane_session_bind_input(
-            session, i, inputBytes[i].data(), inputBytes[i].size()))))
+    if (failed(check(ane_session_bind_input(session, i, inputBytes[i].data(),
+                                            inputBytes[i].size()))))
       return failure();
   for (size_t i = 0; i < outputPorts.size(); ++i)
-    if (!ShapedType::isDynamicShape(outputPorts[i].shape) && &side == &this->side &&
-        failed(check(ane_session_bind_output(
-            session, i, outputBytes[i].data(), outputBytes[i].size()))))
+    if (!ShapedType::isDynamicShape(outputPorts[i].shape) &&
+        &side == &this->side &&
+        failed(check(ane_session_bind_output(session, i, outputBytes[i].data(),
+                                             outputBytes[i].size()))))
       return failure();
   return success();
 }
@@ -138,8 +138,8 @@ LogicalResult DeviceExecutable::readStep(Side &from, size_t step, size_t result,
                                          Tensor &tensor, std::string &name) {
   ane_value value = {};
   value.size = sizeof value;
-  if (failed(check(ane_session_step_result(from.session.get(), step, result,
-                                           &value))))
+  if (failed(check(
+          ane_session_step_result(from.session.get(), step, result, &value))))
     return failure();
   std::vector<char> bytes(value.bytes + 1);
   if (failed(check(ane_session_read_step_result(
@@ -147,8 +147,8 @@ LogicalResult DeviceExecutable::readStep(Side &from, size_t step, size_t result,
     return failure();
   bytes.resize(value.bytes);
   name = value.name;
-  tensor = Tensor::fromBytes(toDType(value.dtype),
-                             {value.shape, value.rank}, bytes);
+  tensor =
+      Tensor::fromBytes(toDType(value.dtype), {value.shape, value.rank}, bytes);
   return success();
 }
 
@@ -164,8 +164,8 @@ LogicalResult DeviceExecutable::readOutput(size_t index, Tensor &result) {
   if (failed(check(ane_session_output_shape(side.session.get(), index,
                                             shape.data(), &rank))))
     return failure();
-  std::vector<char> data(size_t(getByteSize(port.dtype,
-                                            *countElements(shape))) + 1);
+  std::vector<char> data(
+      size_t(getByteSize(port.dtype, *countElements(shape))) + 1);
   if (failed(check(ane_session_read_output(side.session.get(), index,
                                            data.data(), data.size() - 1))))
     return failure();
@@ -221,8 +221,8 @@ LogicalResult DeviceExecutable::compareSteps() {
     }
   }
   if (differing)
-    llvm::outs() << differing << " results of steps differ between " << options.kind
-                 << " and interpreter\n";
+    llvm::outs() << differing << " results of steps differ between "
+                 << options.kind << " and interpreter\n";
   else
     llvm::outs() << "all results of all steps are the same, bit by bit, on "
                  << options.kind << " and in the interpreter\n";

@@ -20,15 +20,31 @@ struct Port {
   SmallVector<int64_t> shape;
   /// The name in the model where an artifact could not keep it, or empty.
   std::string alias;
+  /// An input that is kept between calls: it may be left out.
+  bool state = false;
 };
 
 /// A loaded artifact, ready to run in the interpreter.
 class Executable {
 public:
   virtual ~Executable() = default;
+  /// Of a bundle with several functions (lengths, for example) all are loaded;
+  /// what follows is that of the selected one.
+  virtual size_t countFunctions() const { return 1; }
+  virtual StringRef nameFunction(size_t index) const { return "main"; }
+  virtual void selectFunction(size_t index) {}
+  /// Of one call, in microseconds, as it was when the artifact was written; 0
+  /// where that is not known.
+  virtual double predictMicros() const { return 0; }
   virtual ArrayRef<Port> inputs() const = 0;
   virtual ArrayRef<Port> outputs() const = 0;
-  /// Runs on tensors of the carrier dtypes.
+  /// Forgets what calls left: states are zeros again, at position 0.
+  virtual void resetStates() {}
+  /// Runs on tensors of the carrier dtypes. A state's argument may be
+  /// undefined: then it is what the last call of any function left, at first
+  /// zeros; one that is given takes its place, from position 0 on. Where the
+  /// output is new rows of the state, they are written at its position, in
+  /// place; a failure after a diagnostic where it is full.
   virtual LogicalResult
   run(ArrayRef<Tensor> arguments, SmallVectorImpl<Tensor> &results,
       Numerics numerics, const BlockInterpreter::Observer &observer = {}) = 0;
@@ -42,7 +58,7 @@ FailureOr<std::vector<MILSource>> openBundlePrograms(StringRef path,
                                                      MLIRContext *context);
 
 struct LoadOptions {
-  /// Of a package with several; empty for the default one.
+  /// Of an artifact with several; empty for the default one.
   std::string function;
   /// Of inputs that leave dimensions open, by name.
   mil::ShapeBindings shapes;

@@ -56,9 +56,10 @@ public:
   /// then what still spoils an output is marked `ane.fp32`.
   LogicalResult repair(ModuleOp optimised,
                        llvm::function_ref<LogicalResult(ModuleOp)> repair);
-  /// Reads the artifact at `path` back, runs it in the engine's numerics and
-  /// compares with fp32. Never fails: what cannot be run is said in the report.
-  void check(llvm::StringRef path);
+  /// Reads the artifact at `path` back, runs its function `name` (default: its
+  /// default one) in the engine's numerics and compares with fp32. Never fails:
+  /// what cannot be run is said in the report.
+  void check(llvm::StringRef path, llvm::StringRef name = "");
 
   const AccuracyReport &report() const { return found; }
 

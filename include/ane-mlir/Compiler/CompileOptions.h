@@ -61,6 +61,8 @@ struct CompileOptions {
   GuardOptions::Check check = GuardOptions::Check::Fast;
   /// Bars of the check: error as a part of an output's largest magnitude.
   std::optional<double> maxError, minCosine;
+  /// Find states beside those of `package.states` (ane-mark-states).
+  bool recogniseStates = false;
   /// Constant weights in fewer bits, which changes values; those that the model
   /// has so stay so anyway.
   WeightForm weights;

@@ -27,7 +27,8 @@ struct DeviceOptions {
 /// steps in the interpreter. Numerics and observers of run() have no meaning on
 /// an engine. Failure after a diagnostic at the path.
 FailureOr<std::unique_ptr<Executable>>
-openOnDevice(StringRef path, MLIRContext *context, const DeviceOptions &options);
+openOnDevice(StringRef path, MLIRContext *context,
+             const DeviceOptions &options);
 
 } // namespace mlir::ane
 

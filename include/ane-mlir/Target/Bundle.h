@@ -1,5 +1,4 @@
-//===- Bundle.h - writing .anepkg and .mil
-//---------------------------------===//
+//===- Bundle.h - writing .anepkg and .mil --------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -20,10 +19,22 @@ struct BundleOptions {
   std::function<void(size_t, size_t, StringRef)> progress;
 };
 
+/// One of several functions of a bundle.
+struct BundleFunction {
+  ModuleOp module;
+  std::string name;
+  /// The extents that it is for.
+  std::vector<std::pair<std::string, int64_t>> dims;
+};
+
 /// Adds the placed and converted module (calls in @main, ane.program ops, the
 /// mil.program of each) as a bundle at `path` to `outputs`, whose commit() puts
 /// it there. The same module gives the same bytes.
 LogicalResult writeBundle(ModuleOp module, StringRef path,
+                          const BundleOptions &options, Outputs &outputs);
+/// Several, whose programs share what weights are alike: each distinct weight
+/// is stored once. The first function is the default one.
+LogicalResult writeBundle(ArrayRef<BundleFunction> functions, StringRef path,
                           const BundleOptions &options, Outputs &outputs);
 
 /// Adds the mil.program of @main (not placed) as one MIL text at `path`, and

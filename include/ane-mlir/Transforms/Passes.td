@@ -156,6 +156,22 @@ def RepairFP16Pass : Pass<"ane-repair-fp16", "::mlir::ModuleOp"> {
   let statistics = [Statistic<"numScaled", "num-scaled", "Run-time values multiplied by a power of two">];
 }
 
+def MarkStatesPass : Pass<"ane-mark-states", "::mlir::ModuleOp"> {
+  let summary = "Pairs of an input and an output that are one state, kept between calls of a bundle";
+  let description = [{
+    An output of the input's type is the next input. An output that is the input with new rows behind it, along one axis,
+    becomes these rows (`ane.state_axis`), which the host writes into the state in place: nothing of a cache is copied.
+    `ane.state` on both says which belong together. With `recognise`, outputs that are such a concatenation or a scatter
+    into an input, and those whose names say so (past_key_values.N.key and present.N.key, h_in and h_out), are paired.
+    After convert-onnx-to-ane. Test: test/Transforms/mark-states.mlir.
+  }];
+  let dependentDialects = ["::mlir::ane::ANEDialect"];
+  let options = [
+    ListOption<"states", "states", "std::string", "pairs INPUT=OUTPUT, by user names">,
+    Option<"recognise", "recognise", "bool", "false", "find further pairs">];
+  let statistics = [Statistic<"numStates", "num-states", "States">];
+}
+
 def CompressWeightsPass : Pass<"ane-compress-weights", "::mlir::ModuleOp"> {
   let summary = "Weights in fewer bits: those that the model has so, and others on request";
   let description = [{

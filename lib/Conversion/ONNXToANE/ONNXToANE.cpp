@@ -384,6 +384,34 @@ Type mlir::ane::carrierOf(Type element) {
   return element;
 }
 
+/// The dimensions of a sum as exporters write it: "past_sequence_length + 1".
+static SmallVector<StringRef> termsOf(StringRef symbol) {
+  SmallVector<StringRef> terms;
+  symbol.split(terms, '+');
+  for (StringRef &term : terms)
+    term = term.trim();
+  return terms;
+}
+
+/// What the bound dimensions say of a symbol: its value, or that of a sum.
+static std::optional<int64_t> valueOf(StringRef symbol,
+                                      const llvm::StringMap<int64_t> &dims) {
+  if (auto it = dims.find(symbol); it != dims.end())
+    return it->second;
+  SmallVector<StringRef> terms = termsOf(symbol);
+  int64_t sum = 0;
+  for (StringRef term : terms) {
+    int64_t number = 0;
+    if (auto it = dims.find(term); it != dims.end())
+      number = it->second;
+    else if (terms.size() < 2 || term.getAsInteger(10, number) || number < 0)
+      return std::nullopt;
+    if (llvm::AddOverflow(sum, number, sum))
+      return std::nullopt;
+  }
+  return sum;
+}
+
 FailureOr<RankedTensorType> Lowering::bindInput(onnxir::GraphOp graphOp,
                                                 unsigned index) {
   StringRef name = cast<StringAttr>(graphOp.getInputNames()[index]).getValue();
@@ -419,9 +447,9 @@ FailureOr<RankedTensorType> Lowering::bindInput(onnxir::GraphOp graphOp,
     if (!ranked.isDynamicDim(i))
       continue;
     StringRef symbol = cast<StringAttr>(symbols[i]).getValue();
-    if (auto it = options.dims.find(symbol);
-        !symbol.empty() && it != options.dims.end()) {
-      shape[i] = it->second;
+    if (auto value =
+            symbol.empty() ? std::nullopt : valueOf(symbol, options.dims)) {
+      shape[i] = *value;
       continue;
     }
     bound = false;
@@ -442,8 +470,13 @@ LogicalResult Lowering::checkDims(onnxir::GraphOp graphOp) {
   llvm::SetVector<StringRef> known;
   for (Attribute dims : graphOp.getInputDims())
     for (Attribute symbol : cast<ArrayAttr>(dims))
-      if (StringRef name = cast<StringAttr>(symbol).getValue(); !name.empty())
+      if (StringRef name = cast<StringAttr>(symbol).getValue(); !name.empty()) {
         known.insert(name);
+        int64_t number;
+        for (StringRef term : termsOf(name))
+          if (!term.empty() && term.getAsInteger(10, number))
+            known.insert(term);
+      }
   for (auto &entry : options.dims) {
     StringRef name = entry.getKey();
     if (known.contains(name))

@@ -12,25 +12,121 @@
 using llvm::StringRef;
 namespace fb = anemlir::manifest;
 
+static void writeInts(llvm::json::OStream &j, StringRef key,
+                      const std::vector<int64_t> &values) {
+  j.attributeArray(key, [&] {
+    for (int64_t v : values)
+      j.value(v);
+  });
+}
+
+static void writePorts(llvm::json::OStream &j, StringRef key,
+                       const std::vector<std::unique_ptr<fb::PortT>> &list) {
+  j.attributeArray(key, [&] {
+    for (auto &port : list)
+      j.object([&] {
+        j.attribute("name", port->name);
+        j.attribute("dtype", port->dtype);
+        writeInts(j, "shape", port->shape);
+        j.attribute("tensor", int64_t(port->tensor));
+      });
+  });
+}
+
+static void writeTensors(llvm::json::OStream &j, const fb::ManifestT &m) {
+  j.attributeArray("tensors", [&] {
+    for (auto &tensor : m.tensors)
+      j.object([&] {
+        j.attribute("name", tensor->name);
+        j.attribute("dtype", tensor->dtype);
+        writeInts(j, "shape", tensor->shape);
+        j.attributeArray("surfaces", [&] {
+          for (auto &s : tensor->surfaces)
+            j.object([&] {
+              j.attribute("program", int64_t(s->program));
+              j.attribute("symbol", s->symbol);
+              j.attribute("role", s->role);
+              j.attribute("index", int64_t(s->index));
+              writeInts(j, "view", s->view);
+              writeInts(j, "shape", s->shape);
+              j.attribute("row_stride", int64_t(s->row_stride));
+              j.attribute("plane_stride", int64_t(s->plane_stride));
+              j.attribute("batch_stride", int64_t(s->batch_stride));
+              j.attribute("allocation", int64_t(s->allocation));
+            });
+        });
+      });
+  });
+}
+
+static void writePrograms(llvm::json::OStream &j, const fb::ManifestT &m) {
+  j.attributeArray("programs", [&] {
+    for (auto &program : m.programs)
+      j.object([&] {
+        j.attribute("kind", program->kind);
+        j.attribute("text", program->text);
+        j.attributeObject("weights", [&] {
+          for (auto &w : program->weights)
+            j.attributeObject(w->path, [&] {
+              j.attribute("file", w->file);
+              j.attribute("offset", int64_t(w->offset));
+              j.attribute("size", int64_t(w->size));
+            });
+        });
+        j.attributeArray("procedures", [&] {
+          for (auto &procedure : program->procedures)
+            j.object([&] {
+              j.attribute("name", procedure->name);
+              for (auto [key, list] :
+                   {std::pair<StringRef, const std::vector<
+                                             std::unique_ptr<fb::BindingT>> *>{
+                        "inputs", &procedure->inputs},
+                    {"outputs", &procedure->outputs}})
+                j.attributeArray(key, [&, list = list] {
+                  for (auto &binding : *list)
+                    j.object([&] {
+                      j.attribute("symbol", binding->symbol);
+                      j.attribute("tensor", int64_t(binding->tensor));
+                    });
+                });
+            });
+        });
+        j.attribute("predicted_us", program->predicted_us);
+      });
+  });
+}
+
 std::string mlir::ane::toJSON(const fb::ManifestT &m) {
   std::string text;
   llvm::raw_string_ostream os(text);
   llvm::json::OStream j(os, 2);
-  auto ints = [&](StringRef key, const std::vector<int64_t> &values) {
-    j.attributeArray(key, [&] {
-      for (int64_t v : values)
-        j.value(v);
+  auto ports = [&](StringRef key, const auto &list) {
+    writePorts(j, key, list);
+  };
+  auto schedule = [&](const std::vector<std::unique_ptr<fb::StepT>> &list) {
+    j.attributeArray("schedule", [&] {
+      for (auto &step : list)
+        j.object([&] {
+          j.attribute("program", int64_t(step->program));
+          j.attribute("procedure", int64_t(step->procedure));
+        });
     });
   };
-  auto ports = [&](StringRef key,
-                   const std::vector<std::unique_ptr<fb::PortT>> &list) {
-    j.attributeArray(key, [&] {
-      for (auto &port : list)
+  auto function = [&](const fb::FunctionT &f) {
+    j.attribute("name", f.name);
+    j.attributeObject("dims", [&] {
+      for (auto &dim : f.dims)
+        j.attribute(dim->name, dim->value);
+    });
+    ports("inputs", f.inputs);
+    ports("outputs", f.outputs);
+    schedule(f.schedule);
+    j.attributeArray("states", [&] {
+      for (auto &state : f.states)
         j.object([&] {
-          j.attribute("name", port->name);
-          j.attribute("dtype", port->dtype);
-          ints("shape", port->shape);
-          j.attribute("tensor", int64_t(port->tensor));
+          j.attribute("input", int64_t(state->input));
+          j.attribute("output", int64_t(state->output));
+          j.attribute("axis", int64_t(state->axis));
         });
     });
   };
@@ -39,70 +135,9 @@ std::string mlir::ane::toJSON(const fb::ManifestT &m) {
     j.attribute("producer", m.producer);
     j.attribute("target", m.target);
     j.attribute("dialect", m.dialect);
-    j.attributeArray("tensors", [&] {
-      for (auto &tensor : m.tensors)
-        j.object([&] {
-          j.attribute("name", tensor->name);
-          j.attribute("dtype", tensor->dtype);
-          ints("shape", tensor->shape);
-          j.attributeArray("surfaces", [&] {
-            for (auto &s : tensor->surfaces)
-              j.object([&] {
-                j.attribute("program", int64_t(s->program));
-                j.attribute("symbol", s->symbol);
-                j.attribute("role", s->role);
-                j.attribute("index", int64_t(s->index));
-                ints("view", s->view);
-                ints("shape", s->shape);
-                j.attribute("row_stride", int64_t(s->row_stride));
-                j.attribute("plane_stride", int64_t(s->plane_stride));
-                j.attribute("batch_stride", int64_t(s->batch_stride));
-                j.attribute("allocation", int64_t(s->allocation));
-              });
-          });
-        });
-    });
-    j.attributeArray("programs", [&] {
-      for (auto &program : m.programs)
-        j.object([&] {
-          j.attribute("kind", program->kind);
-          j.attribute("text", program->text);
-          j.attributeObject("weights", [&] {
-            for (auto &w : program->weights)
-              j.attributeObject(w->path, [&] {
-                j.attribute("file", w->file);
-                j.attribute("offset", int64_t(w->offset));
-                j.attribute("size", int64_t(w->size));
-              });
-          });
-          j.attributeArray("procedures", [&] {
-            for (auto &procedure : program->procedures)
-              j.object([&] {
-                j.attribute("name", procedure->name);
-                for (auto [key, list] :
-                     {std::pair<StringRef,
-                                const std::vector<std::unique_ptr<fb::BindingT>>
-                                    *>{"inputs", &procedure->inputs},
-                      {"outputs", &procedure->outputs}})
-                  j.attributeArray(key, [&, list = list] {
-                    for (auto &binding : *list)
-                      j.object([&] {
-                        j.attribute("symbol", binding->symbol);
-                        j.attribute("tensor", int64_t(binding->tensor));
-                      });
-                  });
-              });
-          });
-          j.attribute("predicted_us", program->predicted_us);
-        });
-    });
-    j.attributeArray("schedule", [&] {
-      for (auto &step : m.schedule)
-        j.object([&] {
-          j.attribute("program", int64_t(step->program));
-          j.attribute("procedure", int64_t(step->procedure));
-        });
-    });
+    writeTensors(j, m);
+    writePrograms(j, m);
+    schedule(m.schedule);
     ports("inputs", m.inputs);
     ports("outputs", m.outputs);
     j.attributeArray("provenance", [&] {
@@ -118,6 +153,11 @@ std::string mlir::ane::toJSON(const fb::ManifestT &m) {
       j.attribute("resident_programs", int64_t(m.budgets->resident_programs));
       j.attribute("weight_files", int64_t(m.budgets->weight_files));
     });
+    if (!m.functions.empty())
+      j.attributeArray("functions", [&] {
+        for (auto &f : m.functions)
+          j.object([&] { function(*f); });
+      });
   });
   os << '\n';
   return text;

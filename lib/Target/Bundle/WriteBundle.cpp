@@ -7,6 +7,7 @@
 #include "BundleFiles.h"
 #include "ManifestJSON.h"
 #include "ane-mlir/Analysis/CostModel.h"
+#include "ane-mlir/Interpreter/Weights.h"
 #include "ane-mlir/Support/AtomicPath.h"
 #include "ane-mlir/Support/Hash.h"
 #include "ane-mlir/Target/Bundle.h"
@@ -17,6 +18,7 @@
 #include "lib/Target/Bundle/Manifest_generated.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/AttrTypeSubElements.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/Support/FileSystem.h"
@@ -94,9 +96,10 @@ static bool isVerbose(ModuleOp module) {
 namespace {
 class BundleWriter {
 public:
-  BundleWriter(ModuleOp module, StringRef path, const BundleOptions &options)
-      : module(module), path(path), options(options), target(getTarget(module)),
-        symbols(module) {}
+  BundleWriter(ArrayRef<BundleFunction> functions, StringRef path,
+               const BundleOptions &options)
+      : functions(functions), module(functions.front().module), path(path),
+        options(options), target(getTarget(module)), symbols(module) {}
   LogicalResult write(Outputs &outputs);
 
 private:
@@ -115,8 +118,14 @@ private:
   unsigned addTensor(Value value, std::string name);
   void addPort(std::vector<std::unique_ptr<fb::PortT>> &list,
                DictionaryAttr attrs, Value value, std::string fallback);
-  LogicalResult addProgram(CallOp call, size_t index);
-  LogicalResult addWeights(ProgramOp program, fb::ProgramT &entry);
+  LogicalResult addFunction(const BundleFunction &function);
+  LogicalResult addProgram(CallOp call, fb::FunctionT &function);
+  FailureOr<std::string> writeWeights(ProgramOp program,
+                                      const ProgramWeights &weights,
+                                      fb::ProgramT &entry);
+  LogicalResult addWeights(ProgramOp program, mil::ProgramOp text,
+                           fb::ProgramT &entry);
+  void addStates(func::FuncOp main, fb::FunctionT &function);
   void bind(std::vector<std::unique_ptr<fb::BindingT>> &list,
             ArrayRef<std::string> names, ValueRange values, StringRef role,
             size_t program,
@@ -126,6 +135,8 @@ private:
   void addProvenance(mil::ProgramOp text, size_t index);
   LogicalResult writeManifest();
 
+  ArrayRef<BundleFunction> functions;
+  /// Of the function that is written.
   ModuleOp module;
   StringRef path;
   const BundleOptions &options;
@@ -136,6 +147,12 @@ private:
   fb::ManifestT manifest;
   llvm::DenseMap<Value, unsigned> tensorIds;
   llvm::StringSet<> files;
+  /// By dtype and hash: where a weight is stored already.
+  struct Stored {
+    std::string file;
+    uint64_t offset;
+  };
+  llvm::StringMap<Stored> stored;
   unsigned engines = 0;
 };
 } // namespace
@@ -191,30 +208,103 @@ void BundleWriter::addPort(std::vector<std::unique_ptr<fb::PortT>> &list,
   list.push_back(std::move(port));
 }
 
-LogicalResult BundleWriter::addWeights(ProgramOp program, fb::ProgramT &entry) {
-  ProgramWeights planned = collectWeights(program);
-  if (planned.roots.empty())
-    return success();
+/// A file of weights for the program; its name in the bundle.
+FailureOr<std::string> BundleWriter::writeWeights(ProgramOp program,
+                                                  const ProgramWeights &planned,
+                                                  fb::ProgramT &entry) {
   auto weights = std::make_unique<fb::WeightsT>();
   weights->size = planned.layout.fileSize();
+  if (weights->size >= (uint64_t(1) << 32)) {
+    program.emitError() << "weights of " << weights->size
+                        << " bytes exceed the 4 GiB of one file (L73)";
+    return failure();
+  }
   SmallString<128> temporary = child("weights/weight.tmp");
   FailureOr<std::string> hash =
       writeWeightFile(program.getLoc(), planned, temporary, shown("weights"));
   if (failed(hash))
     return failure();
+  std::string file = "weights/" + *hash + ".bin";
+  if (std::error_code error = llvm::sys::fs::rename(temporary, child(file))) {
+    (void)fail(llvm::createStringError(
+        error, "cannot write '" + shown(file).str() + "': " + error.message()));
+    return failure();
+  }
   weights->path = kWeightPath.str();
-  weights->file = "weights/" + *hash + ".bin";
+  weights->file = file;
   weights->offset = 0;
-  if (std::error_code error =
-          llvm::sys::fs::rename(temporary, child(weights->file)))
-    return fail(llvm::createStringError(error, "cannot write '" +
-                                                   shown(weights->file).str() +
-                                                   "': " + error.message()));
-  if (weights->size >= (uint64_t(1) << 32))
-    return program.emitError() << "weights of " << weights->size
-                               << " bytes exceed the 4 GiB of one file (L73)";
-  files.insert(weights->file);
+  files.insert(file);
   entry.weights.push_back(std::move(weights));
+  return file;
+}
+
+/// Files of other programs that one program may read beside its own (L72).
+static constexpr size_t kMostShared = 14;
+
+/// What is stored already is read from where it is; the rest is in a file of
+/// the program's own.
+LogicalResult BundleWriter::addWeights(ProgramOp program, mil::ProgramOp text,
+                                       fb::ProgramT &entry) {
+  ProgramWeights planned = collectWeights(program);
+  if (planned.roots.empty())
+    return success();
+  if (functions.size() == 1)
+    return success(succeeded(writeWeights(program, planned, entry)));
+  WeightLayout before;
+  ProgramWeights fresh;
+  llvm::DenseMap<uint64_t, Stored> places; // by offset as converted
+  std::vector<std::pair<uint64_t, std::string>> keys;
+  llvm::SetVector<StringRef> shared;
+  for (Value root : planned.roots) {
+    auto type = cast<RankedTensorType>(root.getType());
+    DType dtype = *toDType(type.getElementType());
+    uint64_t offset = before.add(dtype, type.getNumElements());
+    FailureOr<std::vector<char>> bytes = evaluateWeight(root);
+    if (failed(bytes))
+      return emitError(root.getLoc()) << "weight cannot be evaluated";
+    Hash hash;
+    hash.update(*bytes);
+    std::string key = getInfo(dtype).name.str() + hash.finish();
+    auto known = stored.find(key);
+    if (known != stored.end() &&
+        (shared.contains(known->second.file) || shared.size() < kMostShared)) {
+      shared.insert(known->second.file);
+      places[offset] = known->second;
+      continue;
+    }
+    keys.push_back({offset, key});
+    places[offset] = {"", fresh.layout.add(dtype, type.getNumElements())};
+    fresh.roots.push_back(root);
+  }
+  std::string own;
+  if (!fresh.roots.empty()) {
+    FailureOr<std::string> file = writeWeights(program, fresh, entry);
+    if (failed(file))
+      return failure();
+    own = *file;
+  }
+  for (auto &[offset, key] : keys)
+    stored.try_emplace(key, Stored{own, places[offset].offset});
+  // "weights/<hash>.bin" under a name of its own.
+  auto pathOf = [](StringRef file) {
+    return file.empty() ? kWeightPath.str() : "@model_path/" + file.str();
+  };
+  for (StringRef file : shared) {
+    auto weights = std::make_unique<fb::WeightsT>();
+    uint64_t size = 0;
+    (void)llvm::sys::fs::file_size(child(file), size);
+    weights->path = pathOf(file);
+    weights->file = file.str();
+    weights->size = size;
+    entry.weights.push_back(std::move(weights));
+  }
+  AttrTypeReplacer replacer;
+  replacer.addReplacement([&](mil::BlobFileAttr blob) -> Attribute {
+    const Stored &place = places[blob.getOffset()];
+    return mil::BlobFileAttr::get(blob.getContext(), pathOf(place.file),
+                                  place.offset);
+  });
+  replacer.recursivelyReplaceElementsIn(text);
   return success();
 }
 
@@ -266,7 +356,8 @@ void BundleWriter::addProvenance(mil::ProgramOp text, size_t index) {
   });
 }
 
-LogicalResult BundleWriter::addProgram(CallOp call, size_t index) {
+LogicalResult BundleWriter::addProgram(CallOp call, fb::FunctionT &function) {
+  size_t index = manifest.programs.size();
   auto program = symbols.lookup<ProgramOp>(call.getCallee());
   if (!program)
     return call.emitOpError() << "calls no ane.program";
@@ -284,6 +375,8 @@ LogicalResult BundleWriter::addProgram(CallOp call, size_t index) {
                 number + ".mil";
   entry->predicted_us =
       predict(program).total() + predictHostMicros(program, target);
+  if (failed(addWeights(program, text, *entry)))
+    return failure();
   std::string printed;
   llvm::raw_string_ostream os(printed);
   if (failed(mil::printMILText(text, os)))
@@ -291,16 +384,14 @@ LogicalResult BundleWriter::addProgram(CallOp call, size_t index) {
   if (llvm::Error error =
           writeStagedText(child(entry->text), shown(entry->text), printed))
     return fail(std::move(error));
-  if (failed(addWeights(program, *entry)))
-    return failure();
   auto procedure = std::make_unique<fb::ProcedureT>();
   procedure->name = "main";
-  mil::FuncOp function = mil::getFunction(text);
-  bind(procedure->inputs, mil::getParameterNames(function), call.getInputs(),
+  mil::FuncOp body = mil::getFunction(text);
+  bind(procedure->inputs, mil::getParameterNames(body), call.getInputs(),
        "input", index, [&](unsigned i) {
          return program.getArgAttrOfType<SurfaceAttr>(i, "ane.surface");
        });
-  bind(procedure->outputs, mil::getResultNames(function), call.getOutputs(),
+  bind(procedure->outputs, mil::getResultNames(body), call.getOutputs(),
        "output", index, [&](unsigned i) {
          return program.getResultAttrOfType<SurfaceAttr>(i, "ane.surface");
        });
@@ -308,7 +399,7 @@ LogicalResult BundleWriter::addProgram(CallOp call, size_t index) {
   manifest.programs.push_back(std::move(entry));
   auto step = std::make_unique<fb::StepT>();
   step->program = index;
-  manifest.schedule.push_back(std::move(step));
+  function.schedule.push_back(std::move(step));
   addProvenance(text, index);
   return success();
 }
@@ -327,32 +418,83 @@ LogicalResult BundleWriter::writeManifest() {
   return success();
 }
 
-LogicalResult BundleWriter::write(Outputs &outputs) {
+void BundleWriter::addStates(func::FuncOp main, fb::FunctionT &function) {
+  for (unsigned i = 0; i < main.getNumArguments(); ++i) {
+    Attribute key = main.getArgAttr(i, "ane.state");
+    for (unsigned j = 0; key && j < main.getNumResults(); ++j) {
+      if (main.getResultAttr(j, "ane.state") != key)
+        continue;
+      auto state = std::make_unique<fb::StateT>();
+      state->input = i;
+      state->output = j;
+      if (auto axis =
+              main.getResultAttrOfType<IntegerAttr>(j, "ane.state_axis"))
+        state->axis = int32_t(axis.getInt());
+      function.states.push_back(std::move(state));
+    }
+  }
+}
+
+LogicalResult BundleWriter::addFunction(const BundleFunction &from) {
+  module = from.module;
+  symbols = SymbolTable(module);
+  texts.reset();
+  tensorIds.clear();
   auto main = module.lookupSymbol<func::FuncOp>("main");
   if (!main)
     return module.emitError()
            << "expects a function @main of calls; run ane-form-programs first";
-  if (failed(makeFolder(outputs)))
-    return failure();
   if (auto programs = module.lookupSymbol<ModuleOp>(mil::kPrograms))
     texts.emplace(programs);
-  manifest.producer = "ane-mlir " ANEMLIR_VERSION;
-  manifest.target = target.name.str();
-  manifest.dialect = isVerbose(module) ? "verbose" : "modern";
+  auto function = std::make_unique<fb::FunctionT>();
+  function->name = from.name;
+  for (auto &[name, value] : from.dims) {
+    auto dim = std::make_unique<fb::DimT>();
+    dim->name = name;
+    dim->value = value;
+    function->dims.push_back(std::move(dim));
+  }
   for (BlockArgument argument : main.getArguments())
-    addPort(manifest.inputs, main.getArgAttrDict(argument.getArgNumber()),
+    addPort(function->inputs, main.getArgAttrDict(argument.getArgNumber()),
             argument, "input" + std::to_string(argument.getArgNumber()));
   Block &body = main.getBody().front();
   auto calls = llvm::to_vector(body.getOps<CallOp>());
   for (auto [index, call] : llvm::enumerate(calls)) {
     if (options.progress)
       options.progress(index, calls.size(), call.getCallee());
-    if (failed(addProgram(call, index)))
+    if (failed(addProgram(call, *function)))
       return failure();
   }
   for (auto [i, value] : llvm::enumerate(body.getTerminator()->getOperands()))
-    addPort(manifest.outputs, main.getResultAttrDict(i), value,
+    addPort(function->outputs, main.getResultAttrDict(i), value,
             "output" + std::to_string(i));
+  addStates(main, *function);
+  manifest.functions.push_back(std::move(function));
+  return success();
+}
+
+template <typename T>
+static void copyAll(const std::vector<std::unique_ptr<T>> &from,
+                    std::vector<std::unique_ptr<T>> &to) {
+  for (auto &each : from)
+    to.push_back(std::make_unique<T>(*each));
+}
+
+LogicalResult BundleWriter::write(Outputs &outputs) {
+  if (failed(makeFolder(outputs)))
+    return failure();
+  manifest.producer = "ane-mlir " ANEMLIR_VERSION;
+  manifest.target = target.name.str();
+  manifest.dialect = isVerbose(module) ? "verbose" : "modern";
+  for (const BundleFunction &function : functions)
+    if (failed(addFunction(function)))
+      return failure();
+  fb::FunctionT &first = *manifest.functions.front();
+  copyAll(first.inputs, manifest.inputs);
+  copyAll(first.outputs, manifest.outputs);
+  copyAll(first.schedule, manifest.schedule);
+  if (functions.size() == 1 && first.states.empty())
+    manifest.functions.clear();
   manifest.budgets = std::make_unique<fb::BudgetsT>();
   manifest.budgets->compiles = engines;
   manifest.budgets->resident_programs = engines;
@@ -360,10 +502,18 @@ LogicalResult BundleWriter::write(Outputs &outputs) {
   return writeManifest();
 }
 
+LogicalResult mlir::ane::writeBundle(ArrayRef<BundleFunction> functions,
+                                     StringRef path,
+                                     const BundleOptions &options,
+                                     Outputs &outputs) {
+  return BundleWriter(functions, path, options).write(outputs);
+}
+
 LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path,
                                      const BundleOptions &options,
                                      Outputs &outputs) {
-  return BundleWriter(module, path, options).write(outputs);
+  return writeBundle(BundleFunction{module, "main", {}}, path, options,
+                     outputs);
 }
 
 /// Adds the weights of a text in `folder` as weights/<sha256>.bin: no text can

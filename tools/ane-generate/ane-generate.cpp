@@ -1,0 +1,123 @@
+//===- ane-generate.cpp - text from a decoder in a bundle -----------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#include "ane-mlir/Artifact/Generate.h"
+#include "ane-mlir/Support/Diagnostics.h"
+#include "ane-mlir/Support/GuardedMain.h"
+#include "dialects/MIL/IR/MIL.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/CommandLine.h"
+#include "llvm/Support/Format.h"
+#include "llvm/Support/InitLLVM.h"
+
+using namespace mlir;
+using namespace mlir::ane;
+namespace cl = llvm::cl;
+
+static cl::OptionCategory category("Generation");
+static cl::opt<std::string> artifact(cl::Positional, cl::desc("BUNDLE.anepkg"),
+                                     cl::cat(category));
+static cl::list<int64_t> prompt("prompt-ids", cl::CommaSeparated,
+                                cl::desc("Token ids of the prompt"),
+                                cl::value_desc("1,2,3"), cl::cat(category));
+static cl::opt<unsigned> tokens("tokens", cl::desc("How many to make"),
+                                cl::init(64), cl::cat(category));
+static cl::opt<int64_t> end("end-id", cl::desc("The id that ends a text"),
+                            cl::init(-1), cl::cat(category));
+static cl::opt<Numerics> numerics(
+    "numerics", cl::desc("What each op rounds to"), cl::init(Numerics::Float16),
+    cl::values(clEnumValN(Numerics::Float16, "fp16", "its dtype (default)"),
+               clEnumValN(Numerics::Float32, "fp32", "nothing"),
+               clEnumValN(Numerics::Engine, "engine",
+                          "as the target's engine does")),
+    cl::cat(category));
+static cl::opt<double>
+    temperature("temperature",
+                cl::desc("0 takes the likeliest token (default); else tokens "
+                         "are drawn"),
+                cl::init(0), cl::cat(category));
+static cl::opt<unsigned> top("top-k",
+                             cl::desc("Draw among so many (default: all)"),
+                             cl::init(0), cl::cat(category));
+static cl::opt<uint64_t> seed("seed", cl::desc("Of the draws"), cl::init(0),
+                              cl::cat(category));
+static cl::opt<bool> quiet("quiet", cl::desc("Print the ids alone"),
+                           cl::cat(category));
+
+static void printTimes(const Generated &made) {
+  llvm::errs() << llvm::format(
+      "prompt: %u tokens in %u calls, predicted %.1f us", prompt.size(),
+      made.promptCalls, made.promptMicros);
+  if (made.tokenCalls)
+    llvm::errs() << llvm::format(
+        "; then %.1f us for each token, predicted %.1f tokens/s",
+        made.tokenMicros / made.tokenCalls,
+        1e6 * made.tokenCalls / made.tokenMicros);
+  llvm::errs() << '\n';
+}
+
+static int run() {
+  DialectRegistry registry;
+  registry.insert<ANEDialect, mil::MILDialect>();
+  registerEvaluationModels(registry);
+  MLIRContext context(registry);
+  context.loadDialect<ANEDialect>();
+  ToolDiagnostics diagnostics(&context, artifact);
+  FailureOr<std::unique_ptr<Executable>> executable =
+      loadArtifact(artifact, &context);
+  if (failed(executable))
+    return 1;
+  GenerateOptions options;
+  options.prompt.assign(prompt.begin(), prompt.end());
+  options.tokens = tokens;
+  options.end = end;
+  options.numerics = numerics;
+  options.temperature = temperature;
+  options.top = top;
+  options.seed = seed;
+  bool first = true;
+  options.token = [&](int64_t id) {
+    llvm::outs() << (first ? "" : ",") << id;
+    llvm::outs().flush();
+    first = false;
+  };
+  llvm::Expected<Generated> made = generate(**executable, options);
+  if (!first)
+    llvm::outs() << '\n';
+  if (!made) {
+    llvm::errs() << "ane-generate: error: " << artifact << ": "
+                 << printable(llvm::toString(made.takeError())) << '\n';
+    return 1;
+  }
+  if (!quiet)
+    printTimes(*made);
+  return 0;
+}
+
+int main(int argc, char **argv) {
+  llvm::InitLLVM init(argc, argv);
+  cl::HideUnrelatedOptions(category);
+  cl::SetVersionPrinter([](llvm::raw_ostream &os) {
+    os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING "\n";
+  });
+  if (!cl::ParseCommandLineOptions(
+          argc, argv,
+          "Generates token ids with a decoder: the prompt through the longest "
+          "function that fits, then token by token, keys and values kept in "
+          "the bundle's states.\n\n"
+          "  onnx-to-ane model.onnx --dim batch=1 --dim sequence=16,1 --dim "
+          "past=512 --state=auto -o m.anepkg\n"
+          "  ane-generate m.anepkg --prompt-ids 12,7,99 --tokens 20\n\n"
+          "Exit status: 0, 1 when it fails, 2 on misuse.\n",
+          &llvm::errs()))
+    return 2;
+  if (artifact.empty() || prompt.empty()) {
+    llvm::errs() << "ane-generate: error: expects a bundle and --prompt-ids; "
+                    "see --help\n";
+    return 2;
+  }
+  return runGuarded("ane-generate", artifact, run);
+}
