@@ -121,13 +121,16 @@ Surface::Surface(const ObjC &objc, size_t bytes) : objc(objc) {
   memory = objc.surfaceBase(surface);
   std::memset(memory, 0, bytes);
   objc.unlockSurface(surface, false);
-  wrapped =
-      objc.retain(objc.send<id>(objc.find("_ANEIOSurfaceObject"),
-                                objc.sel("objectWithIOSurface:"), surface));
-  if (!wrapped) {
+  try {
+    wrapped =
+        objc.retain(objc.send<id>(objc.find("_ANEIOSurfaceObject"),
+                                  objc.sel("objectWithIOSurface:"), surface));
+    if (!wrapped)
+      fail(ANE_RUN_FAILED, "the framework does not take a surface of " +
+                               std::to_string(bytes) + " bytes");
+  } catch (...) {
     objc.releaseSurface(surface);
-    fail(ANE_RUN_FAILED, "the framework does not take a surface of " +
-                             std::to_string(bytes) + " bytes");
+    throw;
   }
 }
 
@@ -194,12 +197,19 @@ void EngineProgram::stage() {
                      weight.file->path});
   }
   Selector setURL = objc.sel("setModelURL:");
-  std::string folder = engine.nextFolder();
   if (!objc.responds(model, setURL)) {
     // Where the framework looks by itself: by the sums of text and weights.
-    fail(ANE_NO_DEVICE, "this version of the framework does not let a program "
-                        "choose its folder (setModelURL:)");
+    Selector local = objc.sel("localModelPath");
+    std::string own = objc.responds(model, local)
+                          ? objc.text(objc.send<id>(model, local))
+                          : "";
+    if (own.empty())
+      fail(ANE_NO_DEVICE, "this version of the framework does not say where a "
+                          "program is to be staged");
+    staged = std::make_unique<StagedProgram>(engine.staging, own, files);
+    return;
   }
+  std::string folder = engine.nextFolder();
   staged = std::make_unique<StagedProgram>(engine.staging, folder, files);
   objc.send<void>(model, setURL,
                   objc.send<id>(objc.find("NSURL"),
@@ -300,10 +310,14 @@ void EngineProgram::unloadLocked() {
   state.resident.erase(place);
   for (const WeightFile &weight : weights)
     state.weightBytes -= weight.file->size();
-  id error = nullptr;
-  // What the framework could not unload goes with the process.
-  objc.send<unsigned char>(model, objc.sel("unloadWithQoS:error:"),
-                           unsigned(facts::qos), &error);
+  // What the framework could not unload goes with the model, or the process;
+  // there is nobody who could do something about it.
+  try {
+    id error = nullptr;
+    objc.send<unsigned char>(model, objc.sel("unloadWithQoS:error:"),
+                             unsigned(facts::qos), &error);
+  } catch (...) {
+  }
   staged.reset();
 }
 
@@ -350,9 +364,9 @@ void EngineProgram::unload() {
   unloadLocked();
 }
 
-id EngineProgram::makeRequest(const std::vector<const Surface *> &inputs,
-                              const std::vector<const Surface *> &outputs,
-                              unsigned procedure) const {
+Retained EngineProgram::makeRequest(const std::vector<const Surface *> &inputs,
+                                    const std::vector<const Surface *> &outputs,
+                                    unsigned procedure) const {
   const ObjC &objc = engine.objc;
   ObjC::Pool pool(objc);
   auto arrays = [&](const std::vector<const Surface *> &surfaces) {
@@ -375,7 +389,7 @@ id EngineProgram::makeRequest(const std::vector<const Surface *> &inputs,
   if (!request)
     fail(ANE_RUN_FAILED,
          "the framework makes no request for program " + quoted(name));
-  return objc.retain(request);
+  return Retained(objc, objc.retain(request));
 }
 
 void EngineProgram::acquire() {

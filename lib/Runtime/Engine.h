@@ -113,10 +113,10 @@ public:
   };
   Description describe(unsigned procedure);
 
-  /// A request object; release() it.
-  id makeRequest(const std::vector<const Surface *> &inputs,
-                 const std::vector<const Surface *> &outputs,
-                 unsigned procedure) const;
+  /// A request object.
+  Retained makeRequest(const std::vector<const Surface *> &inputs,
+                       const std::vector<const Surface *> &outputs,
+                       unsigned procedure) const;
   /// Runs one request, loading the program before where it must be.
   void evaluate(id request);
 

@@ -38,7 +38,6 @@ ObjC::ObjC(const std::string &framework)
   bind(getClass, "objc_getClass");
   bind(registerSelector, "sel_registerName");
   bind(implementation, "class_getMethodImplementation");
-  bind(respondsTo, "class_respondsToSelector");
   bind(objectClass, "object_getClass", false);
   bind(poolPush, "objc_autoreleasePoolPush", false);
   bind(poolPop, "objc_autoreleasePoolPop", false);
@@ -48,6 +47,7 @@ ObjC::ObjC(const std::string &framework)
   bind(getSize, "IOSurfaceGetAllocSize");
   bind(lock, "IOSurfaceLock");
   bind(unlock, "IOSurfaceUnlock");
+  respondsSelector = sel("respondsToSelector:");
   retainSelector = sel("retain");
   releaseSelector = sel("release");
 }
@@ -69,7 +69,7 @@ void ObjC::bind(Fn &function, const char *name, bool required) {
 }
 
 bool ObjC::responds(id object, Selector selector) const {
-  return object && respondsTo(classOf(object), selector);
+  return send<unsigned char>(object, respondsSelector, selector);
 }
 
 id ObjC::string(const std::string &text) const {

@@ -108,7 +108,6 @@ private:
   id (*getClass)(const char *) = nullptr;
   Selector (*registerSelector)(const char *) = nullptr;
   void (*(*implementation)(id, Selector))() = nullptr;
-  signed char (*respondsTo)(id, Selector) = nullptr;
   id (*objectClass)(id) = nullptr;
   void *(*poolPush)() = nullptr;
   void (*poolPop)(void *) = nullptr;
@@ -118,7 +117,32 @@ private:
   size_t (*getSize)(SurfaceRef) = nullptr;
   int32_t (*lock)(SurfaceRef, uint32_t, uint32_t *) = nullptr;
   int32_t (*unlock)(SurfaceRef, uint32_t, uint32_t *) = nullptr;
-  Selector retainSelector, releaseSelector;
+  Selector respondsSelector, retainSelector, releaseSelector;
+};
+
+/// An object that is released with it.
+class Retained {
+public:
+  Retained() = default;
+  /// Takes over a retained object.
+  Retained(const ObjC &objc, id object) : objc(&objc), object(object) {}
+  Retained(Retained &&other) noexcept : objc(other.objc), object(other.object) {
+    other.object = nullptr;
+  }
+  Retained &operator=(Retained &&other) noexcept {
+    std::swap(objc, other.objc);
+    std::swap(object, other.object);
+    return *this;
+  }
+  ~Retained() {
+    if (object)
+      objc->release(object);
+  }
+  id get() const { return object; }
+
+private:
+  const ObjC *objc = nullptr;
+  id object = nullptr;
 };
 
 } // namespace ane::runtime

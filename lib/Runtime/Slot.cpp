@@ -44,8 +44,6 @@ Slot::Slot(Session &session)
   rebuild();
 }
 
-Slot::~Slot() { releaseCalls(); }
-
 void Slot::makeCell(uint32_t place) {
   const Plan::Place &info = plan.places[place];
   auto memory = std::make_unique<Memory>();
@@ -105,16 +103,8 @@ void Slot::rebuild() {
   buildCalls();
 }
 
-void Slot::releaseCalls() {
-  if (session.device->engine)
-    for (Call &call : calls)
-      for (id request : call.requests)
-        session.device->engine->getObjC().release(request);
-  calls.clear();
-}
-
 void Slot::buildCalls() {
-  releaseCalls();
+  calls.clear();
   for (const Plan::Step &step : plan.steps) {
     calls.emplace_back();
     Call &call = calls.back();
@@ -250,7 +240,8 @@ void Slot::execute(size_t index) {
     copy(before);
   auto start = Clock::now();
   if (EngineProgram *program = session.engines[step.program].get())
-    program->evaluate(calls[index].requests[plan.carries.empty() ? 0 : parity]);
+    program->evaluate(
+        calls[index].requests[plan.carries.empty() ? 0 : parity].get());
   else
     executeHost(step, calls[index]);
   double us =

@@ -17,7 +17,6 @@ namespace ane::runtime {
 class Slot {
 public:
   explicit Slot(Session &session);
-  ~Slot();
   Slot(const Slot &) = delete;
   Slot &operator=(const Slot &) = delete;
 
@@ -56,13 +55,12 @@ private:
     std::vector<int64_t> shape, strides;
   };
   struct Call {
-    id requests[2] = {nullptr, nullptr};
+    Retained requests[2];
     std::vector<ane_host_buffer> inputs, outputs;
   };
   void makeCell(uint32_t place);
   void poison(uint32_t place);
   void buildCalls();
-  void releaseCalls();
   void buildHost(const Plan::Step &step, Call &call);
   void copy(const Plan::Copy &copy);
   void copyIn(size_t port, const void *data);

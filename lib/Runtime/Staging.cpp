@@ -200,6 +200,30 @@ StagingRoot::~StagingRoot() {
 // A program's folder
 //===----------------------------------------------------------------------===//
 
+FolderLock::FolderLock(const std::string &folder) : path(folder + ".lock") {
+  // Whoever unlocks removes the file: what was opened before is another then.
+  while (true) {
+    file = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (file < 0)
+      failIO(path, "cannot be made");
+    if (flock(file, LOCK_EX | LOCK_NB)) {
+      close(file);
+      fail(ANE_BUSY, folder + ": another session or process has staged the "
+                              "same program (L77); close it first");
+    }
+    struct stat mine{}, now{};
+    if (!fstat(file, &mine) && !stat(path.c_str(), &now) &&
+        mine.st_ino == now.st_ino)
+      return;
+    close(file);
+  }
+}
+
+FolderLock::~FolderLock() {
+  unlink(path.c_str());
+  close(file);
+}
+
 /// A name for the same bytes: a hard link, a clone where the file system has
 /// them, a copy elsewhere.
 static void link(const std::string &source, const std::string &place) {
@@ -243,6 +267,11 @@ static void write(const std::string &place, const char *bytes, size_t size) {
 StagedProgram::StagedProgram(const StagingRoot &root, const std::string &folder,
                              const std::vector<StagedFile> &files)
     : folder(folder) {
+  bool shared = folder.compare(0, root.path().size(), root.path()) != 0;
+  if (shared) {
+    lock = std::make_unique<FolderLock>(folder);
+    removeAll(folder); // of a process that is gone: its lock was free
+  }
   if (root.handlesSignals()) {
     // Files, then folders from the inside out, then what holds all of it.
     std::vector<std::string> paths;
@@ -255,6 +284,8 @@ StagedProgram::StagedProgram(const StagingRoot &root, const std::string &folder,
     }
     paths.insert(paths.end(), folders.begin(), folders.end());
     paths.push_back(folder);
+    if (shared)
+      paths.push_back(folder + ".lock");
     paths.push_back(root.path() + "/lock");
     paths.push_back(root.path());
     list = std::make_unique<SignalList>(paths);

@@ -65,7 +65,22 @@ struct StagedFile {
   size_t size = 0;
 };
 
-/// The folder of one program; a failed constructor leaves nothing.
+/// A lock beside a folder whose name others may choose, too: FOLDER.lock.
+/// Throws where another session or process has it.
+class FolderLock {
+public:
+  explicit FolderLock(const std::string &folder);
+  ~FolderLock();
+  FolderLock(const FolderLock &) = delete;
+  FolderLock &operator=(const FolderLock &) = delete;
+
+private:
+  std::string path;
+  int file = -1;
+};
+
+/// The folder of one program; a failed constructor leaves nothing. A folder
+/// outside of the device's is locked as long as it lives.
 class StagedProgram {
 public:
   StagedProgram(const StagingRoot &root, const std::string &folder,
@@ -78,6 +93,7 @@ public:
 private:
   void fill(const std::vector<StagedFile> &files) const;
   std::string folder;
+  std::unique_ptr<FolderLock> lock;
   std::unique_ptr<SignalList> list;
 };
 

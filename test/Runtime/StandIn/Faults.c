@@ -103,7 +103,9 @@ static void configure(const char *words) {
   if (!registered && (registered = 1))
     atexit(report);
   configured = 1;
+  unsigned generation = settings.generation + 1;
   memset(&settings, 0, sizeof settings);
+  settings.generation = generation;
   strcpy(settings.target, "h16");
   settings.compiles = ANE_FACT_compileLimit;
   settings.resident = ANE_FACT_residentLimit;

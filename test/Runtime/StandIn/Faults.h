@@ -34,6 +34,8 @@ typedef struct standin_settings {
   char target[32], report[1024];
   int no_engine, no_cache, no_rules, no_url, first_load;
   long compiles, resident, depth, stall_ms;
+  /* Counts calls of ane_standin_configure(). */
+  unsigned generation;
 } standin_settings;
 
 /* The settings in force. */

@@ -191,8 +191,9 @@ void CFRelease(id object) { [object release]; }
 
 /* Programs that were compiled, by their sums: identical text is one (L76). */
 static NSMutableDictionary *compiled;
-static uint64_t compileCount;
+/* When a compilation failed last, and under which settings. */
 static NSTimeInterval failedAt;
+static unsigned failedUnder;
 static pthread_mutex_t service = PTHREAD_MUTEX_INITIALIZER;
 
 @interface _ANEInMemoryModel : NSObject {
@@ -343,8 +344,9 @@ static const standin_parameter *findParameter(standin_program *program, BOOL isI
 /* Under the service's mutex. */
 - (BOOL)compileLocked:(NSError **)error {
   const standin_settings *settings = standin_settings_now();
-  ++compileCount;
-  if (settings->compiles > 0 && compileCount > (uint64_t)settings->compiles)
+  ane_standin_counts counts;
+  ane_standin_get_counts(&counts);
+  if (settings->compiles > 0 && counts.compiles > (uint64_t)settings->compiles)
     return refuse(error, 1, @"CompilationFailure: too many compilations in this process (L70)");
   NSString *missing = [self checkStaged];
   if (missing)
@@ -366,11 +368,12 @@ static const standin_parameter *findParameter(standin_program *program, BOOL isI
   /* A failed compilation restarts the service: the next waits (L74). */
   NSTimeInterval ready = failedAt + standin_settings_now()->stall_ms / 1e3,
                  now = [NSDate timeIntervalSinceReferenceDate];
-  if (failedAt && now < ready)
+  if (failedAt && now < ready && failedUnder == standin_settings_now()->generation)
     usleep((useconds_t)((ready - now) * 1e6));
   BOOL done = fine ? [self compileLocked:error]
                    : refuse(error, 1, @"CompilationFailure: told to by ANE_STANDIN");
   failedAt = done ? 0 : [NSDate timeIntervalSinceReferenceDate];
+  failedUnder = standin_settings_now()->generation;
   pthread_mutex_unlock(&service);
   return done;
 }
