@@ -188,7 +188,7 @@ DeviceExecutable::run(ArrayRef<Tensor> arguments,
       return failure();
     results.push_back(std::move(result));
   }
-  if (!options.compare)
+  if (!options.compare || options.compareAfter--)
     return success();
   if (failed(check(ane_session_run(other.session.get()))))
     return failure();

@@ -112,7 +112,9 @@ Reader::readShape(const flatbuffers::Vector<int64_t> *shape,
   std::vector<int64_t> dims;
   int64_t count = 1;
   for (uint32_t i = 0; i < sizeOf(shape); ++i) {
-    int64_t dim = shape->Get(i);
+    // The verifier does not look at the alignment of elements.
+    int64_t dim;
+    std::memcpy(&dim, shape->Data() + i * sizeof dim, sizeof dim);
     if (dim < -1 || dim > INT32_MAX)
       bad(quoted(of) + " has the extent " + std::to_string(dim));
     if (dim > 0 && (count *= dim) > (int64_t(1) << 40))

@@ -181,6 +181,7 @@ static llvm::Error readDevice(RunOptions &options) {
     return wrong("--device=engine runs bundles (.anepkg)");
   DeviceOptions device;
   device.compare = compareDevices;
+  device.compareAfter = repeat - 1;
   device.poisonPadding = poisonPadding;
   device.rtol = rtol;
   device.atol = atol_;

@@ -19,6 +19,8 @@ struct DeviceOptions {
   bool poisonPadding = false;
   /// Run programs on the host too, and compare what each gives.
   bool compare = false;
+  /// Runs that are not compared, before the one that is.
+  unsigned compareAfter = 0;
   /// With `compare`: as compareTensors() has them.
   double rtol = 1e-3, atol = -1;
 };
