@@ -109,6 +109,9 @@ static Description::Port toPort(StringRef name, Type type) {
 static void addWords(Attribute attr, std::vector<std::string> &words) {
   if (auto text = dyn_cast<StringAttr>(attr))
     words.push_back(text.getValue().str());
+  else if (auto texts = dyn_cast<DenseStringElementsAttr>(attr))
+    for (StringRef text : texts.getRawStringData())
+      words.push_back(text.str());
   else if (auto literal = dyn_cast<mil::LiteralAttr>(attr))
     addWords(literal.getValue(), words);
   else if (auto list = dyn_cast<ArrayAttr>(attr))

@@ -705,7 +705,7 @@ mlir::ane::loadArtifact(StringRef path, MLIRContext *context,
   if (llvm::sys::fs::is_directory(path))
     return BundleLoader(path, context, options).load();
   if (!llvm::sys::fs::exists(path))
-    return fail("there is no such file or folder");
+    return fail("is not found");
   if (path.ends_with(".onnx"))
     return fail("is an ONNX model; convert it first: onnx-to-ane " + path +
                 " -o " + llvm::sys::path::stem(path) + ".anepkg");

@@ -625,6 +625,11 @@ mlir::ane::parseCompileOptions(int argc, char **argv, int &status) {
   registerDefaultTimingManagerCLOptions();
   cl::HideUnrelatedOptions(
       {&flags.model, &flags.target, &flags.package, &flags.output});
+  if (std::optional<int> done =
+          printUsageTables(argc, argv, "onnx-to-ane", kOverview)) {
+    status = *done;
+    return std::nullopt;
+  }
   cl::SetVersionPrinter(printVersion);
   status = 2;
   auto misuse = [](const Twine &message) {

@@ -355,7 +355,11 @@ LogicalResult Compiler::runPasses(
     passLog.attach(pm);
   if (options.verifyEachNumerics)
     verifier.attach(pm);
-  return success(succeeded(ane::runPasses(pm, module)) && !verifier.failed());
+  auto step = [this](size_t done, size_t total, StringRef pass) {
+    progress.step(done, total, pass);
+  };
+  return success(succeeded(ane::runPasses(pm, module, step)) &&
+                 !verifier.failed());
 }
 
 LogicalResult

@@ -15,6 +15,7 @@
 #include "llvm/Support/Format.h"
 #include "llvm/Support/Process.h"
 #include <chrono>
+#include <cstdlib>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -142,26 +143,54 @@ std::string mlir::ane::spellTypes(llvm::StringRef text) {
   return result;
 }
 
+bool mlir::ane::showsColors(llvm::raw_ostream &os) {
+  // https://no-color.org: set to anything but nothing.
+  const char *no = std::getenv("NO_COLOR");
+  return (!no || !*no) && os.has_colors();
+}
+
+namespace {
+/// A severity, in its colour on terminals.
+struct Severity {
+  DiagnosticSeverity severity;
+};
+
+llvm::raw_ostream &operator<<(llvm::raw_ostream &os, Severity s) {
+  using Color = llvm::raw_ostream::Colors;
+  auto [text, color] = s.severity == DiagnosticSeverity::Error
+                           ? std::pair("error", Color::RED)
+                       : s.severity == DiagnosticSeverity::Warning
+                           ? std::pair("warning", Color::MAGENTA)
+                       : s.severity == DiagnosticSeverity::Note
+                           ? std::pair("note", Color::CYAN)
+                           : std::pair("remark", Color::BLUE);
+  if (!showsColors(os))
+    return os << text;
+  os.changeColor(color, /*Bold=*/true);
+  os << text;
+  return os.resetColor();
+}
+} // namespace
+
 ToolDiagnostics::ToolDiagnostics(MLIRContext *context, llvm::StringRef file)
     : context(context), file(file.str()) {
   // A message names the node; the whole function behind it helps nobody.
   context->printOpOnDiagnostic(false);
   id = context->getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {
-    auto severity = [](DiagnosticSeverity s) {
-      return s == DiagnosticSeverity::Error     ? "error"
-             : s == DiagnosticSeverity::Warning ? "warning"
-             : s == DiagnosticSeverity::Note    ? "note"
-                                                : "remark";
-    };
     auto print = [&](Location loc, DiagnosticSeverity s, StringRef message) {
+      // What is tried several ways fails several times, and is told once.
+      if (!told.insert(std::to_string(unsigned(s)) + nameOf(loc) + '\n' +
+                       message.str())
+               .second)
+        return;
       if (auto position = dyn_cast<FileLineColLoc>(loc)) {
         llvm::errs() << printable(position.getFilename()) << ':'
                      << position.getLine() << ':' << position.getColumn()
-                     << ": " << severity(s) << ": " << printable(message, true)
+                     << ": " << Severity{s} << ": " << printable(message, true)
                      << '\n';
         return;
       }
-      llvm::errs() << printable(this->file) << ": " << severity(s) << ": ";
+      llvm::errs() << printable(this->file) << ": " << Severity{s} << ": ";
       // A message that names its place already need not do it twice.
       if (auto name = dyn_cast<NameLoc>(loc);
           name && name.getName() != this->file &&
@@ -201,29 +230,46 @@ Progress::~Progress() {
     llvm::errs() << '\n';
 }
 
+/// Lines of a log come this often, in seconds; the first after half a one.
+static constexpr double kFirstLine = 0.5, kNextLine = 2;
+
+void Progress::line(llvm::StringRef text) {
+  double seconds = now() - start;
+  if (terminal) {
+    llvm::errs() << "\r\033[K[" << llvm::format("%6.2f s", seconds) << "] "
+                 << text;
+    open = true;
+  } else if (seconds - lastLine > (lastLine > 0 ? kNextLine : kFirstLine)) {
+    llvm::errs() << '[' << llvm::format("%6.2f s", seconds) << "] " << text
+                 << '\n';
+    lastLine = seconds;
+  }
+}
+
 void Progress::phase(llvm::StringRef name) {
   current = name.str();
+  phaseStart = now();
   if (listener)
     listener(current, 0, 0, "");
-  if (quiet)
-    return;
-  if (terminal) {
-    llvm::errs() << "\r\033[K[" << llvm::format("%6.2f s", now() - start)
-                 << "] " << name;
-    open = true;
-  } else if (now() - start > 1) { // short runs stay silent in logs
-    llvm::errs() << '[' << llvm::format("%6.2f s", now() - start) << "] "
-                 << name << '\n';
-  }
+  if (!quiet)
+    line(name);
 }
 
 void Progress::step(size_t done, size_t total, llvm::StringRef what) {
   if (listener)
     listener(current, done, total, what);
-  if (!quiet && terminal) {
-    llvm::errs() << "\r\033[K[" << llvm::format("%6.2f s", now() - start)
-                 << "] " << current << ' ' << done + 1 << '/' << total << ' '
-                 << what;
-    open = true;
-  }
+  if (quiet)
+    return;
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  os << current << ' ' << done + 1;
+  if (total)
+    os << '/' << total;
+  os << ' ' << printable(what);
+  // Rate and what is left, where steps are alike.
+  double seconds = now() - phaseStart;
+  if (total > done && done > 1 && seconds > 0.5 && what.empty())
+    os << llvm::format("%.0f/s, %.0f s left", done / seconds,
+                       seconds * (total - done) / done);
+  line(text);
 }

@@ -196,6 +196,8 @@ llvm::Error MappedFile::checkUnchanged() {
 llvm::Expected<std::shared_ptr<const MappedFile>>
 MappedFile::open(llvm::StringRef path) {
   auto fail = [&](std::error_code error) {
+    if (error == std::errc::no_such_file_or_directory)
+      return llvm::createStringError(error, "'" + path + "' is not found");
     return llvm::createStringError(error, "cannot open '" + path +
                                               "': " + error.message());
   };

@@ -6,8 +6,10 @@
 
 #include "ane-mlir/Analysis/Partition.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/Explain.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/StringSet.h"
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -159,12 +161,18 @@ struct Place : ane::impl::PlacePassBase<Place> {
     if (mode == "ane")
       unwilling = misplaced;
     if (!unwilling.empty()) {
-      for (Operation *op : unwilling)
-        op->emitError()
-            << "'" << op->getName() << "' op is not legal on " << target.name
-            << ": " << op->getAttrOfType<StringAttr>("ane.reason").getValue()
-            << " (" << op->getAttrOfType<StringAttr>("ane.rule").getValue()
-            << ")";
+      llvm::StringSet<> helped; // a rule's remedy is told once
+      for (Operation *op : unwilling) {
+        StringRef rule = op->getAttrOfType<StringAttr>("ane.rule").getValue();
+        StringRef remedy = remedyOf(rule);
+        InFlightDiagnostic diagnostic = op->emitError();
+        diagnostic << "'" << op->getName() << "' op is not legal on "
+                   << target.name << ": "
+                   << op->getAttrOfType<StringAttr>("ane.reason").getValue()
+                   << " (" << rule << ")";
+        if (!remedy.empty() && helped.insert(rule).second)
+          diagnostic << "; what to do: " << remedy;
+      }
       return signalPassFailure();
     }
   }

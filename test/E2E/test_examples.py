@@ -32,6 +32,15 @@ def test_stand_in(tmp_path):
     assert done.returncode == 0 and "2 passed" in done.stdout, done.stdout
 
 
+def test_readme(tmp_path):
+    """README's lines as written; test_wheel.py does the same with the wheel."""
+    root = EXAMPLES.parents[1]
+    script = tmp_path / "readme.py"
+    script.write_text("\n".join(re.findall(r"^```python\n(.*?)^```", (root / "README.md").read_text(), re.MULTILINE | re.DOTALL)))
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, cwd=root, env=ENV)
+    assert done.returncode == 0 and "ops on the engine" in done.stdout and "add --dim batch=N" in done.stdout, done.stderr
+
+
 def test_types():
     done = subprocess.run([sys.executable, "-m", "mypy", "--strict", *EXAMPLES.glob("*.py")], capture_output=True, text=True, env={**ENV, "MYPYPATH": ENV["PYTHONPATH"]})
     assert done.returncode == 0, done.stdout

@@ -161,9 +161,9 @@ def test_errors_are_data(tmp_path):
             ane_mlir.compile(DIGITS, **arguments)
     # What was refused leaves nothing set for the next.
     assert ane_mlir.compile(DIGITS, dims={"batch": 1}).report.target == "h16"
-    with pytest.raises(ane_mlir.RunError, match="no such file"):
+    with pytest.raises(ane_mlir.RunError, match="is not found"):
         ane_mlir.Session(tmp_path / "nothing.anepkg")
-    with pytest.raises(ane_mlir.CompileError, match="nothing.onnx"):
+    with pytest.raises(ane_mlir.CompileError, match="nothing.onnx' is not found"):
         ane_mlir.compile(tmp_path / "nothing.onnx")
 
 

@@ -66,7 +66,7 @@ MODULE = "ane-opt module.mlir"
 USAGES: dict[str, list[str]] = {
     # The model.
     "onnx-to-ane": ["model"],
-    "onnx-to-ane missing.onnx -o out.anepkg": ["missing.onnx", "o such file"],
+    "onnx-to-ane missing.onnx -o out.anepkg": ["missing.onnx", "is not found"],
     "onnx-to-ane cnov.onnx -o out.anepkg": ["cnov.onnx"],
     "onnx-to-ane empty -o out.anepkg": ["empty", "regular file"],
     "onnx-to-ane notes.txt -o out.anepkg": ["notes.txt", "ONNX"],
@@ -174,7 +174,7 @@ USAGES: dict[str, list[str]] = {
     PACK + " --buckets=shape": ["shape", "shapes", "functions"],
     # ane-run.
     "ane-run": ["artifact"],
-    "ane-run missing.anepkg --random-inputs=0": ["missing.anepkg", "o such file"],
+    "ane-run missing.anepkg --random-inputs=0": ["missing.anepkg", "is not found"],
     "ane-run conv.onnx --random-inputs=0": ["ONNX", "onnx-to-ane"],
     "ane-run notes.txt --random-inputs=0": ["notes.txt", "bundle"],
     "ane-run headless.anepkg --random-inputs=0": ["manifest.fb"],
@@ -203,14 +203,14 @@ USAGES: dict[str, list[str]] = {
     "ane-run two.anepkg --input=left=four.npy": ["right", "--input"],
     # The others.
     "ane-diff conv.anepkg": ["two artifacts"],
-    "ane-diff conv.anepkg missing.mlpackage": ["missing.mlpackage", "o such file"],
+    "ane-diff conv.anepkg missing.mlpackage": ["missing.mlpackage", "is not found"],
     "ane-diff conv.anepkg conv.onnx": ["conv.onnx", "onnx-to-ane"],
     "ane-diff conv.anepkg two.anepkg": ["input"],
     "ane-diff conv.anepkg conv.mlpackage --numerics=fp8": ["fp8", "engine"],
     "ane-diff conv.anepkg conv.mlpackage --rtol=-1": ["--rtol", "-1"],
     "mil-verify": [".mlpackage"],
     "mil-verify conv.onnx": [".mlpackage"],
-    "mil-verify missing.mlpackage": ["missing.mlpackage", "o such file"],
+    "mil-verify missing.mlpackage": ["missing.mlpackage", "is not found"],
     "mil-verify conv.anepkg": [".mlpackage"],
     "ane-opt missing.mlir": ["missing.mlir"],
     "ane-opt notes.txt": ["notes.txt"],

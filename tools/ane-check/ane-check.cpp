@@ -164,6 +164,9 @@ static int run() {
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   cl::HideUnrelatedOptions({&modelOptions, &gate, &outputOptions});
+  if (std::optional<int> done =
+          printUsageTables(argc, argv, "ane-check", kOverview))
+    return *done;
   cl::SetVersionPrinter([](llvm::raw_ostream &os) {
     os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING "\n";
   });

@@ -102,21 +102,24 @@ static int diff() {
   return !(*found)->same(options);
 }
 
+static constexpr const char *kOverview =
+    "Shows how two artifacts differ: operations, weights, and results on "
+    "the same random inputs.\n\n"
+    "  ane-diff theirs.mlpackage ours.anepkg --rtol=1e-2\n\n"
+    "Exit status: 0 when the results agree (with --no-run: operations "
+    "and "
+    "weights), 1 when not, 2 on misuse.\n";
+
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   cl::HideUnrelatedOptions(options);
+  if (std::optional<int> done =
+          printUsageTables(argc, argv, "ane-diff", kOverview))
+    return *done;
   cl::SetVersionPrinter([](llvm::raw_ostream &os) {
     os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING "\n";
   });
-  if (!cl::ParseCommandLineOptions(
-          argc, argv,
-          "Shows how two artifacts differ: operations, weights, and results on "
-          "the same random inputs.\n\n"
-          "  ane-diff theirs.mlpackage ours.anepkg --rtol=1e-2\n\n"
-          "Exit status: 0 when the results agree (with --no-run: operations "
-          "and "
-          "weights), 1 when not, 2 on misuse.\n",
-          &llvm::errs()))
+  if (!cl::ParseCommandLineOptions(argc, argv, kOverview, &llvm::errs()))
     return 2;
   if (std::string twice = findContradiction(argc, argv); !twice.empty())
     return fail(twice, 2);

@@ -7,6 +7,7 @@
 #include "ane-mlir/Artifact/Describe.h"
 #include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Support/GuardedMain.h"
+#include "ane-mlir/Support/Usage.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
 
@@ -37,21 +38,24 @@ static int describe() {
   return 0;
 }
 
+static constexpr const char *kOverview =
+    "Says what an artifact is: inputs, outputs, states, labels, "
+    "metadata, operations by kind, weights, and the systems that take "
+    "it.\n\n"
+    "  ane-info model.mlpackage\n"
+    "  ane-info model.anepkg --json\n\n"
+    "Exit status: 0, 1 when it cannot be read, 2 on misuse.\n";
+
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   cl::HideUnrelatedOptions(options);
+  if (std::optional<int> done =
+          printUsageTables(argc, argv, "ane-info", kOverview))
+    return *done;
   cl::SetVersionPrinter([](llvm::raw_ostream &os) {
     os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING "\n";
   });
-  if (!cl::ParseCommandLineOptions(
-          argc, argv,
-          "Says what an artifact is: inputs, outputs, states, labels, "
-          "metadata, operations by kind, weights, and the systems that take "
-          "it.\n\n"
-          "  ane-info model.mlpackage\n"
-          "  ane-info model.anepkg --json\n\n"
-          "Exit status: 0, 1 when it cannot be read, 2 on misuse.\n",
-          &llvm::errs()))
+  if (!cl::ParseCommandLineOptions(argc, argv, kOverview, &llvm::errs()))
     return 2;
   if (artifact.empty()) {
     llvm::errs() << "ane-info: error: expects an artifact; see --help\n";

@@ -235,17 +235,16 @@ static llvm::Expected<RunOptions> readOptions() {
   return options;
 }
 
+static constexpr const char *kOverview =
+    "Runs a bundle or MIL text in the reference interpreter.\n\n"
+    "  ane-run model.anepkg --test-data test_data_set_0 --rtol 1e-2\n"
+    "  ane-run model.anepkg --input x=x.npy --output-dir out\n";
+
 static bool parseCommandLine(int argc, char **argv) {
-  cl::HideUnrelatedOptions({&inputOptions, &runOptions, &outputOptions});
   cl::SetVersionPrinter([](llvm::raw_ostream &os) {
     os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING "\n";
   });
-  return cl::ParseCommandLineOptions(
-      argc, argv,
-      "Runs a bundle or MIL text in the reference interpreter.\n\n"
-      "  ane-run model.anepkg --test-data test_data_set_0 --rtol 1e-2\n"
-      "  ane-run model.anepkg --input x=x.npy --output-dir out\n",
-      &llvm::errs());
+  return cl::ParseCommandLineOptions(argc, argv, kOverview, &llvm::errs());
 }
 
 static int run() {
@@ -266,6 +265,10 @@ static int run() {
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   return runGuarded("ane-run", artifact, [&] {
+    cl::HideUnrelatedOptions({&inputOptions, &runOptions, &outputOptions});
+    if (std::optional<int> done =
+            printUsageTables(argc, argv, "ane-run", kOverview))
+      return *done;
     if (!parseCommandLine(argc, argv))
       return 2;
     if (std::string twice = findContradiction(argc, argv); !twice.empty())

@@ -8,6 +8,7 @@
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Support/GuardedMain.h"
+#include "ane-mlir/Support/Usage.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
 
@@ -33,31 +34,34 @@ int main(int argc, char **argv) {
                     [&] { return runTool(argc, argv); });
 }
 
+static constexpr const char *kOverview =
+    "Lists what Core ML, or a strict reader of packages, would "
+    "refuse.\n\n"
+    "  mil-verify model.mlpackage\n\n"
+    "One line per finding, with its kind in brackets:\n"
+    "  identifier   a name that is no identifier of MIL\n"
+    "  name         an operation without a name, or with another's\n"
+    "  description  inputs, outputs and states against the functions\n"
+    "  opset        specification, opset and what operations need\n"
+    "  operation    what cannot be rebuilt: unknown operations and\n"
+    "               arguments, types that do not follow\n"
+    "  type         operands of different precisions\n"
+    "  constant     values of another type than declared\n"
+    "  weights      references into weight files\n"
+    "  rank, boundary, attribute, program, manifest\n\n"
+    "Exit status: 0 without findings, 1 with some or when the file "
+    "cannot "
+    "be read, 2 on misuse.\n";
+
 static int runTool(int argc, char **argv) {
   cl::HideUnrelatedOptions(options);
+  if (std::optional<int> done =
+          printUsageTables(argc, argv, "mil-verify", kOverview))
+    return *done;
   cl::SetVersionPrinter([](llvm::raw_ostream &os) {
     os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING "\n";
   });
-  if (!cl::ParseCommandLineOptions(
-          argc, argv,
-          "Lists what Core ML, or a strict reader of packages, would "
-          "refuse.\n\n"
-          "  mil-verify model.mlpackage\n\n"
-          "One line per finding, with its kind in brackets:\n"
-          "  identifier   a name that is no identifier of MIL\n"
-          "  name         an operation without a name, or with another's\n"
-          "  description  inputs, outputs and states against the functions\n"
-          "  opset        specification, opset and what operations need\n"
-          "  operation    what cannot be rebuilt: unknown operations and\n"
-          "               arguments, types that do not follow\n"
-          "  type         operands of different precisions\n"
-          "  constant     values of another type than declared\n"
-          "  weights      references into weight files\n"
-          "  rank, boundary, attribute, program, manifest\n\n"
-          "Exit status: 0 without findings, 1 with some or when the file "
-          "cannot "
-          "be read, 2 on misuse.\n",
-          &llvm::errs()))
+  if (!cl::ParseCommandLineOptions(argc, argv, kOverview, &llvm::errs()))
     return 2;
   if (!MILSource::matches(StringRef(artifact))) {
     llvm::errs() << "mil-verify: expects a .mlpackage, .mlmodelc or .mil; see "

@@ -11,6 +11,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassOptions.h"
 #include "llvm/ADT/StringSet.h"
+#include <functional>
 
 namespace mlir::ane {
 
@@ -63,9 +64,13 @@ void buildPackagePartPipeline(OpPassManager &pm,
 /// ane-place-pipeline, ane-bundle-pipeline and ane-package-pipeline.
 void registerPipelines();
 
+/// Called with each pass as it begins: its number from 0, how many there are,
+/// and its flag.
+using PassListener = std::function<void(size_t, size_t, llvm::StringRef)>;
 /// Runs the passes; what one throws (a value that does not fit the memory) is
 /// an error that names it.
-LogicalResult runPasses(PassManager &pm, ModuleOp module);
+LogicalResult runPasses(PassManager &pm, ModuleOp module,
+                        PassListener listener = {});
 
 /// True when a pass of this flag exists in a pipeline and may be disabled.
 bool isKnownPass(llvm::StringRef flag);

@@ -9,6 +9,7 @@
 
 #include "ane-mlir/Support/AtomicPath.h"
 #include "mlir/IR/Diagnostics.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/raw_ostream.h"
 #include <functional>
 
@@ -28,12 +29,16 @@ std::string spellTypes(llvm::StringRef text);
 /// A node's or value's name in quotes, or line and column of a text.
 std::string nameOf(Location loc);
 
+/// Whether text on `os` is coloured: a terminal, and no NO_COLOR.
+bool showsColors(llvm::raw_ostream &os);
+
 class ToolDiagnostics {
 public:
   ToolDiagnostics(MLIRContext *context, llvm::StringRef file);
   ~ToolDiagnostics();
 
 private:
+  llvm::StringSet<> told;
   MLIRContext *context;
   std::string file;
   DiagnosticEngine::HandlerID id;
@@ -42,8 +47,9 @@ private:
 /// Puts the outputs in place; errors and warnings are diagnostics at `loc`.
 LogicalResult commitOutputs(Outputs &outputs, Location loc);
 
-/// Plain progress lines on standard error; one line rewritten in place on a
-/// terminal; nothing when quiet.
+/// How far long work is, on standard error: one line rewritten in place on a
+/// terminal, else a line after half a second and then every two; nothing when
+/// quiet.
 class Progress {
 public:
   /// Called instead of printing: a phase, and how far it is (0 of 0 at its
@@ -53,11 +59,13 @@ public:
   explicit Progress(bool quiet, Listener listener = {});
   ~Progress();
   void phase(llvm::StringRef name);
+  /// Number `done` (from 0) of `total` begins; 0 where that is not known.
   void step(size_t done, size_t total, llvm::StringRef what);
 
 private:
+  void line(llvm::StringRef text);
   bool quiet, terminal, open = false;
-  double start;
+  double start, phaseStart = 0, lastLine = 0;
   std::string current;
   Listener listener;
 };

@@ -10,6 +10,7 @@
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/CommandLine.h"
+#include <optional>
 #include <string>
 
 namespace mlir::ane {
@@ -38,11 +39,24 @@ std::string findContradiction(int argc, char **argv);
 std::string takeUsageMistake();
 void setUsageMistake(std::string mistake);
 
+/// A word that an option's value may be, for what completes command lines.
+void rememberWord(llvm::StringRef option, llvm::StringRef word);
+
+/// Where the command line asks for `--completion=bash|zsh|fish` or `--man`:
+/// prints a script, or a manual page, made of the options that --help shows,
+/// and returns the exit status. To be called before they are parsed.
+std::optional<int> printUsageTables(int argc, char **argv, llvm::StringRef tool,
+                                    llvm::StringRef overview);
+
 /// A parser of options whose value is one of some words; another one is refused
 /// with all of them, and the nearest.
 template <typename T>
 struct Choice : public llvm::cl::parser<T> {
   using llvm::cl::parser<T>::parser;
+  void initialize() {
+    for (auto &entry : this->Values)
+      rememberWord(this->Owner.ArgStr, entry.Name);
+  }
   bool parse(llvm::cl::Option &option, llvm::StringRef name,
              llvm::StringRef text, T &value) {
     llvm::SmallVector<llvm::StringRef> known;

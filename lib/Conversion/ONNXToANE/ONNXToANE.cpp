@@ -420,6 +420,9 @@ FailureOr<RankedTensorType> Lowering::bindInput(onnxir::GraphOp graphOp,
     return emitError(argument.getLoc()) << "input '" << name << "' ";
   };
   auto tensor = dyn_cast<TensorType>(argument.getType());
+  if (tensor && isa<onnxir::StringType>(tensor.getElementType()))
+    return fail() << "holds strings, which no model takes; cut the model "
+                     "behind what turns them into numbers";
   if (!tensor || !toDType(tensor.getElementType()))
     return fail() << "has type " << argument.getType()
                   << "; only tensors of numbers can be inputs";
