@@ -27,10 +27,11 @@ using Buckets = PackageOptions::Buckets;
 using Check = GuardOptions::Check;
 /// `mixed` and `fp16` are two names of one thing.
 enum class Spelling { Modern, Verbose };
+enum class Moving { SGD, Momentum, Adam, AdamW };
 
 struct Flags {
   cl::OptionCategory model{"Model"}, target{"Target"}, output{"Output"},
-      package{"Core ML packages"};
+      training{"Training"}, package{"Core ML packages"};
 
   cl::opt<std::string> input{cl::Positional,
                              cl::desc("MODEL.onnx|.mlpackage|.mlmodelc|.mil"),
@@ -187,6 +188,66 @@ struct Flags {
       "disable-pass", cl::desc("Leave out an optional pass, by flag"),
       cl::value_desc("NAME"), cl::CommaSeparated, cl::cat(target)};
 
+  cl::opt<bool> train{
+      "train",
+      cl::desc("Write the step that trains the model: its loss and the "
+               "gradients of its weights, which are inputs, so that no step "
+               "compiles anything (ane-run --train runs it)"),
+      cl::cat(training)};
+  cl::opt<std::string> loss{
+      "loss",
+      cl::desc("cross-entropy of the first output and class labels (of axis "
+               "AXIS, default the last), mse of it and values, or an output of "
+               "the model that is its loss (default: its only one)"),
+      cl::value_desc("cross-entropy[:AXIS]|mse|OUTPUT"), cl::cat(training)};
+  cl::list<std::string> trainable{
+      "trainable",
+      cl::desc("Weights to train, by the names of initializers (default: all "
+               "but statistics, sizes and masks; with --lora none)"),
+      cl::value_desc("PATTERN[,…]"), cl::CommaSeparated, cl::cat(training)};
+  cl::list<std::string> frozen{"frozen", cl::desc("Weights not to train"),
+                               cl::value_desc("PATTERN[,…]"),
+                               cl::CommaSeparated, cl::cat(training)};
+  cl::opt<std::string> lora{
+      "lora",
+      cl::desc("Train adapters beside constant weights of MatMul, Gemm and "
+               "Conv: weight + ALPHA / RANK * A B (default ALPHA: RANK)"),
+      cl::value_desc("RANK[:PATTERN[:ALPHA]]"), cl::cat(training)};
+  ChoiceOption<Moving> optimizer{
+      "optimizer", cl::desc("What moves the weights, on the host in fp32"),
+      cl::init(Moving::Adam),
+      cl::values(clEnumValN(Moving::SGD, "sgd", "gradient descent"),
+                 clEnumValN(Moving::Momentum, "momentum", "with momentum"),
+                 clEnumValN(Moving::Adam, "adam", "Adam (default)"),
+                 clEnumValN(Moving::AdamW, "adamw",
+                            "Adam with decoupled weight decay")),
+      cl::cat(training)};
+  cl::opt<double> learningRate{"learning-rate",
+                               cl::desc("Step size (default 1e-3)"),
+                               cl::init(1e-3), cl::cat(training)};
+  cl::opt<double> momentum{"momentum", cl::desc("Of momentum (default 0.9)"),
+                           cl::init(0.9), cl::cat(training)};
+  cl::opt<double> weightDecay{"weight-decay",
+                              cl::desc("Pulls weights to zero (default 0)"),
+                              cl::init(0), cl::cat(training)};
+  cl::opt<double> clipNorm{
+      "clip-norm",
+      cl::desc("Largest norm of all gradients together (default: no limit)"),
+      cl::init(0), cl::cat(training)};
+  cl::opt<std::string> lossScale{
+      "loss-scale",
+      cl::desc("What gradients are multiplied by on their way, so that fp16 "
+               "does not lose them: a number, or dynamic[:FIRST] (default "
+               "dynamic:1024; 1 with --precision=fp32)"),
+      cl::value_desc("N|dynamic[:N]"), cl::cat(training)};
+  cl::opt<int64_t> batch{
+      "batch",
+      cl::desc("Examples of a run, where the model leaves its first axis open"),
+      cl::value_desc("N"), cl::init(0), cl::cat(training)};
+  cl::opt<int64_t> accumulate{
+      "accumulate", cl::desc("Runs that make one step (default 1)"),
+      cl::value_desc("N"), cl::init(1), cl::cat(training)};
+
   cl::list<std::string> imageInputs{
       "image-input",
       cl::desc("Make an input an image; the model sees pixel * scale + bias (0 "
@@ -300,6 +361,8 @@ private:
   void readModel();
   void readTarget();
   void readPackage();
+  void readTraining();
+  void readLossScale(OptimizerOptions &optimizer);
   void readOutput();
   void readImage(StringRef entry);
   void readLabels();
@@ -532,6 +595,87 @@ void Reader::readPackage() {
     readLabels();
 }
 
+void Reader::readLossScale(OptimizerOptions &optimizer) {
+  StringRef text = flags.lossScale;
+  bool half = flags.precision == O::Precision::Mixed;
+  optimizer.dynamicLossScale =
+      text.empty() ? half : text.consume_front("dynamic");
+  if (text.empty()) {
+    optimizer.lossScale = half ? 1024 : 1;
+    return;
+  }
+  if (optimizer.dynamicLossScale && !text.consume_front(":"))
+    text = "?";
+  if (text.getAsDouble(optimizer.lossScale) || !(optimizer.lossScale > 0) ||
+      optimizer.lossScale > 65504)
+    fail("expects --loss-scale to be a number above 0 up to 65504, dynamic or "
+         "dynamic:N, but got '" +
+         flags.lossScale + "'");
+}
+
+void Reader::readTraining() {
+  if (!flags.train) {
+    auto check = [&](const auto &...option) {
+      ((option.getNumOccurrences()
+            ? fail("--" + option.ArgStr + " is about training; add --train")
+            : void()),
+       ...);
+    };
+    check(flags.loss, flags.trainable, flags.frozen, flags.lora,
+          flags.optimizer, flags.learningRate, flags.momentum,
+          flags.weightDecay, flags.clipNorm, flags.lossScale, flags.batch,
+          flags.accumulate);
+    return;
+  }
+  O::Training training;
+  training.loss = flags.loss;
+  training.trainable.assign(flags.trainable.begin(), flags.trainable.end());
+  training.frozen.assign(flags.frozen.begin(), flags.frozen.end());
+  if (!flags.lora.empty()) {
+    auto [rank, rest] = StringRef(flags.lora).split(':');
+    auto [pattern, alpha] = rest.rsplit(':');
+    if (rank.getAsInteger(10, training.lora) || training.lora < 1 ||
+        training.lora > 4096 ||
+        (!alpha.empty() &&
+         (alpha.getAsDouble(training.loraAlpha) || !(training.loraAlpha > 0))))
+      fail("expects --lora=RANK[:PATTERN[:ALPHA]] with a rank from 1 to 4096, "
+           "but got '" +
+           flags.lora + "'");
+    if (!pattern.empty())
+      training.loraPattern = pattern.str();
+  }
+  OptimizerOptions &optimizer = training.optimizer;
+  static constexpr StringLiteral kKinds[] = {"sgd", "momentum", "adam",
+                                             "adamw"};
+  optimizer.kind = kKinds[int(Moving(flags.optimizer))].str();
+  optimizer.learningRate = flags.learningRate;
+  optimizer.momentum = flags.momentum;
+  optimizer.weightDecay = flags.weightDecay;
+  optimizer.clipNorm = flags.clipNorm;
+  readLossScale(optimizer);
+  for (auto [name, value, most] :
+       {std::tuple<StringRef, double, double>("--learning-rate",
+                                              optimizer.learningRate, 1e6),
+        {"--momentum", optimizer.momentum, 1},
+        {"--weight-decay", optimizer.weightDecay, 1e6},
+        {"--clip-norm", optimizer.clipNorm, 1e30}})
+    if (!(value >= 0 && value <= most))
+      fail(outOfRange(
+          name, "from 0 to " + std::to_string(int64_t(std::min(most, 1e6))),
+          value));
+  if (flags.momentum.getNumOccurrences() && optimizer.kind != "momentum")
+    fail("--momentum is for --optimizer=momentum");
+  if (flags.accumulate < 1 || flags.accumulate > 65536)
+    fail("expects --accumulate from 1 to 65536");
+  optimizer.accumulate = unsigned(flags.accumulate);
+  if (flags.batch.getNumOccurrences()) {
+    if (flags.batch < 1)
+      fail("expects --batch to be 1 or more");
+    training.batch = flags.batch;
+  }
+  options.training = training;
+}
+
 void Reader::readOutput() {
   options.output = flags.out;
   options.compileTo = given<O::Phase>(flags.compileTo);
@@ -548,6 +692,7 @@ llvm::Error Reader::read() {
   readModel();
   readTarget();
   readPackage();
+  readTraining();
   readOutput();
   if (!mistake.empty())
     return llvm::createStringError(mistake);

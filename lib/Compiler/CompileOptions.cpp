@@ -144,6 +144,22 @@ static llvm::Error validateEffects(const CompileOptions &o) {
       if (given)
         return wrong(option +
                      " is about placed programs; expects -o OUT.anepkg");
+  if (o.training) {
+    if (o.isFromMIL())
+      return wrong("--train is for ONNX models, whose weights have names");
+    if (!o.compileTo && o.form() != Form::Bundle && o.form() != Form::IR)
+      return wrong("--train writes programs and what the host does between "
+                   "them; expects -o OUT.anepkg");
+    for (auto [option, given] :
+         std::initializer_list<std::pair<StringRef, bool>>{
+             {"--calibration", bool(o.calibration)},
+             {"--max-error", bool(o.maxError)},
+             {"--min-cosine", bool(o.minCosine)},
+             {"--verify-each-numerics", o.verifyEachNumerics}})
+      if (given)
+        return wrong(option + " measures a model's outputs; with --train there "
+                              "are gradients of weights that change");
+  }
   if (o.liveBytes > 0 && o.form() == Form::Package)
     return wrong("--live-bytes has no effect on a package; Core ML divides "
                  "large values itself");

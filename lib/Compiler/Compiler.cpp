@@ -10,6 +10,7 @@
 #include "ane-mlir/Compiler/Compiler.h"
 #include "Package.h"
 #include "PlacementFile.h"
+#include "TrainingModel.h"
 #include "ane-mlir/Analysis/PortNames.h"
 #include "ane-mlir/Compiler/Pipelines.h"
 #include "ane-mlir/Conversion/Passes.h"
@@ -17,6 +18,7 @@
 #include "ane-mlir/Import/ONNX.h"
 #include "ane-mlir/Support/Budget.h"
 #include "ane-mlir/Target/Bundle.h"
+#include "ane-mlir/Training/Passes.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "ane-mlir/Transforms/States.h"
 #include "dialects/MIL/IR/Names.h"
@@ -49,6 +51,8 @@ private:
   OwningOpRef<ModuleOp> importMIL(StringRef function);
   LogicalResult findFunctions();
   LogicalResult markStates(ModuleOp module);
+  LogicalResult selectParameters(ModuleOp module, ONNXToANEOptions &bound);
+  LogicalResult differentiate(ModuleOp module);
   void markTarget(ModuleOp module);
   LogicalResult optimise(ModuleOp module, NumericGuard &guard);
   LogicalResult compileBuckets();
@@ -331,9 +335,13 @@ OwningOpRef<ModuleOp> Compiler::importModel(const Bucket &bucket) {
     ONNXToANEOptions bound = conversion;
     for (auto [name, value] : bucket.dims)
       bound.dims[name] = value;
+    if (options.training && failed(selectParameters(*module, bound)))
+      return {};
     if (failed(runConversions(*module, [&](OpPassManager &pm) {
           pm.addPass(createConvertONNXToANEPass(bound));
         })))
+      return {};
+    if (options.training && failed(differentiate(*module)))
       return {};
   }
   if (module)
@@ -341,6 +349,41 @@ OwningOpRef<ModuleOp> Compiler::importModel(const Bucket &bucket) {
   if (module && failed(markStates(*module)))
     return {};
   return module;
+}
+
+LogicalResult Compiler::selectParameters(ModuleOp module,
+                                         ONNXToANEOptions &bound) {
+  const CompileOptions::Training &training = *options.training;
+  if (training.batch)
+    if (llvm::Error error =
+            bindBatch(module, *training.batch, bound, options.dims))
+      return fail(std::move(error));
+  SelectParametersPassOptions select;
+  select.trainable.assign(training.trainable.begin(), training.trainable.end());
+  select.frozen.assign(training.frozen.begin(), training.frozen.end());
+  select.lora = training.lora;
+  select.loraPattern = training.loraPattern;
+  select.loraAlpha = training.loraAlpha;
+  if (failed(runConversions(module, [&](OpPassManager &pm) {
+        pm.addPass(createSelectParametersPass(select));
+      })))
+    return failure();
+  bundle.training = TrainingRecord{training.loss, training.optimizer, ""};
+  auto model = keepModel(module, options.input);
+  if (!model)
+    return fail(model.takeError());
+  bundle.training->model = std::move(*model);
+  return success();
+}
+
+LogicalResult Compiler::differentiate(ModuleOp module) {
+  progress.phase("differentiating");
+  DifferentiatePassOptions pass;
+  pass.loss = options.training->loss;
+  pass.lossScale = true;
+  return runConversions(module, [&](OpPassManager &pm) {
+    pm.addPass(createDifferentiatePass(pass));
+  });
 }
 
 LogicalResult Compiler::runPasses(
@@ -413,6 +456,9 @@ LogicalResult Compiler::compileBuckets() {
   GuardOptions guard;
   guard.calibration = options.calibration.value_or("auto");
   guard.check = options.check;
+  // Random weights say nothing of a step's numbers; the loss scale is for them.
+  if (options.training)
+    guard.calibration = "none", guard.check = GuardOptions::Check::Off;
   guard.placed = pipeline.door == "raw" && options.form() != Form::Text;
   modules.clear();
   guards.clear();

@@ -47,6 +47,7 @@ struct Differentiate : ane::impl::DifferentiatePassBase<Differentiate> {
 
   void runOnOperation() override {
     bool any = false;
+    markNamed();
     for (auto function : getOperation().getOps<func::FuncOp>()) {
       SmallVector<Value> parameters = findParameters(function);
       if (parameters.empty())
@@ -60,6 +61,21 @@ struct Differentiate : ane::impl::DifferentiatePassBase<Differentiate> {
           << "no function has a parameter to be trained (ane.parameter)";
       signalPassFailure();
     }
+  }
+
+  /// Arguments of @main that `ane.parameters` names are parameters.
+  void markNamed() {
+    auto entries = getOperation()->getAttrOfType<ArrayAttr>(kParameters);
+    auto main = getOperation().lookupSymbol<func::FuncOp>("main");
+    if (!entries || !main)
+      return;
+    llvm::DenseSet<StringRef> names;
+    for (Attribute entry : entries)
+      names.insert(cast<StringAttr>(cast<DictionaryAttr>(entry).get("name")));
+    for (unsigned i = 0; i < main.getNumArguments(); ++i)
+      if (auto name = main.getArgAttrOfType<StringAttr>(i, "ane.name");
+          name && names.contains(name.getValue()))
+        main.setArgAttr(i, kParameter, UnitAttr::get(&getContext()));
   }
 
   /// What the gradients are multiplied by: an argument, or 1.

@@ -228,6 +228,7 @@ LISTED: list[tuple[str, str]] = [
     (r"Pad: crops more than axis", "ONNX Runtime crops an empty axis again; the shape that ONNX gives is negative"),
     (r"by a cast of what the integers do not hold$", "ONNX leaves it undefined: ours saturates as ARM does, ONNX Runtime as its machine does; both agree when the graph saturates before the cast"),
     (r"by the last bit of a half$", "a later node amplifies fp16's rounding: ONNX Runtime's own result moves as far when its halves move by one unit"),
+    (r"by the last bits before a step$", "Floor, Ceil or Round of a number within its last bits of a step: both agree when the number is moved off it"),
 ]
 
 

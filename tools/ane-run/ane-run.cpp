@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Artifact/RunArtifact.h"
+#include "ane-mlir/Artifact/Train.h"
 #include "ane-mlir/Host/DeviceExecutable.h"
 #include "ane-mlir/Support/Budget.h"
 #include "ane-mlir/Support/Diagnostics.h"
@@ -20,7 +21,63 @@ using namespace mlir::ane;
 namespace cl = llvm::cl;
 
 static cl::OptionCategory inputOptions("Inputs"), runOptions("Run"),
-    outputOptions("Outputs and comparison");
+    outputOptions("Outputs and comparison"),
+    trainOptions("Training (bundles of onnx-to-ane --train)");
+static cl::opt<std::string> trainData(
+    "train",
+    cl::desc("Train on a folder of NAME.npy for each input and targets.npy, "
+             "examples along the first axis"),
+    cl::value_desc("DIR"), cl::cat(trainOptions));
+static cl::opt<int64_t> steps("steps", cl::desc("Steps to train in all"),
+                              cl::value_desc("N"), cl::init(0),
+                              cl::cat(trainOptions));
+static cl::opt<int64_t> seed("seed",
+                             cl::desc("Of the order of examples (default 0)"),
+                             cl::init(0), cl::value_desc("N"),
+                             cl::cat(trainOptions));
+static cl::opt<double> learningRate("learning-rate",
+                                    cl::desc("Instead of the bundle's"),
+                                    cl::value_desc("X"), cl::init(0),
+                                    cl::cat(trainOptions));
+static cl::opt<TrainOptions::Schedule>
+    schedule("schedule", cl::desc("How the rate falls to 0 at the last step"),
+             cl::init(TrainOptions::Schedule::Constant),
+             cl::values(clEnumValN(TrainOptions::Schedule::Constant, "constant",
+                                   "not at all (default)"),
+                        clEnumValN(TrainOptions::Schedule::Linear, "linear",
+                                   "on a line"),
+                        clEnumValN(TrainOptions::Schedule::Cosine, "cosine",
+                                   "on half a wave")),
+             cl::cat(trainOptions));
+static cl::opt<int64_t> warmup("warmup",
+                               cl::desc("Steps in which the rate rises first"),
+                               cl::value_desc("N"), cl::init(0),
+                               cl::cat(trainOptions));
+static cl::opt<std::string>
+    checkpoint("checkpoint",
+               cl::desc("Where training is: read if it exists, written as it "
+                        "goes on"),
+               cl::value_desc("FILE.safetensors"), cl::cat(trainOptions));
+static cl::opt<int64_t>
+    checkpointEvery("checkpoint-every",
+                    cl::desc("Steps between checkpoints (default 100)"),
+                    cl::value_desc("N"), cl::init(100), cl::cat(trainOptions));
+static cl::opt<std::string> csv("csv", cl::desc("Write a line for each step"),
+                                cl::value_desc("FILE.csv"),
+                                cl::cat(trainOptions));
+static cl::opt<std::string> curve("curve",
+                                  cl::desc("Write a picture of the losses"),
+                                  cl::value_desc("FILE.svg"),
+                                  cl::cat(trainOptions));
+static cl::opt<std::string>
+    exportTo("export",
+             cl::desc("Write the model with the trained weights, adapters "
+                      "merged, or the weights alone"),
+             cl::value_desc("FILE.onnx|.safetensors"), cl::cat(trainOptions));
+static cl::opt<std::string> gradients(
+    "gradients",
+    cl::desc("Write loss and gradients of the first run and train nothing"),
+    cl::value_desc("DIR"), cl::cat(trainOptions));
 static cl::opt<std::string>
     artifact(cl::Positional,
              cl::desc("ARTIFACT.anepkg|.mlpackage|.mlmodelc|.mil"),
@@ -235,6 +292,53 @@ static llvm::Expected<RunOptions> readOptions() {
   return options;
 }
 
+/// The first of some options that is on the command line, or empty.
+template <typename... Options>
+static std::string firstGiven(const Options &...options) {
+  std::string name;
+  ((name.empty() && options.getNumOccurrences()
+        ? void(name = options.ArgStr.str())
+        : void()),
+   ...);
+  return name;
+}
+
+/// What --train asks for.
+static llvm::Expected<TrainOptions> readTraining(const RunOptions &run) {
+  TrainOptions options;
+  options.artifact = run.artifact;
+  options.load = run.load;
+  options.numerics = run.numerics;
+  options.quiet = run.quiet;
+  options.data = trainData;
+  options.steps = steps;
+  options.seed = uint64_t(seed);
+  if (learningRate.getNumOccurrences())
+    options.learningRate = learningRate;
+  options.schedule = schedule;
+  options.warmup = warmup;
+  options.checkpoint = checkpoint;
+  options.checkpointEvery = checkpointEvery;
+  options.csv = csv;
+  options.curve = curve;
+  options.exportTo = exportTo;
+  options.gradients = gradients;
+  if (steps < 1 && gradients.empty())
+    return wrong("--train expects --steps=N of 1 or more");
+  for (auto &[name, value] : {std::pair<StringRef, int64_t>("--seed", seed),
+                              {"--warmup", warmup},
+                              {"--checkpoint-every", checkpointEvery}})
+    if (value < 0)
+      return wrong("expects " + name + " to be 0 or more");
+  if (learningRate.getNumOccurrences() && !(learningRate > 0))
+    return wrong(outOfRange("--learning-rate", "more than 0", learningRate));
+  std::string useless = firstGiven(inputs, randomSeed, testData, profile,
+                                   dumpDir, outputDir, compareDir);
+  if (!useless.empty())
+    return wrong("--" + useless + " has no effect with --train");
+  return options;
+}
+
 static constexpr const char *kOverview =
     "Runs a bundle or MIL text in the reference interpreter.\n\n"
     "  ane-run model.anepkg --test-data test_data_set_0 --rtol 1e-2\n"
@@ -258,14 +362,29 @@ static int run() {
   MLIRContext context(registry);
   context.loadDialect<ANEDialect>();
   ToolDiagnostics diagnostics(&context, artifact);
-  llvm::Expected<bool> ok = runArtifact(*options, &context);
+  std::optional<TrainOptions> training;
+  if (trainData.getNumOccurrences()) {
+    llvm::Expected<TrainOptions> asked = readTraining(*options);
+    if (!asked)
+      return fail(llvm::toString(asked.takeError()), 2);
+    training = *asked;
+  } else {
+    std::string alone =
+        firstGiven(steps, seed, learningRate, schedule, warmup, checkpoint,
+                   checkpointEvery, csv, curve, exportTo, gradients);
+    if (!alone.empty())
+      return fail("--" + alone + " is about training; add --train", 2);
+  }
+  llvm::Expected<bool> ok = training ? trainArtifact(*training, &context)
+                                     : runArtifact(*options, &context);
   return ok ? !*ok : fail(llvm::toString(ok.takeError()));
 }
 
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   return runGuarded("ane-run", artifact, [&] {
-    cl::HideUnrelatedOptions({&inputOptions, &runOptions, &outputOptions});
+    cl::HideUnrelatedOptions(
+        {&inputOptions, &runOptions, &outputOptions, &trainOptions});
     if (std::optional<int> done =
             printUsageTables(argc, argv, "ane-run", kOverview))
       return *done;

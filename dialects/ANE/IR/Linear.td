@@ -84,7 +84,7 @@ def ANE_Forward : DefaultValuedAttr<StrAttr, "\"forward\"">;
 def ANE_Sigmoid : DefaultValuedAttr<StrAttr, "\"sigmoid\"">;
 def ANE_Tanh : DefaultValuedAttr<StrAttr, "\"tanh\"">;
 class ANE_Recurrent<string mnemonic, dag args, dag res, list<Trait> traits = []> : ANE_TensorOp<mnemonic, traits> {
-  let noGradient = "its steps are inside the op; import with unrolled recurrences (--train does)";
+  let noGradient = "its steps are inside the op; train its weights too, which writes the steps out";
   let arguments = args;
   let results = res;
   let evidence = ANE_HostOnly<"L05", "recurrent operations do not compile; unroll for the engine">;

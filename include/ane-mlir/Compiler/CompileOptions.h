@@ -12,6 +12,7 @@
 
 #include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Artifact/NumericGuard.h"
+#include "ane-mlir/Target/Bundle.h"
 #include "ane-mlir/Target/CoreML.h"
 #include "ane-mlir/Transforms/WeightForm.h"
 #include "dialects/ANE/IR/ANE.h"
@@ -75,6 +76,24 @@ struct CompileOptions {
   int64_t liveBytes = 0;
   std::vector<std::pair<std::string, bool>> rules;
   std::vector<std::string> disabledPasses;
+
+  //===--- Training -------------------------------------------------------===//
+  /// A bundle of the step that trains the model instead of the model.
+  struct Training {
+    /// As ane-differentiate takes it; empty for the model's only output.
+    std::string loss;
+    /// Patterns of initializers' names, as onnx-select-parameters takes them.
+    std::vector<std::string> trainable, frozen;
+    /// Rank of adapters (0: none), the weights that get them, and alpha (0: the
+    /// rank).
+    int64_t lora = 0;
+    std::string loraPattern = "*";
+    double loraAlpha = 0;
+    OptimizerOptions optimizer;
+    /// Extent of the first axis of inputs where the model leaves it open.
+    std::optional<int64_t> batch;
+  };
+  std::optional<Training> training;
 
   //===--- Core ML packages -----------------------------------------------===//
   PackageOptions package;

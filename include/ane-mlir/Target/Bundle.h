@@ -11,10 +11,30 @@
 #include "dialects/ANE/IR/ANE.h"
 #include "mlir/IR/BuiltinOps.h"
 #include <functional>
+#include <optional>
+#include <string>
 
 namespace mlir::ane {
 
+/// What the manifest says of training; see Manifest.fbs.
+struct OptimizerOptions {
+  std::string kind = "adam";
+  double learningRate = 1e-3, momentum = 0.9, beta1 = 0.9, beta2 = 0.999,
+         epsilon = 1e-8, weightDecay = 0, clipNorm = 0, lossScale = 1;
+  bool dynamicLossScale = false;
+  unsigned growthInterval = 200, accumulate = 1;
+};
+struct TrainingRecord {
+  std::string loss;
+  OptimizerOptions optimizer;
+  /// ONNX bytes to keep in the bundle; empty where the model cannot be kept.
+  std::string model;
+};
+
 struct BundleOptions {
+  /// Set for a function that trains: the module has `ane.parameters`, its
+  /// results are a loss and gradients.
+  std::optional<TrainingRecord> training;
   /// Called before each program is written: (done, total, name).
   std::function<void(size_t, size_t, StringRef)> progress;
 };

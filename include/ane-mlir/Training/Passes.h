@@ -8,6 +8,7 @@
 #define ANEMLIR_TRAINING_PASSES_H
 
 #include "dialects/ANE/IR/ANE.h"
+#include "dialects/ONNX/IR/ONNX.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
 
@@ -16,6 +17,11 @@ namespace mlir::ane {
 #define GEN_PASS_DECL
 #define GEN_PASS_REGISTRATION
 #include "ane-mlir/Training/Passes.h.inc"
+
+/// Of the module: an array of what is trained, each {name, value (fp32)} and
+/// for an adapter {base, scale, left}: `scale` times the product of the adapter
+/// that is `left` and its partner is added to the initializer `base`.
+inline constexpr StringLiteral kParameters = "ane.parameters";
 
 } // namespace mlir::ane
 

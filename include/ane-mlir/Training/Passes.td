@@ -9,6 +9,26 @@
 
 include "mlir/Pass/PassBase.td"
 
+def SelectParametersPass : Pass<"onnx-select-parameters", "::mlir::ModuleOp"> {
+  let summary = "Initializers that are trained become inputs of the graph, with their values beside it";
+  let description = [{
+    `trainable` and `frozen` are lists of patterns of initializers' names (`*` and `?`). Without `trainable`, all float
+    initializers of two or more elements are trained but for statistics of batch norms, sizes and limits of Resize, Pad
+    and Clip, scales of quantisation, and masks (with values of 10,000 or more). `lora=RANK` leaves them constants and
+    puts two matrices beside each weight of MatMul, Gemm and Conv whose name `lora-pattern` matches, the second of
+    zeros: W + alpha / RANK * A B. The module's `ane.parameters` holds names and initial values, which are fp32.
+    Test: test/Training/select-parameters.mlir.
+  }];
+  let options = [
+    ListOption<"trainable", "trainable", "std::string", "Patterns of names of initializers that are trained">,
+    ListOption<"frozen", "frozen", "std::string", "Patterns of names of those that are not">,
+    Option<"lora", "lora", "int64_t", "0", "Rank of adapters (default 0: none)">,
+    Option<"loraPattern", "lora-pattern", "std::string", [{"*"}], "Weights that get adapters">,
+    Option<"loraAlpha", "lora-alpha", "double", "0", "Adapters are scaled by alpha / rank (default: the rank)">,
+  ];
+  let dependentDialects = ["::mlir::onnxir::ONNXDialect"];
+}
+
 def DifferentiatePass : Pass<"ane-differentiate", "::mlir::ModuleOp"> {
   let summary = "A function and a loss become one function that gives the loss and the gradients of parameters";
   let description = [{

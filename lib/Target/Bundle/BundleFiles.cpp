@@ -35,6 +35,10 @@ llvm::Error mlir::ane::checkReplacesBundle(StringRef folder) {
     std::unique_ptr<fb::ManifestT> manifest;
     if (fb::VerifyManifestBuffer(verifier))
       manifest = fb::UnPackManifest(data.data());
+    if (manifest && manifest->training) {
+      ours.insert(manifest->training->file);
+      ours.insert(manifest->training->model);
+    }
     if (manifest)
       for (auto &program : manifest->programs) {
         ours.insert(program->text);

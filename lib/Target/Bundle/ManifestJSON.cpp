@@ -96,6 +96,49 @@ static void writePrograms(llvm::json::OStream &j, const fb::ManifestT &m) {
   });
 }
 
+static void writeTraining(llvm::json::OStream &j, const fb::TrainingT &t) {
+  j.attributeObject("training", [&] {
+    j.attribute("loss", t.loss);
+    j.attribute("loss_output", int64_t(t.loss_output));
+    j.attribute("targets", int64_t(t.targets));
+    j.attribute("loss_scale", int64_t(t.loss_scale));
+    j.attributeArray("parameters", [&] {
+      for (auto &p : t.parameters)
+        j.object([&] {
+          j.attribute("name", p->name);
+          j.attributeArray("shape", [&] {
+            for (int64_t dim : p->shape)
+              j.value(dim);
+          });
+          j.attribute("input", int64_t(p->input));
+          j.attribute("gradient", int64_t(p->gradient));
+          if (p->base.empty())
+            return;
+          j.attribute("base", p->base);
+          j.attribute("scale", p->scale);
+          j.attribute("left", p->left);
+        });
+    });
+    j.attribute("file", t.file);
+    j.attribute("model", t.model);
+    const fb::OptimizerT &o = *t.optimizer;
+    j.attributeObject("optimizer", [&] {
+      j.attribute("kind", o.kind);
+      j.attribute("learning_rate", o.learning_rate);
+      j.attribute("momentum", o.momentum);
+      j.attribute("beta1", o.beta1);
+      j.attribute("beta2", o.beta2);
+      j.attribute("epsilon", o.epsilon);
+      j.attribute("weight_decay", o.weight_decay);
+      j.attribute("clip_norm", o.clip_norm);
+      j.attribute("loss_scale", o.loss_scale);
+      j.attribute("dynamic_loss_scale", o.dynamic_loss_scale);
+      j.attribute("growth_interval", int64_t(o.growth_interval));
+      j.attribute("accumulate", int64_t(o.accumulate));
+    });
+  });
+}
+
 std::string mlir::ane::toJSON(const fb::ManifestT &m) {
   std::string text;
   llvm::raw_string_ostream os(text);
@@ -148,6 +191,8 @@ std::string mlir::ane::toJSON(const fb::ManifestT &m) {
           j.attribute("node", origin->node);
         });
     });
+    if (m.training)
+      writeTraining(j, *m.training);
     j.attributeObject("budgets", [&] {
       j.attribute("compiles", int64_t(m.budgets->compiles));
       j.attribute("resident_programs", int64_t(m.budgets->resident_programs));

@@ -7,6 +7,7 @@
 #include "BundleFiles.h"
 #include "ManifestJSON.h"
 #include "ane-mlir/Analysis/CostModel.h"
+#include "ane-mlir/Interpreter/Safetensors.h"
 #include "ane-mlir/Interpreter/Weights.h"
 #include "ane-mlir/Support/AtomicPath.h"
 #include "ane-mlir/Support/Hash.h"
@@ -133,6 +134,7 @@ private:
   void addSurface(SurfaceAttr attr, StringRef symbol, StringRef role,
                   unsigned index, size_t program, unsigned tensor);
   void addProvenance(mil::ProgramOp text, size_t index);
+  LogicalResult addTraining();
   LogicalResult writeManifest();
 
   ArrayRef<BundleFunction> functions;
@@ -404,6 +406,94 @@ LogicalResult BundleWriter::addProgram(CallOp call, fb::FunctionT &function) {
   return success();
 }
 
+/// Where a port of this name is; -1 where there is none.
+static int findPort(const std::vector<std::unique_ptr<fb::PortT>> &ports,
+                    StringRef name) {
+  for (auto [i, port] : llvm::enumerate(ports))
+    if (port->name == name)
+      return i;
+  return -1;
+}
+
+static std::unique_ptr<fb::OptimizerT>
+describeOptimizer(const OptimizerOptions &o) {
+  auto made = std::make_unique<fb::OptimizerT>();
+  made->kind = o.kind;
+  made->learning_rate = o.learningRate;
+  made->momentum = o.momentum;
+  made->beta1 = o.beta1;
+  made->beta2 = o.beta2;
+  made->epsilon = o.epsilon;
+  made->weight_decay = o.weightDecay;
+  made->clip_norm = o.clipNorm;
+  made->loss_scale = o.lossScale;
+  made->dynamic_loss_scale = o.dynamicLossScale;
+  made->growth_interval = o.growthInterval;
+  made->accumulate = o.accumulate;
+  return made;
+}
+
+/// The parameters, their values, and the model that they are from.
+LogicalResult BundleWriter::addTraining() {
+  auto entries = module->getAttrOfType<ArrayAttr>("ane.parameters");
+  if (!options.training || !entries)
+    return success();
+  auto training = std::make_unique<fb::TrainingT>();
+  training->loss = options.training->loss;
+  training->loss_output = std::max(0, findPort(manifest.outputs, "loss"));
+  training->targets = findPort(manifest.inputs, "targets");
+  training->loss_scale = findPort(manifest.inputs, "loss_scale");
+  training->file = "training/parameters.safetensors";
+  training->optimizer = describeOptimizer(options.training->optimizer);
+  NamedTensors values;
+  for (Attribute each : entries) {
+    auto entry = cast<DictionaryAttr>(each);
+    auto parameter = std::make_unique<fb::ParameterT>();
+    parameter->name = entry.getAs<StringAttr>("name").getValue().str();
+    FailureOr<Tensor> value =
+        Tensor::fromElements(entry.getAs<ElementsAttr>("value"));
+    int input = findPort(manifest.inputs, parameter->name),
+        gradient = findPort(manifest.outputs, parameter->name + ".gradient");
+    if (failed(value) || input < 0 || gradient < 0)
+      return module.emitError() << "has no input and gradient for parameter '"
+                                << parameter->name << "'";
+    parameter->shape.assign(value->shape().begin(), value->shape().end());
+    parameter->input = input;
+    parameter->gradient = gradient;
+    if (auto base = entry.getAs<StringAttr>("base")) {
+      parameter->base = base.getValue().str();
+      parameter->scale = entry.getAs<FloatAttr>("scale").getValueAsDouble();
+      parameter->left = entry.getAs<BoolAttr>("left").getValue();
+    }
+    values.tensors.push_back({parameter->name, *value});
+    training->parameters.push_back(std::move(parameter));
+  }
+  auto write = [&](const std::string &name, auto print) {
+    return writeStagedFile(
+        child(name), shown(name),
+        [&](llvm::raw_ostream &os) {
+          print(os);
+          return success();
+        },
+        [&](llvm::Error error) { (void)fail(std::move(error)); });
+  };
+  if (llvm::Error error = makeFolders(child("training"), shown("training")))
+    return fail(std::move(error));
+  if (failed(write(training->file, [&](llvm::raw_ostream &os) {
+        writeSafetensors(os, values);
+      })))
+    return failure();
+  if (!options.training->model.empty()) {
+    training->model = "training/model.onnx";
+    if (failed(write(training->model, [&](llvm::raw_ostream &os) {
+          os << options.training->model;
+        })))
+      return failure();
+  }
+  manifest.training = std::move(training);
+  return success();
+}
+
 LogicalResult BundleWriter::writeManifest() {
   flatbuffers::FlatBufferBuilder fbb;
   fb::FinishManifestBuffer(fbb, fb::Manifest::Pack(fbb, &manifest));
@@ -495,6 +585,8 @@ LogicalResult BundleWriter::write(Outputs &outputs) {
   copyAll(first.schedule, manifest.schedule);
   if (functions.size() == 1 && first.states.empty())
     manifest.functions.clear();
+  if (failed(addTraining()))
+    return failure();
   manifest.budgets = std::make_unique<fb::BudgetsT>();
   manifest.budgets->compiles = engines;
   manifest.budgets->resident_programs = engines;
