@@ -18,7 +18,7 @@
 #include <cmath>
 #include <random>
 
-    using namespace mlir;
+using namespace mlir;
 using namespace mlir::ane;
 namespace fb = anemlir::manifest;
 
@@ -177,13 +177,18 @@ llvm::Error Training::readData() {
                    (want.size() > 1 ? ", " + shapeText(want.drop_front())
                                     : std::string()) +
                    "], but it holds [" + shapeText(have) + "]");
-    if (count && have[0] / want[0] * batch != count / batch * batch &&
-        have[0] != count)
+    if (count && have[0] != count)
       return wrong("'" + path + "' holds " + Twine(have[0]) +
                    " examples, other inputs hold " + Twine(count));
     if (count && batch != want[0])
       return wrong("input '" + port.name + "' takes " + Twine(want[0]) +
                    " examples at once, another one " + Twine(batch));
+    if (int64_t(i) == record().targets && record().classes > 0)
+      for (int64_t label : array->ints())
+        if (label >= record().classes)
+          return wrong("'" + port.name + ".npy' holds the label " +
+                       Twine(label) + ", but there are " +
+                       Twine(record().classes) + " classes");
     batch = want[0];
     count = have[0];
     examples[i] = *array;

@@ -20,13 +20,15 @@ static Type elementOf(Value v) {
   return cast<RankedTensorType>(v.getType()).getElementType();
 }
 
+/// The argument `targets`; labels are below `classes`, where that is not 0.
 static BlockArgument addTargets(GraphBuilder &graph, func::FuncOp function,
-                                RankedTensorType type, StringRef dtype) {
+                                RankedTensorType type, StringRef dtype,
+                                int64_t classes) {
   Builder &b = graph.builder;
   DictionaryAttr attrs = b.getDictionaryAttr(
       {b.getNamedAttr("ane.dtype", b.getStringAttr(dtype)),
        b.getNamedAttr("ane.name", b.getStringAttr("targets")),
-       b.getNamedAttr("ane.targets", b.getUnitAttr())});
+       b.getNamedAttr("ane.targets", b.getI64IntegerAttr(classes))});
   unsigned index = function.getNumArguments();
   if (failed(function.insertArgument(index, type, attrs,
                                      NameLoc::get(b.getStringAttr("targets")))))
@@ -51,8 +53,8 @@ static Value crossEntropy(GraphBuilder &graph, func::FuncOp function,
   int64_t classes = shape[axis];
   shape.erase(shape.begin() + axis);
   Type index = graph.builder.getI32Type(), element = elementOf(logits);
-  Value labels =
-      addTargets(graph, function, RankedTensorType::get(shape, index), "int32");
+  Value labels = addTargets(
+      graph, function, RankedTensorType::get(shape, index), "int32", classes);
   if (!labels)
     return {};
   auto number = [&](double value) { return graph.scalar(loc, value, element); };
@@ -89,7 +91,7 @@ static Value meanSquare(GraphBuilder &graph, func::FuncOp function,
     return emitError(loc) << "mse expects floats, but the first output is "
                           << type,
            Value();
-  Value targets = addTargets(graph, function, type, "fp32");
+  Value targets = addTargets(graph, function, type, "fp32", 0);
   if (!targets)
     return {};
   Value difference = graph.create<SubOp>(loc, {output, targets});

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import pathlib
 import subprocess
@@ -11,7 +12,8 @@ import onnx
 import pytest
 import training_models
 from ane_mlir import find_tool
-from conftest import cosine, relative
+from conftest import cosine, reference, relative
+from onnx import numpy_helper
 from training_models import MODELS
 
 
@@ -82,3 +84,265 @@ def test_gradients_of_models(name: str, tmp_path: pathlib.Path) -> None:
     cosines = {n: cosine(np.load(tmp_path / "engine" / f"{n}.npy"), gradients[n]) for n in names if n not in nothing}
     print(f"\n{name}: {len(names)} parameters, worst cosine {min(cosines.values()):.5f}")
     assert min(cosines.values()) >= 0.999, {n: c for n, c in cosines.items() if c < 0.999}
+
+
+# --------------------------------------------------------------------------------------------------------------------------------
+# Training
+
+
+DIGITS = pathlib.Path(__file__).parent / "digits"
+
+
+def digits(folder: pathlib.Path) -> tuple[np.ndarray, np.ndarray]:
+    """Writes the training images; returns the held-back ones with their labels."""
+    from conftest import read_tensor
+
+    write_data(folder, {"image": (np.load(DIGITS / "train_images.npy") / 16).astype(np.float32), "targets": np.load(DIGITS / "train_labels.npy").astype(np.int32)})
+    return read_tensor(DIGITS / "test_data_set_0" / "input_0.pb"), np.load(DIGITS / "labels.npy")
+
+
+def losses(path: pathlib.Path) -> list[float]:
+    with path.open() as file:
+        return [float(row["loss"]) for row in csv.DictReader(file)]
+
+
+def accuracy(model: pathlib.Path, images: np.ndarray, labels: np.ndarray) -> float:
+    return float((reference(model, {"image": images})[0].argmax(1) == labels).mean())
+
+
+def test_digits(tmp_path: pathlib.Path) -> None:
+    """From random weights to 95 % of the held-back images, in the engine's numerics; the curve is a picture, the model one again."""
+    held, labels = digits(tmp_path)
+    model = training_models.build_cnn("batch")
+    convert(model, tmp_path, "--loss=cross-entropy", "--batch=48", "--learning-rate=15e-3", "--quiet")
+    assert accuracy(tmp_path / "m.onnx", held, labels) < 0.3
+    out = train(tmp_path, "--steps=350", "--schedule=cosine", "--numerics=engine", "--csv", str(tmp_path / "l.csv"), "--curve", str(tmp_path / "l.svg"), "--export", str(tmp_path / "out.onnx"))
+    assert "step 350/350" in out.stdout and "steps/s" in out.stdout
+    made = losses(tmp_path / "l.csv")
+    assert len(made) == 350 and np.mean(made[-10:]) < 0.1 * made[0]
+    assert (tmp_path / "l.svg").read_text().count("<polyline") == 2
+    found = accuracy(tmp_path / "out.onnx", held, labels)
+    print(f"\ndigits: {found:.4f} of {len(labels)} held-back images")
+    assert found >= 0.95
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "adamw"])
+def test_optimisers(optimizer: str, tmp_path: pathlib.Path) -> None:
+    """Ten steps with decay, clipping and accumulation are those of the same rules in NumPy on JAX's gradients."""
+    jax = pytest.importorskip("jax", reason="JAX is the judge of gradients")
+    model = training_models.build_mlp(batch=4)
+    weights, run = training_models.onnx_function(model)
+    rng = np.random.default_rng(3)
+    # As many examples as a run takes, so that their order does not matter.
+    data = {"image": rng.standard_normal((4, 1, 8, 8)).astype(np.float32), "targets": rng.integers(0, 10, 4).astype(np.int32)}
+    write_data(tmp_path, data)
+    options = ["--loss=cross-entropy", "--precision=fp32", f"--optimizer={optimizer}", "--learning-rate=0.05", "--weight-decay=0.1", "--clip-norm=0.7", "--accumulate=2", "--loss-scale=8", "--quiet"]
+    convert(model, tmp_path, *options)
+    train(tmp_path, "--steps=10", "--numerics=fp32", "--csv", str(tmp_path / "l.csv"), "--export", str(tmp_path / "w.safetensors"), "--quiet")
+    gradient = jax.jit(jax.value_and_grad(lambda t: training_models.loss_of("cross-entropy", run({"image": data["image"]}, t), data["targets"])))
+    p = {n: weights[n].astype(np.float64) for n in parameters_of(tmp_path)}
+    m, v = {n: 0 * x for n, x in p.items()}, {n: 0 * x for n, x in p.items()}
+    expected = []
+    for t in range(1, 11):
+        loss, g = gradient({n: x.astype(np.float32) for n, x in p.items()})
+        expected.append(float(loss))
+        g = {n: np.asarray(x, np.float64) for n, x in g.items()}
+        norm = np.sqrt(sum((x**2).sum() for x in g.values()))
+        for n in p:
+            d = g[n] * min(1, 0.7 / norm)
+            if optimizer == "adamw":
+                p[n] -= 0.05 * 0.1 * p[n]
+            else:
+                d = d + 0.1 * p[n]
+            if optimizer.startswith("adam"):
+                m[n], v[n] = 0.9 * m[n] + 0.1 * d, 0.999 * v[n] + 0.001 * d**2
+                p[n] -= 0.05 * (m[n] / (1 - 0.9**t)) / (np.sqrt(v[n] / (1 - 0.999**t)) + 1e-8)
+            else:
+                m[n] = (0.9 if optimizer == "momentum" else 0) * m[n] + d
+                p[n] -= 0.05 * m[n]
+    assert relative(np.array(losses(tmp_path / "l.csv")), np.array(expected)) < 1e-3
+    from safetensors.numpy import load_file
+
+    made = load_file(tmp_path / "w.safetensors")
+    for n in p:
+        assert relative(made[n] - weights[n], p[n] - weights[n]) < 2e-2, n
+
+
+def test_checkpoints_go_on_to_the_same_bits(tmp_path: pathlib.Path) -> None:
+    digits(tmp_path)
+    convert(training_models.build_mlp("batch"), tmp_path, "--loss=cross-entropy", "--batch=16", "--quiet")
+    whole = ["--steps=12", "--seed=4", "--export"]
+    train(tmp_path, *whole, str(tmp_path / "whole.onnx"), "--csv", str(tmp_path / "whole.csv"), "--quiet")
+    checkpoint = ["--checkpoint", str(tmp_path / "c.safetensors"), "--checkpoint-every=3", "--seed=4"]
+    # Killed while it runs: what is there is a whole checkpoint, of whichever step.
+    command = [find_tool("ane-run"), str(tmp_path / "m.anepkg"), "--train", str(tmp_path / "data"), "--steps=100000", *checkpoint]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    while not (tmp_path / "c.safetensors").exists() and process.poll() is None:
+        pass
+    process.kill()
+    process.wait()
+    from safetensors import safe_open
+
+    with safe_open(tmp_path / "c.safetensors", "np") as file:
+        reached = int(file.metadata()["step"])
+    if reached > 12:  # a fast machine: then the first steps once more
+        (tmp_path / "c.safetensors").unlink()
+        train(tmp_path, "--steps=6", *checkpoint, "--quiet")
+    out = train(tmp_path, "--steps=12", *checkpoint, "--csv", str(tmp_path / "parts.csv"), "--export", str(tmp_path / "parts.onnx"))
+    assert "goes on from step" in out.stdout
+    assert (tmp_path / "parts.onnx").read_bytes() == (tmp_path / "whole.onnx").read_bytes()
+    assert (tmp_path / "parts.csv").read_text() == (tmp_path / "whole.csv").read_text()
+    wrong = train(tmp_path, "--steps=12", "--checkpoint", str(tmp_path / "c.safetensors"), "--seed=5", code=1)
+    assert "was made with seed 4" in wrong.stderr
+
+
+def test_dynamic_loss_scale(tmp_path: pathlib.Path) -> None:
+    """A scale at which fp16 overflows halves until steps are taken; nothing of a skipped step is kept."""
+    digits(tmp_path)
+    model = training_models.build_mlp("batch")
+    # Gradients of the last layer beyond 65504 at the first scale.
+    for w in model.graph.initializer:
+        if w.name == "w_1":
+            w.CopyFrom(numpy_helper.from_array(60 * numpy_helper.to_array(w), "w_1"))
+    convert(model, tmp_path, "--loss=mse", "--batch=16", "--loss-scale=dynamic:32768", "--learning-rate=1e-4", "--quiet")
+    rng = np.random.default_rng(0)
+    write_data(tmp_path, {"image": np.load(tmp_path / "data" / "image.npy")[:64], "targets": 1000 * rng.standard_normal((64, 10)).astype(np.float32)})
+    out = train(tmp_path, "--steps=12", "--csv", str(tmp_path / "l.csv"))
+    with (tmp_path / "l.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    skipped = [int(r["skipped"]) for r in rows]
+    assert skipped[0] == 1 and skipped[-1] == 0
+    assert [float(r["loss_scale"]) for r in rows] == [32768 / 2 ** sum(skipped[:i]) for i in range(12)]
+    norms = [float(r["gradient_norm"]) for r in rows]
+    assert all(np.isfinite(n) != s for n, s in zip(norms, skipped))
+    assert f"{sum(skipped)} steps were skipped" in out.stderr
+
+
+def test_lora(tmp_path: pathlib.Path) -> None:
+    """Rank 8 beside frozen weights: the loss falls, the base stays bit for bit, the merged model gives what the adapted one did."""
+    model = training_models.build_char_gpt()
+    feeds = training_models.feeds(model)
+    rng = np.random.default_rng(2)
+    tokens = rng.integers(0, 24, (16, 12)).astype(np.int64)
+    write_data(tmp_path, {"tokens": tokens, "targets": np.roll(tokens, -1, 1).astype(np.int32)})
+    convert(model, tmp_path, "--loss=cross-entropy", "--lora=8:w_*:16", "--learning-rate=1e-2", "--quiet")
+    names = parameters_of(tmp_path)
+    assert len(names) == 2 * 12 and all(n.endswith((".lora_A", ".lora_B")) for n in names)
+    before = {w.file: (tmp_path / "m.anepkg" / w.file).read_bytes() for w in weights_of(tmp_path)}
+    assert before
+    train(tmp_path, "--steps=100", "--csv", str(tmp_path / "l.csv"), "--export", str(tmp_path / "out.onnx"), "--quiet")
+    train(tmp_path, "--steps=100", "--export", str(tmp_path / "a.safetensors"), "--quiet")
+    made = losses(tmp_path / "l.csv")
+    assert np.mean(made[-5:]) < 0.75 * made[0]
+    assert before == {w: (tmp_path / "m.anepkg" / w).read_bytes() for w in before}
+    from safetensors.numpy import load_file
+
+    adapters, merged = load_file(tmp_path / "a.safetensors"), onnx.load(tmp_path / "out.onnx")
+    old = {w.name: numpy_helper.to_array(w) for w in model.graph.initializer}
+    adapted = {n.rsplit(".lora_", 1)[0] for n in names}
+    for w in merged.graph.initializer:
+        value = numpy_helper.to_array(w)
+        if w.name in adapted:
+            assert relative(value - old[w.name], 2 * adapters[f"{w.name}.lora_A"] @ adapters[f"{w.name}.lora_B"]) < 1e-4
+        else:
+            assert value.tobytes() == old[w.name].tobytes(), w.name
+    # The loss that the adapted programs give is that of the merged model.
+    expected = reference(tmp_path / "out.onnx", feeds)[0]
+    assert expected.shape == (2, 12, 24)
+    convert(merged, tmp_path, "--loss=cross-entropy", "--precision=fp32", "--quiet", name="merged")
+    few = {"tokens": tokens[:2], "targets": np.roll(tokens, -1, 1)[:2].astype(np.int32)}
+    write_data(tmp_path, few)
+    train(tmp_path, "--gradients", str(tmp_path / "g"), "--numerics=fp32", name="merged")
+    logits = reference(tmp_path / "out.onnx", {"tokens": few["tokens"]})[0]
+    logs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    assert abs(float(np.load(tmp_path / "g" / "loss.npy")) + np.take_along_axis(logs, few["targets"][..., None], -1).mean()) < 1e-4
+
+
+class _File:
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+
+def weights_of(folder: pathlib.Path, name: str = "m") -> list[_File]:
+    manifest = json.loads((folder / f"{name}.anepkg" / "manifest.json").read_text())
+    return [_File(w["file"]) for p in manifest["programs"] for w in p["weights"].values()]
+
+
+@pytest.mark.parametrize("kind", ["conv", "gemm"])
+def test_lora_of_other_nodes(kind: str, tmp_path: pathlib.Path) -> None:
+    """Adapters of convolutions and Gemm: their gradients are those of the weight through the product (JAX)."""
+    jax = pytest.importorskip("jax", reason="JAX is the judge of gradients")
+    model = training_models.build_cnn(4) if kind == "conv" else training_models.build_mlp(4)
+    weights, run = training_models.onnx_function(model)
+    base = next(n.input[1] for n in model.graph.node if n.op_type == {"conv": "Conv", "gemm": "Gemm"}[kind])
+    feeds = training_models.feeds(model)
+    targets = np.arange(4).astype(np.int32)
+    write_data(tmp_path, {**feeds, "targets": targets})
+    convert(model, tmp_path, "--loss=cross-entropy", f"--lora=3:{base}:6", "--precision=fp32", "--quiet")
+    train(tmp_path, "--gradients", str(tmp_path / "g"), "--numerics=fp32")
+    from safetensors.numpy import load_file
+
+    adapter = load_file(tmp_path / "m.anepkg" / "training" / "parameters.safetensors")
+    a, b = adapter[f"{base}.lora_A"], adapter[f"{base}.lora_B"]
+    assert np.abs(b).max() == 0 and np.abs(a).max() > 0
+    w = weights[base]
+
+    def loss(t):
+        return training_models.loss_of("cross-entropy", run(feeds, {base: w + 2 * (t[1] @ t[0]).reshape(w.shape)}), targets)
+
+    value, (ga, gb) = jax.value_and_grad(loss)((a, b))
+    assert abs(float(np.load(tmp_path / "g" / "loss.npy")) - float(value)) < 1e-4
+    assert relative(np.load(tmp_path / "g" / f"{base}.lora_B.npy"), np.asarray(gb)) < 1e-4
+    assert np.abs(np.load(tmp_path / "g" / f"{base}.lora_A.npy")).max() == 0 == np.abs(np.asarray(ga)).max()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--loss=mae"], "no output is named 'mae' to be the loss"),
+        (["--loss=logits"], "is no loss, which has one element"),
+        (["--loss=mse", "--trainable=none*"], "no initializer of floats has a name like 'none*'"),
+        (["--loss=mse", "--frozen=*"], "has nothing to train"),
+        (["--loss=mse", "--lora=4:b_*"], "no weight of MatMul, Gemm or Conv has a name like 'b_*'"),
+        (["--loss=mse", "--batch=3"], "--batch is for models whose inputs leave their first axis open"),
+        (["--loss=cross-entropy:5"], "cross-entropy along axis 5"),
+    ],
+)
+def test_refused(options: list[str], message: str, tmp_path: pathlib.Path) -> None:
+    assert message in convert(training_models.build_mlp(), tmp_path, *options, code=1).stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--lora=0"], "expects --lora=RANK"),
+        (["--loss-scale=0"], "expects --loss-scale to be a number above 0"),
+        (["--calibration=none"], "--calibration measures a model's outputs"),
+        (["--accumulate=0"], "expects --accumulate from 1"),
+        (["--momentum=0.5"], "--momentum is for --optimizer=momentum"),
+    ],
+)
+def test_usage(options: list[str], message: str, tmp_path: pathlib.Path) -> None:
+    assert message in convert(training_models.build_mlp(), tmp_path, "--loss=mse", *options, code=2).stderr
+
+
+def test_refused_data(tmp_path: pathlib.Path) -> None:
+    model = training_models.build_mlp()
+    convert(model, tmp_path, "--loss=cross-entropy", "--quiet")
+    assert "input 'image'" in train(tmp_path, "--steps=1", code=1).stderr
+    write_data(tmp_path, {"image": np.zeros((9, 1, 8, 7), np.float32), "targets": np.zeros(9, np.int32)})
+    assert "is to hold examples [N, 1, 8, 8], but it holds [9, 1, 8, 7]" in train(tmp_path, "--steps=1", code=1).stderr
+    write_data(tmp_path, {"image": np.zeros((9, 1, 8, 8), np.float32), "targets": np.zeros(10, np.int32)})
+    assert "holds 10 examples, other inputs hold 9" in train(tmp_path, "--steps=1", code=1).stderr
+    write_data(tmp_path, {"image": np.zeros((5, 1, 8, 8), np.float32), "targets": np.zeros(5, np.int32)})
+    assert "holds 5 examples, a run takes 8" in train(tmp_path, "--steps=1", code=1).stderr
+    write_data(tmp_path, {"image": np.zeros((8, 1, 8, 8), np.float32), "targets": np.full(8, 10, np.int32)})
+    assert "'targets.npy' holds the label 10, but there are 10 classes" in train(tmp_path, "--steps=1", code=1).stderr
+    assert "--steps" in train(tmp_path, code=2).stderr
+    assert "expects --export=FILE.onnx or FILE.safetensors" in train(tmp_path, "--steps=1", "--export=x.bin", code=1).stderr
+    plain = subprocess.run([find_tool("onnx-to-ane"), str(tmp_path / "m.onnx"), "-o", str(tmp_path / "plain.anepkg"), "--quiet"], capture_output=True, text=True)
+    assert plain.returncode == 0, plain.stderr
+    assert "does not train; make it with onnx-to-ane --train" in train(tmp_path, "--steps=1", name="plain", code=1).stderr
+    damaged = tmp_path / "m.anepkg" / "training" / "parameters.safetensors"
+    damaged.write_bytes(damaged.read_bytes()[:200])
+    assert "parameters.safetensors" in train(tmp_path, "--steps=1", code=1).stderr

@@ -5,7 +5,7 @@
 // CHECK-LABEL: func @main(
 // CHECK-SAME: %[[X:.+]]: tensor<2x3xf32> {ane.name = "x"}, %[[W:.+]]: tensor<3x4xf32> {ane.name = "w", ane.parameter}
 // CHECK-SAME: %[[B:.+]]: tensor<4xf32> {ane.name = "b", ane.parameter}
-// CHECK-SAME: %[[T:.+]]: tensor<2x4xf32> {ane.dtype = "fp32", ane.name = "targets", ane.targets}
+// CHECK-SAME: %[[T:.+]]: tensor<2x4xf32> {ane.dtype = "fp32", ane.name = "targets", ane.targets = 0 : i64}
 // CHECK-SAME: %[[S:.+]]: tensor<f32> {{{.*}}ane.name = "loss_scale"
 // CHECK-SAME: -> (tensor<f32> {ane.dtype = "fp32", ane.loss, ane.name = "loss"}
 // CHECK-SAME: tensor<3x4xf32> {ane.dtype = "fp32", ane.gradient = "w", ane.name = "w.gradient"}

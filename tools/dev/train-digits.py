@@ -1,7 +1,8 @@
 """Trains the demo's digit classifier from the data set that ships inside scikit-learn, and exports it to ONNX.
 
 A small convolutional network in NumPy (no framework): conv 3x3 -> relu -> conv 3x3 -> relu -> maxpool 2 -> dense.
-Writes test/E2E/digits/: digits.onnx, and 360 held-back images in ONNX's test-data layout with their labels.
+Writes test/E2E/digits/: digits.onnx, and 360 held-back images in ONNX's test-data layout with their labels,
+and the 1437 others, which the tests of training use.
 Needs: pip install numpy onnx scikit-learn. Deterministic: the committed files are what this prints.
 """
 
@@ -117,6 +118,9 @@ def main() -> None:
     (OUT / "test_data_set_0" / "input_0.pb").write_bytes(numpy_helper.from_array(test_x, "image").SerializeToString())
     (OUT / "test_data_set_0" / "output_0.pb").write_bytes(numpy_helper.from_array(logits, "logits").SerializeToString())
     np.save(OUT / "labels.npy", test_y.astype(np.int64))
+    # For the tests of training: sixteenths and labels in bytes.
+    np.save(OUT / "train_images.npy", data.images[:1437, None].astype(np.uint8))
+    np.save(OUT / "train_labels.npy", train_y.astype(np.uint8))
 
 
 if __name__ == "__main__":

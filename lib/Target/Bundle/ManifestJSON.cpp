@@ -102,6 +102,7 @@ static void writeTraining(llvm::json::OStream &j, const fb::TrainingT &t) {
     j.attribute("loss_output", int64_t(t.loss_output));
     j.attribute("targets", int64_t(t.targets));
     j.attribute("loss_scale", int64_t(t.loss_scale));
+    j.attribute("classes", t.classes);
     j.attributeArray("parameters", [&] {
       for (auto &p : t.parameters)
         j.object([&] {

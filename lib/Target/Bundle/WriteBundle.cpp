@@ -443,6 +443,11 @@ LogicalResult BundleWriter::addTraining() {
   training->loss_output = std::max(0, findPort(manifest.outputs, "loss"));
   training->targets = findPort(manifest.inputs, "targets");
   training->loss_scale = findPort(manifest.inputs, "loss_scale");
+  if (auto main = module.lookupSymbol<func::FuncOp>("main");
+      main && training->targets >= 0)
+    if (auto classes = main.getArgAttrOfType<IntegerAttr>(training->targets,
+                                                          "ane.targets"))
+      training->classes = classes.getInt();
   training->file = "training/parameters.safetensors";
   training->optimizer = describeOptimizer(options.training->optimizer);
   NamedTensors values;
