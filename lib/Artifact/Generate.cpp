@@ -88,8 +88,7 @@ llvm::Expected<Role> Generator::roleOf(size_t function) {
   if (llvm::Error error = findInputs(role))
     return error;
   if (role.mask)
-    role.capacity =
-        executable.inputs()[*role.mask].shape.back() - role.tokens;
+    role.capacity = executable.inputs()[*role.mask].shape.back() - role.tokens;
   else
     return wrong("the model has no input for a mask, so that empty rows of its "
                  "states would be attended to; export it with attention_mask");
@@ -109,9 +108,8 @@ llvm::Error Generator::findRoles() {
       return role.takeError();
     roles.push_back(*role);
   }
-  llvm::stable_sort(roles, [](const Role &a, const Role &b) {
-    return a.tokens > b.tokens;
-  });
+  llvm::stable_sort(
+      roles, [](const Role &a, const Role &b) { return a.tokens > b.tokens; });
   if (roles.back().tokens != 1)
     return wrong("no function takes one token; convert with --dim "
                  "sequence=N,1, by the name of the model's dimension");
@@ -164,8 +162,8 @@ int64_t Generator::choose() {
     return std::max_element(logits.begin(), logits.end()) - logits.begin();
   std::vector<int64_t> order(logits.size());
   std::iota(order.begin(), order.end(), 0);
-  size_t count = options.top ? std::min<size_t>(options.top, order.size())
-                             : order.size();
+  size_t count =
+      options.top ? std::min<size_t>(options.top, order.size()) : order.size();
   std::partial_sort(order.begin(), order.begin() + count, order.end(),
                     [&](int64_t a, int64_t b) {
                       return logits[a] > logits[b] ||
@@ -173,9 +171,9 @@ int64_t Generator::choose() {
                     });
   std::vector<double> sums;
   for (size_t i = 0; i < count; ++i)
-    sums.push_back((sums.empty() ? 0 : sums.back()) +
-                   std::exp((logits[order[i]] - logits[order[0]]) /
-                            options.temperature));
+    sums.push_back(
+        (sums.empty() ? 0 : sums.back()) +
+        std::exp((logits[order[i]] - logits[order[0]]) / options.temperature));
   // Not a distribution of the library, which differs from one to the next.
   double drawn = double(random() >> 11) * 0x1p-53 * sums.back();
   size_t at = std::upper_bound(sums.begin(), sums.end(), drawn) - sums.begin();
@@ -213,8 +211,8 @@ llvm::Expected<Generated> Generator::run() {
   return made;
 }
 
-llvm::Expected<Generated>
-mlir::ane::generate(Executable &executable, const GenerateOptions &options) {
+llvm::Expected<Generated> mlir::ane::generate(Executable &executable,
+                                              const GenerateOptions &options) {
   if (options.prompt.empty())
     return wrong("expects a prompt of one token at least");
   Generator generator(executable, options);

@@ -43,7 +43,8 @@ static std::optional<StatePair> continues(func::FuncOp main, unsigned output,
       return std::nullopt;
     int64_t axis = concat.getAxis();
     int64_t rank = cast<RankedTensorType>(past.getType()).getRank();
-    return StatePair{past.getArgNumber(), output, axis < 0 ? axis + rank : axis};
+    return StatePair{past.getArgNumber(), output,
+                     axis < 0 ? axis + rank : axis};
   }
   Operation *op = source.getDefiningOp();
   if (op && isa<ScatterOp, ScatterAlongAxisOp, ScatterNdOp>(op))
@@ -65,9 +66,9 @@ static std::string stemOf(StringRef name) {
   text.split(words, ' ', -1, /*KeepEmpty=*/false);
   std::string stem;
   for (StringRef word : words)
-    if (!llvm::is_contained({"past", "present", "in", "out", "new", "next", "old",
-                             "prev", "previous", "input", "output", "updated",
-                             "initial", "final"},
+    if (!llvm::is_contained({"past", "present", "in", "out", "new", "next",
+                             "old", "prev", "previous", "input", "output",
+                             "updated", "initial", "final"},
                             word))
       stem += word.str() + ' ';
   return stem;
@@ -144,8 +145,8 @@ private:
                        << " is named '" << (isInput ? in : out)
                        << "' to be a state"
                        << suggest(isInput ? in : out,
-                                  llvm::to_vector_of<StringRef>(isInput ? ins
-                                                                        : outs));
+                                  llvm::to_vector_of<StringRef>(
+                                      isInput ? ins : outs));
       return std::nullopt;
     }
     unsigned i = input - ins.begin(), j = output - outs.begin();
@@ -181,11 +182,12 @@ private:
       OpBuilder b(terminator);
       auto type = cast<RankedTensorType>(concat.getType());
       SmallVector<int64_t> shape(type.getShape());
-      shape[*pair.axis] -= cast<RankedTensorType>(
-                               main.getArgument(pair.input).getType())
-                               .getDimSize(*pair.axis);
-      fresh = ConcatOp::create(b, concat.getLoc(), type.clone(shape), rows,
-                               concat.getAxisAttr(), concat.getInterleaveAttr());
+      shape[*pair.axis] -=
+          cast<RankedTensorType>(main.getArgument(pair.input).getType())
+              .getDimSize(*pair.axis);
+      fresh =
+          ConcatOp::create(b, concat.getLoc(), type.clone(shape), rows,
+                           concat.getAxisAttr(), concat.getInterleaveAttr());
     }
     terminator->setOperand(pair.output, fresh);
     SmallVector<Type> results(main.getResultTypes());

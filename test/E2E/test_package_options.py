@@ -136,9 +136,9 @@ def test_convolution_of_any_size(tmp_path):
         np.testing.assert_allclose(run(tmp_path / "m.mlpackage", tmp_path / f"out{h}", {"x": x})["0"], expected, atol=2e-2)
 
 
-def test_dims_of_bundles_are_one(tmp_path):
+def test_dims_of_texts_are_one(tmp_path):
     linear_model(tmp_path / "m.onnx")
-    assert "which only a package has" in tool("onnx-to-ane", tmp_path / "m.onnx", "-o", tmp_path / "m.anepkg", "--dim", "n=1,2", ok=False)
+    assert "which only bundles and packages have" in tool("onnx-to-ane", tmp_path / "m.onnx", "-o", tmp_path / "m.mil", "--dim", "n=1,2", ok=False)
 
 
 def test_state(tmp_path):

@@ -221,6 +221,6 @@ def test_a_state_that_is_replaced(tmp_path):
 def test_usages(model, tmp_path):
     compile_decoder(model, tmp_path / "m.anepkg", "--calibration=none", "--placement=host", lengths="16")
     tool = ane_mlir.find_tool("ane-generate")
-    for arguments, code, words in ((["m.anepkg", "--prompt-ids=1"], 1, "no function takes one token"), (["m.anepkg"], 2, "--prompt-ids"), (["x.anepkg", "--prompt-ids=1"], 1, "no such file")):
+    for arguments, code, words in ((["m.anepkg", "--prompt-ids=1"], 1, "no function takes one token"), (["m.anepkg"], 2, "--prompt-ids"), (["x.anepkg", "--prompt-ids=1"], 1, "not found")):
         result = subprocess.run([tool, *arguments], capture_output=True, text=True, cwd=tmp_path)
         assert result.returncode == code and words in result.stderr, (arguments, result.returncode, result.stderr)

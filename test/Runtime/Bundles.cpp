@@ -33,7 +33,8 @@ ane_standin_counts StandIn::counts() {
 }
 
 Folder::Folder() {
-  std::string pattern = (fs::temp_directory_path() / "ane-test-XXXXXX").string();
+  std::string pattern =
+      (fs::temp_directory_path() / "ane-test-XXXXXX").string();
   folder = mkdtemp(pattern.data());
 }
 Folder::~Folder() { fs::remove_all(folder); }
@@ -73,14 +74,15 @@ static std::string textOf(const TestProgram &program,
         (parameters.empty() ? "" : ", ") + type(tensor) + " " + symbol;
   for (size_t i = 0; i < program.outputs.size(); ++i) {
     auto &[symbol, tensor] = program.outputs[i];
-    std::string dtype = engine ? "fp16" : tensors[tensor].dtype, n = std::to_string(i),
-                sum = program.inputs[0].first;
+    std::string dtype = engine ? "fp16" : tensors[tensor].dtype,
+                n = std::to_string(i), sum = program.inputs[0].first;
     char number[64];
     std::snprintf(number, sizeof number, "%a", program.number + double(i));
     for (size_t k = 1; k < program.inputs.size(); ++k) {
       std::string next = "s" + n + "_" + std::to_string(k);
-      body += type(tensor) + " " + next + " = add(x = " + sum + ", y = " +
-              program.inputs[k].first + ")[name = string(\"" + next + "\")];\n";
+      body += type(tensor) + " " + next + " = add(x = " + sum +
+              ", y = " + program.inputs[k].first + ")[name = string(\"" + next +
+              "\")];\n";
       sum = next;
     }
     body += dtype + " k" + n + " = const()[name = string(\"k" + n +
@@ -92,11 +94,9 @@ static std::string textOf(const TestProgram &program,
   return milText(parameters, body, results);
 }
 
-static std::unique_ptr<fb::SurfaceT> surfaceOf(const TestTensor &tensor,
-                                               unsigned program,
-                                               const std::string &symbol,
-                                               const char *role,
-                                               unsigned index) {
+static std::unique_ptr<fb::SurfaceT>
+surfaceOf(const TestTensor &tensor, unsigned program, const std::string &symbol,
+          const char *role, unsigned index) {
   auto surface = std::make_unique<fb::SurfaceT>();
   int64_t width = padded(tensor.width);
   surface->program = program;
@@ -145,8 +145,8 @@ void TestBundle::write(const std::string &path) const {
         to.back()->symbol = from[k].first;
         to.back()->tensor = from[k].second;
         if (program.kind == "ane")
-          manifest.tensors[from[k].second]->surfaces.push_back(surfaceOf(
-              tensors[from[k].second], i, from[k].first, role, k));
+          manifest.tensors[from[k].second]->surfaces.push_back(
+              surfaceOf(tensors[from[k].second], i, from[k].first, role, k));
       }
     };
     bind(program.inputs, procedure->inputs, "input");
@@ -200,10 +200,8 @@ TestBundle makeState(int64_t channels) {
   TestBundle bundle;
   for (const char *name : {"x", "state", "y", "next"})
     bundle.tensors.push_back({name, "fp16", channels, 32});
-  bundle.programs = {{"ane",
-                      {{"a000", 0}, {"a001", 1}},
-                      {{"z000", 2}, {"z001", 3}},
-                      0}};
+  bundle.programs = {
+      {"ane", {{"a000", 0}, {"a001", 1}}, {{"z000", 2}, {"z001", 3}}, 0}};
   bundle.inputs = {{0, "fp32"}, {1, "fp32"}};
   bundle.outputs = {{2, "fp32"}, {3, "fp32"}};
   return bundle;

@@ -27,7 +27,9 @@ public:
   Folder();
   ~Folder();
   const std::string &path() const { return folder; }
-  std::string child(const std::string &name) const { return folder + "/" + name; }
+  std::string child(const std::string &name) const {
+    return folder + "/" + name;
+  }
   /// Names in it, sorted.
   std::vector<std::string> list() const;
 

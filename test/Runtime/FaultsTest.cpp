@@ -33,8 +33,7 @@ static Outcome runSession(const std::string &bundle, const Folder &staging,
   }
   for (int i = 0; i < 3; ++i) {
     bool ok;
-    std::vector<float> x(80, float(i)),
-        y = runOnce(opened, x, ok);
+    std::vector<float> x(80, float(i)), y = runOnce(opened, x, ok);
     if (!ok)
       ++outcome.failed;
     else
@@ -96,9 +95,7 @@ static void sweep(const std::string &how, const std::string &more) {
 
 TEST(Faults, EachCallFails) { sweep("fail", ""); }
 TEST(Faults, EachCallRaises) { sweep("raise", ""); }
-TEST(Faults, EachCallFailsWithoutFoldersOfChoice) {
-  sweep("fail", ";url=0");
-}
+TEST(Faults, EachCallFailsWithoutFoldersOfChoice) { sweep("fail", ";url=0"); }
 
 TEST(Faults, ProgramsThatMakeRoomForEachOther) {
   Folder data, staging;
@@ -127,7 +124,8 @@ TEST(Faults, ProgramsThatMakeRoomForEachOther) {
 
 /// Runs `body` in a child of its own with handlers of signals on; its status.
 template <typename Body>
-static int inChild(const Folder &staging, const std::string &bundle, Body body) {
+static int inChild(const Folder &staging, const std::string &bundle,
+                   Body body) {
   fflush(nullptr);
   pid_t child = fork();
   if (!child) {

@@ -93,7 +93,8 @@ TEST(Limits, NothingIsAllocatedAfterTheFirstRequest) {
 
 static size_t openFiles() {
   size_t count = 0;
-  for (const auto &entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+  for (const auto &entry :
+       std::filesystem::directory_iterator("/proc/self/fd")) {
     (void)entry;
     ++count;
   }
@@ -126,8 +127,9 @@ TEST(Limits, ThousandRequestsOverTwoHundredPrograms) {
     sessions.push_back(std::make_unique<Opened>());
     Opened &opened = *sessions.back();
     ASSERT_EQ(ane_bundle_open(path.c_str(), &opened.bundle), ANE_OK);
-    ASSERT_EQ(ane_session_create(opened.bundle, device, nullptr, &opened.session),
-              ANE_OK)
+    ASSERT_EQ(
+        ane_session_create(opened.bundle, device, nullptr, &opened.session),
+        ANE_OK)
         << i << ": " << ane_last_error();
   }
   size_t files = 0, bytes = 0;
@@ -200,8 +202,8 @@ static void submitMany(const std::string &words, unsigned inFlight, int count,
   auto submit = [&](int first) {
     for (int i = first; i < count; i += 2)
       EXPECT_EQ(ane_session_submit(opened.session, requests[size_t(i)]->inputs,
-                                   requests[size_t(i)]->outputs, Request::finish,
-                                   requests[size_t(i)].get()),
+                                   requests[size_t(i)]->outputs,
+                                   Request::finish, requests[size_t(i)].get()),
                 ANE_OK);
   };
   std::thread other(submit, 1);
@@ -252,8 +254,8 @@ TEST(Queue, ClosingWaits) {
     request.y.assign(80, -1);
     request.inputs[0] = request.x.data();
     request.outputs[0] = request.y.data();
-    ASSERT_EQ(ane_session_submit(opened.session, request.inputs, request.outputs,
-                                 Request::finish, &request),
+    ASSERT_EQ(ane_session_submit(opened.session, request.inputs,
+                                 request.outputs, Request::finish, &request),
               ANE_OK);
   }
   EXPECT_EQ(ane_session_run(opened.session), ANE_BUSY);
@@ -276,9 +278,9 @@ TEST(Queue, SessionsInManyThreadsShareTheResidencyLimit) {
       makeChain(2).write(path);
       Opened opened;
       ASSERT_EQ(ane_bundle_open(path.c_str(), &opened.bundle), ANE_OK);
-      ASSERT_EQ(ane_session_create(opened.bundle, device, nullptr,
-                                   &opened.session),
-                ANE_OK)
+      ASSERT_EQ(
+          ane_session_create(opened.bundle, device, nullptr, &opened.session),
+          ANE_OK)
           << ane_last_error();
       for (int i = 0; i < 20; ++i) {
         bool ok;
@@ -308,8 +310,10 @@ TEST(Overhead, PerRequest) {
     ASSERT_TRUE(opened.open(folder.child("b"), options));
     std::vector<float> x(80, 1), y(80);
     if (bound) {
-      ASSERT_EQ(ane_session_bind_input(opened.session, 0, x.data(), 320), ANE_OK);
-      ASSERT_EQ(ane_session_bind_output(opened.session, 0, y.data(), 320), ANE_OK);
+      ASSERT_EQ(ane_session_bind_input(opened.session, 0, x.data(), 320),
+                ANE_OK);
+      ASSERT_EQ(ane_session_bind_output(opened.session, 0, y.data(), 320),
+                ANE_OK);
     }
     for (int i = 0; i < 1000; ++i)
       ASSERT_EQ(ane_session_run(opened.session), ANE_OK);

@@ -126,8 +126,9 @@ TEST(Session, ChainsShareSurfaces) {
   EXPECT_STREQ(value.name, "t2");
   ASSERT_EQ(value.bytes, 160u);
   std::vector<uint16_t> halves(80);
-  ASSERT_EQ(ane_session_read_step_result(opened.session, 1, 0, halves.data(), 160),
-            ANE_OK);
+  ASSERT_EQ(
+      ane_session_read_step_result(opened.session, 1, 0, halves.data(), 160),
+      ANE_OK);
   EXPECT_EQ(ane::runtime::halfToFloat(halves[7]), 10);
 }
 
@@ -140,7 +141,8 @@ TEST(Session, StatesNeedNoCopy) {
   ASSERT_EQ(ane_session_carry(opened.session, 1, 1), ANE_OK);
   std::vector<float> x(128, 2), y(128), first(128, 100);
   ASSERT_EQ(ane_session_bind_input(opened.session, 0, x.data(), 512), ANE_OK);
-  ASSERT_EQ(ane_session_bind_input(opened.session, 1, first.data(), 512), ANE_OK);
+  ASSERT_EQ(ane_session_bind_input(opened.session, 1, first.data(), 512),
+            ANE_OK);
   ASSERT_EQ(ane_session_bind_output(opened.session, 0, y.data(), 512), ANE_OK);
   float state = 100;
   for (int i = 0; i < 7; ++i) {
@@ -191,9 +193,9 @@ struct TestHost {
     ++live;
     return ANE_OK;
   }
-  static ane_status run(void *state, const ane_host_buffer *inputs, size_t count,
-                        ane_host_buffer *outputs, size_t results, char *message,
-                        size_t size) {
+  static ane_status run(void *state, const ane_host_buffer *inputs,
+                        size_t count, ane_host_buffer *outputs, size_t results,
+                        char *message, size_t size) {
     if (fails) {
       std::snprintf(message, size, "told to");
       return ANE_RUN_FAILED;
@@ -205,13 +207,13 @@ struct TestHost {
     for (int64_t c = 0; c < in.shape[1]; ++c)
       for (int64_t w = 0; w < in.shape[3]; ++w) {
         auto at = [&](const ane_host_buffer &buffer) {
-          return reinterpret_cast<uint16_t *>(
-              static_cast<char *>(buffer.data) + c * buffer.strides[1] +
-              w * buffer.strides[3]);
+          return reinterpret_cast<uint16_t *>(static_cast<char *>(buffer.data) +
+                                              c * buffer.strides[1] +
+                                              w * buffer.strides[3]);
         };
-        *at(out) = ane::runtime::floatToHalf(
-            float(ane::runtime::halfToFloat(*at(in)) +
-                  *static_cast<double *>(state)));
+        *at(out) =
+            ane::runtime::floatToHalf(float(ane::runtime::halfToFloat(*at(in)) +
+                                            *static_cast<double *>(state)));
       }
     return ANE_OK;
   }
@@ -229,8 +231,8 @@ TEST(Session, HostSteps) {
   StandIn::configure("");
   makeChain(3, 1).write(folder.child("b"));
   bool engines = false;
-  ane_host_functions host = {sizeof host, &engines, TestHost::open, TestHost::run,
-                             TestHost::close};
+  ane_host_functions host = {sizeof host, &engines, TestHost::open,
+                             TestHost::run, TestHost::close};
   ane_session_options with = {sizeof with, &host, 0};
   {
     Opened opened;
@@ -337,10 +339,12 @@ TEST(Session, DamagedManifests) {
       bad.resize(random() % bad.size());
     else
       for (unsigned k = 0; k < 1 + random() % 3; ++k)
-        bad[random() % bad.size()] = char(i % 3 ? random() : 1u << random() % 8);
+        bad[random() % bad.size()] =
+            char(i % 3 ? random() : 1u << random() % 8);
     std::ofstream(file, std::ios::binary) << bad;
     Opened opened;
-    if (!opened.note(ane_bundle_open(folder.child("b").c_str(), &opened.bundle))) {
+    if (!opened.note(
+            ane_bundle_open(folder.child("b").c_str(), &opened.bundle))) {
       ++refused;
       EXPECT_EQ(opened.status, ANE_BAD_BUNDLE) << opened.message;
       EXPECT_FALSE(opened.message.empty());

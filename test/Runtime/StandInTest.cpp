@@ -83,11 +83,11 @@ public:
     auto list = [&](const std::vector<SurfaceRef> &surfaces, bool indices) {
       std::vector<id> objects;
       for (size_t i = 0; i < surfaces.size(); ++i)
-        objects.push_back(
-            indices ? objc.number(int64_t(i))
-                    : objc.send<id>(objc.find("_ANEIOSurfaceObject"),
-                                    objc.sel("objectWithIOSurface:"),
-                                    surfaces[i]));
+        objects.push_back(indices
+                              ? objc.number(int64_t(i))
+                              : objc.send<id>(objc.find("_ANEIOSurfaceObject"),
+                                              objc.sel("objectWithIOSurface:"),
+                                              surfaces[i]));
       return objc.array(objects.data(), objects.size());
     };
     id request = objc.send<id>(
@@ -173,13 +173,14 @@ TEST(StandIn, StagedFilesMustBeThere) {
   Folder folder;
   StandIn::configure("stall=0");
   Raw raw;
-  EXPECT_EQ(raw.compile(raw.staged(addition(11), {"w.bin"}, folder.child("0"))), "");
+  EXPECT_EQ(raw.compile(raw.staged(addition(11), {"w.bin"}, folder.child("0"))),
+            "");
   EXPECT_TRUE(has(raw.compile(raw.staged(addition(12), {"w.bin"},
                                          folder.child("1"), "w.bin")),
                   "InvalidMILProgram: weights/w.bin is not staged"));
-  EXPECT_TRUE(has(raw.compile(raw.staged(addition(13), {}, folder.child("2"),
-                                         "model.mil")),
-                  "InvalidMILProgram: model.mil"));
+  EXPECT_TRUE(has(
+      raw.compile(raw.staged(addition(13), {}, folder.child("2"), "model.mil")),
+      "InvalidMILProgram: model.mil"));
 }
 
 TEST(StandIn, OffsetsOfFilesAreZero) {
@@ -257,7 +258,8 @@ TEST(StandIn, SwappedSurfacesPermuteSilently) {
   id model = raw.staged(subtraction(), {}, folder.child("0"));
   ASSERT_EQ(raw.compile(model), "");
   ASSERT_EQ(raw.load(model), "");
-  SurfaceRef a = raw.objc.createSurface(65536), b = raw.objc.createSurface(65536),
+  SurfaceRef a = raw.objc.createSurface(65536),
+             b = raw.objc.createSurface(65536),
              z = raw.objc.createSurface(65536);
   for (int i = 0; i < 128; ++i) {
     raw.halves(a)[i] = floatToHalf(5);
@@ -280,7 +282,8 @@ TEST(StandIn, NarrowRowsReadGarbage) {
   id model = raw.staged(addition(1, "1, 4, 1, 8"), {}, folder.child("0"));
   ASSERT_EQ(raw.compile(model), "");
   ASSERT_EQ(raw.load(model), "");
-  SurfaceRef a = raw.objc.createSurface(65536), z = raw.objc.createSurface(65536);
+  SurfaceRef a = raw.objc.createSurface(65536),
+             z = raw.objc.createSurface(65536);
   std::memset(raw.halves(a), 0, 65536);
   EXPECT_EQ(raw.evaluate(model, {a}, {z}), "");
   int right = 0;
@@ -298,17 +301,19 @@ TEST(StandIn, MoreWeightFilesThan16) {
   std::vector<std::string> files;
   for (int i = 0; i < 16; ++i)
     files.push_back(std::to_string(i));
-  EXPECT_EQ(raw.compile(raw.staged(addition(21), files, folder.child("0"))), "");
+  EXPECT_EQ(raw.compile(raw.staged(addition(21), files, folder.child("0"))),
+            "");
   files.push_back("16");
-  EXPECT_TRUE(has(raw.compile(raw.staged(addition(22), files, folder.child("1"))),
-                  "L72"));
+  EXPECT_TRUE(has(
+      raw.compile(raw.staged(addition(22), files, folder.child("1"))), "L72"));
   TestBundle bundle = makeAdd(23);
   bundle.programs[0].weightFiles = files;
   bundle.write(folder.child("b"));
   Opened opened;
   EXPECT_FALSE(opened.open(folder.child("b"), onStandIn(folder)));
   EXPECT_EQ(opened.status, ANE_COMPILE_FAILED);
-  EXPECT_TRUE(has(opened.message, "has 17 weight files, the engine takes 16 (L72)"))
+  EXPECT_TRUE(
+      has(opened.message, "has 17 weight files, the engine takes 16 (L72)"))
       << opened.message;
 }
 
@@ -317,17 +322,18 @@ TEST(StandIn, RulesOfTheTarget) {
   StandIn::configure("stall=0");
   Raw raw;
   std::string type = "tensor<fp16, [1, 4, 1, 32]> ";
-  std::string cumsum = milText(
-      type + "a000",
-      "int32 ax = const()[name = string(\"ax\"), val = int32(3)];\n"
-      "bool f = const()[name = string(\"f\"), val = bool(false)];\n" +
-          type + "z000 = cumsum(axis = ax, exclusive = f, reverse = f, x = "
-                 "a000)[name = string(\"z000\")];\n",
-      "z000");
+  std::string cumsum =
+      milText(type + "a000",
+              "int32 ax = const()[name = string(\"ax\"), val = int32(3)];\n"
+              "bool f = const()[name = string(\"f\"), val = bool(false)];\n" +
+                  type +
+                  "z000 = cumsum(axis = ax, exclusive = f, reverse = f, x = "
+                  "a000)[name = string(\"z000\")];\n",
+              "z000");
   std::string said = raw.compile(raw.staged(cumsum, {}, folder.child("0")));
   EXPECT_TRUE(has(said, "CompilationFailure") && has(said, "L05")) << said;
-  said = raw.compile(raw.staged(milText(type + "a000", "zzz", "z000"), {},
-                                folder.child("1")));
+  said = raw.compile(
+      raw.staged(milText(type + "a000", "zzz", "z000"), {}, folder.child("1")));
   EXPECT_TRUE(has(said, "code 1: InvalidMILProgram")) << said;
   said = raw.compile(raw.staged(addition(1, "32"), {}, folder.child("2")));
   EXPECT_TRUE(has(said, "code 22: HandleANELayer")) << said;
@@ -341,8 +347,9 @@ TEST(StandIn, RulesOfTheTarget) {
   Opened opened;
   EXPECT_FALSE(opened.open(folder.child("b"), onStandIn(folder)));
   EXPECT_EQ(opened.status, ANE_COMPILE_FAILED);
-  EXPECT_TRUE(has(opened.message, "program 'programs/0.mil' does not compile") &&
-              has(opened.message, "L05") && has(opened.message, "ane-check"))
+  EXPECT_TRUE(
+      has(opened.message, "program 'programs/0.mil' does not compile") &&
+      has(opened.message, "L05") && has(opened.message, "ane-check"))
       << opened.message;
 }
 
@@ -354,7 +361,8 @@ TEST(StandIn, OrderOfSymbolsIsChecked) {
   bundle.programs[0].outputs = {{"y", 2}, {"y2", 3}};
   bundle.write(folder.child("good"));
   Opened good;
-  ASSERT_TRUE(good.open(folder.child("good"), onStandIn(folder))) << good.message;
+  ASSERT_TRUE(good.open(folder.child("good"), onStandIn(folder)))
+      << good.message;
   std::vector<float> one(128, 1), y(128), next(128);
   for (size_t i = 0; i < 2; ++i)
     ASSERT_EQ(ane_session_bind_input(good.session, i, one.data(), 512), ANE_OK);
@@ -379,8 +387,9 @@ TEST(StandIn, OrderOfSymbolsIsChecked) {
   small.write(folder.child("small"));
   Opened smaller;
   EXPECT_FALSE(smaller.open(folder.child("small"), onStandIn(folder)));
-  EXPECT_TRUE(has(smaller.message, "needs 256000 bytes for 'a000', the manifest "
-                                   "has 65536 (L41)"))
+  EXPECT_TRUE(has(smaller.message,
+                  "needs 256000 bytes for 'a000', the manifest "
+                  "has 65536 (L41)"))
       << smaller.message;
 }
 
@@ -389,7 +398,8 @@ TEST(StandIn, FirstLoadsMayFail) {
   StandIn::configure("firstload=1");
   makeAdd(4).write(folder.child("b"));
   Opened opened;
-  ASSERT_TRUE(opened.open(folder.child("b"), onStandIn(folder))) << opened.message;
+  ASSERT_TRUE(opened.open(folder.child("b"), onStandIn(folder)))
+      << opened.message;
   EXPECT_EQ(StandIn::counts().loads, 2u);
   StandIn::configure("fail=load:0");
   Opened never;
@@ -402,7 +412,8 @@ TEST(StandIn, FailedCompilationsStallTheNext) {
   Folder folder;
   using Clock = std::chrono::steady_clock;
   auto milliseconds = [](Clock::time_point since) {
-    return std::chrono::duration<double, std::milli>(Clock::now() - since).count();
+    return std::chrono::duration<double, std::milli>(Clock::now() - since)
+        .count();
   };
   StandIn::configure("stall=300;fail=compile:1;cache=0");
   makeAdd(5).write(folder.child("b"));
@@ -485,7 +496,8 @@ TEST(StandIn, ResidentProgramsAreLimited) {
   for (int i = 0; i < 3; ++i) {
     bool ok;
     std::vector<float> x(80, 1);
-    EXPECT_EQ(runOnce(within, x, ok), std::vector<float>(80, 22)) << within.message;
+    EXPECT_EQ(runOnce(within, x, ok), std::vector<float>(80, 22))
+        << within.message;
   }
   EXPECT_LE(StandIn::counts().live_programs, 4u);
 }
@@ -498,5 +510,6 @@ TEST(StandIn, FrameworksWithoutFoldersOfChoice) {
   bool ok = opened.open(folder.child("b"), onStandIn(folder));
   ASSERT_TRUE(ok) << opened.message;
   std::vector<float> x(80, 1);
-  EXPECT_EQ(runOnce(opened, x, ok), std::vector<float>(80, 8)) << opened.message;
+  EXPECT_EQ(runOnce(opened, x, ok), std::vector<float>(80, 8))
+      << opened.message;
 }
