@@ -19,6 +19,7 @@
 
 using namespace mlir;
 using namespace mlir::ane;
+namespace fb = anemlir::manifest;
 
 //===----------------------------------------------------------------------===//
 // Reading
@@ -205,6 +206,41 @@ static LogicalResult describeMIL(StringRef path, MLIRContext *context,
   return success();
 }
 
+/// One of a bundle; inputs that are kept between calls are states.
+static Description::Function
+describeFunction(StringRef name,
+                 const std::vector<std::unique_ptr<fb::PortT>> &inputs,
+                 const std::vector<std::unique_ptr<fb::PortT>> &outputs,
+                 const std::vector<std::unique_ptr<fb::StepT>> &schedule,
+                 ArrayRef<std::unique_ptr<fb::StateT>> states,
+                 const Contents &contents) {
+  Description::Function described;
+  described.name = name.str();
+  auto show = [](const fb::PortT &port, StringRef kind) {
+    Description::Port shown;
+    shown.name = port.name;
+    shown.kind = kind.str();
+    shown.dtype = port.dtype;
+    shown.shape = port.shape;
+    return shown;
+  };
+  llvm::SmallDenseSet<unsigned> kept;
+  for (auto &state : states)
+    kept.insert(state->input);
+  for (auto [i, port] : llvm::enumerate(inputs))
+    kept.contains(i) ? described.states.push_back(show(*port, "state"))
+                     : described.inputs.push_back(show(*port, "array"));
+  for (auto &port : outputs)
+    described.outputs.push_back(show(*port, "array"));
+  for (auto &step : schedule)
+    for (const Contents::Function &function : contents.functions)
+      if (function.program == step->program) {
+        described.operations += function.ops.size();
+        described.opset = function.opset;
+      }
+  return described;
+}
+
 static LogicalResult describeBundle(StringRef path, MLIRContext *context,
                                     Description &d) {
   d.kind = "bundle";
@@ -222,27 +258,16 @@ static LogicalResult describeBundle(StringRef path, MLIRContext *context,
         {program->kind, program->text, program->predicted_us, 0});
   for (const Contents::Function &function : contents.functions)
     d.programs[function.program].operations += function.ops.size();
-  Description::Function main;
-  main.name = "main";
-  main.isDefault = true;
-  for (auto &[list, ports] :
-       {std::pair<
-            const std::vector<std::unique_ptr<anemlir::manifest::PortT>> &,
-            std::vector<Description::Port> &>((*manifest)->inputs, main.inputs),
-        {(*manifest)->outputs, main.outputs}})
-    for (auto &port : list) {
-      Description::Port shown;
-      shown.name = port->name;
-      shown.kind = "array";
-      shown.dtype = port->dtype;
-      shown.shape = port->shape;
-      ports.push_back(shown);
-    }
-  for (const Contents::Function &function : contents.functions)
-    main.operations += function.ops.size();
-  if (!contents.functions.empty())
-    main.opset = contents.functions.front().opset;
-  d.functions.push_back(std::move(main));
+  if ((*manifest)->functions.empty())
+    d.functions.push_back(describeFunction(
+        "main", (*manifest)->inputs, (*manifest)->outputs,
+        (*manifest)->schedule, {}, contents));
+  for (auto &function : (*manifest)->functions)
+    d.functions.push_back(describeFunction(function->name, function->inputs,
+                                           function->outputs,
+                                           function->schedule,
+                                           function->states, contents));
+  d.functions.front().isDefault = true;
   return success();
 }
 

@@ -224,3 +224,49 @@ def test_usages(model, tmp_path):
     for arguments, code, words in ((["m.anepkg", "--prompt-ids=1"], 1, "no function takes one token"), (["m.anepkg"], 2, "--prompt-ids"), (["x.anepkg", "--prompt-ids=1"], 1, "not found")):
         result = subprocess.run([tool, *arguments], capture_output=True, text=True, cwd=tmp_path)
         assert result.returncode == code and words in result.stderr, (arguments, result.returncode, result.stderr)
+
+
+def test_functions_of_mil(tmp_path):
+    """Each function of a package is one of the bundle, its weights stored once; --function takes one."""
+    ct = pytest.importorskip("coremltools")
+    from coremltools.converters.mil import Builder as mb
+
+    weight = np.random.default_rng(2).standard_normal((96, 64)).astype(np.float32)
+    both = ct.utils.MultiFunctionDescriptor()
+    for rows, name in ((2, "two"), (5, "five"), (9, "nine")):
+
+        @mb.program(input_specs=[mb.TensorSpec((rows, 64))], opset_version=ct.target.iOS18)
+        def program(x):
+            return mb.relu(x=mb.linear(x=x, weight=weight), name="y")
+
+        ct.convert(program, minimum_deployment_target=ct.target.iOS18, skip_model_load=True).save(str(tmp_path / f"{name}.mlpackage"))
+        both.add_function(str(tmp_path / f"{name}.mlpackage"), "main", name)
+    both.default_function_name = "five"
+    ct.utils.save_multifunction(both, str(tmp_path / "m.mlpackage"))
+    subprocess.run([ane_mlir.find_tool("onnx-to-ane"), tmp_path / "m.mlpackage", "-o", tmp_path / "m.anepkg", "--quiet"], check=True)
+    manifest = json.loads((tmp_path / "m.anepkg" / "manifest.json").read_text())
+    assert sorted(f["name"] for f in manifest["functions"]) == ["five", "nine", "two"] and manifest["functions"][0]["name"] == "five"
+    weights = sum(f.stat().st_size for f in (tmp_path / "m.anepkg" / "weights").iterdir())
+    assert weights < 1.2 * weight.size * 2 + 4096
+    for rows in (2, 9):
+        x = np.random.default_rng(rows).standard_normal((rows, 64)).astype(np.float32)
+        np.save(tmp_path / "x.npy", x)
+        subprocess.run([ane_mlir.find_tool("ane-run"), tmp_path / "m.anepkg", f"--input=x={tmp_path}/x.npy", f"--output-dir={tmp_path}/out", "--quiet"], check=True)
+        np.testing.assert_allclose(np.load(tmp_path / "out" / "output_0.npy"), np.maximum(x @ weight.T, 0), atol=0.1)
+    info = json.loads(subprocess.run([ane_mlir.find_tool("ane-info"), tmp_path / "m.anepkg", "--json"], capture_output=True, text=True, check=True).stdout)
+    assert [f["name"] for f in info["functions"]][0] == "five" and len(info["functions"]) == 3
+    subprocess.run([ane_mlir.find_tool("onnx-to-ane"), tmp_path / "m.mlpackage", "-o", tmp_path / "one.anepkg", "--quiet", "--function=nine"], check=True)
+    one = json.loads((tmp_path / "one.anepkg" / "manifest.json").read_text())
+    assert "functions" not in one and one["inputs"][0]["shape"] == [9, 64]
+    # A text has one: it says which, and that there are others.
+    result = subprocess.run([ane_mlir.find_tool("onnx-to-ane"), tmp_path / "m.mlpackage", "-o", tmp_path / "m.mil"], capture_output=True, text=True, check=True)
+    assert "function 'five' of 3 is taken" in result.stderr, result.stderr
+
+
+def test_draws(model, tmp_path):
+    """The same seed draws the same tokens, another one others; without temperature the likeliest is taken whatever the seed."""
+    compile_decoder(model, tmp_path / "m.anepkg", "--calibration=none")
+    drawn = [generate(tmp_path / "m.anepkg", [1, 2, 3], 20, "--quiet", f"--temperature={t}", f"--seed={s}", "--top-k=50") for t, s in ((5, 1), (5, 1), (5, 2), (0, 1), (0, 2))]
+    assert drawn[0] == drawn[1] != drawn[2] and drawn[3] == drawn[4] and len(drawn[0]) == 20
+    first = drawn[3][3]
+    assert generate(tmp_path / "m.anepkg", [1, 2, 3], 20, "--quiet", f"--end-id={first}")[-1] == first

@@ -50,7 +50,7 @@ struct Description {
     std::vector<std::string> labels;
     size_t operations = 0;
   };
-  /// A bundle has one, of the user's inputs and outputs.
+  /// The default one first; of a bundle, by the user's inputs and outputs.
   std::vector<Function> functions;
   struct Program {
     std::string kind, text;
