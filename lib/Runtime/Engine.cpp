@@ -150,7 +150,8 @@ EngineProgram::EngineProgram(Engine &engine, std::string name,
       weights(std::move(weights)) {
   const ObjC &objc = engine.objc;
   ObjC::Pool pool(objc);
-  if (int64_t(this->weights.size()) > facts::weightFileLimit)
+  if (engine.options.limitsWeightFiles &&
+      int64_t(this->weights.size()) > facts::weightFileLimit)
     fail(ANE_COMPILE_FAILED, "program " + quoted(this->name) + " has " +
                                  std::to_string(this->weights.size()) +
                                  " weight files, the engine takes " +

@@ -28,6 +28,8 @@ struct EngineOptions {
   /// Below 0 for no limit.
   int64_t compileBudget, residentLimit, queueDepth, failedCompilePauseMs;
   bool lockSurfaces = false, handleSignals = true;
+  /// Off where the limits themselves are asked.
+  bool limitsWeightFiles = true;
   /// What a caller asked for, defaults from the records filled in.
   static EngineOptions from(const ane_device_options &options);
 };

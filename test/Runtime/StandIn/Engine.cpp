@@ -97,7 +97,8 @@ static long checkBoundary(ProgramOp program, std::string &why) {
 }
 
 /// Every enabled rule that an operation breaks.
-static std::string findBrokenRules(ProgramOp program, const Target &target) {
+static std::string findBrokenRules(ProgramOp program, const Target &target,
+                                   int (*isLifted)(const char *)) {
   std::string broken;
   Block &body = program.getBody().front();
   llvm::DenseSet<Operation *> trees = findWeightTrees(body);
@@ -109,9 +110,10 @@ static std::string findBrokenRules(ProgramOp program, const Target &target) {
     ViolationList violations;
     findEnabledViolations(legality, target, violations);
     for (Violation &violation : violations)
-      broken += (broken.empty() ? "'" : "; '") +
-                op.getName().getStringRef().str() + "' " + violation.reason +
-                " (" + violation.rule + ")";
+      if (!isLifted(violation.rule.c_str()))
+        broken += (broken.empty() ? "'" : "; '") +
+                  op.getName().getStringRef().str() + "' " + violation.reason +
+                  " (" + violation.rule + ")";
   }
   return broken;
 }
@@ -150,8 +152,8 @@ static void describe(standin_program &program) {
 }
 
 standin_program *standin_compile(const char *folder, const char *targetName,
-                                 int rules, long *code, char *message,
-                                 size_t size) {
+                                 int rules, int (*isLifted)(const char *),
+                                 long *code, char *message, size_t size) {
   std::lock_guard<std::mutex> guard(engineMutex());
   Words words(message, size);
   auto refuse = [&](StringRef kind, long number = 1) {
@@ -173,8 +175,9 @@ standin_program *standin_compile(const char *folder, const char *targetName,
   std::string why;
   if (long number = checkBoundary(loaded->program, why))
     return refuse(why, number);
-  std::string broken =
-      rules ? findBrokenRules(loaded->program, *target) : std::string();
+  std::string broken = rules
+                           ? findBrokenRules(loaded->program, *target, isLifted)
+                           : std::string();
   if (!broken.empty())
     return refuse("CompilationFailure: ANECCompile() FAILED: " + broken);
   auto program = std::make_unique<standin_program>();

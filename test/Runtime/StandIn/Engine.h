@@ -28,11 +28,12 @@ typedef struct standin_parameter {
   uint64_t required;
 } standin_parameter;
 
-/* Compiles FOLDER/model.mil for a target ("h16"), with its rules or without.
+/* Compiles FOLDER/model.mil for a target ("h16"), with its rules or without;
+ * `is_lifted` says which of them are none.
  * Null on failure, with the compiler's code and words. */
 standin_program *standin_compile(const char *folder, const char *target,
-                                 int rules, long *code, char *message,
-                                 size_t size);
+                                 int rules, int (*is_lifted)(const char *),
+                                 long *code, char *message, size_t size);
 void standin_free(standin_program *program);
 size_t standin_input_count(const standin_program *program);
 size_t standin_output_count(const standin_program *program);

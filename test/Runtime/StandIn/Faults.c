@@ -44,6 +44,8 @@ static void set_word(const char *key, const char *value) {
     snprintf(settings.target, sizeof settings.target, "%s", value);
   else if (!strcmp(key, "report"))
     snprintf(settings.report, sizeof settings.report, "%s", value);
+  else if (!strcmp(key, "lift"))
+    snprintf(settings.lifted, sizeof settings.lifted, ",%s,", value);
   else if (!strcmp(key, "engine"))
     settings.no_engine = !strcmp(value, "none");
   else if (!strcmp(key, "cache"))
@@ -176,6 +178,12 @@ standin_fault standin_call(standin_kind kind) {
   if (dying)
     raise(SIGKILL);
   return fault;
+}
+
+int standin_is_lifted(const char *rule) {
+  char word[32];
+  snprintf(word, sizeof word, ",%s,", rule);
+  return strstr(standin_settings_now()->lifted, word) != NULL;
 }
 
 void standin_surface_lives(int change) {

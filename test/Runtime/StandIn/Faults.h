@@ -31,13 +31,15 @@ typedef enum standin_fault {
 } standin_fault;
 
 typedef struct standin_settings {
-  char target[32], report[1024];
+  char target[32], report[1024], lifted[256];
   int no_engine, no_cache, no_rules, no_url, first_load;
   long compiles, resident, depth, stall_ms;
   /* Counts calls of ane_standin_configure(). */
   unsigned generation;
 } standin_settings;
 
+/* Whether the machine is one that a rule is not true of. */
+int standin_is_lifted(const char *rule);
 /* The settings in force. */
 const standin_settings *standin_settings_now(void);
 /* Counts a call, waits as long as it is told to, and ends the process where it

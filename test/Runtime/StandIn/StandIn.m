@@ -67,7 +67,7 @@ void *IOSurfaceCreate(NSDictionary *properties) {
   size_t size = (size_t)[[properties objectForKey:kIOSurfaceAllocSize]
       unsignedLongLongValue];
   StandInSurface *surface = [StandInSurface new];
-  surface->memory = size ? malloc(size) : NULL;
+  surface->memory = size ? malloc(size + 8) : NULL; /* L41 may be lifted */
   surface->size = size;
   standin_surface_lives(1);
   if (!surface->memory) {
@@ -243,6 +243,8 @@ static NSArray *sortedSymbols(standin_program *program, BOOL isInput) {
                                                   (isInput ? standin_input(program, i)
                                                            : standin_output(program, i))
                                                       ->symbol]];
+  if (standin_is_lifted("L42"))
+    return symbols;
   return [symbols sortedArrayUsingSelector:@selector(standInCompareBytes:)];
 }
 static const standin_parameter *findParameter(standin_program *program, BOOL isInput,
@@ -326,7 +328,7 @@ static const standin_parameter *findParameter(standin_program *program, BOOL isI
   NSString *file = [folder stringByAppendingPathComponent:@"model.mil"];
   if (![[NSData dataWithContentsOfFile:file] isEqualToData:descriptor->text])
     return @"InvalidMILProgram: model.mil is not staged";
-  if ([descriptor->weights count] > ANE_FACT_weightFileLimit)
+  if ([descriptor->weights count] > ANE_FACT_weightFileLimit && !standin_is_lifted("L72"))
     return @"CompilationFailure: more than 16 weight files (L72)";
   for (NSString *key in descriptor->weights) {
     NSDictionary *entry = [descriptor->weights objectForKey:key];
@@ -355,7 +357,7 @@ static const standin_parameter *findParameter(standin_program *program, BOOL isI
   long code = 1;
   standin_program *made = standin_compile([folder fileSystemRepresentation],
                                           settings->target,
-                                          !settings->no_rules, &code, words, sizeof words);
+                                          !settings->no_rules, standin_is_lifted, &code, words, sizeof words);
   if (!made)
     return refuse(error, code, [NSString stringWithUTF8String:words]);
   [compiled setObject:[NSValue valueWithPointer:made] forKey:identifier];
@@ -472,7 +474,7 @@ static const standin_parameter *findParameter(standin_program *program, BOOL isI
     const standin_parameter *parameter =
         findParameter(program, isInput, [symbols objectAtIndex:index], &position);
     _ANEIOSurfaceObject *object = [objects objectAtIndex:i];
-    if (object->surface->size < parameter->required)
+    if (object->surface->size + (standin_is_lifted("L41") ? 1 : 0) < parameter->required)
       return NO;
     memory[position] = object->surface->memory;
   }
@@ -481,7 +483,7 @@ static const standin_parameter *findParameter(standin_program *program, BOOL isI
 
 /* Rows of less than 64 bytes: what is read is not what was written (L40). */
 static void scramble(const standin_parameter *parameter, void *memory) {
-  if (parameter->shape[3] % ANE_FACT_rowMultiple == 0)
+  if (parameter->shape[3] % ANE_FACT_rowMultiple == 0 || standin_is_lifted("L40"))
     return;
   uint32_t state = 12345;
   uint16_t *halves = memory;

@@ -19,6 +19,8 @@
  *   stall=15000     milliseconds that a failed compilation blocks the next
  *   cache=0         compiledModelExists is always NO
  *   rules=0         text that breaks a rule of the target compiles
+ *   lift=ID,ID      a machine that these rules are not true of: rules and
+ *                   limits of operations, L40, L41, L42, L72
  *   firstload=1     the first load of each program fails
  *   url=0           models do not respond to setModelURL:
  *   fail=KIND:N     the N-th call of a kind fails; 0 is each of them
