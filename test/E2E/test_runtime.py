@@ -9,6 +9,7 @@ import pathlib
 import shlex
 import shutil
 import subprocess
+import tomllib
 
 import architectures
 import builders
@@ -185,3 +186,92 @@ def test_cross_compiled_for_macos(tmp_path):
     assert len(lines) == 4
     for line in lines:
         assert line.split(": ")[1] == "/usr/lib/libSystem.B.dylib", line
+
+
+#
+# ane-probe
+#
+
+# A machine that these are not true of; L72's files and S6's windows take a while each.
+PLANTED = ["L05", "L06", "L17", "L40", "L41", "L42", "L72", "S15", "S5", "S6"]
+
+
+def probe(folder: pathlib.Path, *options: str, words: str = "") -> dict[str, dict]:
+    """Verdicts by record."""
+    answers = folder / "answers.toml"
+    environment = {"ANE_RUNTIME_FRAMEWORK": str(STANDIN), "ANE_STANDIN": f"target=h16;stall=0;compiles=0;{words}", "TMPDIR": str(folder)}
+    tool("ane-probe", "--target=m4", "-o", answers, *options, **environment)
+    assert [p.name for p in folder.iterdir()] == ["answers.toml"]  # nothing is left behind
+    return {entry["id"]: entry for entry in tomllib.loads(answers.read_text())["result"]}
+
+
+def asked() -> tuple[list[str], list[str]]:
+    """What is asked, but for times, which have no meaning on a stand-in; and what is not."""
+    lines = [line.split(None, 2) for line in tool("ane-probe", "--list").stdout.splitlines()]
+    assert all(len(line) == 3 and line[2] for line in lines)  # a text, or why not
+    return [line[0] for line in lines if line[1] not in ("none", "cost", "risky")], [line[0] for line in lines if line[1] == "none"]
+
+
+def test_every_record_is_asked_or_says_why(tmp_path):
+    """ane-tblgen refuses a record that is neither."""
+    ids, reasons = asked()
+    assert len(ids) > 40 and not set(ids) & set(reasons)
+    records = (ROOT / "dialects/ANE/Targets/Rules.td").read_text()
+    listed = {line.split(None, 1)[0] for line in tool("ane-probe", "--list").stdout.splitlines()}
+    assert {line.split('"')[1] for line in records.splitlines() if line.startswith("def : ANE_Rule")} <= listed
+    probes = (ROOT / "dialects/ANE/Targets/Probes.td").read_text()
+    cut = [line for line in probes.splitlines() if not line.startswith('def : ANE_NoProbe<"L78"')]
+    (tmp_path / "Probes.td").write_text("\n".join(cut))
+    done = tool("ane-tblgen", "-gen-probes", f"-I{ROOT}", tmp_path / "Probes.td", ok=False)
+    assert done.returncode != 0 and "'L78' has no probe and does not say why" in done.stderr
+
+
+def test_planted_deviations_are_found(tmp_path):
+    """Ten deviations from the records, and exactly these ten answers change."""
+    folders = [tmp_path / "plain", tmp_path / "planted"]
+    for folder in folders:
+        folder.mkdir()
+    ids = ",".join(asked()[0])
+    plain = probe(folders[0], f"--only={ids}")
+    planted = probe(folders[1], f"--only={ids}", words=f"lift={','.join(PLANTED)}")
+    assert plain.keys() == planted.keys() and len(plain) > 40
+    assert sorted(name for name in plain if plain[name]["verdict"] != planted[name]["verdict"]) == sorted(PLANTED)
+    assert {plain[name]["verdict"] for name in PLANTED} == {"confirmed"} and {planted[name]["verdict"] for name in PLANTED} == {"refuted"}
+
+
+def test_texts_of_probes_are_well_formed(tmp_path):
+    """Without rules everything compiles whose parameters the stand-in knows: a typing error would confirm a rule."""
+    answers = probe(tmp_path, f"--only={','.join(i for i in asked()[0] if i[0] == 'L' or i in ('S5', 'S15', 'S23', '1.11.1'))}", words="rules=0")
+    failing = {name for name, entry in answers.items() if "does not compile" in entry["detail"]}
+    assert failing == {"L07", "L43", "L44", "L72"}, failing
+
+
+def test_merging_answers(tmp_path):
+    folder = tmp_path / "answers"
+    folder.mkdir()
+    probe(folder, "--only=L01,L05,S7,memory_dispatch_us", words="engine=none;delay=evaluate:400")
+    merged = tool("ane-probe", f"--merge={folder}/answers.toml").stdout.splitlines()
+    assert len(merged) == 4
+    assert merged[0].startswith('Rules.td: L01: grade "?" to "?", source "OR, M5X vs MX, LM, FG, IM, DF; measured by ane-probe on stand-in') and "refuted" in merged[0]
+    assert merged[1].startswith('Rules.td: L05: grade "A" to "A"') and merged[1].endswith("confirmed")
+    assert merged[2].startswith('Generations.td: h16: S7: grade "D" to "B"')
+    name, value = merged[3].split('"')[0:2]
+    assert name == "Generations.td: h16: memory_dispatch_us: " and 400 < float(value) < 5000
+
+
+def test_probes_that_die_or_find_no_framework(tmp_path):
+    answers = probe(tmp_path, "--only=L01,L05", words="die=load:1")
+    assert answers["L01"]["verdict"] == "unclear" and "signal 9" in answers["L01"]["detail"] and answers["L05"]["verdict"] == "confirmed"
+    done = tool("ane-probe", "--target=h16", ok=False, TMPDIR=str(tmp_path))
+    assert done.returncode == 1 and "no Neural Engine framework" in done.stderr and [p.name for p in tmp_path.iterdir()] == ["answers.toml"]
+    for wrong in ("--target=h99", "--only=L999", "--nonsense"):
+        assert tool("ane-probe", wrong, ok=False).returncode == 2
+
+
+def test_risky_probes(tmp_path):
+    answers = probe(tmp_path, "--only=L70,L71,L74", words="compiles=119")
+    assert {name: entry["verdict"] for name, entry in answers.items()} == {"L70": "confirmed", "L71": "unclear", "L74": "refuted"}
+    (tmp_path / "answers.toml").unlink()
+    answers = probe(tmp_path, "--only=L70,L71,L74", words="stall=1500")
+    assert {name: entry["verdict"] for name, entry in answers.items()} == {"L70": "refuted", "L71": "confirmed", "L74": "confirmed"}
+    assert answers["L71"]["number"] == 128
