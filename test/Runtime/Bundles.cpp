@@ -65,8 +65,9 @@ static std::string textOf(const TestProgram &program,
   auto type = [&](unsigned tensor) {
     const TestTensor &info = tensors[tensor];
     return "tensor<" + (engine ? std::string("fp16") : info.dtype) + ", [1, " +
-           std::to_string(info.channels) + ", 1, " +
-           std::to_string(engine ? padded(info.width) : info.width) + "]>";
+           std::to_string(info.channels) + ", " + std::to_string(info.height) +
+           ", " + std::to_string(engine ? padded(info.width) : info.width) +
+           "]>";
   };
   std::string parameters, body, results;
   for (auto &[symbol, tensor] : program.inputs)
@@ -103,9 +104,10 @@ surfaceOf(const TestTensor &tensor, unsigned program, const std::string &symbol,
   surface->symbol = symbol;
   surface->role = role;
   surface->index = index;
-  surface->view = {1, tensor.channels, 1, tensor.width};
-  surface->shape = {1, tensor.channels, 1, width};
-  surface->row_stride = surface->plane_stride = uint64_t(width) * 2;
+  surface->view = {1, tensor.channels, tensor.height, tensor.width};
+  surface->shape = {1, tensor.channels, tensor.height, width};
+  surface->row_stride = uint64_t(width) * 2;
+  surface->plane_stride = surface->row_stride * uint64_t(tensor.height);
   surface->batch_stride = surface->plane_stride * uint64_t(tensor.channels);
   uint64_t bytes = std::max<uint64_t>(surface->batch_stride, 16384);
   surface->allocation = (bytes + 65535) / 65536 * 65536;
@@ -120,7 +122,8 @@ void TestBundle::write(const std::string &path) const {
     manifest.tensors.push_back(std::make_unique<fb::TensorT>());
     manifest.tensors.back()->name = tensor.name;
     manifest.tensors.back()->dtype = tensor.dtype;
-    manifest.tensors.back()->shape = {1, tensor.channels, 1, tensor.width};
+    manifest.tensors.back()->shape = {1, tensor.channels, tensor.height,
+                                      tensor.width};
   }
   fs::create_directories(path + "/programs");
   for (unsigned i = 0; i < programs.size(); ++i) {
@@ -173,9 +176,10 @@ void TestBundle::write(const std::string &path) const {
              std::streamsize(builder.GetSize()));
 }
 
-TestBundle makeAdd(double number, int64_t width) {
+TestBundle makeAdd(double number, int64_t width, int64_t height) {
   TestBundle bundle;
-  bundle.tensors = {{"x", "fp16", 4, width}, {"y", "fp16", 4, width}};
+  bundle.tensors = {{"x", "fp16", 4, width, height},
+                    {"y", "fp16", 4, width, height}};
   bundle.programs = {{"ane", {{"a000", 0}}, {{"z000", 1}}, number}};
   bundle.inputs = {{0, "fp32"}};
   bundle.outputs = {{1, "fp32"}};

@@ -39,7 +39,7 @@ private:
 
 using Shape = std::vector<int64_t>;
 
-/// A program over [1, C, 1, W] surfaces of fp16: results are sums of inputs and
+/// A program over [1, C, H, W] surfaces of fp16: results are sums of inputs and
 /// a number.
 struct TestProgram {
   std::string kind = "ane";
@@ -53,7 +53,7 @@ struct TestProgram {
 };
 struct TestTensor {
   std::string name, dtype;
-  int64_t channels, width;
+  int64_t channels, width, height = 1;
 };
 struct TestBundle {
   std::vector<TestTensor> tensors;
@@ -65,7 +65,7 @@ struct TestBundle {
 };
 
 /// y = x + number, `width` wide (padded to 32), fp32 for the user.
-TestBundle makeAdd(double number, int64_t width = 20);
+TestBundle makeAdd(double number, int64_t width = 20, int64_t height = 1);
 /// x → p0 → p1 → … → y, each adding its number; `host` makes that one a host
 /// step.
 TestBundle makeChain(unsigned length, int host = -1);

@@ -266,7 +266,8 @@ TEST(Queue, ClosingWaits) {
 
 TEST(Queue, SessionsInManyThreadsShareTheResidencyLimit) {
   Folder folder;
-  StandIn::configure("compiles=0;resident=3");
+  // Long enough for others to want the room meanwhile.
+  StandIn::configure("compiles=0;resident=3;delay=evaluate:300");
   ane_device_options options = onStandIn(folder);
   options.resident_limit = 3;
   ane_device *device = nullptr;

@@ -44,16 +44,18 @@ TEST(Session, ListsPorts) {
 TEST(Session, RunsWithPaddedRows) {
   Folder folder;
   StandIn::configure("");
-  for (int64_t width : {1, 20, 32, 33, 100}) {
-    std::string path = folder.child(std::to_string(width));
-    makeAdd(2.5, width).write(path);
-    Opened opened;
-    ASSERT_TRUE(opened.open(path, onStandIn(folder))) << opened.message;
-    bool ok;
-    auto input = ramp(size_t(4 * width));
-    EXPECT_EQ(runOnce(opened, input, ok), plus(input, 2.5)) << opened.message;
-    EXPECT_TRUE(ok) << opened.message;
-  }
+  for (int64_t height : {1, 3})
+    for (int64_t width : {1, 20, 32, 33, 100}) {
+      std::string path =
+          folder.child(std::to_string(width) + "x" + std::to_string(height));
+      makeAdd(2.5, width, height).write(path);
+      Opened opened;
+      ASSERT_TRUE(opened.open(path, onStandIn(folder))) << opened.message;
+      bool ok;
+      auto input = ramp(size_t(4 * height * width));
+      EXPECT_EQ(runOnce(opened, input, ok), plus(input, 2.5)) << opened.message;
+      EXPECT_TRUE(ok) << opened.message;
+    }
 }
 
 TEST(Session, HandlesMayBeClosedInAnyOrder) {

@@ -96,8 +96,8 @@ Asker::Asker(const std::string &target, const std::string &folder)
   EngineOptions unlimited = EngineOptions::from(options);
   unlimited.limitsWeightFiles = false;
   engine = std::make_unique<Engine>(unlimited);
-  seed = unsigned(
-      std::chrono::system_clock::now().time_since_epoch().count() & 0xffffff);
+  seed = unsigned(std::chrono::system_clock::now().time_since_epoch().count() &
+                  0xffffff);
 }
 
 std::unique_ptr<EngineProgram> Asker::open(const Program &program) {
@@ -113,9 +113,8 @@ std::unique_ptr<EngineProgram> Asker::open(const Program &program) {
     weights.push_back(
         {"@model_path/weights/" + name, keep(name, program.weights[i])});
   }
-  return std::make_unique<EngineProgram>(*engine, "probe",
-                                         keep("model.mil", program.text),
-                                         std::move(weights));
+  return std::make_unique<EngineProgram>(
+      *engine, "probe", keep("model.mil", program.text), std::move(weights));
 }
 
 std::string Asker::tryCompile(const Program &program) {
@@ -146,7 +145,8 @@ struct Bound {
       }
       return list;
     };
-    auto in = make(described.inputs, inputs), out = make(described.outputs, outputs);
+    auto in = make(described.inputs, inputs),
+         out = make(described.outputs, outputs);
     request = program.makeRequest(in, out, 0);
   }
 };
@@ -166,7 +166,8 @@ Asker::evaluate(const Program &program,
   Layout layout = layoutOf(program.outputs[0].shape);
   std::vector<float> result(size_t(layout.count()));
   convert(layout, bound.outputs[0]->base(),
-          Layout::packed(ANE_FP32, layout.count()), result.data(), ANE_FP16, "");
+          Layout::packed(ANE_FP32, layout.count()), result.data(), ANE_FP16,
+          "");
   return result;
 }
 
@@ -216,10 +217,11 @@ Answer Asker::askWrong(const ProbeRecord &record) {
   std::string book = record.book;
   double worst = 0, largest = 1e-6;
   for (size_t i = 0; i < result.size(); ++i) {
-    float expected = book == "same" ? inputs[0][i]
-                     : book == "first"
-                         ? inputs[0][i % size_t(program.outputs[0].shape.back())]
-                         : std::strtof(record.book, nullptr);
+    float expected =
+        book == "same" ? inputs[0][i]
+        : book == "first"
+            ? inputs[0][i % size_t(program.outputs[0].shape.back())]
+            : std::strtof(record.book, nullptr);
     largest = std::max<double>(largest, std::abs(expected));
     double difference = std::abs(double(result[i]) - double(expected));
     worst = std::max(worst, std::isnan(difference) ? INFINITY : difference);
@@ -257,8 +259,9 @@ Answer Asker::askCost(const ProbeRecord &record) {
         time(makeProgram(*findProbe("memory_dispatch_us"), 0, seed), 100);
     if (us < 1.2 * floor)
       return {"unclear",
-              "takes " + std::to_string(us) + " us, hardly more than the floor, " +
-                  std::to_string(floor) + " us",
+              "takes " + std::to_string(us) +
+                  " us, hardly more than the floor, " + std::to_string(floor) +
+                  " us",
               {}};
     value = work / (us - floor) / (unit == "TFLOPS" ? 1e6 : 1e3);
   }

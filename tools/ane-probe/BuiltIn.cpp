@@ -48,13 +48,14 @@ static Answer narrowRows(Asker &asker) {
 /// A surface one byte too small.
 static Answer smallSurface(Asker &asker) {
   std::vector<int64_t> shape = {1, 64, 64, 64};
-  Program program = makeProgram(
-      record({"1,64,64,64"}, {"op z000 1,64,64,64 relu(x = a000)"}), 0,
-      asker.salt());
+  Program program =
+      makeProgram(record({"1,64,64,64"}, {"op z000 1,64,64,64 relu(x = a000)"}),
+                  0, asker.salt());
   std::unique_ptr<EngineProgram> opened = asker.open(program);
   opened->load();
   const ObjC &objc = asker.getEngine().getObjC();
-  Surface full(objc, requiredBytes(shape)), small(objc, requiredBytes(shape) - 1);
+  Surface full(objc, requiredBytes(shape)),
+      small(objc, requiredBytes(shape) - 1);
   Retained good = opened->makeRequest({&full}, {&full}, 0),
            bad = opened->makeRequest({&small}, {&full}, 0);
   opened->evaluate(good.get());
@@ -68,10 +69,10 @@ static Answer smallSurface(Asker &asker) {
 
 /// b - a, declared in this order: surfaces go by symbol.
 static Answer orderOfSymbols(Asker &asker) {
-  Program program = makeProgram(
-      record({"1,64,1,64", "1,64,1,64"},
-             {"op z000 1,64,1,64 sub(x = a000, y = a001)"}),
-      0, asker.salt());
+  Program program =
+      makeProgram(record({"1,64,1,64", "1,64,1,64"},
+                         {"op z000 1,64,1,64 sub(x = a000, y = a001)"}),
+                  0, asker.salt());
   // Declared the other way round.
   std::string type = "tensor<fp16, [1, 64, 1, 64]> ",
               now = type + "a000, " + type + "a001",
@@ -93,16 +94,15 @@ static Answer weightFiles(Asker &asker) {
     program.weights.assign(size_t(count), std::string(136, '\0'));
     return program;
   };
-  auto ask = [&](int count) {
-    return asker.tryCompile(make(count));
-  };
+  auto ask = [&](int count) { return asker.tryCompile(make(count)); };
   int limit = int(facts::weightFileLimit);
   if (std::string said = ask(limit); !said.empty())
     return {"refuted", std::to_string(limit) + " files fail: " + said,
             double(limit)};
   std::string said = ask(limit + 1);
-  return said.empty() ? Answer{"refuted", "one more is taken", double(limit + 1)}
-                      : Answer{"confirmed", said, double(limit)};
+  return said.empty()
+             ? Answer{"refuted", "one more is taken", double(limit + 1)}
+             : Answer{"confirmed", said, double(limit)};
 }
 
 /// Compiles different programs until one fails.
@@ -138,7 +138,8 @@ static Answer stall(Asker &asker) {
   auto milliseconds = [&](const Program &program, bool fails) {
     auto start = std::chrono::steady_clock::now();
     if (asker.tryCompile(program).empty() == fails)
-      fail(ANE_RUN_FAILED, "the programs of this probe do not do what it needs");
+      fail(ANE_RUN_FAILED,
+           "the programs of this probe do not do what it needs");
     return std::chrono::duration<double, std::milli>(
                std::chrono::steady_clock::now() - start)
         .count();
@@ -162,7 +163,8 @@ static Answer sharedText(Asker &asker) {
   second->load();
   bool compiled = second->compileUs > 0;
   return {compiled ? "refuted" : "confirmed",
-          compiled ? "is compiled again" : "is not compiled again", {}};
+          compiled ? "is compiled again" : "is not compiled again",
+          {}};
 }
 
 Answer ane::probe::askRuntime(Asker &asker, const std::string &id) {

@@ -83,9 +83,8 @@ bool ane::probe::mergeReport(const std::string &path) {
     return table[key].value_or(std::string());
   };
   std::string target = text(root, "target"),
-              measured =
-                  "measured by ane-probe on " + text(root, "chip") + ", " +
-                  text(root, "system");
+              measured = "measured by ane-probe on " + text(root, "chip") +
+                         ", " + text(root, "system");
   const toml::array *results = root["result"].as_array();
   if (!isTarget(target) || !results) {
     std::fprintf(stderr,
@@ -111,12 +110,13 @@ bool ane::probe::mergeReport(const std::string &path) {
                   target.c_str(), id.c_str(), number.c_str(), measured.c_str(),
                   confirmed ? " (within a quarter of the record)" : "");
     else
-      std::printf("%s: %s%s: grade \"%s\" to \"%s\", source \"%s; %s\": %s%s%s\n",
-                  kind == "limit" ? "Generations.td" : "Rules.td",
-                  kind == "limit" ? (target + ": ").c_str() : "", id.c_str(),
-                  record->grade, newGrade(*record, confirmed).c_str(),
-                  record->source, measured.c_str(), verdict.c_str(),
-                  number.empty() ? "" : ", ", number.c_str());
+      std::printf(
+          "%s: %s%s: grade \"%s\" to \"%s\", source \"%s; %s\": %s%s%s\n",
+          kind == "limit" ? "Generations.td" : "Rules.td",
+          kind == "limit" ? (target + ": ").c_str() : "", id.c_str(),
+          record->grade, newGrade(*record, confirmed).c_str(), record->source,
+          measured.c_str(), verdict.c_str(), number.empty() ? "" : ", ",
+          number.c_str());
   }
   return true;
 }

@@ -64,7 +64,8 @@ static std::string makeWeights(int64_t count, int64_t fanIn, bool ones) {
   for (int64_t i = 0; i < count; ++i) {
     state = state * 1664525 + 1013904223;
     double unit = (double(state >> 8) + 0.5) / double(1 << 24) - 0.5;
-    double value = (unit < 0 ? 1 : -1) * std::log(1 - 2 * std::abs(unit)) * scale;
+    double value =
+        (unit < 0 ? 1 : -1) * std::log(1 - 2 * std::abs(unit)) * scale;
     uint16_t half = ane::runtime::floatToHalf(ones ? 1 : float(value));
     std::memcpy(blob.data() + 128 + i * 2, &half, 2);
   }
@@ -112,8 +113,8 @@ void Builder::weight(const std::string &name, const std::string &shape,
   program.weights.push_back(
       makeWeights(count, count / std::max<int64_t>(type.shape[0], 1), ones));
   std::string text = typeText(type);
-  body += "        " + text + " " + name + " = const()[name = string(\"" + name +
-          "\"), val = " + text +
+  body += "        " + text + " " + name + " = const()[name = string(\"" +
+          name + "\"), val = " + text +
           "(BLOBFILE(path = string(\"@model_path/weights/" +
           std::to_string(program.weights.size() - 1) +
           ".bin\"), offset = uint64(64)))];\n";
@@ -160,8 +161,8 @@ void Builder::line(const std::string &text) {
 Program Builder::finish(unsigned salt) {
   std::string parameters, results;
   for (const Program::Parameter &input : program.inputs)
-    parameters += (parameters.empty() ? "" : ", ") + typeText(input) + " " +
-                  input.symbol;
+    parameters +=
+        (parameters.empty() ? "" : ", ") + typeText(input) + " " + input.symbol;
   for (const Program::Parameter &output : program.outputs)
     results += (results.empty() ? "" : ", ") + output.symbol;
   // A constant that nothing uses: identical text would be shared (L76).
@@ -171,8 +172,9 @@ Program Builder::finish(unsigned salt) {
       "{\"coremlc-version\", \"3505.4.1\"}, "
       "{\"coremltools-component-milinternal\", \"\"}, "
       "{\"coremltools-version\", \"9.0\"}})]\n{\n    func main<ios18>(" +
-      parameters + ") {\n        int32 salt = const()[name = "
-                   "string(\"salt\"), val = int32(" +
+      parameters +
+      ") {\n        int32 salt = const()[name = "
+      "string(\"salt\"), val = int32(" +
       std::to_string(salt) + ")];\n" + body + "    } -> (" + results +
       ");\n}\n";
   return std::move(program);

@@ -8,13 +8,13 @@
 #include <algorithm>
 #include <cctype>
 #include <cerrno>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <dlfcn.h>
 #include <filesystem>
 #include <poll.h>
-#include <csignal>
 #include <spawn.h>
 #include <sys/utsname.h>
 #include <sys/wait.h>
@@ -28,17 +28,21 @@ extern char **environ;
 static constexpr int kSeconds = 60;
 
 static constexpr char kHelp[] =
-    "Asks a machine what the records about its engine say: each rule, limit and\n"
+    "Asks a machine what the records about its engine say: each rule, limit "
+    "and\n"
     "cost parameter that can be asked, each in a process of its own.\n\n"
     "  ane-probe -o mac.toml          about as many questions as --list shows\n"
-    "  ane-probe --merge=mac.toml     what the records would say with the answers\n\n"
+    "  ane-probe --merge=mac.toml     what the records would say with the "
+    "answers\n\n"
     "  -o FILE          where the answers are written (TOML)\n"
-    "  --target=NAME    the records to ask about (default: those of this chip)\n"
+    "  --target=NAME    the records to ask about (default: those of this "
+    "chip)\n"
     "  --only=ID,ID     only these\n"
     "  --risky          also what may stall the compiler's service, last\n"
     "  --list           every record, and its question or why it has none\n"
     "  --merge=FILE     prints changes to the records\n"
-    "The framework is Apple's, or the library that ANE_RUNTIME_FRAMEWORK names.\n";
+    "The framework is Apple's, or the library that ANE_RUNTIME_FRAMEWORK "
+    "names.\n";
 
 static int usage(const std::string &message) {
   std::fprintf(stderr, "ane-probe: error: %s; see --help\n", message.c_str());
@@ -98,7 +102,8 @@ static bool readOptions(int argc, char **argv, Options &options,
         at = comma + 1;
       }
     } else if (!value("--target", options.target) &&
-               !value("--merge", options.merge) && !value("--run", options.run) &&
+               !value("--merge", options.merge) &&
+               !value("--run", options.run) &&
                !value("--folder", options.folder)) {
       error = "knows no option '" + word + "'";
       return false;
@@ -182,8 +187,8 @@ static Answer askInChild(const std::string &self, const Options &options,
   posix_spawn_file_actions_addclose(&actions, pipes[0]);
   posix_spawn_file_actions_addclose(&actions, pipes[1]);
   pid_t child = 0;
-  int error = posix_spawnp(&child, self.c_str(), &actions, nullptr, arguments,
-                           environ);
+  int error =
+      posix_spawnp(&child, self.c_str(), &actions, nullptr, arguments, environ);
   posix_spawn_file_actions_destroy(&actions);
   close(pipes[1]);
   int status = 0;
@@ -194,9 +199,9 @@ static Answer askInChild(const std::string &self, const Options &options,
   size_t first = text.find('\t'), second = text.find('\t', first + 1);
   if (first == std::string::npos || second == std::string::npos)
     return {"unclear",
-            WIFSIGNALED(status)
-                ? "the process ended by signal " + std::to_string(WTERMSIG(status))
-                : "the process gave no answer",
+            WIFSIGNALED(status) ? "the process ended by signal " +
+                                      std::to_string(WTERMSIG(status))
+                                : "the process gave no answer",
             {}};
   std::string number = text.substr(first + 1, second - first - 1),
               detail = text.substr(second + 1);
@@ -236,39 +241,47 @@ static int probe(const std::string &self, Options options) {
   utsname names = {};
   uname(&names);
   std::string product = systemValue("kern.osproductversion");
-  report.system = product.empty()
-                      ? std::string(names.sysname) + " " + names.release
-                      : "macOS " + product + " (" + systemValue("kern.osversion") + ")";
+  report.system =
+      product.empty()
+          ? std::string(names.sysname) + " " + names.release
+          : "macOS " + product + " (" + systemValue("kern.osversion") + ")";
   if (report.chip.empty())
     report.chip = std::string("stand-in on ") + names.machine;
   if (options.target.empty())
     options.target = targetOfChip(shortChip(report.chip));
   if (options.target.empty())
-    return usage("'" + report.chip + "' is no chip of the records; name them with --target");
+    return usage("'" + report.chip +
+                 "' is no chip of the records; name them with --target");
   report.target = options.target;
   std::string folder =
       (std::filesystem::temp_directory_path() / "ane-probe-XXXXXX").string();
   if (!mkdtemp(folder.data())) {
-    std::fprintf(stderr, "ane-probe: error: %s: %s\n", folder.c_str(), std::strerror(errno));
+    std::fprintf(stderr, "ane-probe: error: %s: %s\n", folder.c_str(),
+                 std::strerror(errno));
     return 1;
   }
   bool none = false;
   for (const ProbeRecord *record : choose(options)) {
     Answer answer = askInChild(self, options, record->id, folder);
-    none = answer.detail.find("no Neural Engine framework") != std::string::npos;
+    none =
+        answer.detail.find("no Neural Engine framework") != std::string::npos;
     if (none)
       break;
     std::printf("%-20s %-9s %s\n", record->id, answer.verdict.c_str(),
-                (record->text + std::string(": ") + answer.detail).substr(0, 160).c_str());
+                (record->text + std::string(": ") + answer.detail)
+                    .substr(0, 160)
+                    .c_str());
     std::fflush(stdout);
     report.results.push_back({record->id, answer});
   }
   std::error_code ignored;
   std::filesystem::remove_all(folder, ignored);
   if (none)
-    std::fprintf(stderr, "ane-probe: error: there is no Neural Engine framework on this system\n");
+    std::fprintf(stderr, "ane-probe: error: there is no Neural Engine "
+                         "framework on this system\n");
   else if (!options.output.empty() && !writeReport(report, options.output))
-    std::fprintf(stderr, "ane-probe: error: %s: %s\n", options.output.c_str(), std::strerror(errno));
+    std::fprintf(stderr, "ane-probe: error: %s: %s\n", options.output.c_str(),
+                 std::strerror(errno));
   else
     return 0;
   return 1;

@@ -262,9 +262,10 @@ static llvm::Expected<RunOptions> readOptions() {
         {"--atol", atol_}}) {
     if (tolerance.getNumOccurrences() && !(tolerance >= 0))
       return wrong(outOfRange(option, "0 or more", tolerance));
-    if (tolerance.getNumOccurrences() && compareDir.empty() && testData.empty())
-      return wrong(option + " is for comparing; add --compare=DIR or "
-                            "--test-data=DIR");
+    if (tolerance.getNumOccurrences() && compareDir.empty() &&
+        testData.empty() && !compareDevices)
+      return wrong(option + " is for comparing; add --compare=DIR, "
+                            "--test-data=DIR or --compare-devices");
   }
   options.artifact = artifact;
   options.load.function = functionName;

@@ -35,10 +35,10 @@ static std::string literal(StringRef text) {
 static MapVector<StringRef, Fact> findFacts(const RecordKeeper &records) {
   MapVector<StringRef, Fact> facts;
   for (const Record *rule : records.getAllDerivedDefinitions("ANE_Rule"))
-    facts[rule->getValueAsString("id")] = {rule->getValueAsString("text"),
-                                           rule->getValueAsString("grade"),
-                                           rule->getValueAsString("source"),
-                                           rule->getValueAsListOfInts("families")};
+    facts[rule->getValueAsString("id")] = {
+        rule->getValueAsString("text"), rule->getValueAsString("grade"),
+        rule->getValueAsString("source"),
+        rule->getValueAsListOfInts("families")};
   for (const Record *target : records.getAllDerivedDefinitions("ANE_Target")) {
     for (const Record *limit : target->getValueAsListOfDefs("limits"))
       facts.insert({limit->getValueAsString("id"),
@@ -48,7 +48,8 @@ static MapVector<StringRef, Fact> findFacts(const RecordKeeper &records) {
                      {}}});
     for (const Record *cost : target->getValueAsListOfDefs("costs"))
       facts.insert({cost->getValueAsString("parameter"),
-                    {cost->getValueAsString("unit"), "",
+                    {cost->getValueAsString("unit"),
+                     "",
                      cost->getValueAsString("source"),
                      {}}});
   }
@@ -96,13 +97,15 @@ static bool emitProbes(const RecordKeeper &records, raw_ostream &os) {
       PrintFatalError(probe->getLoc(), id + " is asked twice");
     if (probe->getValueAsString("kind") == "none" &&
         probe->getValueAsString("why").empty())
-      PrintFatalError(probe->getLoc(), id + " does not say why it is not asked");
+      PrintFatalError(probe->getLoc(),
+                      id + " does not say why it is not asked");
   }
   for (auto &[id, fact] : facts) {
     auto it = asked.find(id);
     if (it == asked.end())
-      PrintFatalError("'" + id + "' has no probe and does not say why "
-                                 "(dialects/ANE/Targets/Probes.td)");
+      PrintFatalError("'" + id +
+                      "' has no probe and does not say why "
+                      "(dialects/ANE/Targets/Probes.td)");
     emitProbe(os, it->second, fact);
   }
   os << "};\nstatic const TargetValue kLimits[] = {\n";
@@ -132,6 +135,5 @@ static bool emitProbes(const RecordKeeper &records, raw_ostream &os) {
   os << "};\n";
   return false;
 }
-static mlir::GenRegistration genProbes("gen-probes",
-                                       "Tables of questions for ane-probe",
-                                       emitProbes);
+static mlir::GenRegistration
+    genProbes("gen-probes", "Tables of questions for ane-probe", emitProbes);

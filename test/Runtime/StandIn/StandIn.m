@@ -511,10 +511,10 @@ static void scramble(const standin_parameter *parameter, void *memory) {
                 options:(NSDictionary *)options
                 request:(_ANERequest *)request
                   error:(NSError **)error {
-  if (!goesOn(STANDIN_EVALUATE))
-    return refuse(error, 4, @"Program Inference error: told to by ANE_STANDIN");
   if (!loaded)
     return refuse(error, 4, @"Program Inference error: the program is not loaded");
+  if (!goesOn(STANDIN_EVALUATE)) /* and waits, where it is told to */
+    return refuse(error, 4, @"Program Inference error: told to by ANE_STANDIN");
   void *in[512], *out[512];
   if (standin_settings_now()->no_engine) {
     standin_enter();
@@ -540,6 +540,8 @@ static void scramble(const standin_parameter *parameter, void *memory) {
     }
   }
   standin_leave();
+  if (done && !loaded)
+    return refuse(error, 4, @"Program Inference error: the program was unloaded meanwhile");
   return done;
 }
 @end
