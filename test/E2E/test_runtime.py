@@ -13,9 +13,12 @@ import tomllib
 
 import architectures
 import builders
+import numpy as np
 import onnx
 import pytest
 from conftest import ROOT, SHARED
+
+import ane_mlir
 
 BIN = pathlib.Path(os.environ["ANE_MLIR_BIN"])
 STANDIN = BIN.parent / "lib/libane-standin.so"
@@ -177,15 +180,12 @@ def test_device_options(tmp_path):
     assert "results of steps differ between engine and interpreter" in done.stdout and "programs/000.mil, " in done.stdout
 
 
-def test_cross_compiled_for_macos(tmp_path):
-    """Both architectures by zig, no SDK: everything but libSystem is found by name."""
-    pytest.importorskip("ziglang", reason="ziglang is not installed")
-    done = subprocess.run([ROOT / "tools/dev/cross-runtime", tmp_path], capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr[-3000:]
-    lines = [line for line in done.stdout.splitlines() if "macos" in line]
-    assert len(lines) == 4
-    for line in lines:
-        assert line.split(": ")[1] == "/usr/lib/libSystem.B.dylib", line
+def test_from_python(tmp_path, monkeypatch):
+    monkeypatch.setenv("ANE_RUNTIME_FRAMEWORK", str(STANDIN))
+    bundle = ane_mlir.compile(ROOT / "test/E2E/digits/digits.onnx", dims={"batch": 1}, options=["--check=off"])
+    image = {"image": np.random.default_rng(0).random((1, 1, 8, 8), np.float32)}
+    engine, interpreter = bundle.run(image, device="engine"), bundle.run(image, numerics="engine")
+    assert engine.keys() == interpreter.keys() and all((engine[name] == interpreter[name]).all() for name in engine)
 
 
 #
