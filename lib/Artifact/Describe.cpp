@@ -120,7 +120,7 @@ static void addWords(Attribute attr, std::vector<std::string> &words) {
       addWords(entry, words);
 }
 
-static std::vector<std::string> labelsOf(mil::FuncOp func) {
+std::vector<std::string> mlir::ane::labelsOf(mil::FuncOp func) {
   std::vector<std::string> labels;
   func.walk([&](mil::OpOp op) {
     if (op.getType() != "classify")

@@ -559,8 +559,17 @@ void Reader::readLabels() {
                 "': " + buffer.getError().message());
   SmallVector<StringRef> lines;
   (*buffer)->getBuffer().rtrim().split(lines, '\n');
-  for (StringRef line : lines)
-    options.package.classLabels.push_back(line.rtrim('\r').str());
+  llvm::StringMap<size_t> numbers;
+  for (auto [i, line] : llvm::enumerate(lines)) {
+    StringRef label = line.rtrim('\r');
+    auto [first, isNew] = numbers.try_emplace(label, i + 1);
+    if (!isNew)
+      return fail("label '" + label + "' stands twice in '" +
+                  options.classLabelsFile + "', in lines " +
+                  Twine(first->second) + " and " + Twine(i + 1) +
+                  "; Core ML returns probabilities by label");
+    options.package.classLabels.push_back(label.str());
+  }
 }
 
 void Reader::readPackage() {

@@ -297,6 +297,8 @@ OwningOpRef<ModuleOp> Compiler::importMIL(StringRef function) {
     return {};
   progress.phase("converting");
   addProvenance(package, source->info, source->describe(*func));
+  if (options.form() == Form::Package)
+    takeClassifier(*func, package);
   std::string name = func->getSymName().str();
   mil::ShapeBindings shapes = source->bindShapes(*func, options.inputShapes);
   if (failed(runConversions(*source->module, [&](OpPassManager &pm) {
@@ -575,7 +577,8 @@ LogicalResult Compiler::writePackage() {
       pipeline.disable.push_back(pass.str());
     written = failed(compileBuckets()) ? failure() : write();
   }
-  if (failed(written))
+  if (failed(written) ||
+      failed(verifyPackage(outputs.whereIs(options.output), module().getLoc())))
     return failure();
   return finishWithReports();
 }

@@ -6,6 +6,8 @@
 
 #include "Package.h"
 #include "ane-mlir/Analysis/PortNames.h"
+#include "ane-mlir/Artifact/Describe.h"
+#include "ane-mlir/Artifact/VerifyMIL.h"
 #include "ane-mlir/Support/Usage.h"
 #include "ane-mlir/Transforms/MILInterface.h"
 #include "ane-mlir/Transforms/UnifyShapes.h"
@@ -323,4 +325,51 @@ LogicalResult mlir::ane::assemblePackage(ArrayRef<PackageFunction> functions,
   if (failed(opset))
     return failure();
   return writeMLPackage(parts, *weights, *opset, path, options, outputs);
+}
+
+void mlir::ane::takeClassifier(mil::FuncOp func, PackageOptions &package) {
+  Operation *terminator = func.getBody().front().getTerminator();
+  std::vector<std::string> labels = labelsOf(func);
+  for (Value value : terminator->getOperands()) {
+    auto op = value.getDefiningOp<mil::OpOp>();
+    if (!op || op.getType() != "classify" || op.getNumResults() != 2 ||
+        labels.empty())
+      continue;
+    auto ref =
+        dyn_cast_or_null<mil::RefAttr>(mil::getArgument(op, "probabilities"));
+    if (!ref || uint64_t(ref.getIndex()) >= op.getOperands().size())
+      return;
+    Value probabilities = op.getOperand(ref.getIndex());
+    auto type = dyn_cast<RankedTensorType>(probabilities.getType());
+    if (!type || !type.hasStaticShape() || !type.getElementType().isF32() ||
+        type.getNumElements() != int64_t(labels.size()))
+      return;
+    package.label = cast<StringAttr>(op.getNames()[0]).getValue().str();
+    package.labelProbabilities =
+        cast<StringAttr>(op.getNames()[1]).getValue().str();
+    package.probabilities = mil::getName(func, probabilities).str();
+    if (package.classLabels.empty())
+      package.classLabels = std::move(labels);
+    SmallVector<Value> left;
+    for (Value result : terminator->getOperands())
+      if (result.getDefiningOp() != op)
+        left.push_back(result);
+      else if (!llvm::is_contained(left, probabilities))
+        left.push_back(probabilities);
+    terminator->setOperands(left);
+    op.erase();
+    return;
+  }
+}
+
+LogicalResult mlir::ane::verifyPackage(StringRef path, Location loc) {
+  FailureOr<MILSource> source = MILSource::open(path, loc.getContext());
+  if (failed(source))
+    return failure();
+  std::vector<Finding> findings = verifyMIL(*source, path);
+  for (const Finding &finding : findings)
+    emitError(loc) << "would not be taken by Core ML: [" << finding.rule << "] "
+                   << finding.place << ": " << finding.message
+                   << "; nothing was written. This is a mistake of ane-mlir";
+  return success(findings.empty());
 }

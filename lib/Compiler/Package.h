@@ -29,6 +29,15 @@ LogicalResult assemblePackage(ArrayRef<PackageFunction> functions,
                               StringRef path, const PackageOptions &options,
                               Outputs &outputs);
 
+/// Of a classifier whose labels are texts: takes the classification out of
+/// `func`, which returns the probabilities instead, and lets `package` put it
+/// back, with its labels unless there are others.
+void takeClassifier(mil::FuncOp func, PackageOptions &package);
+
+/// What mil-verify finds in a package that was written at `path`, as errors at
+/// `loc`: nothing is put in place that Core ML would refuse.
+LogicalResult verifyPackage(StringRef path, Location loc);
+
 } // namespace mlir::ane
 
 #endif // ANEMLIR_LIB_COMPILER_PACKAGE_H

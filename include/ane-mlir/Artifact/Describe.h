@@ -77,6 +77,9 @@ struct Description {
   void writeJSON(llvm::raw_ostream &os) const;
 };
 
+/// The labels of a classifier's function, if they are texts.
+std::vector<std::string> labelsOf(mil::FuncOp func);
+
 /// Failure after a diagnostic where it cannot be read.
 FailureOr<Description> describeArtifact(StringRef path, MLIRContext *context);
 

@@ -53,8 +53,10 @@ struct PackageOptions {
   /// 15 … 18 or 26; by default the lowest that has all that is used.
   std::optional<int> opset;
 
-  StringRef labelName() const { return "classLabel"; }
-  StringRef probabilitiesName() const { return "classLabel_probs"; }
+  /// What a classifier's outputs are called.
+  std::string label = "classLabel", labelProbabilities = "classLabel_probs";
+  StringRef labelName() const { return label; }
+  StringRef probabilitiesName() const { return labelProbabilities; }
 };
 
 /// One function of a package, converted: all that is left is to describe it.

@@ -1,0 +1,94 @@
+"""Classifiers: labels, names and metadata survive from package to package; what cannot be one is refused."""
+
+from __future__ import annotations
+
+import subprocess
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+import ane_mlir
+
+FEEDS = {"x": np.array([[0.1, 2.0, -1.0]], np.float32)}
+
+
+def run(folder, *arguments) -> tuple[int, str]:
+    done = subprocess.run([ane_mlir.find_tool("onnx-to-ane"), *map(str, arguments)], capture_output=True, text=True, cwd=folder)
+    return done.returncode, done.stdout + done.stderr
+
+
+def save(path, output: str = "y") -> None:
+    graph = helper.make_graph([helper.make_node("Softmax", ["x"], [output], name="/soft")], "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 3])], [helper.make_tensor_value_info(output, TensorProto.FLOAT, None)])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+
+
+@pytest.fixture
+def package(tmp_path):
+    save(tmp_path / "m.onnx")
+    (tmp_path / "labels.txt").write_text("cat\nspotted owl\ndog\n")
+    code, said = run(tmp_path, "m.onnx", "-o", "m.mlpackage", "--class-labels=labels.txt", "--author=Me", "--description=Animals", "--quiet")
+    assert code == 0, said
+    return tmp_path / "m.mlpackage"
+
+
+def classifier(path) -> tuple:
+    (function,) = ane_mlir.info(path)["functions"]
+    return function["labels"], function["predicted_feature"], function["predicted_probabilities"], [(port["name"], port["kind"]) for port in function["outputs"]]
+
+
+def test_from_package_to_package(tmp_path, package):
+    wanted = classifier(package)
+    assert wanted[0] == ["cat", "spotted owl", "dog"] and wanted[1:3] == ("classLabel", "classLabel_probs")
+    again = ane_mlir.compile(package, output=tmp_path / "again.mlpackage")
+    assert classifier(again.path) == wanted and ane_mlir.verify(again.path) == []
+    metadata = ane_mlir.info(again.path)["metadata"]
+    assert metadata["author"] == "Me" and metadata["description"] == "Animals"
+    first, second = ane_mlir.Package(package).run(FEEDS), again.run(FEEDS)
+    assert list(first) == list(second) and int(first["classLabel"].item()) == int(second["classLabel"].item()) == 1
+    np.testing.assert_allclose(first["classLabel_probs"], second["classLabel_probs"], atol=1e-3)
+    # A bundle has the label's index.
+    assert int(next(iter(ane_mlir.compile(package).run(FEEDS).values())).item()) == 1
+    # Other labels may be given; as many.
+    (tmp_path / "other.txt").write_text("a\nb\nc\n")
+    ane_mlir.compile(package, output=tmp_path / "other.mlpackage", options=[f"--class-labels={tmp_path / 'other.txt'}"])
+    assert classifier(tmp_path / "other.mlpackage")[0] == ["a", "b", "c"]
+
+
+def test_somebody_elses(tmp_path):
+    ct = pytest.importorskip("coremltools")
+    mb = ct.converters.mil.Builder
+
+    @mb.program(input_specs=[mb.TensorSpec(shape=(1, 3))])
+    def program(x):
+        return mb.softmax(x=x, axis=-1, name="chances")
+
+    model = ct.convert(program, convert_to="mlprogram", classifier_config=ct.ClassifierConfig(["red", "green", "blue"], predicted_feature_name="colour"), minimum_deployment_target=ct.target.iOS16)
+    model.user_defined_metadata["com.apple.coreml.model.preview.type"] = "imageClassifier"
+    model.save(str(tmp_path / "theirs.mlpackage"))
+    theirs = classifier(tmp_path / "theirs.mlpackage")
+    ours = ane_mlir.compile(tmp_path / "theirs.mlpackage", output=tmp_path / "ours.mlpackage")
+    assert theirs[0] == ["red", "green", "blue"] and theirs[1] == "colour" and classifier(ours.path) == theirs
+    assert ane_mlir.info(ours.path)["metadata"]["com.apple.coreml.model.preview.type"] == "imageClassifier"
+    spec = ct.models.MLModel(str(ours.path), skip_model_load=True).get_spec()
+    assert spec.description.predictedFeatureName == "colour"
+
+
+def test_refused(tmp_path, package):
+    (tmp_path / "twice.txt").write_text("cat\ndog\ncat\n")
+    code, said = run(tmp_path, "m.onnx", "-o", "t.mlpackage", "--class-labels=twice.txt", "--quiet")
+    assert code == 2 and "label 'cat' stands twice in 'twice.txt', in lines 1 and 3" in said
+    (tmp_path / "two.txt").write_text("cat\ndog\n")
+    code, said = run(tmp_path, "m.onnx", "-o", "t.mlpackage", "--class-labels=two.txt", "--quiet")
+    assert code == 1 and "cannot be the probabilities of 2 classes" in said
+    assert not (tmp_path / "t.mlpackage").exists()
+
+
+def test_a_value_of_that_name(tmp_path, package):
+    for name in ("classLabel", "classLabel_probs"):
+        save(tmp_path / "named.onnx", name)
+        code, said = run(tmp_path, "named.onnx", "-o", "named.mlpackage", "--class-labels=labels.txt", "--quiet")
+        assert code == 0, said
+        assert ane_mlir.verify(tmp_path / "named.mlpackage") == []
+        assert classifier(tmp_path / "named.mlpackage")[0] == ["cat", "spotted owl", "dog"]
