@@ -180,14 +180,6 @@ def test_device_options(tmp_path):
     assert "results of steps differ between engine and interpreter" in done.stdout and "programs/000.mil, " in done.stdout
 
 
-def test_from_python(tmp_path, monkeypatch):
-    monkeypatch.setenv("ANE_RUNTIME_FRAMEWORK", str(STANDIN))
-    bundle = ane_mlir.compile(ROOT / "test/E2E/digits/digits.onnx", dims={"batch": 1}, options=["--check=off"])
-    image = {"image": np.random.default_rng(0).random((1, 1, 8, 8), np.float32)}
-    engine, interpreter = bundle.run(image, device="engine"), bundle.run(image, numerics="engine")
-    assert engine.keys() == interpreter.keys() and all((engine[name] == interpreter[name]).all() for name in engine)
-
-
 #
 # ane-probe
 #

@@ -346,3 +346,19 @@ def test_refused_data(tmp_path: pathlib.Path) -> None:
     damaged = tmp_path / "m.anepkg" / "training" / "parameters.safetensors"
     damaged.write_bytes(damaged.read_bytes()[:200])
     assert "parameters.safetensors" in train(tmp_path, "--steps=1", code=1).stderr
+
+
+def test_trainer(tmp_path: pathlib.Path) -> None:
+    """From Python: two runs are one, and what is exported is a model."""
+    from ane_mlir.training import Trainer, compile_training
+
+    onnx.save(training_models.build_mlp("batch"), tmp_path / "m.onnx")
+    bundle = compile_training(tmp_path / "m.onnx", loss="cross-entropy", batch=16, options=["--learning-rate=3e-3"])
+    images, labels = (np.load(DIGITS / "train_images.npy") / 16).astype(np.float32), np.load(DIGITS / "train_labels.npy").astype(np.int32)
+    whole, parts = (Trainer(bundle, {"image": images, "targets": labels}, seed=2) for _ in range(2))
+    assert whole.run(30) == parts.run(10) + parts.run(20)
+    assert np.mean(whole.losses[-5:]) < whole.losses[0]
+    whole.export(tmp_path / "a.onnx")
+    parts.export(tmp_path / "b.onnx")
+    assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
+    assert reference(tmp_path / "a.onnx", {"image": images[:3]})[0].shape == (3, 10)

@@ -98,7 +98,7 @@ LogicalResult Backpropagation::run() {
                    << "'" << op->getName() << "' has no derivative";
       if (row)
         error << ": " << row->reason;
-      error << "; freeze what is before it with --frozen, or take it out";
+      error << "; train only what is behind it (--frozen), or take it out";
       ok = false;
       continue;
     }
@@ -185,7 +185,7 @@ void Derivative::give(Value operand, Value gradient) {
 void Derivative::refuse(const Twine &why) {
   op->emitError() << "this form of '" << op->getName()
                   << "' has no derivative: " << why
-                  << "; freeze what is before it with --frozen";
+                  << "; train only what is behind it (--frozen)";
   hasRefused = true;
 }
 

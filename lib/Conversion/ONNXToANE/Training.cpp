@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Lowering.h"
+#include "ane-mlir/Conversion/Gradients.h"
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -107,55 +108,6 @@ static LogicalResult lowerMomentum(C &c) {
   });
 }
 
-/// `g` summed to the shape of an operand that was broadcast.
-static Value unbroadcast(C &c, Value g, ArrayRef<int64_t> shape) {
-  if (!g || c.shape(g) == shape)
-    return g;
-  SmallVector<int64_t> axes;
-  int64_t lead = c.rank(g) - shape.size();
-  for (int64_t i = 0; i < c.rank(g); ++i)
-    if (i < lead || (shape[i - lead] == 1 && c.shape(g)[i] != 1))
-      axes.push_back(i);
-  return c.reshape(axes.empty() ? g : c.reduceSum(g, axes), shape);
-}
-
-/// What an op's operands get of the gradient of its result; nothing when its
-/// derivative is not known here.
-static SmallVector<Value> backward(C &c, Operation *op, Value g) {
-  auto one = [&] { return c.scalarLike(1, g); };
-  Value y = op->getResult(0);
-  SmallVector<Value> x(op->getOperands());
-  if (isa<AddOp>(op))
-    return {g, g};
-  if (isa<SubOp>(op))
-    return {g, c.mul(g, c.scalarLike(-1, g))};
-  if (isa<MulOp>(op))
-    return {c.mul(g, x[1]), c.mul(g, x[0])};
-  if (isa<RealDivOp>(op))
-    return {c.div(g, x[1]),
-            c.mul(c.div(c.mul(g, y), x[1]), c.scalarLike(-1, g))};
-  if (isa<ExpOp>(op))
-    return {c.mul(g, y)};
-  if (isa<LogOp>(op))
-    return {c.div(g, x[0])};
-  if (isa<SqrtOp>(op))
-    return {c.div(c.mul(g, c.scalarLike(0.5, g)), y)};
-  if (isa<TanhOp>(op))
-    return {c.mul(g, c.sub(one(), c.mul(y, y)))};
-  if (isa<SigmoidOp>(op))
-    return {c.mul(g, c.mul(y, c.sub(one(), y)))};
-  if (isa<ReluOp>(op))
-    return {c.mul(g, c.castTo(c.create<GreaterOp>({x[0], c.scalarLike(0, g)}),
-                              c.element(g)))};
-  if (auto reshape = dyn_cast<ReshapeOp>(op))
-    return {c.reshape(g, c.shape(x[0]))};
-  if (auto matmul = dyn_cast<MatmulOp>(op);
-      matmul && c.rank(x[0]) == 2 && c.rank(x[1]) == 2 &&
-      !matmul.getTransposeX() && !matmul.getTransposeY())
-    return {c.matmul(g, x[1], true), c.matmul(c.transpose(x[0], {1, 0}), g)};
-  return {};
-}
-
 /// The derivative of the sum of y, by walking back from y (the last operand, as
 /// imported) to each x.
 static LogicalResult lowerGradient(C &c) {
@@ -163,38 +115,18 @@ static LogicalResult lowerGradient(C &c) {
   if (!names || c.numInputs() < names.size() + 1 || !c.input(c.numInputs() - 1))
     return c.error() << "expects xs and y";
   Value y = c.input(c.numInputs() - 1);
-  llvm::DenseMap<Value, Value> gradients;
-  gradients[y] = c.broadcastTo(c.scalarLike(1, y), c.shape(y));
-  llvm::DenseSet<Value> ends;
+  SmallVector<Value> leaves;
   for (unsigned i = 0; i < names.size(); ++i)
-    ends.insert(c.input(i));
-  // Ops stand in the order of their results, so backwards every user comes
-  // before its operands.
-  SmallVector<Operation *> order;
-  if (Operation *last = y.getDefiningOp())
-    for (Operation *op = last; op; op = op->getPrevNode())
-      order.push_back(op);
-  for (Operation *op : order) {
-    if (op->getNumResults() != 1 || isConstantTree(op->getResult(0)))
-      continue;
-    Value g = gradients.lookup(op->getResult(0));
-    if (!g || (ends.contains(op->getResult(0)) && op->getResult(0) != y))
-      continue;
-    SmallVector<Value> parts = backward(c, op, g);
-    if (parts.size() != op->getNumOperands())
-      return c.error() << "passes through '" << op->getName()
-                       << "', whose derivative is not known; export the "
-                          "backward graph instead";
-    for (auto [operand, part] : llvm::zip(op->getOperands(), parts)) {
-      if (isConstantTree(operand) || !part)
-        continue;
-      Value fitted = unbroadcast(c, part, c.shape(operand));
-      Value &sum = gradients[operand];
-      sum = sum ? c.add(sum, fitted) : fitted;
-    }
-  }
+    leaves.push_back(c.input(i));
+  Value ones = c.broadcastTo(c.scalarLike(1, y), c.shape(y));
+  if (!ones)
+    return failure();
+  Backpropagation back(c.graph, *c.graph.builder.getInsertionBlock(), leaves);
+  back.seed(y, ones);
+  if (failed(back.run()))
+    return c.error() << "cannot be expanded; export the backward graph instead";
   for (unsigned i = 0; i < names.size(); ++i) {
-    Value x = c.input(i), g = gradients.lookup(x);
+    Value x = c.input(i), g = back.gradientOf(x);
     c.put(i, g ? g : c.broadcastTo(c.scalarLike(0, x), c.shape(x)));
   }
   return success(!c.failed());
