@@ -194,10 +194,22 @@ static bool isView(Operation *op) {
   });
 }
 
+/// The one reshape of a run-time weight is how a convolution reads its input
+/// [1,O,1,I] (L19; engine.md §1.9 g); what is streamed counts with the
+/// convolution.
+static bool isWeightForm(Operation *op) {
+  if (!isa<ReshapeOp>(op) || !isa<BlockArgument>(op->getOperand(0)))
+    return false;
+  return !op->use_empty() && llvm::all_of(op->getUses(), [](OpOperand &use) {
+    return isa<ConvOp>(use.getOwner()) && use.getOperandNumber() == 1;
+  });
+}
+
 /// No work at run time.
 static bool isFree(Operation *op) {
-  return !isa<CostOpInterface>(op) || op->getNumResults() == 0 ||
-         isConstantTree(op->getResult(0)) || isa<IdentityOp>(op) ||
+  return isWeightForm(op) || !isa<CostOpInterface>(op) ||
+         op->getNumResults() == 0 || isConstantTree(op->getResult(0)) ||
+         isa<IdentityOp>(op) ||
          (isa<ReshapeOp, SqueezeOp, ExpandDimsOp>(op) && isView(op));
 }
 

@@ -21,6 +21,26 @@ llvm::DenseSet<Operation *> mlir::ane::findWeightTrees(Block &block) {
   return trees;
 }
 
+/// Of an input's reshape that nothing but convolutions on the engine reads, as
+/// their weight: the first of their stages.
+static std::optional<unsigned>
+stageOfWeight(Operation *op,
+              const llvm::DenseMap<Operation *, unsigned> &stages) {
+  auto reshape = dyn_cast<ReshapeOp>(op);
+  if (!reshape || !isa<BlockArgument>(reshape.getX()) || stages.lookup(op) % 2)
+    return std::nullopt;
+  std::optional<unsigned> first;
+  for (OpOperand &use : reshape.getY().getUses()) {
+    auto conv = dyn_cast<ConvOp>(use.getOwner());
+    auto at = stages.find(use.getOwner());
+    if (!conv || use.getOperandNumber() != 1 || at == stages.end() ||
+        at->second % 2)
+      return std::nullopt;
+    first = std::min(first.value_or(at->second), at->second);
+  }
+  return first;
+}
+
 llvm::DenseMap<Operation *, unsigned>
 mlir::ane::assignStages(Block &block, const llvm::DenseSet<Operation *> &trees,
                         function_ref<bool(Operation *)> onEngine) {
@@ -37,5 +57,10 @@ mlir::ane::assignStages(Block &block, const llvm::DenseSet<Operation *> &trees,
       }
     stages[&op] = stage;
   }
+  // A run-time weight is an input of the program that convolves with it (L19),
+  // not of the first one.
+  for (auto &[op, stage] : stages)
+    if (std::optional<unsigned> at = stageOfWeight(op, stages))
+      stage = *at;
   return stages;
 }

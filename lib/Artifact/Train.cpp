@@ -94,6 +94,17 @@ llvm::Error Training::checkManifest() {
     good = good && parameter->input < inputs && parameter->gradient < outputs &&
            manifest->inputs[parameter->input]->shape == parameter->shape &&
            manifest->outputs[parameter->gradient]->shape == parameter->shape;
+  for (auto &parameter : t.parameters)
+    for (auto &copy : parameter->copies) {
+      std::vector<int64_t> shape = parameter->shape;
+      good = good && copy->input < inputs &&
+             (!copy->transposed || shape.size() == 2);
+      if (!good)
+        break;
+      if (copy->transposed)
+        std::swap(shape[0], shape[1]);
+      good = manifest->inputs[copy->input]->shape == shape;
+    }
   if (!good)
     return wrong("'" + options.artifact +
                  "' has a manifest whose training does not fit its programs");
@@ -148,7 +159,9 @@ bool Training::isExternal(size_t input) const {
   if (int64_t(input) == record().loss_scale)
     return false;
   return llvm::none_of(record().parameters, [&](auto &parameter) {
-    return parameter->input == input;
+    return parameter->input == input ||
+           llvm::any_of(parameter->copies,
+                        [&](auto &copy) { return copy->input == input; });
   });
 }
 
@@ -258,6 +271,18 @@ llvm::Error Training::fill(int64_t index) {
   return llvm::Error::success();
 }
 
+/// A matrix in the other order.
+static Tensor transposed(const Tensor &matrix) {
+  int64_t rows = matrix.shape()[0], columns = matrix.shape()[1];
+  Tensor turned(DType::Float32, {columns, rows});
+  auto to = turned.mutableFloats();
+  ArrayRef<float> from = matrix.floats();
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < columns; ++j)
+      to[j * rows + i] = from[i * columns + j];
+  return turned;
+}
+
 llvm::Error Training::placeParameters() {
   for (auto [i, parameter] : llvm::enumerate(record().parameters)) {
     Tensor &argument = arguments[parameter->input];
@@ -265,6 +290,13 @@ llvm::Error Training::placeParameters() {
     if (llvm::Error error =
             convertTo(executable->inputs()[parameter->input], argument))
       return error;
+    for (auto &copy : parameter->copies) {
+      arguments[copy->input] =
+          copy->transposed ? transposed(optimizer->value(i)) : argument;
+      if (llvm::Error error = convertTo(executable->inputs()[copy->input],
+                                        arguments[copy->input]))
+        return error;
+    }
   }
   return llvm::Error::success();
 }

@@ -385,6 +385,8 @@ LogicalResult Compiler::differentiate(ModuleOp module) {
   pass.lossScale = true;
   return runConversions(module, [&](OpPassManager &pm) {
     pm.addPass(createDifferentiatePass(pass));
+    if (options.isHalf())
+      pm.addPass(createStageWeightsPass());
   });
 }
 

@@ -213,6 +213,49 @@ static void forwardRows(RowMap &rowOf, ValueRange from, ValueRange to) {
       rowOf[value] = unsigned(it->second);
 }
 
+static double surfaceBytes(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor && tensor.hasStaticShape() ? 2.0 * tensor.getNumElements() : 0;
+}
+
+/// What a step moves: values that cross the surfaces of engine programs.
+static void addTraining(Report &report, ModuleOp module) {
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  auto parameters = module->getAttrOfType<ArrayAttr>("ane.parameters");
+  if (!main || !parameters || main.getResultAttr(0, "ane.loss") == nullptr)
+    return;
+  Report::Training training;
+  training.parameters = parameters.size();
+  for (Attribute entry : parameters)
+    training.elements += cast<DictionaryAttr>(entry)
+                             .getAs<ElementsAttr>("value")
+                             .getNumElements();
+  llvm::DenseSet<Value> weights, gradients;
+  for (BlockArgument argument : main.getArguments())
+    if (main.getArgAttr(argument.getArgNumber(), "ane.parameter") ||
+        main.getArgAttr(argument.getArgNumber(), "ane.copy_of"))
+      weights.insert(argument);
+  for (Value result : main.getBody().front().getTerminator()->getOperands())
+    gradients.insert(result);
+  for (auto call : main.getBody().front().getOps<CallOp>()) {
+    auto program = module.lookupSymbol<ProgramOp>(call.getCallee());
+    if (!program || !program.isEngine()) {
+      ++training.hostCalls;
+      continue;
+    }
+    ++training.dispatches;
+    for (auto [value, type] :
+         llvm::zip(call.getInputs(), program.getArgumentTypes()))
+      (weights.contains(value) ? training.weightBytes : training.otherBytes) +=
+          surfaceBytes(type);
+    for (auto [value, type] :
+         llvm::zip(call.getOutputs(), program.getResultTypes()))
+      (gradients.contains(value) ? training.gradientBytes
+                                 : training.otherBytes) += surfaceBytes(type);
+  }
+  report.training = training;
+}
+
 Report mlir::ane::makeReport(ModuleOp module, llvm::StringRef model) {
   Report report;
   WeightTrees trees;
@@ -241,6 +284,7 @@ Report mlir::ane::makeReport(ModuleOp module, llvm::StringRef model) {
   for (auto function : module.getOps<func::FuncOp>())
     report.isPackage ? addFunction(report, function, rowOf, clock)
                      : addAlternatives(report, function);
+  addTraining(report, module);
   return report;
 }
 
@@ -368,6 +412,18 @@ void Report::writeJSON(llvm::raw_ostream &os) const {
                     std::isfinite(alternatives->crossover)
                         ? llvm::json::Value(alternatives->crossover)
                         : llvm::json::Value(nullptr));
+      });
+    if (training)
+      j.attributeObject("training", [&] {
+        j.attribute("parameters", int64_t(training->parameters));
+        j.attribute("elements", training->elements);
+        j.attribute("dispatches", int64_t(training->dispatches));
+        j.attribute("host_calls", int64_t(training->hostCalls));
+        j.attribute("compiles", int64_t(training->dispatches));
+        j.attribute("compiles_per_step", int64_t(0));
+        j.attribute("weight_bytes", training->weightBytes);
+        j.attribute("gradient_bytes", training->gradientBytes);
+        j.attribute("other_bytes", training->otherBytes);
       });
     if (accuracy)
       j.attributeObject("accuracy", [&] { writeAccuracy(j, *accuracy); });
@@ -587,6 +643,18 @@ void Report::writeText(llvm::raw_ostream &os) const {
                      .str())
        << " (coarse model of the host)\n";
   }
+  if (training)
+    os << "a step of training: " << training->parameters << " weights of "
+       << llvm::format("%.3g", training->elements) << " numbers; "
+       << training->dispatches << " dispatches to the engine, "
+       << training->hostCalls << " programs of the host; "
+       << llvm::format("%.1f MB of weights in, %.1f MB of gradients out, "
+                       "%.1f MB of other values in and out",
+                       training->weightBytes / 1e6,
+                       training->gradientBytes / 1e6,
+                       training->otherBytes / 1e6)
+       << "; compiles: " << training->dispatches
+       << " before the first step, none later\n";
   writeEvidence(os);
   // Host ops by reason.
   std::map<std::pair<std::string, std::string>,

@@ -362,3 +362,25 @@ def test_trainer(tmp_path: pathlib.Path) -> None:
     parts.export(tmp_path / "b.onnx")
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
     assert reference(tmp_path / "a.onnx", {"image": images[:3]})[0].shape == (3, 10)
+
+
+def test_report_of_a_step(tmp_path: pathlib.Path) -> None:
+    """What a step dispatches, moves and compiles; products with weights read them as the engine convolves."""
+    out = convert(training_models.build_char_gpt(width=64, sequence=64, batch=1), tmp_path, "--loss=cross-entropy", f"--report={tmp_path / 'r.json'}").stdout
+    assert "a step of training: 36 weights" in out and "before the first step, none later" in out
+    report = json.loads((tmp_path / "r.json").read_text())
+    step, manifest = report["training"], json.loads((tmp_path / "m.anepkg" / "manifest.json").read_text())
+    engines = [p for p in manifest["programs"] if p["kind"] == "ane"]
+    assert step["parameters"] == 36 and step["dispatches"] == len(engines) == manifest["budgets"]["compiles"] and step["compiles_per_step"] == 0
+    surfaces = {"input": 0, "output": 0}
+    for tensor in manifest["tensors"]:
+        for s in tensor["surfaces"]:
+            surfaces[s["role"]] += 2 * int(np.prod(s["shape"]))
+    assert step["weight_bytes"] + step["gradient_bytes"] + step["other_bytes"] == sum(surfaces.values())
+    # Forward products read transposed copies, [1,O,1,I] on their surfaces.
+    copies = {c["input"]: p for p in manifest["training"]["parameters"] for c in p["copies"] if c["transposed"]}
+    assert len(copies) >= 8
+    for index, parameter in copies.items():
+        tensor = manifest["tensors"][manifest["inputs"][index]["tensor"]]
+        assert tensor["shape"] == parameter["shape"][::-1]
+        assert all(s["view"] == [1, tensor["shape"][0], 1, tensor["shape"][1]] for s in tensor["surfaces"])

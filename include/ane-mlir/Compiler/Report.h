@@ -73,6 +73,16 @@ struct Report {
     double crossover;
   };
   std::optional<Alternatives> alternatives;
+  /// Of a bundle that trains: what one run of its programs moves, in bytes of
+  /// the surfaces of engine programs.
+  struct Training {
+    /// Parameters and their elements; calls of programs by kind.
+    unsigned parameters = 0, dispatches = 0, hostCalls = 0;
+    double elements = 0;
+    /// Weights into programs, gradients out of them, and all other values.
+    double weightBytes = 0, gradientBytes = 0, otherBytes = 0;
+  };
+  std::optional<Training> training;
 
   std::vector<PassLog::Change> passes;
   /// What the check of the artifact found, where there was one.

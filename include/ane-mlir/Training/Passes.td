@@ -47,4 +47,15 @@ def DifferentiatePass : Pass<"ane-differentiate", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::ane::ANEDialect"];
 }
 
+def StageWeightsPass : Pass<"ane-stage-weights", "::mlir::ModuleOp"> {
+  let summary = "Weights that are inputs come once for each product, in the form that the engine convolves with";
+  let description = [{
+    The engine takes a run-time weight of a convolution as an input [1,O,1,I] of its own (L19). A product x W with a
+    parameter W [K,N] reads a transposed copy [N,K], the product with its transpose (the gradient of x) W itself: both
+    are then 1x1 convolutions where ane-matmul-to-conv finds that to pay. Copies are further arguments (`ane.copy_of`,
+    `ane.transposed`), filled by the host. Products beyond S13 and S14 stay. Test: test/Training/stage-weights.mlir.
+  }];
+  let dependentDialects = ["::mlir::ane::ANEDialect"];
+}
+
 #endif // ANEMLIR_TRAINING_PASSES_TD

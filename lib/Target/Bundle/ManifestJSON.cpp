@@ -113,6 +113,13 @@ static void writeTraining(llvm::json::OStream &j, const fb::TrainingT &t) {
           });
           j.attribute("input", int64_t(p->input));
           j.attribute("gradient", int64_t(p->gradient));
+          j.attributeArray("copies", [&] {
+            for (auto &copy : p->copies)
+              j.object([&] {
+                j.attribute("input", int64_t(copy->input));
+                j.attribute("transposed", copy->transposed);
+              });
+          });
           if (p->base.empty())
             return;
           j.attribute("base", p->base);

@@ -443,8 +443,8 @@ LogicalResult BundleWriter::addTraining() {
   training->loss_output = std::max(0, findPort(manifest.outputs, "loss"));
   training->targets = findPort(manifest.inputs, "targets");
   training->loss_scale = findPort(manifest.inputs, "loss_scale");
-  if (auto main = module.lookupSymbol<func::FuncOp>("main");
-      main && training->targets >= 0)
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  if (training->targets >= 0)
     if (auto classes = main.getArgAttrOfType<IntegerAttr>(training->targets,
                                                           "ane.targets"))
       training->classes = classes.getInt();
@@ -465,6 +465,14 @@ LogicalResult BundleWriter::addTraining() {
     parameter->shape.assign(value->shape().begin(), value->shape().end());
     parameter->input = input;
     parameter->gradient = gradient;
+    for (unsigned i = 0; i < main.getNumArguments(); ++i)
+      if (auto copy = main.getArgAttrOfType<StringAttr>(i, "ane.copy_of");
+          copy && copy.getValue() == parameter->name) {
+        parameter->copies.push_back(std::make_unique<fb::ParameterCopyT>());
+        parameter->copies.back()->input = i;
+        parameter->copies.back()->transposed =
+            main.getArgAttr(i, "ane.transposed") != nullptr;
+      }
     if (auto base = entry.getAs<StringAttr>("base")) {
       parameter->base = base.getValue().str();
       parameter->scale = entry.getAs<FloatAttr>("scale").getValueAsDouble();
