@@ -207,13 +207,11 @@ static LogicalResult describeMIL(StringRef path, MLIRContext *context,
 }
 
 /// One of a bundle; inputs that are kept between calls are states.
-static Description::Function
-describeFunction(StringRef name,
-                 const std::vector<std::unique_ptr<fb::PortT>> &inputs,
-                 const std::vector<std::unique_ptr<fb::PortT>> &outputs,
-                 const std::vector<std::unique_ptr<fb::StepT>> &schedule,
-                 ArrayRef<std::unique_ptr<fb::StateT>> states,
-                 const Contents &contents) {
+static Description::Function describeFunction(
+    StringRef name, const std::vector<std::unique_ptr<fb::PortT>> &inputs,
+    const std::vector<std::unique_ptr<fb::PortT>> &outputs,
+    const std::vector<std::unique_ptr<fb::StepT>> &schedule,
+    ArrayRef<std::unique_ptr<fb::StateT>> states, const Contents &contents) {
   Description::Function described;
   described.name = name.str();
   auto show = [](const fb::PortT &port, StringRef kind) {
@@ -259,14 +257,13 @@ static LogicalResult describeBundle(StringRef path, MLIRContext *context,
   for (const Contents::Function &function : contents.functions)
     d.programs[function.program].operations += function.ops.size();
   if ((*manifest)->functions.empty())
-    d.functions.push_back(describeFunction(
-        "main", (*manifest)->inputs, (*manifest)->outputs,
-        (*manifest)->schedule, {}, contents));
+    d.functions.push_back(
+        describeFunction("main", (*manifest)->inputs, (*manifest)->outputs,
+                         (*manifest)->schedule, {}, contents));
   for (auto &function : (*manifest)->functions)
-    d.functions.push_back(describeFunction(function->name, function->inputs,
-                                           function->outputs,
-                                           function->schedule,
-                                           function->states, contents));
+    d.functions.push_back(
+        describeFunction(function->name, function->inputs, function->outputs,
+                         function->schedule, function->states, contents));
   d.functions.front().isDefault = true;
   return success();
 }

@@ -20,9 +20,16 @@ from pathlib import Path
 
 import numpy as np
 
-from ._tools import Bundle, CompileError, RunError, find_tool
+from ._bundle import Bundle
+from ._messages import CompileError, Diagnostic, RunError
+from ._tools import find_tool
 
 __all__ = ["Trainer", "compile_training"]
+
+
+def _said(result: subprocess.CompletedProcess[str]) -> list[Diagnostic]:
+    """What a tool that failed said."""
+    return [Diagnostic("error", "", "", result.stderr.strip() or f"exit status {result.returncode}", "")]
 
 
 def compile_training(
@@ -49,7 +56,7 @@ def compile_training(
     if result.returncode:
         if temporary:
             temporary.cleanup()
-        raise CompileError(result.stderr.strip() or f"onnx-to-ane exited with {result.returncode}")
+        raise CompileError("onnx-to-ane", _said(result))
     return Bundle(output, temporary)
 
 
@@ -81,7 +88,7 @@ class Trainer:
         table = Path(self._folder.name, "losses.csv")
         result = subprocess.run([*command, "--csv", str(table), *self._options, *more], capture_output=True, text=True)
         if result.returncode:
-            raise RunError(result.stderr.strip() or f"ane-run exited with {result.returncode}")
+            raise RunError("ane-run", _said(result))
         with table.open() as file:
             self.losses = [float(row["loss"]) for row in csv.DictReader(file)]
 

@@ -13,12 +13,10 @@ import tomllib
 
 import architectures
 import builders
-import numpy as np
 import onnx
 import pytest
 from conftest import ROOT, SHARED
 
-import ane_mlir
 
 BIN = pathlib.Path(os.environ["ANE_MLIR_BIN"])
 STANDIN = BIN.parent / "lib/libane-standin.so"

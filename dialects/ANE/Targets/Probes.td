@@ -83,6 +83,7 @@ def : ANE_Compiles<"L07", ["const string h fp16", "op c 1,64,1,64 cast(dtype = h
 def : ANE_NoProbe<"L08", "needs packed constants that this compiler does not emit">;
 def : ANE_NoProbe<"L09", "needs blockwise constants that this compiler does not emit">;
 def : ANE_NoProbe<"L10", "needs compressed constants that this compiler does not emit">;
+def : ANE_NoProbe<"L79", "needs weights of 4 bits, which the text of probes does not have">;
 def : ANE_Compiles<"L11", ["const int32 ax 1", "op z000 1,96,1,64 softmax(axis = ax, x = a000)"], ["1,96,1,64"]>;
 def : ANE_NoProbe<"L12", "one report of a combination that names no shapes">;
 def : ANE_Compiles<"L13", ["const tensor<int32, [4]> s [1, 32, 2, 64]", "op z000 1,32,2,64 reshape(shape = s, x = a000)"]>;
