@@ -21,7 +21,7 @@ install_packages() {
   *)
     local packages="libmlir-$llvm_major-dev mlir-$llvm_major-tools llvm-$llvm_major-dev llvm-$llvm_major-tools clang-$llvm_major lld-$llvm_major
       libclang-rt-$llvm_major-dev cmake ninja-build ccache libzstd-dev zlib1g-dev libprotozero-dev libflatbuffers-dev flatbuffers-compiler
-      libdnnl-dev libgnustep-base-dev libtomlplusplus-dev libxtensor-dev libgtest-dev python3 python3-venv $*" missing=""
+      libdnnl-dev gobjc libgnustep-base-dev libtomlplusplus-dev libxtensor-dev libgtest-dev python3 python3-venv $*" missing=""
     for package in $packages; do
       dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'install ok installed' || missing="$missing $package"
     done
