@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import dataclasses
 import hashlib
 import importlib
 import json
-import multiprocessing
 import os
 import sys
 import time
@@ -151,6 +149,9 @@ def evaluate(
             for future in as_completed(futures):
                 done(future.result())
         elif workers > 1:
+            import concurrent.futures  # seldom needed, and slow to import
+            import multiprocessing
+
             context = multiprocessing.get_context("spawn")
             with concurrent.futures.ProcessPoolExecutor(workers, mp_context=context) as pool:
                 pending = {pool.submit(_evaluate_some, path, numerics, metric, some) for some in chunks}

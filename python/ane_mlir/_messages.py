@@ -28,20 +28,22 @@ class Diagnostic:
         return f"{self.severity}: {place}{self.message}"
 
 
-class CompileError(RuntimeError):
+class _Told(RuntimeError):
+    def __init__(self, subject: str, diagnostics: Iterable[Diagnostic]) -> None:
+        self.subject = subject
+        self.diagnostics = sorted(diagnostics, key=lambda d: d.severity != "error")
+        super().__init__("\n".join(f"{subject}: {d}" for d in self.diagnostics))
+
+    def __reduce__(self) -> tuple[type, tuple[str, list[Diagnostic]]]:
+        return type(self), (self.subject, self.diagnostics)  # workers of evaluate() send it
+
+
+class CompileError(_Told):
     """The compiler refused the model; `diagnostics` says why, errors first."""
 
-    def __init__(self, subject: str, diagnostics: Iterable[Diagnostic]) -> None:
-        self.diagnostics = sorted(diagnostics, key=lambda d: d.severity != "error")
-        super().__init__("\n".join(f"{subject}: {d}" for d in self.diagnostics))
 
-
-class RunError(RuntimeError):
+class RunError(_Told):
     """The interpreter could not run an artifact, or it could not be read; `diagnostics` says why."""
-
-    def __init__(self, subject: str, diagnostics: Iterable[Diagnostic]) -> None:
-        self.diagnostics = sorted(diagnostics, key=lambda d: d.severity != "error")
-        super().__init__("\n".join(f"{subject}: {d}" for d in self.diagnostics))
 
 
 def diagnostics_of(messages: Iterable[tuple[str, str, str, str, str]]) -> list[Diagnostic]:

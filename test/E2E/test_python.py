@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import pathlib
+import pickle
 import resource
 import signal
 import subprocess
@@ -329,9 +330,38 @@ def test_ctrl_c(tmp_path, phase):
 
 def test_import_is_quick():
     """And brings none of the packages that only some arguments need."""
-    code = "import sys, ane_mlir; print([m for m in ('onnx', 'torch', 'dask', 'multiprocessing.pool') if m in sys.modules])"
+    code = "import sys, ane_mlir; print([m for m in ('onnx', 'torch', 'dask', 'multiprocessing', 'concurrent.futures') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=ENV)
     assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_errors_travel():
+    with pytest.raises(ane_mlir.CompileError) as caught:
+        ane_mlir.compile(DIGITS)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert type(again) is ane_mlir.CompileError and again.diagnostics == caught.value.diagnostics and str(again) == str(caught.value)
+
+
+def test_backend(tmp_path):
+    from ane_mlir import backend
+
+    a, b = np.arange(6, dtype=np.float32).reshape(2, 3), np.float32(2)
+    (added,) = backend.run_node(helper.make_node("Add", ["a", "b"], ["c"]), [a, b])
+    np.testing.assert_array_equal(added, a + 2)
+    # The shape is an input, which becomes a constant at each run.
+    path = save(tmp_path / "r.onnx", [helper.make_node("Reshape", ["x", "s"], ["y"])], [("x", TensorProto.FLOAT, [2, 3]), ("s", TensorProto.INT64, [2])], [("y", TensorProto.FLOAT)])
+    prepared = backend.prepare(onnx.load(path))
+    for shape in ([3, 2], [1, 6]):
+        (reshaped,) = prepared.run([a, np.array(shape)])
+        np.testing.assert_array_equal(reshaped, a.reshape(shape))
+    (logits,) = backend.run_model(onnx.load(DIGITS), [IMAGE], dims={"batch": 1})
+    np.testing.assert_allclose(logits, reference(DIGITS, {"image": IMAGE})[0], rtol=1e-4, atol=1e-4)
+    assert backend.is_compatible(onnx.load(DIGITS), dims={"batch": 1}) and not backend.is_compatible(onnx.load(DIGITS))
+    assert backend.supports_device("CPU") and not backend.supports_device("CUDA")
+    with pytest.raises(ValueError, match="expects device CPU, but got 'CUDA'"):
+        backend.prepare(onnx.load(DIGITS), "CUDA")
+    with pytest.raises(ValueError, match="expects 2 inputs, but got 3"):
+        prepared.run([a, np.array([6]), a])
 
 
 def test_looking():
