@@ -742,13 +742,22 @@ mlir::ane::readCompileFlags(ArrayRef<std::string> given) {
       if (llvm::is_contained(entry.second->Categories, category))
         known.push_back(entry.first);
   llvm::sort(known);
+  bool wantsValue = false; // "--dim", then "batch=1"
   for (const std::string &flag : given) {
+    if (wantsValue && !StringRef(flag).starts_with("-")) {
+      arguments.push_back(flag.c_str());
+      wantsValue = false;
+      continue;
+    }
     StringRef name = StringRef(flag).ltrim('-').split('=').first;
     if (!StringRef(flag).starts_with("-") || name == "explain" ||
         !llvm::is_contained(known, name))
       return llvm::createStringError("'" + flag + "' is no option" +
                                      suggest(name, known));
     arguments.push_back(flag.c_str());
+    const cl::Option *option = cl::getRegisteredOptions().lookup(name);
+    wantsValue = option && !StringRef(flag).contains('=') &&
+                 option->getValueExpectedFlag() == cl::ValueRequired;
   }
   cl::ResetAllOptionOccurrences();
   std::string printed;

@@ -216,16 +216,16 @@ FailureOr<std::string> BundleWriter::writeWeights(ProgramOp program,
                                                   fb::ProgramT &entry) {
   auto weights = std::make_unique<fb::WeightsT>();
   weights->size = planned.layout.fileSize();
-  if (weights->size >= (uint64_t(1) << 32)) {
-    program.emitError() << "weights of " << weights->size
-                        << " bytes exceed the 4 GiB of one file (L73)";
-    return failure();
-  }
   SmallString<128> temporary = child("weights/weight.tmp");
   FailureOr<std::string> hash =
       writeWeightFile(program.getLoc(), planned, temporary, shown("weights"));
   if (failed(hash))
     return failure();
+  if (weights->size >= (uint64_t(1) << 32)) {
+    program.emitError() << "weights of " << weights->size
+                        << " bytes exceed the 4 GiB of one file (L73)";
+    return failure();
+  }
   std::string file = "weights/" + *hash + ".bin";
   if (std::error_code error = llvm::sys::fs::rename(temporary, child(file))) {
     (void)fail(llvm::createStringError(
