@@ -62,5 +62,16 @@ mlir::ane::assignStages(Block &block, const llvm::DenseSet<Operation *> &trees,
   for (auto &[op, stage] : stages)
     if (std::optional<unsigned> at = stageOfWeight(op, stages))
       stage = *at;
+  // What is computed again is so where it is read (ane-recompute).
+  for (Operation &op : llvm::reverse(block.without_terminator())) {
+    if (!op.hasAttr("ane.recomputed") || stages.lookup(&op) % 2)
+      continue;
+    std::optional<unsigned> first;
+    for (Operation *user : op.getUsers())
+      if (auto at = stages.find(user); at != stages.end())
+        first = std::min(first.value_or(at->second), at->second);
+    if (first && *first % 2 == 0)
+      stages[&op] = std::max(stages[&op], *first);
+  }
   return stages;
 }

@@ -244,6 +244,18 @@ struct Flags {
       "batch",
       cl::desc("Examples of a run, where the model leaves its first axis open"),
       cl::value_desc("N"), cl::init(0), cl::cat(training)};
+  using Recompute = O::Training::Recompute;
+  ChoiceOption<Recompute> recompute{
+      "recompute",
+      cl::desc("What backward programs compute again instead of reading it"),
+      cl::init(Recompute::Auto),
+      cl::values(clEnumValN(Recompute::Auto, "auto",
+                            "what is predicted to take less time so (default)"),
+                 clEnumValN(Recompute::None, "none", "nothing"),
+                 clEnumValN(Recompute::All, "all",
+                            "all but convolutions, products and pools, where "
+                            "what it needs is there")),
+      cl::cat(training)};
   cl::opt<int64_t> accumulate{
       "accumulate", cl::desc("Runs that make one step (default 1)"),
       cl::value_desc("N"), cl::init(1), cl::cat(training)};
@@ -633,7 +645,7 @@ void Reader::readTraining() {
     check(flags.loss, flags.trainable, flags.frozen, flags.lora,
           flags.optimizer, flags.learningRate, flags.momentum,
           flags.weightDecay, flags.clipNorm, flags.lossScale, flags.batch,
-          flags.accumulate);
+          flags.accumulate, flags.recompute);
     return;
   }
   O::Training training;
@@ -653,6 +665,7 @@ void Reader::readTraining() {
     if (!pattern.empty())
       training.loraPattern = pattern.str();
   }
+  training.recompute = flags.recompute;
   OptimizerOptions &optimizer = training.optimizer;
   static constexpr StringLiteral kKinds[] = {"sgd", "momentum", "adam",
                                              "adamw"};

@@ -157,6 +157,10 @@ Compiler::Compiler(const CompileOptions &options, MLIRContext *context,
   pipeline.placement = placementOf(options);
   if (toPackage)
     pipeline.door = std::string("coreml");
+  using Recompute = CompileOptions::Training::Recompute;
+  if (options.training && options.training->recompute != Recompute::None)
+    pipeline.recompute = std::string(
+        options.training->recompute == Recompute::All ? "all" : "auto");
   pipeline.liveBytes = options.liveBytes;
   pipeline.weights = options.weightsText;
   // Compressed constants are of ios18.

@@ -6,6 +6,7 @@
 
 #include "ane-mlir/Compiler/Pipelines.h"
 #include "ane-mlir/Conversion/Passes.h"
+#include "ane-mlir/Training/Passes.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "mlir/Pass/PassRegistry.h"
 #include "mlir/Transforms/Passes.h"
@@ -115,6 +116,8 @@ void mlir::ane::buildRepairPipeline(OpPassManager &pm,
 void mlir::ane::buildPlacePipeline(OpPassManager &pm,
                                    const PipelineOptions &options) {
   pm.addPass(createPlacePass(PlacePassOptions{options.placement}));
+  if (options.recompute != "none")
+    pm.addPass(createRecomputePass(RecomputePassOptions{options.recompute}));
   pm.addPass(createWidenHostPass());
   pm.addPass(createFormProgramsPass());
   pm.addPass(createPlanIOPass());

@@ -92,6 +92,8 @@ struct CompileOptions {
     OptimizerOptions optimizer;
     /// Extent of the first axis of inputs where the model leaves it open.
     std::optional<int64_t> batch;
+    /// What the backward programs compute again instead of reading it.
+    enum class Recompute { None, Auto, All } recompute = Recompute::Auto;
   };
   std::optional<Training> training;
 

@@ -40,6 +40,11 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
       *this, "keep-compressed",
       llvm::cl::desc("write weights that the model has in fewer bits as such"),
       llvm::cl::init(false)};
+  Option<std::string> recompute{
+      *this, "recompute",
+      llvm::cl::desc("none (default), auto or all: what later engine programs "
+                     "compute again"),
+      llvm::cl::init("none")};
   ListOption<std::string> disable{
       *this, "disable-pass", llvm::cl::desc("passes to leave out, by flag")};
 };

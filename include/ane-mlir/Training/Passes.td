@@ -58,4 +58,17 @@ def StageWeightsPass : Pass<"ane-stage-weights", "::mlir::ModuleOp"> {
   let dependentDialects = ["::mlir::ane::ANEDialect"];
 }
 
+def RecomputePass : Pass<"ane-recompute", "::mlir::ModuleOp"> {
+  let summary = "What a later engine program needs is computed again there instead of being stored";
+  let description = [{
+    Behind ane-place. A value that an engine stage makes and a later one reads crosses two surfaces. Where all operands of
+    its op are there in the later stage anyway, and it is no convolution, product or pool, the op is repeated there: always
+    (`all`), or where that is predicted to take less than the surfaces do (`auto`). `ane.recomputed` marks the copies.
+    Test: test/Training/recompute.mlir.
+  }];
+  let options = [Option<"mode", "mode", "std::string", [{"auto"}], "auto or all">];
+  let dependentDialects = ["::mlir::ane::ANEDialect"];
+  let statistics = [Statistic<"numRepeated", "num-repeated", "Ops computed again">];
+}
+
 #endif // ANEMLIR_TRAINING_PASSES_TD
