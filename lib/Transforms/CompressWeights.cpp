@@ -409,7 +409,6 @@ private:
     }
     made.getDefiningOp()->setLoc(w.getLoc());
     w.replaceUsesWithIf(made, [](OpOperand &use) { return bool(roleOf(use)); });
-    ++numCompressed;
   }
 
   static std::string nameOfWeight(Value w) {

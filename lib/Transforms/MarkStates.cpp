@@ -128,7 +128,6 @@ struct MarkStates : ane::impl::MarkStatesPassBase<MarkStates> {
           pairs.push_back(pair);
     for (const StatePair &pair : pairs)
       mark(main, pair, names[pair.input]);
-    numStates += pairs.size();
   }
 
 private:

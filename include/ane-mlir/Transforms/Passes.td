@@ -169,7 +169,6 @@ def MarkStatesPass : Pass<"ane-mark-states", "::mlir::ModuleOp"> {
   let options = [
     ListOption<"states", "states", "std::string", "pairs INPUT=OUTPUT, by user names">,
     Option<"recognise", "recognise", "bool", "false", "find further pairs">];
-  let statistics = [Statistic<"numStates", "num-states", "States">];
 }
 
 def CompressWeightsPass : Pass<"ane-compress-weights", "::mlir::ModuleOp"> {
@@ -186,7 +185,6 @@ def CompressWeightsPass : Pass<"ane-compress-weights", "::mlir::ModuleOp"> {
     Option<"door", "door", "std::string", "\"raw\"", "raw or coreml, which takes more forms">,
     Option<"keep", "keep", "bool", "true", "keep what the model has in fewer bits">,
     Option<"form", "form", "std::string", "\"none\"", "none, int8, int4, lut8, lut6, lut4 or lut3; then ,per=channel, block:N, tensor or group:N">];
-  let statistics = [Statistic<"numCompressed", "num-compressed", "Weights in fewer bits">];
 }
 
 def PlacePass : Pass<"ane-place", "::mlir::ModuleOp"> {
