@@ -201,6 +201,9 @@ static llvm::Error validateModel(const CompileOptions &o) {
     return wrong("several values of a dimension make several functions, which "
                  "only bundles and packages have; expects -o OUT.anepkg or "
                  "OUT.mlpackage");
+  if (buckets > 1 && o.reportOnly)
+    return wrong("a check is of one value for each dimension, but got " +
+                 Twine(buckets) + " combinations");
   if (buckets > 64)
     return wrong("expects at most 64 combinations of dimensions, but got " +
                  Twine(buckets));

@@ -602,6 +602,10 @@ void Compiler::makeReport() {
   StringRef name =
       llvm::sys::path::filename(StringRef(options.input).rtrim('/'));
   result.report = ane::makeReport(module(), name);
+  if (modules.size() > 1 && options.form() == Form::Bundle)
+    emitRemark(module().getLoc())
+        << "the report and the summary are of function '"
+        << buckets.front().label << "', the first of " << buckets.size();
   result.report->passes = passLog.changes;
 }
 

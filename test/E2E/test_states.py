@@ -220,6 +220,11 @@ def test_a_state_that_is_replaced(tmp_path):
 
 def test_usages(model, tmp_path):
     compile_decoder(model, tmp_path / "m.anepkg", "--calibration=none", "--placement=host", lengths="16")
+    # A report of several functions says whose it is; a check is of one.
+    command = [ane_mlir.find_tool("onnx-to-ane"), model, "-o", tmp_path / "two.anepkg", "--dim=batch=1", "--dim=sequence=16,1", "--dim=past=32", "--calibration=none"]
+    assert "of function 'sequence16', the first of 2" in subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    result = subprocess.run([ane_mlir.find_tool("ane-check"), model, "--dim=batch=1", "--dim=sequence=16,1", "--dim=past=32"], capture_output=True, text=True)
+    assert result.returncode == 2 and "one value for each dimension" in result.stderr, (result.returncode, result.stderr)
     tool = ane_mlir.find_tool("ane-generate")
     for arguments, code, words in ((["m.anepkg", "--prompt-ids=1"], 1, "no function takes one token"), (["m.anepkg"], 2, "--prompt-ids"), (["x.anepkg", "--prompt-ids=1"], 1, "not found")):
         result = subprocess.run([tool, *arguments], capture_output=True, text=True, cwd=tmp_path)
