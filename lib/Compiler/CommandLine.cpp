@@ -177,7 +177,8 @@ struct Flags {
   cl::opt<int64_t> liveBytes{
       "live-bytes",
       cl::desc("Make large values part by part so that no more bytes are alive "
-               "together (default 0: no limit; 33554432 in early reports)"),
+               "together; 0 leaves them whole (default: in parts where that is "
+               "predicted to be faster)"),
       cl::value_desc("N"), cl::init(0), cl::cat(target)};
   cl::list<std::string> rules{
       "rule",
@@ -529,7 +530,8 @@ void Reader::readTarget() {
          "lut6, lut4 or lut3 (and ,per=channel or ,per=group:N), but got '" +
          options.weightsText + "'");
   options.quantizedActivations = given<O::Activations>(flags.activations);
-  options.liveBytes = flags.liveBytes;
+  if (flags.liveBytes.getNumOccurrences())
+    options.liveBytes = flags.liveBytes;
   for (StringRef rule : flags.rules) {
     auto [id, state] = rule.split('=');
     if (state != "on" && state != "off")

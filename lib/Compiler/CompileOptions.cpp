@@ -160,7 +160,7 @@ static llvm::Error validateEffects(const CompileOptions &o) {
         return wrong(option + " measures a model's outputs; with --train there "
                               "are gradients of weights that change");
   }
-  if (o.liveBytes > 0 && o.form() == Form::Package)
+  if (o.liveBytes && o.form() == Form::Package)
     return wrong("--live-bytes has no effect on a package; Core ML divides "
                  "large values itself");
   if (o.calibration && !o.isHalf())
@@ -242,7 +242,7 @@ static llvm::Error validatePackage(const CompileOptions &o) {
 llvm::Error CompileOptions::validate() const {
   if (input.empty())
     return wrong("expects a model");
-  if (liveBytes < 0)
+  if (liveBytes && *liveBytes < 0)
     return wrong("expects --live-bytes to be 0 or more");
   for (auto *part :
        {validateTarget, validateOutput, validateRules, validateBars,

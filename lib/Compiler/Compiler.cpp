@@ -161,7 +161,7 @@ Compiler::Compiler(const CompileOptions &options, MLIRContext *context,
   if (options.training && options.training->recompute != Recompute::None)
     pipeline.recompute = std::string(
         options.training->recompute == Recompute::All ? "all" : "auto");
-  pipeline.liveBytes = options.liveBytes;
+  pipeline.liveBytes = options.liveBytes.value_or(-1);
   pipeline.weights = options.weightsText;
   // Compressed constants are of ios18.
   bool olderText = !toPackage && target.verboseDialect;

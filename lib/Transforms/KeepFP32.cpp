@@ -326,6 +326,9 @@ private:
       return;
     }
     if (isComparison(op) || isa<FloorDivOp, ModOp>(op)) {
+      // With itself: asks for NaN, whatever the number.
+      if (op->getOperand(0) == op->getOperand(1))
+        return;
       bool positions = false;
       for (Value v : op->getOperands())
         positions |= isFloat(v) && comesFromPositions(v, false);

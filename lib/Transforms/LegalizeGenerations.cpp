@@ -9,9 +9,16 @@
 
 #include "LegalizeForms.h"
 #include "Reshape.h"
+#include "ane-mlir/Analysis/CostModel.h"
+#include "dialects/ANE/IR/WeightTrees.h"
 
 using namespace mlir;
 using namespace mlir::ane;
+
+/// Cores, each of which computes other output channels (engine.md §5.1: 16 cores).
+static constexpr double kOutputsAtOnce = 16;
+/// Microseconds for which another form is taken.
+static constexpr double kWorthwhile = 1;
 
 static bool isRuled(Operation *op, StringRef id) {
   return getTarget(op).hasRule(id) && getRuleSwitch(op, id) != false;
@@ -34,23 +41,41 @@ static Value pointwise(OpBuilder &b, Location loc, RankedTensorType type,
 }
 
 namespace {
-/// A mean over channels (L33) is a 1x1 convolution with one over their number.
+/// A mean over channels is a 1x1 convolution with one over their number: where
+/// the mean fails (L33), and where it is predicted to take longer, as the
+/// multipliers do what the units for reductions would.
 struct ChannelMeanToConv : OpRewritePattern<ReduceMeanOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ReduceMeanOp op,
                                 PatternRewriter &b) const override {
     auto x = typeOf(op.getX());
-    if (!isRuled(op, "L33") || isConstantTree(op.getY()) || x.getRank() != 4 ||
-        !x.hasStaticShape() || !isa<FloatType>(x.getElementType()) ||
+    if (isConstantTree(op.getY()) || x.getRank() != 4 || !x.hasStaticShape() || !isa<FloatType>(x.getElementType()) ||
         !op.getAxes() || op.getAxes()->size() != 1 || !op.getKeepDims() ||
         ((*op.getAxes())[0] != 1 && (*op.getAxes())[0] != -3))
       return b.notifyMatchFailure(op, "is no mean over channels");
+    if (!isRuled(op, "L33") && !isFaster(op))
+      return b.notifyMatchFailure(op, "is no slower");
     int64_t count = x.getDimSize(1);
     Value weight =
         filled(b, op.getLoc(), x.clone({1, count, 1, 1}), 1.0 / count);
     b.replaceOp(
         op, pointwise(b, op.getLoc(), typeOf(op.getY()), op.getX(), weight, 1));
     return success();
+  }
+
+private:
+  /// As a convolution with so many output channels as are computed at once: the
+  /// others of them idle.
+  static bool isFaster(ReduceMeanOp op) {
+    auto x = typeOf(op.getX());
+    Clock clock = getClock(op);
+    Cost conv;
+    conv.kind = Cost::Kind::Conv;
+    conv.positions = double(x.getNumElements()) / x.getDimSize(1);
+    conv.flops = 2.0 * kOutputsAtOnce * x.getNumElements();
+    conv.weightBytes = 2.0 * x.getDimSize(1);
+    return predictMicros(conv, clock) + kWorthwhile <
+           predict(op, clock).total();
   }
 };
 

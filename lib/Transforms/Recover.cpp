@@ -441,6 +441,7 @@ struct Recover : ane::impl::RecoverPassBase<Recover> {
     // What is left, so that it does not hide a fragment.
     RewritePatternSet rest(&getContext());
     rest.add<DivideToMultiply, RootQuotient>(&getContext());
+    populateAttentionPatterns(rest);
     if (failed(rewriteGreedily(getOperation(), std::move(rest))))
       signalPassFailure();
   }

@@ -13,6 +13,8 @@ namespace mlir::ane {
 /// Means, variances, logarithms of sums of exponentials and the like, written
 /// out, become operations or forms that fp16 holds for rows of any size.
 void populateSafeFormPatterns(RewritePatternSet &patterns);
+/// Products of attention take keys and values as they lie.
+void populateAttentionPatterns(RewritePatternSet &patterns);
 /// Norms; after the others, and after layer_norm was recovered.
 void populateSafeNormPatterns(RewritePatternSet &patterns);
 } // namespace mlir::ane

@@ -69,6 +69,10 @@ public:
                                        : axis - int64_t(op.getAxis());
     bool masked = guarded || isMasked(x.get(), false);
     bool canBeFull = masked && mayMaskRow(x.get(), axis);
+    // Without a mask the guard is of rows that are never there.
+    if (!masked && isHalf(x.get()))
+      for (Operation *guard : distinct)
+        dropGuard(guard);
     visit(x, false);
     if (!guarded) {
       // In fp32 a mask swallows the score beside it, so that a row that is
@@ -103,8 +107,7 @@ public:
                            most, limit)
                 ->getResults());
       } else {
-        for (Operation *user : llvm::make_early_inc_range(guard->getUsers()))
-          user->replaceAllUsesWith(ValueRange{cast<SelectOp>(user).getB()});
+        dropGuard(guard);
       }
     }
   }
@@ -156,6 +159,11 @@ private:
           then(op->getOpOperand(reachesBelow(factor, -10000) ? i : 1 - i),
                added);
     }
+  }
+
+  static void dropGuard(Operation *guard) {
+    for (Operation *user : guard->getUsers())
+      user->replaceAllUsesWith(ValueRange{cast<SelectOp>(user).getB()});
   }
 
   static bool isCondition(OpOperand &use) {

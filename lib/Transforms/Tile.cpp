@@ -2,15 +2,18 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// Values that are alive together beyond `live-bytes` (32 MB in the first
-// reports, disputed since) are made and used part by part: heads, channels or
-// rows. Weights are left whole: they stream at one rate (engine.md §5.9).
+// Where the operands and results of an op exceed on-chip memory, it and what is
+// around it are made part by part, heads, channels or rows, if the cost model
+// says that this pays: softmax and products slow down beyond it, slices cost.
+// With `live-bytes` the values that are alive together decide instead. Weights
+// are left whole: they stream at one rate (engine.md §5.9).
 //
 // The parts of a value are built backward: tile(v, axis, [lo, hi)) asks for the
 // parts of v's operands that it needs, rows of a convolution with their halo.
 //
 //===----------------------------------------------------------------------===//
 
+#include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "dialects/ANE/IR/ANE.h"
 #include "dialects/ANE/IR/WeightTrees.h"
@@ -55,11 +58,16 @@ struct Range {
 // Parts of values
 //===----------------------------------------------------------------------===//
 
+/// A value, an axis, and a range along it.
+using PartKey = std::tuple<void *, int64_t, int64_t, int64_t>;
+
 class Tiler {
 public:
-  /// Ops of `region` are made in parts; other values are sliced.
-  Tiler(OpBuilder &builder, const llvm::SetVector<Operation *> &region)
-      : b(builder), region(region) {}
+  /// Ops of `region` are made in parts; other values are sliced, once for all
+  /// who share `slices`.
+  Tiler(OpBuilder &builder, const llvm::SetVector<Operation *> &region,
+        std::map<PartKey, Value> &slices)
+      : b(builder), region(region), slices(slices) {}
 
   Value tile(Value v, int64_t axis, Range range) {
     int64_t extent = typeOf(v).getDimSize(axis);
@@ -90,6 +98,12 @@ public:
   }
 
   Value slice(Value v, int64_t axis, Range range) {
+    Value &part = slices[{v.getAsOpaquePointer(), axis, range.lo, range.hi}];
+    return part ? part : part = makeSlice(v, axis, range);
+  }
+
+private:
+  Value makeSlice(Value v, int64_t axis, Range range) {
     RankedTensorType type = withDim(typeOf(v), axis, range.size());
     SmallVector<int64_t> begin(type.getRank(), 0);
     begin[axis] = range.lo;
@@ -98,6 +112,7 @@ public:
                                  b.getDenseI64ArrayAttr(type.getShape()));
   }
 
+public:
   /// The slice of a weight, taken from the constants at its leaves: the writer
   /// evaluates each part by itself.
   Value sliceTree(Value v, int64_t axis, Range range) {
@@ -205,7 +220,7 @@ private:
   }
 
   Value tileOp(Operation *op, Value v, int64_t axis, Range range) {
-    auto key = std::make_tuple(op, axis, range.lo, range.hi);
+    PartKey key(op, axis, range.lo, range.hi);
     if (auto it = made.find(key); it != made.end())
       return it->second;
     if (auto conv = dyn_cast<ConvOp>(op); conv && axis >= 2)
@@ -262,7 +277,8 @@ private:
 
   OpBuilder &b;
   const llvm::SetVector<Operation *> &region;
-  std::map<std::tuple<Operation *, int64_t, int64_t, int64_t>, Value> made;
+  std::map<PartKey, Value> &slices;
+  std::map<PartKey, Value> made;
 };
 
 /// Equal parts, each a multiple of 32 where the extent allows it.
@@ -276,12 +292,96 @@ SmallVector<Range> splitEvenly(int64_t extent, int64_t parts) {
   return ranges;
 }
 
-/// Deletes ops without users among `ops`, last first.
-void eraseUnused(ArrayRef<Operation *> ops) {
-  for (Operation *op : llvm::reverse(ops))
-    if (op->use_empty())
-      op->erase();
-}
+/// Ops that are made in parts together, and the value in which they end.
+struct Group {
+  Value end;
+  llvm::SetVector<Operation *> region;
+};
+/// Along an axis of the end, in about so many parts.
+struct Cut {
+  int64_t axis, parts;
+};
+
+/// The parts of a group as ops in front of its end, whose users still have the
+/// whole: `commit` gives them the parts, else the new ops go.
+class Trial {
+public:
+  /// One cut, or for a group of one op two, each part of the first by the
+  /// second.
+  Trial(Group &group, ArrayRef<Cut> cuts)
+      : group(group), last(group.end.getDefiningOp()),
+        first(last->getPrevNode()), b(last) {
+    whole = make(group.end, group.region, cuts);
+  }
+  Trial(const Trial &) = delete;
+  ~Trial() {
+    if (whole)
+      llvm::for_each(llvm::reverse(added()), [](Operation *op) {
+        if (op->use_empty())
+          op->erase();
+      });
+  }
+
+  double predict(const Clock &clock) const {
+    double sum = 0;
+    for (Operation *op : added())
+      sum += ane::predict(op, clock).total();
+    return sum;
+  }
+
+  void commit(function_ref<void(Operation *)> erased) {
+    group.end.replaceAllUsesWith(whole);
+    whole = {};
+    SmallVector<Operation *> dead = group.region.takeVector();
+    llvm::sort(dead, [](Operation *a, Operation *b) {
+      return a->isBeforeInBlock(b);
+    });
+    for (Operation *op : llvm::reverse(dead))
+      if (op->use_empty()) {
+        erased(op);
+        op->erase();
+      }
+  }
+
+private:
+  SmallVector<Operation *> added() const {
+    SmallVector<Operation *> ops;
+    for (Operation *op = first ? first->getNextNode()
+                               : &last->getBlock()->front();
+         op != last; op = op->getNextNode())
+      ops.push_back(op);
+    return ops;
+  }
+
+  Value make(Value end, const llvm::SetVector<Operation *> &region,
+             ArrayRef<Cut> cuts) {
+    Tiler tiler(b, region, slices);
+    auto type = cast<RankedTensorType>(end.getType());
+    int64_t extent = type.getDimSize(cuts[0].axis);
+    SmallVector<Value> parts;
+    for (Range range :
+         splitEvenly(extent, std::min<int64_t>(cuts[0].parts, extent))) {
+      Value part = tiler.tile(end, cuts[0].axis, range);
+      if (cuts.size() > 1) {
+        Operation *op = part.getDefiningOp();
+        llvm::SetVector<Operation *> inner;
+        inner.insert(op);
+        part = make(part, inner, cuts.drop_front());
+        op->erase();
+      }
+      parts.push_back(part);
+    }
+    return ConcatOp::create(b, end.getLoc(), type, parts,
+                            b.getI64IntegerAttr(cuts[0].axis),
+                            b.getBoolAttr(false));
+  }
+
+  Group &group;
+  Operation *last, *first;
+  OpBuilder b;
+  std::map<PartKey, Value> slices;
+  Value whole;
+};
 
 struct Tile : ane::impl::TilePassBase<Tile> {
   using TilePassBase::TilePassBase;
@@ -352,6 +452,30 @@ struct Tile : ane::impl::TilePassBase<Tile> {
       }
   }
 
+  /// Axes of the end along which a part needs a part of `large`.
+  static SmallVector<int64_t> findAxes(Group &group, Value large) {
+    OpBuilder b(group.end.getDefiningOp());
+    std::map<PartKey, Value> slices;
+    Tiler tiler(b, group.region, slices);
+    auto type = cast<RankedTensorType>(group.end.getType());
+    SmallVector<int64_t> axes;
+    for (int64_t axis : {1, 2, 3, 0})
+      if (axis < type.getRank() && type.getDimSize(axis) > 1 &&
+          tiler.reaches(group.end, axis, large))
+        axes.push_back(axis);
+    return axes;
+  }
+
+  static Group makeGroup(Value end, Value large) {
+    Group group{end, {}};
+    collectRegion(end, bytesOf(large) / 8, group.region);
+    return group;
+  }
+
+  //===--------------------------------------------------------------------===//
+  // By bytes that the user says
+  //===--------------------------------------------------------------------===//
+
   bool tilePeak(Block &block, double limit) {
     Peak peak = findPeak(block);
     if (peak.bytes <= limit)
@@ -364,34 +488,117 @@ struct Tile : ane::impl::TilePassBase<Tile> {
       Value end = findSmallEnd(large);
       if (!end)
         continue;
-      llvm::SetVector<Operation *> region;
-      collectRegion(end, bytesOf(large) / 8, region);
-      OpBuilder b(end.getDefiningOp());
-      Tiler tiler(b, region);
-      RankedTensorType type = typeOf(end);
+      Group group = makeGroup(end, large);
+      SmallVector<int64_t> axes = findAxes(group, large);
+      if (axes.empty())
+        continue;
       int64_t parts = std::ceil(2 * peak.bytes / limit);
-      for (int64_t axis : {1, 2, 3, 0}) {
-        if (axis >= type.getRank() || type.getDimSize(axis) < 2 ||
-            !tiler.reaches(end, axis, large))
-          continue;
-        SmallVector<Value> results;
-        for (Range range :
-             splitEvenly(type.getDimSize(axis),
-                         std::min<int64_t>(parts, type.getDimSize(axis))))
-          results.push_back(tiler.tile(end, axis, range));
-        end.replaceAllUsesWith(ConcatOp::create(b, end.getLoc(), type, results,
-                                                b.getI64IntegerAttr(axis),
-                                                b.getBoolAttr(false)));
-        SmallVector<Operation *> dead = region.takeVector();
-        llvm::sort(dead, [](Operation *a, Operation *b) {
-          return a->isBeforeInBlock(b);
-        });
-        eraseUnused(dead);
-        ++numSplit;
-        return findPeak(block).bytes < peak.bytes;
-      }
+      Trial(group, Cut{axes[0], parts}).commit([](Operation *) {});
+      ++numSplit;
+      return true;
     }
     return false;
+  }
+
+  //===--------------------------------------------------------------------===//
+  // By predicted time
+  //===--------------------------------------------------------------------===//
+
+  static double workingSet(Operation *op, const Clock &clock) {
+    return findWork(op, clock.target).cost.activationBytes;
+  }
+
+  /// Numbers of parts that leave each op of the group what fits on chip.
+  static SmallVector<int64_t> proposeParts(const Group &group,
+                                           const Clock &clock) {
+    double most = 0;
+    for (Operation *op : group.region)
+      most = std::max(most, workingSet(op, clock));
+    int64_t least = std::ceil(most / (clock.rate("on_chip_mb") * 1e6));
+    return {least, least + 1, 2 * least};
+  }
+
+  /// Rows by columns of one product, whose operands are both too large.
+  static void proposeGrids(const Group &group,
+                           SmallVectorImpl<SmallVector<Cut>> &cuts) {
+    auto product = dyn_cast<MatmulOp>(group.region.front());
+    int64_t rank = product ? product.getType().getRank() : 0;
+    if (group.region.size() != 1 || rank < 2)
+      return;
+    for (int64_t rows : {2, 4, 8, 16})
+      for (int64_t columns : {2, 4, 8, 16})
+        cuts.push_back({Cut{rank - 2, rows}, Cut{rank - 1, columns}});
+  }
+
+  static bool isLegal(Operation *op, const Target &target) {
+    auto legality = dyn_cast<LegalityOpInterface>(op);
+    ViolationList violations;
+    if (legality)
+      findEnabledViolations(legality, target, violations);
+    return legality && violations.empty() && !op->hasAttr("ane.fp32");
+  }
+
+  struct Choice {
+    double micros = 0;
+    SmallVector<Cut> cuts;
+  };
+  static Choice choose(Group &group, Value large, const Clock &clock) {
+    SmallVector<SmallVector<Cut>> proposals;
+    for (int64_t axis : findAxes(group, large))
+      for (int64_t parts : proposeParts(group, clock))
+        proposals.push_back({Cut{axis, parts}});
+    proposeGrids(group, proposals);
+    Choice best;
+    for (Operation *op : group.region)
+      best.micros += predict(op, clock).total();
+    for (const SmallVector<Cut> &cuts : proposals)
+      if (double micros = Trial(group, cuts).predict(clock);
+          micros < 0.98 * best.micros)
+        best = {micros, cuts};
+    return best;
+  }
+
+  /// Groups around an op that exceeds on-chip memory, the largest first.
+  static SmallVector<std::pair<Group, Value>> findGroups(Operation *op) {
+    SmallVector<std::pair<Group, Value>> groups;
+    Value large = op->getResult(0);
+    if (Value end = findSmallEnd(large))
+      groups.emplace_back(makeGroup(end, large), large);
+    Group alone{large, {}};
+    alone.region.insert(op);
+    groups.emplace_back(std::move(alone), large);
+    return groups;
+  }
+
+  void tileByCost(Block &block, const Clock &clock) {
+    double onChip = clock.rate("on_chip_mb") * 1e6;
+    SmallVector<Operation *> beyond;
+    {
+      WeightTrees trees;
+      for (Operation &op : block.without_terminator())
+        if (op.getNumResults() == 1 && isa<CostOpInterface>(op) &&
+            workingSet(&op, clock) > onChip)
+          beyond.push_back(&op);
+    }
+    llvm::DenseSet<Operation *> gone;
+    for (Operation *op : beyond) {
+      if (gone.contains(op))
+        continue;
+      for (auto &[group, large] : findGroups(op)) {
+        if (!llvm::all_of(group.region, [&](Operation *member) {
+              return isLegal(member, clock.target);
+            }))
+          continue;
+        Choice choice = choose(group, large, clock);
+        if (choice.cuts.empty())
+          continue;
+        Trial(group, choice.cuts).commit([&](Operation *dead) {
+          gone.insert(dead);
+        });
+        ++numSplit;
+        break;
+      }
+    }
   }
 
   void runOnOperation() override {
@@ -399,7 +606,10 @@ struct Tile : ane::impl::TilePassBase<Tile> {
       return;
     for (auto function : getOperation().getOps<func::FuncOp>()) {
       Block &block = function.getBody().front();
-      for (unsigned i = 0; i < 64 && tilePeak(block, liveBytes); ++i)
+      if (liveBytes < 0)
+        tileByCost(block, getClock(function));
+      for (unsigned i = 0;
+           liveBytes > 0 && i < 64 && tilePeak(block, liveBytes); ++i)
         ;
       function->setAttr(
           "ane.live_bytes",

@@ -26,7 +26,7 @@
 // OPT-NEXT: ane-fold-into-conv{scale-only=true},
 // OPT-NEXT: canonicalize
 // OPT-NEXT: cse,
-// OPT-NEXT: ane-tile{live-bytes=0},
+// OPT-NEXT: ane-tile{live-bytes=-1},
 // OPT-NEXT: ane-repair-masks,
 // OPT-NEXT: canonicalize
 // OPT-NEXT: cse,
@@ -46,7 +46,7 @@
 // FP32-NEXT: ane-simplify,
 // FP32-NEXT: ane-fold-into-conv{scale-only=true},
 // FP32-NEXT: canonicalize
-// FP32-NEXT: ane-tile{live-bytes=0},
+// FP32-NEXT: ane-tile{live-bytes=-1},
 // FP32-NEXT: canonicalize
 // FP32-NEXT: )
 // REPAIR: ane-repair-fp16,

@@ -1,4 +1,5 @@
 // RUN: ane-opt %s --ane-tile | FileCheck %s
+// RUN: ane-opt %s --ane-tile="live-bytes=0" | FileCheck %s --check-prefix=WHOLE
 // RUN: ane-opt %s --ane-tile="live-bytes=1048576" | FileCheck %s --check-prefix=LIVE
 // RUN: ane-opt %s --ane-tile="live-bytes=131072" | FileCheck %s --check-prefix=ROWS
 
@@ -67,4 +68,39 @@ func.func @norm_over_rows(%x: tensor<1x64x64x64xf16>) -> tensor<1x4x64x64xf16> {
   %n = ane.layer_norm %r {axes = array<i64: 2>, epsilon = 1.0e-5 : f32, operandSegmentSizes = array<i32: 1, 0, 0>} : (tensor<1x256x64x64xf16>) -> tensor<1x256x64x64xf16>
   %y = ane.conv %n, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x256x64x64xf16>, tensor<4x256x1x1xf16>) -> tensor<1x4x64x64xf16>
   return %y : tensor<1x4x64x64xf16>
+}
+
+// Beyond on-chip memory softmax and products slow down, more than slices cost.
+// CHECK-LABEL: func @long_attention
+// CHECK-SAME: ane.live_bytes
+// CHECK-NOT: tensor<1x12x1500x1500xf16>
+// CHECK-COUNT-4: ane.softmax
+// CHECK: ane.concat
+// CHECK: return
+// WHOLE-LABEL: func @long_attention
+// WHOLE: ane.softmax {{.*}}tensor<1x12x1500x1500xf16>
+func.func @long_attention(%q: tensor<1x12x1500x64xf16>, %k: tensor<1x12x1500x64xf16>, %v: tensor<1x12x1500x64xf16>) -> tensor<1x12x1500x64xf16> {
+  %s = ane.matmul %q, %k {transpose_y = true} : (tensor<1x12x1500x64xf16>, tensor<1x12x1500x64xf16>) -> tensor<1x12x1500x1500xf16>
+  %p = ane.softmax %s {axis = 3 : i64} : (tensor<1x12x1500x1500xf16>) -> tensor<1x12x1500x1500xf16>
+  %o = ane.matmul %p, %v : (tensor<1x12x1500x1500xf16>, tensor<1x12x1500x64xf16>) -> tensor<1x12x1500x64xf16>
+  return %o : tensor<1x12x1500x64xf16>
+}
+
+// Of a product whose operands are both too large rows and columns; columns are cut out once for all rows.
+// CHECK-LABEL: func @product
+// CHECK-COUNT-8: ane.matmul
+// CHECK-NOT: ane.matmul
+// CHECK: return
+func.func @product(%x: tensor<1x1x4096x4096xf16>, %y: tensor<1x1x4096x4096xf16>) -> tensor<1x1x4096x4096xf16> {
+  %z = ane.matmul %x, %y : (tensor<1x1x4096x4096xf16>, tensor<1x1x4096x4096xf16>) -> tensor<1x1x4096x4096xf16>
+  return %z : tensor<1x1x4096x4096xf16>
+}
+
+// An element-wise op has more to move in parts.
+// CHECK-LABEL: func @elementwise
+// CHECK-COUNT-1: ane.mul
+// CHECK-NEXT: return
+func.func @elementwise(%x: tensor<1x64x1024x1024xf16>) -> tensor<1x64x1024x1024xf16> {
+  %z = ane.mul %x, %x : (tensor<1x64x1024x1024xf16>, tensor<1x64x1024x1024xf16>) -> tensor<1x64x1024x1024xf16>
+  return %z : tensor<1x64x1024x1024xf16>
 }

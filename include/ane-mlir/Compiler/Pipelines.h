@@ -30,8 +30,9 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
       llvm::cl::init("raw")};
   Option<int64_t> liveBytes{
       *this, "live-bytes",
-      llvm::cl::desc("what ane-tile lets be alive together; 0 is no limit"),
-      llvm::cl::init(0)};
+      llvm::cl::desc("what ane-tile lets be alive together; 0 leaves all "
+                     "whole, -1 (default) is by predicted time"),
+      llvm::cl::init(-1)};
   Option<std::string> weights{
       *this, "weights",
       llvm::cl::desc("none (default), or the form of ane-compress-weights"),

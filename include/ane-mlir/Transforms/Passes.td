@@ -126,11 +126,13 @@ def AssignLayoutPass : Pass<"ane-assign-layout", "::mlir::ModuleOp"> {
 def TilePass : Pass<"ane-tile", "::mlir::ModuleOp"> {
   let summary = "Large values made and used part by part";
   let description = [{
-    Values that are alive together beyond `live-bytes` are made part by part: heads, channels, rows with their halo;
-    `ane.live_bytes` on the function is what is left. Test: test/Transforms/tile.mlir.
+    Where the operands and results of an op exceed on-chip memory (`on_chip_mb` of the target), it and what is around it
+    are made part by part, heads, channels, rows with their halo, where that is predicted to be faster. With `live-bytes`
+    values that are alive together beyond it are, faster or not. `ane.live_bytes` on the function is what is left alive. Test: test/Transforms/tile.mlir.
   }];
   let dependentDialects = ["::mlir::ane::ANEDialect"];
-  let options = [Option<"liveBytes", "live-bytes", "int64_t", "0", "Bytes of values alive together; 0 is no limit">];
+  let options = [Option<"liveBytes", "live-bytes", "int64_t", "-1",
+                        "Bytes of values alive together; 0 leaves all whole, -1 is by predicted time">];
   let statistics = [Statistic<"numSplit", "num-split", "Groups of ops taken apart">];
 }
 
