@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Analysis/CostModel.h"
+#include "ane-mlir/Analysis/SurfaceOrder.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 #include <cmath>
 
@@ -210,6 +211,7 @@ static bool isFree(Operation *op) {
   return isWeightForm(op) || !isa<CostOpInterface>(op) ||
          op->getNumResults() == 0 || isConstantTree(op->getResult(0)) ||
          isa<IdentityOp>(op) ||
+         (isa<TransposeOp>(op) && isTakenBySurface(cast<TransposeOp>(op))) ||
          (isa<ReshapeOp, SqueezeOp, ExpandDimsOp>(op) && isView(op));
 }
 

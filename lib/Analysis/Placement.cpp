@@ -43,8 +43,7 @@ stageOfWeight(Operation *op,
 
 /// The last stage in which each op is in time for those that read it.
 static llvm::DenseMap<Operation *, unsigned>
-findLatest(Block &block,
-           const llvm::DenseMap<Operation *, unsigned> &stages) {
+findLatest(Block &block, const llvm::DenseMap<Operation *, unsigned> &stages) {
   unsigned last[2] = {0, 0}; // of the engine, of the host
   for (auto [op, stage] : stages)
     last[stage % 2] = std::max(last[stage % 2], stage);
@@ -57,8 +56,8 @@ findLatest(Block &block,
     for (Operation *user : op.getUsers())
       if (auto it = latest.find(user); it != latest.end())
         stage = std::min(stage, it->second % 2 == stage % 2 ? it->second
-                                : it->second ? it->second - 1
-                                             : 0);
+                                : it->second                ? it->second - 1
+                                                            : 0);
     latest[&op] = stage;
   }
   return latest;

@@ -427,7 +427,10 @@ LogicalResult BundleLoader::bindSurface(const fb::SurfaceT &surface,
     count *= dim;
   if (viewCount != count)
     return fail("has a view that does not hold its tensor");
+  if (!surface.order.empty() && !isOrder(surface.view, surface.order))
+    return fail("has an order that is none of its tensor's elements");
   SurfaceLayout layout = SurfaceLayout::compute(surface.shape, surface.view);
+  layout.order.assign(surface.order.begin(), surface.order.end());
   // The strides of the file are what a loader uses; they must be what the
   // layout says.
   if (layout.rowStride != surface.row_stride ||

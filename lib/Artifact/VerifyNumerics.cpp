@@ -8,6 +8,7 @@
 #include "ane-mlir/Artifact/Samples.h"
 #include "ane-mlir/Artifact/TensorFiles.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
+#include "ane-mlir/Target/Surface.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassInstrumentation.h"
@@ -100,7 +101,10 @@ static LogicalResult runProgram(CallOp call, ProgramOp program,
     Tensor floats = castTo(
         tensor, RankedTensorType::get(tensor.shape(),
                                       Float16Type::get(call.getContext())));
-    copyFront(floats.reshaped(surface.getView()), packed);
+    copyFront(surface.getOrder().empty()
+                  ? floats.reshaped(surface.getView())
+                  : gather(floats, surface.getView(), surface.getOrder()),
+              packed);
     in.push_back(packed);
   }
   if (failed(runBlock(program.getBody().front(), in, out, observer)))
@@ -114,7 +118,11 @@ static LogicalResult runProgram(CallOp call, ProgramOp program,
     Tensor view(DType::Float16, surface.getView());
     copyFront(tensor, view);
     auto logical = cast<RankedTensorType>(surface.getLogical());
-    results.push_back(castTo(view.reshaped(logical.getShape()), logical));
+    results.push_back(
+        castTo(surface.getOrder().empty()
+                   ? view.reshaped(logical.getShape())
+                   : scatter(view, logical.getShape(), surface.getOrder()),
+               logical));
   }
   return success();
 }

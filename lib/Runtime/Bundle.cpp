@@ -80,6 +80,8 @@ private:
   std::string readFile(const flatbuffers::String *name) const;
   void readTensors();
   void readSurface(const fb::Surface &surface, Bundle::Tensor &tensor) const;
+  void readOrder(const flatbuffers::Vector<int64_t> &order,
+                 const std::string &symbol, Layout &layout) const;
   void readPrograms();
   void readBindings(
       const flatbuffers::Vector<flatbuffers::Offset<fb::Binding>> *list,
@@ -145,6 +147,28 @@ std::string Reader::readFile(const flatbuffers::String *name) const {
   return file;
 }
 
+/// Each element of the array once: extents and steps are those of its axes,
+/// from the fastest on.
+void Reader::readOrder(const flatbuffers::Vector<int64_t> &order,
+                       const std::string &symbol, Layout &layout) const {
+  bool fits = order.size() == 4;
+  for (int i = 0; fits && i < 4; ++i)
+    layout.order[i] = order[i];
+  // An axis of one element has any step; it is no part of the order.
+  std::array<int, 4> axes = layout.axes();
+  int64_t product = 1;
+  for (int i = 4; fits && i-- > 0;) {
+    int axis = axes[i];
+    if (layout.view[axis] == 1)
+      continue;
+    fits = layout.order[axis] == product;
+    product *= layout.view[axis];
+  }
+  if (!fits || !layout.isOrdered())
+    bad("surface " + quoted(symbol) +
+        " has an order that is none of its elements");
+}
+
 void Reader::readSurface(const fb::Surface &surface,
                          Bundle::Tensor &tensor) const {
   std::string symbol = text(surface.symbol()), role = text(surface.role());
@@ -153,9 +177,9 @@ void Reader::readSurface(const fb::Surface &surface,
   if (shape.size() != 4 || view.size() != 4 ||
       (role != "input" && role != "output"))
     bad("surface " + quoted(symbol) + " expects rank 4 and a role");
-  Bundle::Surface result{surface.program(),     symbol,
-                         role == "input",       {},
-                         {ANE_FP16, {}, {}, 0}, surface.allocation()};
+  Bundle::Surface result{surface.program(),         symbol,
+                         role == "input",           {},
+                         {ANE_FP16, {}, {}, 0, {}}, surface.allocation()};
   int64_t count = 1;
   for (int i = 0; i < 4; ++i) {
     if (view[i] < 0 || view[i] > shape[i])
@@ -179,6 +203,8 @@ void Reader::readSurface(const fb::Surface &surface,
         " has strides that break the layout rule");
   result.layout.strides = {batch, plane, row};
   result.layout.bytes = surface.allocation();
+  if (sizeOf(surface.order()))
+    readOrder(*surface.order(), symbol, result.layout);
   tensor.surfaces.push_back(std::move(result));
 }
 

@@ -258,18 +258,25 @@ ane_status ane_session_bind_output(ane_session *session, size_t index,
 static bool findStrides(const std::vector<int64_t> &shape, const Layout &layout,
                         std::vector<int64_t> &strides) {
   strides.assign(shape.size(), 0);
+  // From the slowest axis of the array to the fastest.
+  std::array<int64_t, 4> extents, steps;
+  std::array<int, 4> axes = layout.axes();
+  for (int i = 0; i < 4; ++i) {
+    extents[i] = layout.view[axes[i]];
+    steps[i] = axes[i] == 3 ? int64_t(sizeOf(layout.dtype))
+                            : int64_t(layout.strides[axes[i]]);
+  }
   int axis = 3;
-  int64_t left = layout.view[3], stride = int64_t(sizeOf(layout.dtype));
+  int64_t left = extents[3], stride = steps[3];
   for (size_t i = shape.size(); i-- > 0;) {
     while (left == 1 && axis > 0 && shape[i] > 1) {
       --axis;
-      left = layout.view[axis];
-      stride = int64_t(layout.strides[axis]);
+      left = extents[axis];
+      stride = steps[axis];
     }
     // An axis that goes over several of the layout's: they follow each other.
-    while (left < shape[i] && axis > 0 &&
-           int64_t(layout.strides[axis - 1]) == stride * left)
-      left *= layout.view[--axis];
+    while (left < shape[i] && axis > 0 && steps[axis - 1] == stride * left)
+      left *= extents[--axis];
     if (left % shape[i])
       return false;
     strides[i] = stride;

@@ -78,10 +78,32 @@ float ane::runtime::halfToFloat(uint16_t bits) {
 
 Layout Layout::packed(ane_dtype dtype, int64_t count) {
   uint64_t bytes = uint64_t(count) * sizeOf(dtype);
-  return {dtype, {1, 1, 1, count}, {bytes, bytes, bytes}, bytes};
+  return {dtype, {1, 1, 1, count}, {bytes, bytes, bytes}, bytes, {}};
+}
+
+std::array<int, 4> Layout::axes() const {
+  std::array<int, 4> axes = {0, 1, 2, 3};
+  if (isOrdered())
+    std::stable_sort(axes.begin(), axes.end(),
+                     [&](int a, int b) { return order[a] > order[b]; });
+  return axes;
+}
+
+uint64_t Layout::offsetOf(int64_t element) const {
+  std::array<int, 4> slowestFirst = axes();
+  uint64_t offset = 0;
+  for (int i = 4; i-- > 0;) {
+    int axis = slowestFirst[i];
+    offset +=
+        element % view[axis] * (axis == 3 ? sizeOf(dtype) : strides[axis]);
+    element /= view[axis];
+  }
+  return offset;
 }
 
 bool Layout::isPacked() const {
+  if (isOrdered())
+    return false;
   uint64_t row = view[3] * sizeOf(dtype);
   return (view[2] == 1 || strides[2] == row) &&
          (view[1] == 1 || strides[1] == row * view[2]) &&
@@ -366,9 +388,57 @@ private:
 };
 } // namespace
 
+/// Where one side has another order than the other, in the order of the first
+/// that has one of its own.
+static void convertOrdered(const Layout &from, const char *source,
+                           const Layout &to, char *target, ane_dtype carrier,
+                           const char *name) {
+  bool byTarget = !from.isOrdered();
+  const Layout &driver = byTarget ? to : from, &other = byTarget ? from : to;
+  bool packed = other.isPacked(),
+       same = from.dtype == to.dtype && from.dtype == carrier;
+  size_t size = sizeOf(other.dtype), step = sizeOf(driver.dtype);
+  char piece[kPiece * 8];
+  auto convertRow = [&](int64_t first, uint64_t row) {
+    for (int64_t begin = 0; begin < driver.view[3]; begin += kPiece) {
+      int64_t count = std::min(kPiece, driver.view[3] - begin);
+      auto forEach = [&](auto body) {
+        for (int64_t i = 0; i < count; ++i) {
+          int64_t element = first + (begin + i) * driver.order[3];
+          body(packed ? element * size : other.offsetOf(element), i * size);
+        }
+      };
+      uint64_t at = row + begin * step;
+      if (byTarget)
+        forEach([&](uint64_t there, size_t here) {
+          std::memcpy(piece + here, source + there, size);
+        });
+      const char *in = byTarget ? piece : source + at;
+      char *out = byTarget ? target + at : piece;
+      if (same)
+        std::memcpy(out, in, count * size);
+      else
+        convertPiece(from.dtype, in, to.dtype, out, carrier, count, name);
+      if (!byTarget)
+        forEach([&](uint64_t there, size_t here) {
+          std::memcpy(target + there, piece + here, size);
+        });
+    }
+  };
+  for (int64_t n = 0; n < driver.view[0]; ++n)
+    for (int64_t c = 0; c < driver.view[1]; ++c)
+      for (int64_t h = 0; h < driver.view[2]; ++h)
+        convertRow(n * driver.order[0] + c * driver.order[1] +
+                       h * driver.order[2],
+                   driver.rowOffset(n, c, h));
+}
+
 void ane::runtime::convert(const Layout &from, const void *source,
                            const Layout &to, void *target, ane_dtype carrier,
                            const char *name) {
+  if (from.isOrdered() || to.isOrdered())
+    return convertOrdered(from, static_cast<const char *>(source), to,
+                          static_cast<char *>(target), carrier, name);
   bool same = from.dtype == to.dtype && from.dtype == carrier;
   Rows in(from, static_cast<char *>(const_cast<void *>(source))),
       out(to, static_cast<char *>(target));

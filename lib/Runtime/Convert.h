@@ -32,16 +32,25 @@ struct Layout {
   std::array<uint64_t, 3> strides;
   /// Bytes that it takes.
   uint64_t bytes;
+  /// Elements of the array between neighbours along each axis of the view,
+  /// where they lie in another order than its own; else zeros.
+  std::array<int64_t, 4> order = {};
 
   static Layout packed(ane_dtype dtype, int64_t count);
   bool isPacked() const;
+  bool isOrdered() const { return order != std::array<int64_t, 4>(); }
+  /// Axes of the view from the slowest to the fastest of the array.
+  std::array<int, 4> axes() const;
+  /// Where the array's element of this number lies.
+  uint64_t offsetOf(int64_t element) const;
   int64_t count() const { return view[0] * view[1] * view[2] * view[3]; }
   uint64_t rowOffset(int64_t n, int64_t c, int64_t h) const {
     return n * strides[0] + c * strides[1] + h * strides[2];
   }
   bool operator==(const Layout &other) const {
     return dtype == other.dtype && view == other.view &&
-           strides == other.strides && bytes == other.bytes;
+           strides == other.strides && bytes == other.bytes &&
+           order == other.order;
   }
 };
 

@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Reshape.h"
+#include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Analysis/MinCut.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -333,9 +334,40 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
   double conversionCost(Value v, Tokens token, const Target &target) const {
     if (isTree(v))
       return 0;
-    if (!TokensLast(typeOf(v).getShape(), token).moves)
+    TokensLast form(typeOf(v).getShape(), token);
+    if (!form.moves)
       return 0;
+    // Of an input or output it is a matter of its surface, if rows are whole.
+    if (isPort(v) && form.shape.size() == 4 && form.shape[3] % 32 == 0 &&
+        typeOf(v).getElementType().isF16())
+      return 0.5;
     return trafficCost(v, target);
+  }
+
+  /// Read or written by the host alone, in any order that its surface has.
+  bool isPort(Value v) const {
+    auto function = cast<func::FuncOp>(v.getParentBlock()->getParentOp());
+    if (getClock(function).door == Door::CoreML)
+      return false;
+    if (auto argument = dyn_cast<BlockArgument>(v))
+      return !function.getArgAttr(argument.getArgNumber(), "ane.state");
+    return llvm::all_of(v.getUses(), [&](OpOperand &use) {
+      return use.getOwner()->hasTrait<OpTrait::IsTerminator>() &&
+             !function.getResultAttr(use.getOperandNumber(), "ane.state");
+    });
+  }
+
+  /// Predicted microseconds of a norm over the last axis, and of its
+  /// definition, which is what it becomes with tokens last: passes over its
+  /// elements and the largest of each row.
+  static std::pair<double, double> normCosts(LayerNormOp op,
+                                             const Clock &clock) {
+    constexpr double kPasses = 8;
+    double elements = op.getX().getType().getNumElements();
+    return {predict(op, clock).total(),
+            elements / 1e3 *
+                (kPasses / clock.rate("elementwise_geps") +
+                 1 / clock.rate("reduce_geps"))};
   }
 
   /// Of a transpose as written, and with tokens last on both sides.
@@ -703,6 +735,19 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
         cut.addLabelCost(node, false, stays);
         cut.addLabelCost(node, true, moves);
       }
+    Clock clock = getClock(function);
+    for (auto [op, node] : nodes) {
+      // Where it is all the same, tokens are last: convolutions are near.
+      cut.addLabelCost(node, false, 0.01);
+      if (auto norm = dyn_cast<LayerNormOp>(op)) {
+        auto [stays, moves] = normCosts(norm, clock);
+        cut.addLabelCost(node, false, stays);
+        cut.addLabelCost(node, true, moves);
+      } else if (isa<ReduceMeanOp>(op)) {
+        // Over channels a convolution, with tokens last.
+        cut.addLabelCost(node, false, predict(op, clock).total());
+      }
+    }
     std::vector<bool> solution = cut.solve();
     bool any = false;
     for (auto [op, node] : nodes) {

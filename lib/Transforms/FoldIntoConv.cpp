@@ -157,11 +157,84 @@ struct FoldPad : OpRewritePattern<ConvOp> {
   }
 };
 
+/// x and the number of a product with one.
+std::optional<std::pair<Value, double>> matchFactor(Value v) {
+  auto op = v.getDefiningOp<MulOp>();
+  if (op)
+    for (auto [value, other] :
+         {std::pair{op.getX(), op.getY()}, {op.getY(), op.getX()}})
+      if (auto number = splatOf(other);
+          number && typeOf(other).getNumElements() == 1)
+        return std::pair(Value(value), *number);
+  return std::nullopt;
+}
+
+/// 0.5 x (1 + erf(c x)) between convolutions: the one before gives u = c x, and
+/// u (1 + erf(u)) is what is left; 0.5 / c goes to the weights behind it.
+struct FoldGeluScales : OpRewritePattern<MulOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(MulOp op,
+                                PatternRewriter &rewriter) const override {
+    auto gate = op.getY().getDefiningOp<AddOp>();
+    auto erf = gate ? gate.getX().getDefiningOp<ErfOp>() : ErfOp();
+    auto half = matchFactor(op.getX());
+    auto inner = erf ? matchFactor(erf.getX()) : std::nullopt;
+    if (!half || !inner || half->first != inner->first ||
+        splatOf(gate.getY()) != 1.0)
+      return rewriter.notifyMatchFailure(op, "is no gelu");
+    Value x = inner->first, before = x;
+    auto bias = x.getDefiningOp<AddOp>();
+    if (bias && isConstantTree(bias.getY()))
+      before = bias.getX();
+    ConvOp conv =
+        before == x ? x.getDefiningOp<ConvOp>() : foldableConv(before);
+    if (!conv || !isConstantTree(conv.getWeight()) || conv.getBias() ||
+        !llvm::all_of(x.getUsers(), [&](Operation *user) {
+          return user == op.getX().getDefiningOp() ||
+                 user == erf.getX().getDefiningOp();
+        }))
+      return rewriter.notifyMatchFailure(op, "no convolution is before it");
+    for (OpOperand &use : op.getZ().getUses())
+      if (auto behind = dyn_cast<ConvOp>(use.getOwner());
+          !behind || use.getOperandNumber() != 0 ||
+          !isConstantTree(behind.getWeight()))
+        return rewriter.notifyMatchFailure(op, "others read it");
+    if (op.getZ().use_empty() || !erf->hasOneUse() || !gate->hasOneUse())
+      return rewriter.notifyMatchFailure(op, "others read a part of it");
+    scale(rewriter, *conv, 1, inner->second);
+    if (bias)
+      scale(rewriter, *bias, 1, inner->second);
+    for (Operation *user : op.getZ().getUsers())
+      scale(rewriter, *user, 1, half->second / inner->second);
+    rewriter.modifyOpInPlace(erf, [&] { erf.getXMutable().assign(x); });
+    rewriter.modifyOpInPlace(op, [&] { op.getXMutable().assign(x); });
+    return success();
+  }
+
+private:
+  /// A constant operand times a number.
+  static void scale(PatternRewriter &rewriter, Operation &op, unsigned operand,
+                    double factor) {
+    OpBuilder::InsertionGuard guard(rewriter);
+    rewriter.setInsertionPoint(&op);
+    Value constant = op.getOperand(operand);
+    auto type = typeOf(constant);
+    auto scalar = RankedTensorType::get({}, type.getElementType());
+    Value number = ConstantOp::create(
+        rewriter, op.getLoc(), scalar,
+        DenseElementsAttr::get(
+            scalar, rewriter.getFloatAttr(type.getElementType(), factor)));
+    Value scaled = MulOp::create(rewriter, op.getLoc(), type, constant, number);
+    rewriter.modifyOpInPlace(&op, [&] { op.setOperand(operand, scaled); });
+  }
+};
+
 struct FoldIntoConv : ane::impl::FoldIntoConvPassBase<FoldIntoConv> {
   using FoldIntoConvPassBase::FoldIntoConvPassBase;
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
-    patterns.add<FoldChannelConstant<MulOp, true>>(&getContext());
+    patterns.add<FoldChannelConstant<MulOp, true>, FoldGeluScales>(
+        &getContext());
     if (!scaleOnly)
       patterns.add<FoldBatchNorm, FoldChannelConstant<AddOp, false>, FoldPad>(
           &getContext());

@@ -15,7 +15,8 @@
 using namespace mlir;
 using namespace mlir::ane;
 
-/// Cores, each of which computes other output channels (engine.md §5.1: 16 cores).
+/// Cores, each of which computes other output channels (engine.md §5.1: 16
+/// cores).
 static constexpr double kOutputsAtOnce = 16;
 /// Microseconds for which another form is taken.
 static constexpr double kWorthwhile = 1;
@@ -49,8 +50,9 @@ struct ChannelMeanToConv : OpRewritePattern<ReduceMeanOp> {
   LogicalResult matchAndRewrite(ReduceMeanOp op,
                                 PatternRewriter &b) const override {
     auto x = typeOf(op.getX());
-    if (isConstantTree(op.getY()) || x.getRank() != 4 || !x.hasStaticShape() || !isa<FloatType>(x.getElementType()) ||
-        !op.getAxes() || op.getAxes()->size() != 1 || !op.getKeepDims() ||
+    if (isConstantTree(op.getY()) || x.getRank() != 4 || !x.hasStaticShape() ||
+        !isa<FloatType>(x.getElementType()) || !op.getAxes() ||
+        op.getAxes()->size() != 1 || !op.getKeepDims() ||
         ((*op.getAxes())[0] != 1 && (*op.getAxes())[0] != -3))
       return b.notifyMatchFailure(op, "is no mean over channels");
     if (!isRuled(op, "L33") && !isFaster(op))
@@ -79,70 +81,133 @@ private:
   }
 };
 
-/// [-b, a] of [a, b] along the width, as rotary positions have it (L34), is a
-/// product with a permutation.
-struct RotationToProduct : OpRewritePattern<ConcatOp> {
-  using OpRewritePattern::OpRewritePattern;
+/// [±b, ±a] of [a, b]: halves of a value that change places, as rotary
+/// positions have them.
+struct Rotation {
+  Value x;
+  int64_t axis, size;
+  /// What the halves of the result are multiplied by.
+  double first, second;
+  /// Nothing else reads the halves.
+  bool alone;
+  /// The ops that are one in the end.
+  SmallVector<Operation *> ops;
 
-  /// The half of `x` that is sliced, and whether its sign changes.
-  struct Half {
-    Value x;
-    int64_t begin;
-    bool negative;
-  };
-  static std::optional<Half> halfOf(Value v, int64_t size) {
-    Half half{{}, 0, false};
-    if (auto product = v.getDefiningOp<MulOp>()) {
-      auto constant = product.getY().getDefiningOp<ConstantOp>();
-      auto dense = constant ? dyn_cast<DenseFPElementsAttr>(constant.getValue())
-                            : DenseFPElementsAttr();
-      if (!dense || !dense.isSplat() ||
-          !dense.getSplatValue<APFloat>().isExactlyValue(-1))
-        return std::nullopt;
-      half.negative = true;
-      v = product.getX();
-    }
-    auto slice = v.getDefiningOp<SliceBySizeOp>();
-    if (!slice)
+  static std::optional<Rotation> match(ConcatOp op) {
+    RankedTensorType type = op.getType();
+    int64_t axis = int64_t(op.getAxis());
+    axis += axis < 0 ? type.getRank() : 0;
+    if (isConstantTree(op.getResult()) || op.getInterleave() ||
+        op.getValues().size() != 2 || !type.hasStaticShape() ||
+        type.getDimSize(axis) % 2 || !isa<FloatType>(type.getElementType()))
       return std::nullopt;
-    auto from = typeOf(slice.getX()), to = slice.getType();
-    int64_t last = from.getRank() - 1;
-    if (from.getShape().drop_back() != to.getShape().drop_back() ||
-        from.getDimSize(last) != 2 * size || to.getDimSize(last) != size)
+    Rotation rotation{{}, axis, type.getDimSize(axis) / 2, 1, 1, true, {op}};
+    auto first = rotation.halfOf(op.getValues()[0], rotation.first),
+         second = rotation.halfOf(op.getValues()[1], rotation.second);
+    if (!first || !second || first->first != second->first ||
+        first->second != rotation.size || second->second != 0)
       return std::nullopt;
-    half.x = slice.getX();
-    half.begin = slice.getBegin()[last];
-    return half;
+    rotation.x = first->first;
+    return rotation;
   }
 
+  double signOf(int64_t row) const { return row < size ? first : second; }
+
+private:
+  /// The value that `v` is a half of, and where this begins.
+  std::optional<std::pair<Value, int64_t>> halfOf(Value v, double &sign) {
+    alone &= v.hasOneUse();
+    if (auto product = v.getDefiningOp<MulOp>()) {
+      if (splatOf(product.getY()) != -1.0)
+        return std::nullopt;
+      sign = -1;
+      ops.push_back(product);
+      v = product.getX();
+      alone &= v.hasOneUse();
+    }
+    Operation *op = v.getDefiningOp();
+    if (!op || !isa<SliceBySizeOp, SplitOp>(op))
+      return std::nullopt;
+    auto from = typeOf(op->getOperand(0)), to = typeOf(v);
+    SmallVector<int64_t> expected(from.getShape());
+    expected[axis] = size;
+    if (to.getShape() != ArrayRef(expected) ||
+        from.getDimSize(axis) != 2 * size)
+      return std::nullopt;
+    if (!llvm::is_contained(ops, op))
+      ops.push_back(op);
+    auto slice = dyn_cast<SliceBySizeOp>(op);
+    return std::pair(op->getOperand(0),
+                     slice ? slice.getBegin()[axis]
+                           : cast<OpResult>(v).getResultNumber() * size);
+  }
+};
+
+/// A rotation along the width (L34) is a product with a permutation.
+struct RotationToProduct : OpRewritePattern<ConcatOp> {
+  using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ConcatOp op,
                                 PatternRewriter &b) const override {
     RankedTensorType type = op.getType();
-    int64_t last = type.getRank() - 1, axis = int64_t(op.getAxis());
-    if (!isRuled(op, "L34") || isConstantTree(op.getResult()) || last < 1 ||
-        last > 3 || (axis != last && axis != -1) ||
-        op.getValues().size() != 2 || type.isDynamicDim(last) ||
-        type.getDimSize(last) % 2)
+    auto rotation = isRuled(op, "L34") ? Rotation::match(op) : std::nullopt;
+    int64_t last = type.getRank() - 1;
+    if (!rotation || rotation->axis != last || last < 1 || last > 3)
       return b.notifyMatchFailure(op, "is not of halves of the width");
-    int64_t size = type.getDimSize(last) / 2;
-    auto first = halfOf(op.getValues()[0], size),
-         second = halfOf(op.getValues()[1], size);
-    if (!first || !second || first->x != second->x || first->begin != size ||
-        second->begin != 0)
-      return b.notifyMatchFailure(op, "does not swap the halves of one value");
+    int64_t size = rotation->size;
     auto square = type.clone({2 * size, 2 * size});
     SmallVector<Attribute> entries(4 * size * size,
                                    b.getFloatAttr(type.getElementType(), 0));
-    for (int64_t j = 0; j < size; ++j) {
-      entries[(j + size) * 2 * size + j] =
-          b.getFloatAttr(type.getElementType(), first->negative ? -1 : 1);
-      entries[j * 2 * size + j + size] =
-          b.getFloatAttr(type.getElementType(), second->negative ? -1 : 1);
-    }
+    for (int64_t j = 0; j < 2 * size; ++j)
+      entries[(j + size) % (2 * size) * 2 * size + j] =
+          b.getFloatAttr(type.getElementType(), rotation->signOf(j));
     Value matrix = ConstantOp::create(b, op.getLoc(), square,
                                       DenseElementsAttr::get(square, entries));
-    b.replaceOpWithNewOp<MatmulOp>(op, type, first->x, matrix,
+    b.replaceOpWithNewOp<MatmulOp>(op, type, rotation->x, matrix,
                                    b.getBoolAttr(false), b.getBoolAttr(false));
+    return success();
+  }
+};
+
+/// A rotation of heads [1, H, D, S] along their channels is a convolution in
+/// groups of one head with the permutation, where that is predicted to be
+/// faster than to copy the halves out and in.
+struct RotationToConv : OpRewritePattern<ConcatOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(ConcatOp op,
+                                PatternRewriter &b) const override {
+    RankedTensorType type = op.getType();
+    auto rotation = Rotation::match(op);
+    if (!rotation || !rotation->alone || type.getRank() != 4 ||
+        rotation->axis != 2 || type.getDimSize(0) != 1)
+      return b.notifyMatchFailure(op, "is not of heads with tokens last");
+    int64_t heads = type.getDimSize(1), size = rotation->size,
+            channels = heads * 2 * size, tokens = type.getDimSize(3);
+    Clock clock = getClock(op);
+    Cost conv;
+    conv.kind = Cost::Kind::Conv;
+    conv.positions = tokens;
+    conv.flops = 2.0 * channels * 2 * size * tokens;
+    conv.weightBytes = 2.0 * channels * 2 * size;
+    double copies = 0;
+    for (Operation *part : rotation->ops)
+      copies += predict(part, clock).total();
+    if (predictMicros(conv, clock) + kWorthwhile >= copies)
+      return b.notifyMatchFailure(op, "copies are no slower");
+    Location loc = op.getLoc();
+    auto square = type.clone({2 * size, 2 * size, 1, 1});
+    SmallVector<Attribute> entries(4 * size * size,
+                                   b.getFloatAttr(type.getElementType(), 0));
+    for (int64_t j = 0; j < 2 * size; ++j)
+      entries[j * 2 * size + (j + size) % (2 * size)] =
+          b.getFloatAttr(type.getElementType(), rotation->signOf(j));
+    Value weight = ConstantOp::create(b, loc, square,
+                                      DenseElementsAttr::get(square, entries));
+    if (heads > 1)
+      weight = TileOp::create(b, loc, type.clone({channels, 2 * size, 1, 1}),
+                              weight, ArrayRef<int64_t>{heads, 1, 1, 1});
+    Value flat = reshapeTo(b, loc, rotation->x, {1, channels, 1, tokens});
+    Value turned = pointwise(b, loc, typeOf(flat), flat, weight, heads);
+    b.replaceOp(op, reshapeTo(b, loc, turned, type.getShape()));
     return success();
   }
 };
@@ -217,7 +282,8 @@ struct ChannelConstantToConv : OpRewritePattern<Op> {
 } // namespace
 
 void mlir::ane::populateGenerationPatterns(RewritePatternSet &patterns) {
-  patterns.add<ChannelMeanToConv, RotationToProduct, CodesToFloats,
-               ChannelConstantToConv<MulOp>, ChannelConstantToConv<AddOp>,
-               ChannelConstantToConv<SubOp>>(patterns.getContext());
+  patterns.add<ChannelMeanToConv, RotationToProduct, RotationToConv,
+               CodesToFloats, ChannelConstantToConv<MulOp>,
+               ChannelConstantToConv<AddOp>, ChannelConstantToConv<SubOp>>(
+      patterns.getContext());
 }

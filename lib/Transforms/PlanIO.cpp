@@ -5,7 +5,9 @@
 //===----------------------------------------------------------------------===//
 
 #include "Reshape.h"
+#include "ane-mlir/Analysis/SurfaceOrder.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/Support/MathExtras.h"
 
@@ -74,15 +76,66 @@ static bool isArithmetic(Operation *op) {
                     ReverseOp, ConstantOp, MatmulOp>(op);
 }
 
+/// Reshapes and transpositions that nothing reads any more.
+static void eraseAbsorbed(SmallVector<Operation *> ops) {
+  for (bool any = true; any;) {
+    any = false;
+    llvm::erase_if(ops, [&](Operation *op) {
+      if (!op->use_empty())
+        return false;
+      op->erase();
+      return any = true;
+    });
+  }
+}
+
+static Value timesOne(OpBuilder &b, Value x) {
+  Type half = b.getF16Type();
+  auto scalar = RankedTensorType::get({}, half);
+  Value one = ConstantOp::create(
+      b, x.getLoc(), scalar,
+      DenseElementsAttr::get(scalar,
+                             ArrayRef<Attribute>{b.getFloatAttr(half, 1)}));
+  return MulOp::create(b, x.getLoc(), x.getType(), x, one);
+}
+
+/// Values that a state carries from call to call, as its tensors lie.
+static llvm::DenseSet<Value> findStates(func::FuncOp main) {
+  llvm::DenseSet<Value> states;
+  Block &body = main.getBody().front();
+  for (BlockArgument argument : body.getArguments())
+    if (main.getArgAttr(argument.getArgNumber(), "ane.state"))
+      states.insert(argument);
+  for (OpOperand &output : body.getTerminator()->getOpOperands())
+    if (main.getResultAttr(output.getOperandNumber(), "ane.state"))
+      states.insert(output.get());
+  return states;
+}
+
 namespace {
 struct PlanIO : ane::impl::PlanIOPassBase<PlanIO> {
   void runOnOperation() override {
+    // Arguments and results of programs that keep the order of their elements.
+    llvm::DenseMap<StringRef, llvm::SmallDenseSet<unsigned>> fixedIn, fixedOut;
+    for (auto function : getOperation().getOps<func::FuncOp>()) {
+      llvm::DenseSet<Value> states = findStates(function);
+      for (auto call : function.getBody().front().getOps<CallOp>()) {
+        for (auto [i, input] : llvm::enumerate(call.getInputs()))
+          if (states.contains(input))
+            fixedIn[call.getCallee()].insert(i);
+        for (auto [i, output] : llvm::enumerate(call.getOutputs()))
+          if (states.contains(output))
+            fixedOut[call.getCallee()].insert(i);
+      }
+    }
     for (auto program : getOperation().getOps<ProgramOp>())
       if (program.isEngine())
-        plan(program);
+        plan(program, fixedIn.lookup(program.getSymName()),
+             fixedOut.lookup(program.getSymName()));
   }
 
-  void plan(ProgramOp program) {
+  void plan(ProgramOp program, const llvm::SmallDenseSet<unsigned> &fixedIn,
+            const llvm::SmallDenseSet<unsigned> &fixedOut) {
     const Target &target = getTarget(program);
     Block &body = program.getBody().front();
     Type half = Float16Type::get(&getContext());
@@ -90,6 +143,12 @@ struct PlanIO : ane::impl::PlanIOPassBase<PlanIO> {
     OpBuilder b = OpBuilder::atBlockBegin(&body);
     SmallVector<Type> inputs, outputs;
     SmallVector<Attribute> argAttrs, resultAttrs;
+    auto ordered = [&](RankedTensorType logical, const OrderedView &found) {
+      ArrayRef<int64_t> view = typeOf(found.value).getShape();
+      return attrs.getDictionaryAttr({attrs.getNamedAttr(
+          "ane.surface", SurfaceAttr::get(&getContext(), logical, view, view,
+                                          found.strides))});
+    };
     auto surfaceOf = [&](RankedTensorType logical,
                          SmallVector<int64_t, 4> &view,
                          SmallVector<int64_t, 4> &padded, Value argument = {}) {
@@ -98,11 +157,22 @@ struct PlanIO : ane::impl::PlanIOPassBase<PlanIO> {
       padded = view;
       padded[3] = llvm::alignTo(padded[3], kLane);
       return attrs.getDictionaryAttr({attrs.getNamedAttr(
-          "ane.surface",
-          SurfaceAttr::get(&getContext(), logical, view, padded))});
+          "ane.surface", SurfaceAttr::get(&getContext(), logical, view, padded,
+                                          ArrayRef<int64_t>()))});
     };
+    SmallVector<Operation *> absorbed;
     for (BlockArgument argument : body.getArguments()) {
       auto logical = cast<RankedTensorType>(argument.getType());
+      if (auto found = fixedIn.contains(argument.getArgNumber())
+                           ? std::nullopt
+                           : findInputOrder(argument)) {
+        argAttrs.push_back(ordered(logical, *found));
+        inputs.push_back(found->value.getType());
+        argument.setType(inputs.back());
+        found->value.replaceAllUsesWith(argument);
+        llvm::append_range(absorbed, found->absorbed);
+        continue;
+      }
       SmallVector<int64_t, 4> view, padded;
       bool isWeight = weightView(argument).has_value();
       argAttrs.push_back(surfaceOf(logical, view, padded, argument));
@@ -129,11 +199,25 @@ struct PlanIO : ane::impl::PlanIOPassBase<PlanIO> {
       if (first)
         argument.replaceAllUsesExcept(x, first);
     }
+    eraseAbsorbed(absorbed);
     Operation *terminator = body.getTerminator();
     b.setInsertionPoint(terminator);
     for (OpOperand &operand : terminator->getOpOperands()) {
       Value x = operand.get();
       auto logical = cast<RankedTensorType>(x.getType());
+      if (auto found = fixedOut.contains(operand.getOperandNumber())
+                           ? std::nullopt
+                           : findOutputOrder(operand);
+          found && (!found->strides.empty() ||
+                    isArithmetic(found->value.getDefiningOp()))) {
+        resultAttrs.push_back(ordered(logical, *found));
+        outputs.push_back(found->value.getType());
+        operand.set(found->value);
+        eraseAbsorbed(found->absorbed);
+        if (!isArithmetic(operand.get().getDefiningOp()))
+          operand.set(timesOne(b, operand.get()));
+        continue;
+      }
       SmallVector<int64_t, 4> view, padded;
       resultAttrs.push_back(surfaceOf(logical, view, padded));
       outputs.push_back(RankedTensorType::get(padded, half));
@@ -150,14 +234,8 @@ struct PlanIO : ane::impl::PlanIOPassBase<PlanIO> {
                           attrs.getF32FloatAttr(0));
       // Each output gets an arithmetic op of its own (L13), also when the value
       // is used elsewhere too (L23).
-      if (!isArithmetic(x.getDefiningOp()) || !x.hasOneUse()) {
-        auto scalar = RankedTensorType::get({}, half);
-        Value one = ConstantOp::create(
-            b, loc, scalar,
-            DenseElementsAttr::get(
-                scalar, ArrayRef<Attribute>{attrs.getFloatAttr(half, 1)}));
-        x = MulOp::create(b, loc, outputs.back(), x, one);
-      }
+      if (!isArithmetic(x.getDefiningOp()) || !x.hasOneUse())
+        x = timesOne(b, x);
       operand.set(x);
     }
     program.setFunctionType(attrs.getFunctionType(inputs, outputs));

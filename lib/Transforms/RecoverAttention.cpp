@@ -65,9 +65,8 @@ struct AbsorbTranspose : OpRewritePattern<MatmulOp> {
     if (!x && !y)
       return b.notifyMatchFailure(op, "no operand is turned over");
     auto operand = [&](std::optional<Turned> &turned, Value asIs) {
-      return turned
-                 ? reshapeTo(b, op.getLoc(), turned->source, turned->shape)
-                 : asIs;
+      return turned ? reshapeTo(b, op.getLoc(), turned->source, turned->shape)
+                    : asIs;
     };
     b.replaceOpWithNewOp<MatmulOp>(
         op, op.getType(), operand(x, op.getX()), operand(y, op.getY()),
@@ -93,8 +92,8 @@ struct ScaleSmallerSide : OpRewritePattern<MatmulOp> {
           typeOf(value) != typeOf(scale.getZ()))
         continue;
       Value number = reshapeTo(b, op.getLoc(), factor, {});
-      Value x = MulOp::create(b, op.getLoc(), op.getX().getType(), op.getX(),
-                              number);
+      Value x =
+          MulOp::create(b, op.getLoc(), op.getX().getType(), op.getX(), number);
       b.replaceOpWithNewOp<MatmulOp>(op, op.getType(), x, value,
                                      op.getTransposeXAttr(),
                                      op.getTransposeYAttr());
@@ -131,8 +130,7 @@ std::optional<Repeat> matchCopies(Value v) {
     return axis ? std::optional(Repeat{tile.getX(), *axis}) : std::nullopt;
   }
   auto concat = v.getDefiningOp<ConcatOp>();
-  if (!concat || concat.getInterleave() ||
-      !llvm::all_equal(concat.getValues()))
+  if (!concat || concat.getInterleave() || !llvm::all_equal(concat.getValues()))
     return std::nullopt;
   auto from = typeOf(concat.getValues().front());
   int64_t axis = concat.getAxis() < 0 ? concat.getAxis() + from.getRank()
@@ -221,9 +219,9 @@ struct GroupQueries : OpRewritePattern<MatmulOp> {
       return b.notifyMatchFailure(op, "other batches are broadcast");
     Value rows = reshapeTo(b, op.getLoc(), op.getX(), joined(x));
     shared = reshapeTo(b, op.getLoc(), shared, sharedShape);
-    Value product = MatmulOp::create(b, op.getLoc(), z.clone(joined(z)), rows,
-                                     shared, op.getTransposeXAttr(),
-                                     op.getTransposeYAttr());
+    Value product =
+        MatmulOp::create(b, op.getLoc(), z.clone(joined(z)), rows, shared,
+                         op.getTransposeXAttr(), op.getTransposeYAttr());
     b.replaceOp(op, reshapeTo(b, op.getLoc(), product, z.getShape()));
     return success();
   }
@@ -260,9 +258,9 @@ struct SplitCache : OpRewritePattern<MatmulOp> {
     }
     Value whole = parts.front();
     if (axis == columns)
-      whole = ConcatOp::create(b, op.getLoc(), op.getType(), parts,
-                               b.getI64IntegerAttr(rank - 1),
-                               b.getBoolAttr(false));
+      whole =
+          ConcatOp::create(b, op.getLoc(), op.getType(), parts,
+                           b.getI64IntegerAttr(rank - 1), b.getBoolAttr(false));
     else
       for (Value term : ArrayRef(parts).drop_front())
         whole = AddOp::create(b, op.getLoc(), op.getType(), whole, term);

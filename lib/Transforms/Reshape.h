@@ -9,6 +9,7 @@
 
 #include "dialects/ANE/IR/ANE.h"
 #include "mlir/IR/Builders.h"
+#include <optional>
 
 namespace mlir::ane {
 
@@ -23,6 +24,19 @@ inline Value reshapeTo(OpBuilder &b, Location loc, Value x,
   if (type.getShape() == shape)
     return x;
   return ReshapeOp::create(b, loc, type.clone(shape), x, shape);
+}
+
+/// The number that every element of a constant is, cast or not.
+inline std::optional<double> splatOf(Value v) {
+  Operation *op = v.getDefiningOp();
+  while (isa_and_nonnull<CastOp, ReshapeOp>(op))
+    op = op->getOperand(0).getDefiningOp();
+  auto constant = dyn_cast_or_null<ConstantOp>(op);
+  auto dense = constant ? dyn_cast<DenseElementsAttr>(constant.getValue())
+                        : DenseElementsAttr();
+  if (!dense || !isa<FloatType>(dense.getElementType()) || !dense.isSplat())
+    return std::nullopt;
+  return dense.getSplatValue<APFloat>().convertToDouble();
 }
 
 } // namespace mlir::ane

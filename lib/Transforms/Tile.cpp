@@ -333,9 +333,8 @@ public:
     group.end.replaceAllUsesWith(whole);
     whole = {};
     SmallVector<Operation *> dead = group.region.takeVector();
-    llvm::sort(dead, [](Operation *a, Operation *b) {
-      return a->isBeforeInBlock(b);
-    });
+    llvm::sort(
+        dead, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
     for (Operation *op : llvm::reverse(dead))
       if (op->use_empty()) {
         erased(op);
@@ -466,9 +465,10 @@ struct Tile : ane::impl::TilePassBase<Tile> {
     return axes;
   }
 
-  static Group makeGroup(Value end, Value large) {
+  /// Backward from the end through values of at least this part of the large.
+  static Group makeGroup(Value end, Value large, double part = 1 / 8.) {
     Group group{end, {}};
-    collectRegion(end, bytesOf(large) / 8, group.region);
+    collectRegion(end, bytesOf(large) * part, group.region);
     return group;
   }
 
@@ -538,8 +538,9 @@ struct Tile : ane::impl::TilePassBase<Tile> {
     return legality && violations.empty() && !op->hasAttr("ane.fp32");
   }
 
+  /// Microseconds that the cuts of a group save.
   struct Choice {
-    double micros = 0;
+    double gain = 0;
     SmallVector<Cut> cuts;
   };
   static Choice choose(Group &group, Value large, const Clock &clock) {
@@ -548,25 +549,28 @@ struct Tile : ane::impl::TilePassBase<Tile> {
       for (int64_t parts : proposeParts(group, clock))
         proposals.push_back({Cut{axis, parts}});
     proposeGrids(group, proposals);
-    Choice best;
+    double whole = 0;
     for (Operation *op : group.region)
-      best.micros += predict(op, clock).total();
+      whole += predict(op, clock).total();
+    Choice best{0.02 * whole, {}};
     for (const SmallVector<Cut> &cuts : proposals)
-      if (double micros = Trial(group, cuts).predict(clock);
-          micros < 0.98 * best.micros)
-        best = {micros, cuts};
+      if (double gain = whole - Trial(group, cuts).predict(clock);
+          gain > 1.02 * best.gain) // few parts rather than many
+        best = {gain, cuts};
     return best;
   }
 
-  /// Groups around an op that exceeds on-chip memory, the largest first.
-  static SmallVector<std::pair<Group, Value>> findGroups(Operation *op) {
-    SmallVector<std::pair<Group, Value>> groups;
+  /// Groups around an op that exceeds on-chip memory: what makes the values
+  /// that are as large as its own, or nearly, up to a small one; the op alone.
+  static SmallVector<Group> findGroups(Operation *op) {
+    SmallVector<Group> groups;
     Value large = op->getResult(0);
     if (Value end = findSmallEnd(large))
-      groups.emplace_back(makeGroup(end, large), large);
+      for (double part : {1 / 2., 1 / 8.})
+        groups.push_back(makeGroup(end, large, part));
     Group alone{large, {}};
     alone.region.insert(op);
-    groups.emplace_back(std::move(alone), large);
+    groups.push_back(std::move(alone));
     return groups;
   }
 
@@ -584,20 +588,24 @@ struct Tile : ane::impl::TilePassBase<Tile> {
     for (Operation *op : beyond) {
       if (gone.contains(op))
         continue;
-      for (auto &[group, large] : findGroups(op)) {
-        if (!llvm::all_of(group.region, [&](Operation *member) {
+      SmallVector<Group> groups = findGroups(op);
+      Group *best = nullptr;
+      Choice choice;
+      for (Group &group : groups)
+        if (llvm::all_of(group.region, [&](Operation *member) {
               return isLegal(member, clock.target);
             }))
-          continue;
-        Choice choice = choose(group, large, clock);
-        if (choice.cuts.empty())
-          continue;
-        Trial(group, choice.cuts).commit([&](Operation *dead) {
-          gone.insert(dead);
-        });
-        ++numSplit;
-        break;
-      }
+          if (Choice found = choose(group, op->getResult(0), clock);
+              !found.cuts.empty() && found.gain > choice.gain) {
+            choice = found;
+            best = &group;
+          }
+      if (!best)
+        continue;
+      Trial(*best, choice.cuts).commit([&](Operation *dead) {
+        gone.insert(dead);
+      });
+      ++numSplit;
     }
   }
 

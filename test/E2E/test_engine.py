@@ -53,7 +53,8 @@ def test_placement(built, tmp_path, name, target):
     found = report(tmp_path, path, f"--target={target}", "--require-ane")
     engine = [op for op in found["ops"] if op["placement"] == "ane"]
     assert len(engine) == len(found["ops"])
-    assert not [op for op in engine if op["op"] == "ane.matmul" and op["weight_bytes"] > 0]
+    # But for rotary positions along the width, where the generation refuses halves (L34): a permutation of one head.
+    assert not [op for op in engine if op["op"] == "ane.matmul" and op["weight_bytes"] > (2 * 128**2 if target == "h15" else 0)]
     left = sum(op["op"] == "ane.transpose" for op in engine)
     assert left <= max(transposes / 3, 1) or name == "llama_prefill" and left <= 4  # there the rotary tables are inputs
     assert [p["kind"] for p in found["programs"]] == ["ane"]

@@ -61,3 +61,29 @@ func.func @scaled_bias(%x: tensor<1x1x2x2xf32>) -> tensor<1x2x2x2xf32> {
   %y = ane.batch_norm %c, %mean, %var, %gamma, %beta {epsilon = 0.0 : f32, operandSegmentSizes = array<i32: 1, 1, 1, 1, 1>} : (tensor<1x2x2x2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>, tensor<2xf32>) -> tensor<1x2x2x2xf32>
   return %y : tensor<1x2x2x2xf32>
 }
+
+// 1/sqrt(2) of a gelu goes to the convolution and bias before it, 0.5 sqrt(2) to the one behind it.
+// CHECK-LABEL: func @gelu
+// CHECK-DAG: %[[U:.*]] = ane.conv %arg0
+// CHECK: ane.erf
+// CHECK-NEXT: ane.add
+// CHECK-NEXT: ane.mul
+// CHECK-NOT: ane.mul {{.*}}tensor<1x16x1x32xf32>, tensor<f32>
+// CHECK: return
+func.func @gelu(%x: tensor<1x8x1x32xf32>) -> tensor<1x4x1x32xf32> {
+  %w = ane.constant dense<0.5> : tensor<16x8x1x1xf32>
+  %b = ane.constant dense<0.25> : tensor<1x16x1x1xf32>
+  %v = ane.constant dense<0.5> : tensor<4x16x1x1xf32>
+  %half = ane.constant dense<0.5> : tensor<f32>
+  %root = ane.constant dense<0.70710678> : tensor<f32>
+  %one = ane.constant dense<1.0> : tensor<f32>
+  %c = ane.conv %x, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x8x1x32xf32>, tensor<16x8x1x1xf32>) -> tensor<1x16x1x32xf32>
+  %y = ane.add %c, %b : (tensor<1x16x1x32xf32>, tensor<1x16x1x1xf32>) -> tensor<1x16x1x32xf32>
+  %h = ane.mul %y, %half : (tensor<1x16x1x32xf32>, tensor<f32>) -> tensor<1x16x1x32xf32>
+  %r = ane.mul %y, %root : (tensor<1x16x1x32xf32>, tensor<f32>) -> tensor<1x16x1x32xf32>
+  %e = ane.erf %r : (tensor<1x16x1x32xf32>) -> tensor<1x16x1x32xf32>
+  %a = ane.add %e, %one : (tensor<1x16x1x32xf32>, tensor<f32>) -> tensor<1x16x1x32xf32>
+  %g = ane.mul %h, %a : (tensor<1x16x1x32xf32>, tensor<1x16x1x32xf32>) -> tensor<1x16x1x32xf32>
+  %z = ane.conv %g, %v {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x16x1x32xf32>, tensor<4x16x1x1xf32>) -> tensor<1x4x1x32xf32>
+  return %z : tensor<1x4x1x32xf32>
+}

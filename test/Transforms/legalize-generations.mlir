@@ -64,4 +64,25 @@ func.func @codes(%x: tensor<1x4x8x8xf16>) -> tensor<1x4x8x8xf16> {
   %d = ane.dequantize %q, %s : (tensor<1x4x8x8xi8>, tensor<f16>) -> tensor<1x4x8x8xf16>
   return %d : tensor<1x4x8x8xf16>
 }
+
+// Rotary positions with tokens last: a permutation in groups of one head, where halves take long to copy.
+// H16-LABEL: func @rotate_channels
+// H16: ane.conv {{.*}}groups = 32 : i64{{.*}}(tensor<1x2048x1x512xf16>, tensor<2048x64x1x1xf16>)
+// H16-NOT: ane.concat
+// H16-LABEL: func @rotate_few
+// H16: ane.concat
+func.func @rotate_channels(%x: tensor<1x32x64x512xf16>) -> tensor<1x32x64x512xf16> {
+  %m = ane.constant dense<-1.0> : tensor<f16>
+  %h:2 = ane.split %x {axis = 2 : i64, split_sizes = array<i64: 32, 32>} : (tensor<1x32x64x512xf16>) -> (tensor<1x32x32x512xf16>, tensor<1x32x32x512xf16>)
+  %n = ane.mul %h#1, %m : (tensor<1x32x32x512xf16>, tensor<f16>) -> tensor<1x32x32x512xf16>
+  %y = ane.concat %n, %h#0 {axis = 2 : i64} : (tensor<1x32x32x512xf16>, tensor<1x32x32x512xf16>) -> tensor<1x32x64x512xf16>
+  return %y : tensor<1x32x64x512xf16>
+}
+func.func @rotate_few(%x: tensor<1x2x8x32xf16>) -> tensor<1x2x8x32xf16> {
+  %m = ane.constant dense<-1.0> : tensor<f16>
+  %h:2 = ane.split %x {axis = 2 : i64, split_sizes = array<i64: 4, 4>} : (tensor<1x2x8x32xf16>) -> (tensor<1x2x4x32xf16>, tensor<1x2x4x32xf16>)
+  %n = ane.mul %h#1, %m : (tensor<1x2x4x32xf16>, tensor<f16>) -> tensor<1x2x4x32xf16>
+  %y = ane.concat %n, %h#0 {axis = 2 : i64} : (tensor<1x2x4x32xf16>, tensor<1x2x4x32xf16>) -> tensor<1x2x8x32xf16>
+  return %y : tensor<1x2x8x32xf16>
+}
 }

@@ -72,8 +72,8 @@ struct CompileOptions {
   /// Auto: bytes where the engine multiplies them faster, else floats.
   enum class Activations { Auto, Float, Keep };
   std::optional<Activations> quantizedActivations;
-  /// Bytes that may be alive together; 0 for no limit. Unset: values are made in
-  /// parts where that is predicted to be faster.
+  /// Bytes that may be alive together; 0 for no limit. Unset: values are made
+  /// in parts where that is predicted to be faster.
   std::optional<int64_t> liveBytes;
   std::vector<std::pair<std::string, bool>> rules;
   std::vector<std::string> disabledPasses;

@@ -16,9 +16,21 @@
 
 namespace mlir::ane {
 
+/// The elements of a tensor that are `strides` of them apart along each axis of
+/// `shape`, and the tensor of a shape that such elements came from. `strides`
+/// name each element once (isOrder).
+Tensor gather(const Tensor &tensor, ArrayRef<int64_t> shape,
+              ArrayRef<int64_t> strides);
+Tensor scatter(const Tensor &tensor, ArrayRef<int64_t> shape,
+               ArrayRef<int64_t> strides);
+bool isOrder(ArrayRef<int64_t> shape, ArrayRef<int64_t> strides);
+
 struct SurfaceLayout {
   /// [N,C,H,W] of the surface and of the logical view inside it.
   SmallVector<int64_t, 4> shape, view;
+  /// Elements of the logical tensor between neighbours along each axis of the
+  /// view; empty where they are in order.
+  SmallVector<int64_t, 4> order;
   uint64_t rowStride, planeStride, batchStride, allocation;
 
   static SurfaceLayout compute(ArrayRef<int64_t> shape,

@@ -49,6 +49,8 @@ static void writeTensors(llvm::json::OStream &j, const fb::ManifestT &m) {
               j.attribute("index", int64_t(s->index));
               writeInts(j, "view", s->view);
               writeInts(j, "shape", s->shape);
+              if (!s->order.empty())
+                writeInts(j, "order", s->order);
               j.attribute("row_stride", int64_t(s->row_stride));
               j.attribute("plane_stride", int64_t(s->plane_stride));
               j.attribute("batch_stride", int64_t(s->batch_stride));

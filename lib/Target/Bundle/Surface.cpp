@@ -9,6 +9,65 @@
 using namespace mlir;
 using namespace mlir::ane;
 
+bool mlir::ane::isOrder(ArrayRef<int64_t> shape, ArrayRef<int64_t> strides) {
+  if (shape.size() != 4 || strides.size() != 4)
+    return false;
+  SmallVector<std::pair<int64_t, int64_t>> axes; // stride, extent
+  for (auto [dim, stride] : llvm::zip(shape, strides))
+    if (dim != 1)
+      axes.push_back({stride, dim});
+  llvm::sort(axes);
+  int64_t product = 1;
+  for (auto [stride, dim] : axes) {
+    if (stride != product)
+      return false;
+    product *= dim;
+  }
+  return true;
+}
+
+/// Calls body(position in a packed tensor of `shape`, position by `strides`).
+template <typename Fn>
+static void forEachElement(ArrayRef<int64_t> shape, ArrayRef<int64_t> strides,
+                           Fn body) {
+  int64_t at = 0;
+  for (int64_t n = 0; n < shape[0]; ++n)
+    for (int64_t c = 0; c < shape[1]; ++c)
+      for (int64_t h = 0; h < shape[2]; ++h) {
+        int64_t row = n * strides[0] + c * strides[1] + h * strides[2];
+        for (int64_t w = 0; w < shape[3]; ++w)
+          body(at++, row + w * strides[3]);
+      }
+}
+
+Tensor mlir::ane::gather(const Tensor &tensor, ArrayRef<int64_t> shape,
+                         ArrayRef<int64_t> strides) {
+  Tensor result(tensor.dtype(), shape);
+  auto copy = [&](auto from, auto to) {
+    forEachElement(shape, strides,
+                   [&](int64_t at, int64_t there) { to[at] = from[there]; });
+  };
+  if (tensor.isFloat())
+    copy(tensor.floats(), result.mutableFloats());
+  else
+    copy(tensor.ints(), result.mutableInts());
+  return result;
+}
+
+Tensor mlir::ane::scatter(const Tensor &tensor, ArrayRef<int64_t> shape,
+                          ArrayRef<int64_t> strides) {
+  Tensor result(tensor.dtype(), shape);
+  auto copy = [&](auto from, auto to) {
+    forEachElement(tensor.shape(), strides,
+                   [&](int64_t at, int64_t there) { to[there] = from[at]; });
+  };
+  if (tensor.isFloat())
+    copy(tensor.floats(), result.mutableFloats());
+  else
+    copy(tensor.ints(), result.mutableInts());
+  return result;
+}
+
 /// Calls row(offset in the surface, offset in a packed tensor of `box`) for
 /// each row of `box`.
 template <typename Fn>
@@ -40,7 +99,8 @@ static std::vector<char> write(const SurfaceLayout &s, const Tensor &tensor,
 
 std::vector<char> SurfaceLayout::pack(const Tensor &tensor,
                                       bool poisoned) const {
-  return write(*this, tensor, view, poisoned);
+  return write(*this, order.empty() ? tensor : gather(tensor, view, order),
+               view, poisoned);
 }
 std::vector<char> SurfaceLayout::writeAll(const Tensor &tensor) const {
   return write(*this, tensor, shape);
@@ -62,7 +122,9 @@ Tensor SurfaceLayout::readAll(ArrayRef<char> bytes) const {
 
 Tensor SurfaceLayout::unpack(ArrayRef<char> bytes, DType dtype,
                              ArrayRef<int64_t> logical) const {
-  Tensor tensor = read(*this, bytes, view).reshaped(logical);
+  Tensor lying = read(*this, bytes, view);
+  Tensor tensor =
+      order.empty() ? lying.reshaped(logical) : scatter(lying, logical, order);
   if (dtype == DType::Float16)
     return tensor;
   Tensor converted(dtype, logical);

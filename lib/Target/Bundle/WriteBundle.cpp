@@ -322,6 +322,7 @@ void BundleWriter::addSurface(SurfaceAttr attr, StringRef symbol,
   surface->index = index;
   surface->view.assign(attr.getView().begin(), attr.getView().end());
   surface->shape.assign(attr.getShape().begin(), attr.getShape().end());
+  surface->order.assign(attr.getOrder().begin(), attr.getOrder().end());
   surface->row_stride = layout.rowStride;
   surface->plane_stride = layout.planeStride;
   surface->batch_stride = layout.batchStride;
