@@ -120,6 +120,19 @@ static double errorOf(const Tensor &actual, const Tensor &expected) {
   return difference == 0 ? 0 : std::sqrt(difference / std::max(size, 1e-30));
 }
 
+static OpAccuracy describeOp(Operation &op, const Tensor &actual,
+                             const Tensor &expected) {
+  OpAccuracy found{"", op.getName().getStringRef().str(),
+                   errorOf(actual, expected), 0};
+  if (auto name = dyn_cast<NameLoc>(op.getLoc()))
+    found.node = name.getName().str();
+  if (expected.isFloat())
+    for (float value : expected.floats())
+      if (std::isfinite(value))
+        found.peak = std::max(found.peak, std::fabs(double(value)));
+  return found;
+}
+
 //===----------------------------------------------------------------------===//
 // Two runs in one
 //===----------------------------------------------------------------------===//
@@ -293,6 +306,8 @@ private:
                                    actual)))
         return failure();
       for (auto [result, a, e] : llvm::zip(op.getResults(), actual, outputs)) {
+        if (losses && each)
+          each->push_back(describeOp(op, a, e));
         Twin made{e, a, losses ? errorOf(a, e) : 0, onHost, false};
         if (losses && made.error > kVisible && made.error > 3 * before)
           losses->push_back({op.getLoc(), op.getName().getStringRef().str(),
@@ -310,6 +325,8 @@ private:
 public:
   /// The ops of the losses of the last run.
   std::vector<Operation *> lossOps;
+  /// Where it is set, every op goes there.
+  std::vector<OpAccuracy> *each = nullptr;
 
 private:
   func::FuncOp function;
@@ -332,6 +349,19 @@ FailureOr<Accuracy> mlir::ane::measureAccuracy(func::FuncOp function,
   ScopedDiagnosticHandler silence(function.getContext(),
                                   [](Diagnostic &) { return success(); });
   return Lockstep(function, options).run(samples, references, losses);
+}
+
+std::vector<OpAccuracy> mlir::ane::measureOps(func::FuncOp function,
+                                              const Sample &sample,
+                                              const PrecisionOptions &options) {
+  ScopedDiagnosticHandler silence(function.getContext(),
+                                  [](Diagnostic &) { return success(); });
+  Lockstep lockstep(function, options);
+  std::vector<OpAccuracy> found;
+  lockstep.each = &found;
+  std::vector<Loss> losses;
+  (void)lockstep.run(sample, References(1), &losses);
+  return found;
 }
 
 //===----------------------------------------------------------------------===//

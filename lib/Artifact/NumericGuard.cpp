@@ -178,6 +178,8 @@ NumericGuard::repair(ModuleOp optimised,
                            found.kept, found.losses);
   if (succeeded(left))
     found.accuracy = *left;
+  if (options.eachOp && options.check != GuardOptions::Check::Off)
+    found.ops = measureOps(function, samples.front(), precision);
   // What is emitted does not depend on whether it is checked.
   if (options.check == GuardOptions::Check::Off) {
     found.numerics.clear();
@@ -224,6 +226,8 @@ NumericGuard::runExcerpt(ModuleOp optimised,
   }
   found.whyNot.clear();
   found.numerics = "fp16";
+  if (options.eachOp)
+    found.ops = measureOps(excerpt->function(), few.front(), precision);
   return success();
 }
 

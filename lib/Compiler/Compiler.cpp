@@ -464,6 +464,7 @@ LogicalResult Compiler::compileBuckets() {
   GuardOptions guard;
   guard.calibration = options.calibration.value_or("auto");
   guard.check = options.check;
+  guard.eachOp = !options.report.empty();
   // Random weights say nothing of a step's numbers; the loss scale is for them.
   if (options.training)
     guard.calibration = "none", guard.check = GuardOptions::Check::Off;

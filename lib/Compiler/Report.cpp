@@ -5,16 +5,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Compiler/Report.h"
+#include "ReportAdvice.h"
 #include "ane-mlir/Analysis/CostModel.h"
-#include "ane-mlir/Support/Diagnostics.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassInstrumentation.h"
-#include "llvm/Support/Format.h"
-#include "llvm/Support/FormatVariadic.h"
-#include "llvm/Support/JSON.h"
-#include <cmath>
 #include <map>
 
 using namespace mlir;
@@ -59,16 +55,63 @@ LogicalResult mlir::ane::requireEvidence(ModuleOp module,
   return success(met);
 }
 
-/// Rows that make values, across programs.
-using RowMap = llvm::DenseMap<Value, unsigned>;
+/// Rows that make values, across programs; -1 - i for input i of the model.
+struct RowMap : llvm::DenseMap<Value, int> {
+  /// The op of each row.
+  std::vector<Operation *> ops;
+};
+
+static double bytesOf(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  if (!tensor || !tensor.hasStaticShape() ||
+      !tensor.getElementType().isIntOrFloat())
+    return 0;
+  return double(tensor.getNumElements()) *
+         ((tensor.getElementTypeBitWidth() + 7) / 8);
+}
+
+/// As it crosses a surface.
+static double surfaceBytes(Type type) {
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  return tensor && tensor.hasStaticShape() ? 2.0 * tensor.getNumElements() : 0;
+}
+
+static void addOperands(ReportRow &row, Operation &op, const RowMap &rowOf) {
+  for (Value operand : op.getOperands()) {
+    auto it = rowOf.find(operand);
+    if (it == rowOf.end())
+      continue;
+    bool isRow = it->second >= 0;
+    unsigned number = isRow ? it->second : -1 - it->second;
+    std::vector<unsigned> &list = isRow ? row.inputs : row.modelInputs;
+    if (!llvm::is_contained(list, number))
+      list.push_back(number);
+  }
+}
+
+/// The largest part of what an engine op takes.
+static StringRef findBound(Operation &op, const Prediction &p,
+                           const Target &target) {
+  if (p.total() <= 0)
+    return findWork(&op, target, 1).kind == OpWork::Kind::Absorbed ? "absorbed"
+                                                                   : "free";
+  if (p.weights > p.compute)
+    return "weights";
+  if (p.compute > 0)
+    return "arithmetic";
+  return p.vector > p.move ? "elements" : "movement";
+}
+
+/// A preference, not a rule that the op breaks.
+static bool isChosen(Operation &op, StringRef rule) {
+  return rule.empty() || rule == "cost" || rule == "L13" ||
+         (rule == "L07" && op.hasAttr("ane.fp32"));
+}
 
 static ReportRow makeRow(Operation &op, const RowMap &rowOf,
                          const Clock &clock) {
   ReportRow row;
-  for (Value operand : op.getOperands())
-    if (auto it = rowOf.find(operand);
-        it != rowOf.end() && !llvm::is_contained(row.inputs, it->second))
-      row.inputs.push_back(it->second);
+  addOperands(row, op, rowOf);
   row.op = op.getName().getStringRef().str();
   if (auto name = dyn_cast<NameLoc>(op.getLoc()))
     row.node = name.getName().str();
@@ -85,6 +128,8 @@ static ReportRow makeRow(Operation &op, const RowMap &rowOf,
   row.flops = cost.flops;
   row.weightBytes = cost.weightBytes;
   row.activationBytes = cost.activationBytes;
+  for (Type type : op.getResultTypes())
+    row.resultBytes += bytesOf(type);
   return row;
 }
 
@@ -102,10 +147,17 @@ static void addRow(Report &report, Report::Program &entry, Operation &op,
     row.evidence = getEvidenceName(info->evidence).str();
     row.evidenceText = info->why.str();
   }
-  row.predictedMicros = engine ? predict(&op, clock).total()
-                               : predictHostMicros(&op, clock.target);
+  if (engine) {
+    Prediction p = predict(&op, clock);
+    row.predictedMicros = p.total();
+    row.bound = findBound(op, p, clock.target).str();
+  } else {
+    row.predictedMicros = predictHostMicros(&op, clock.target);
+    row.legalOnEngine = isChosen(op, row.rule);
+  }
   for (Value result : op.getResults())
     rowOf[result] = report.rows.size();
+  rowOf.ops.push_back(&op);
   ++entry.ops;
   ++(engine ? report.engineOps : report.hostOps);
   report.rows.push_back(std::move(row));
@@ -120,6 +172,10 @@ static void addProgram(Report &report, ProgramOp program, RowMap &rowOf,
   entry.prediction = predict(program);
   entry.predictedMicros =
       entry.prediction.total() + predictHostMicros(program, clock.target);
+  for (Type type : program.getArgumentTypes())
+    entry.inputBytes += surfaceBytes(type);
+  for (Type type : program.getResultTypes())
+    entry.outputBytes += surfaceBytes(type);
   for (Operation &op : program.getBody().front().without_terminator())
     if (hasRow(op))
       addRow(report, entry, op, makeRow(op, rowOf, clock), program.isEngine(),
@@ -175,14 +231,12 @@ static void addFunction(Report &report, func::FuncOp function, RowMap &rowOf,
            rowOf, clock);
   }
   if (engine.ops) {
-    double bytes = 0;
-    for (Type type : llvm::concat<const Type>(function.getArgumentTypes(),
-                                              function.getResultTypes()))
-      if (auto tensor = dyn_cast<RankedTensorType>(type);
-          tensor && tensor.hasStaticShape())
-        bytes += 2.0 * tensor.getNumElements();
-    engine.prediction.surfaces =
-        clock.surfaces(bytes, engine.prediction.total());
+    for (Type type : function.getArgumentTypes())
+      engine.inputBytes += surfaceBytes(type);
+    for (Type type : function.getResultTypes())
+      engine.outputBytes += surfaceBytes(type);
+    engine.prediction.surfaces = clock.surfaces(
+        engine.inputBytes + engine.outputBytes, engine.prediction.total());
     engine.prediction.dispatch = clock.floor();
     engine.predictedMicros = engine.prediction.total();
     report.predictedMicros += engine.predictedMicros;
@@ -210,12 +264,7 @@ static void addAlternatives(Report &report, func::FuncOp function) {
 static void forwardRows(RowMap &rowOf, ValueRange from, ValueRange to) {
   for (auto [source, value] : llvm::zip(from, to))
     if (auto it = rowOf.find(source); it != rowOf.end())
-      rowOf[value] = unsigned(it->second);
-}
-
-static double surfaceBytes(Type type) {
-  auto tensor = dyn_cast<RankedTensorType>(type);
-  return tensor && tensor.hasStaticShape() ? 2.0 * tensor.getNumElements() : 0;
+      rowOf[value] = int(it->second);
 }
 
 /// What a step moves: values that cross the surfaces of engine programs.
@@ -256,6 +305,34 @@ static void addTraining(Report &report, ModuleOp module) {
   report.training = training;
 }
 
+static std::string nameOf(Attribute attr) {
+  auto name = dyn_cast_or_null<StringAttr>(attr);
+  return name ? name.str() : std::string();
+}
+
+static void addInputs(Report &report, func::FuncOp main, RowMap &rowOf) {
+  for (BlockArgument argument : main.getArguments()) {
+    unsigned i = argument.getArgNumber();
+    rowOf[argument] = -1 - int(report.inputs.size());
+    Report::Port port;
+    port.name = nameOf(main.getArgAttr(i, "ane.name"));
+    llvm::raw_string_ostream(port.type) << argument.getType();
+    report.inputs.push_back(std::move(port));
+  }
+}
+
+static void addOutputs(Report &report, func::FuncOp main, const RowMap &rowOf) {
+  for (auto [i, value] :
+       llvm::enumerate(main.getBody().front().getTerminator()->getOperands())) {
+    Report::Port port;
+    port.name = nameOf(main.getResultAttr(i, "ane.name"));
+    llvm::raw_string_ostream(port.type) << value.getType();
+    if (auto it = rowOf.find(value); it != rowOf.end() && it->second >= 0)
+      port.row = it->second;
+    report.outputs.push_back(std::move(port));
+  }
+}
+
 Report mlir::ane::makeReport(ModuleOp module, llvm::StringRef model) {
   Report report;
   WeightTrees trees;
@@ -265,9 +342,14 @@ Report mlir::ane::makeReport(ModuleOp module, llvm::StringRef model) {
   report.producer = "ane-mlir " ANEMLIR_VERSION;
   report.door = stringify(clock.door).str();
   report.error = clock.error();
+  report.onChipBytes = 1e6 * clock.rate("on_chip_mb");
   // Programs follow the schedule, so that what a call takes is known when its
   // program comes.
   RowMap rowOf;
+  auto functions = module.getOps<func::FuncOp>();
+  func::FuncOp main = functions.empty() ? func::FuncOp() : *functions.begin();
+  if (main)
+    addInputs(report, main, rowOf);
   llvm::StringMap<CallOp> calls;
   module.walk([&](CallOp call) { calls[call.getCallee()] = call; });
   for (auto program : module.getOps<ProgramOp>()) {
@@ -284,7 +366,10 @@ Report mlir::ane::makeReport(ModuleOp module, llvm::StringRef model) {
   for (auto function : module.getOps<func::FuncOp>())
     report.isPackage ? addFunction(report, function, rowOf, clock)
                      : addAlternatives(report, function);
+  if (main)
+    addOutputs(report, main, rowOf);
   addTraining(report, module);
+  addAdvice(report, rowOf.ops, clock);
   return report;
 }
 
@@ -332,343 +417,4 @@ private:
 
 void PassLog::attach(PassManager &pm) {
   pm.addInstrumentation(std::make_unique<PassCounter>(*this));
-}
-
-/// JSON has no infinity: null stands for a result that is not finite.
-static llvm::json::Value finiteOrNull(double value) {
-  return std::isfinite(value) ? llvm::json::Value(value)
-                              : llvm::json::Value(nullptr);
-}
-
-static void writeAccuracy(llvm::json::OStream &j, const AccuracyReport &found) {
-  j.attributeArray("samples", [&] {
-    for (const std::string &sample : found.samples)
-      j.value(sample);
-  });
-  j.attribute("guessed", found.guessed);
-  if (found.numerics.empty()) {
-    j.attribute("not_measured", found.whyNot);
-    return;
-  }
-  j.attribute("numerics", found.numerics);
-  j.attribute("kept_fp32", int64_t(found.kept));
-  if (found.ofOps) {
-    j.attribute("first_operations", int64_t(found.ranOps));
-    j.attribute("of_operations", int64_t(found.ofOps));
-  }
-  j.attribute("repair_undone", found.repairUndone);
-  j.attributeArray("outputs", [&] {
-    for (const OutputAccuracy &output : found.accuracy.outputs)
-      j.object([&] {
-        j.attribute("name", output.name);
-        j.attribute("cosine", output.cosine);
-        j.attribute("max_error", finiteOrNull(output.error));
-        j.attribute("finite", !output.nonFinite);
-        j.attribute("integers_differing", output.differing);
-        j.attribute("within_bar", output.isWithinBar());
-      });
-  });
-  j.attributeArray("losses", [&] {
-    for (const Loss &loss : llvm::ArrayRef(found.losses).take_front(16))
-      j.object([&] {
-        j.attribute("op", loss.op);
-        if (auto name = dyn_cast<NameLoc>(loss.where))
-          j.attribute("node", name.getName().getValue());
-        j.attribute("error", finiteOrNull(loss.error));
-        j.attribute("error_before", finiteOrNull(loss.before));
-      });
-  });
-}
-
-void Report::writeJSON(llvm::raw_ostream &os) const {
-  llvm::json::OStream j(os, 2);
-  j.object([&] {
-    j.attribute("producer", producer);
-    j.attribute("model", model);
-    j.attribute("target", target);
-    std::map<std::string, int64_t> evidence;
-    for (const ReportRow &row : rows)
-      if (!row.evidence.empty())
-        ++evidence[row.evidence];
-    j.attributeObject("summary", [&] {
-      j.attributeObject("evidence", [&] {
-        for (auto &[level, count] : evidence)
-          j.attribute(level, count);
-      });
-      j.attribute("engine_ops", int64_t(engineOps));
-      j.attribute("host_ops", int64_t(hostOps));
-      j.attribute("predicted_engine_us", predictedMicros);
-      j.attribute("predicted_host_us", hostMicros);
-      j.attribute("predicted_error_percent", 100 * error);
-      j.attribute("door", door);
-    });
-    if (alternatives)
-      j.attributeObject("alternatives", [&] {
-        j.attribute("placed_us", alternatives->placedMicros);
-        j.attribute("host_only_us", alternatives->hostMicros);
-        j.attribute("cheapest_us", alternatives->cheapestMicros);
-        // JSON has no infinity: null says that the engine never pays.
-        j.attribute("engine_pays_from_times_positions",
-                    std::isfinite(alternatives->crossover)
-                        ? llvm::json::Value(alternatives->crossover)
-                        : llvm::json::Value(nullptr));
-      });
-    if (training)
-      j.attributeObject("training", [&] {
-        j.attribute("parameters", int64_t(training->parameters));
-        j.attribute("elements", training->elements);
-        j.attribute("dispatches", int64_t(training->dispatches));
-        j.attribute("host_calls", int64_t(training->hostCalls));
-        j.attribute("compiles", int64_t(training->dispatches));
-        j.attribute("compiles_per_step", int64_t(0));
-        j.attribute("weight_bytes", training->weightBytes);
-        j.attribute("gradient_bytes", training->gradientBytes);
-        j.attribute("other_bytes", training->otherBytes);
-      });
-    if (accuracy)
-      j.attributeObject("accuracy", [&] { writeAccuracy(j, *accuracy); });
-    j.attributeArray("programs", [&] {
-      for (const Program &program : programs)
-        j.object([&] {
-          j.attribute("name", program.name);
-          j.attribute("kind", program.kind);
-          j.attribute("ops", int64_t(program.ops));
-          j.attribute("depth", int64_t(program.depth));
-          j.attribute("predicted_us", program.predictedMicros);
-          j.attributeObject("predicted", [&] {
-            const Prediction &p = program.prediction;
-            j.attribute("dispatch_us", p.dispatch);
-            j.attribute("compute_us", p.compute);
-            j.attribute("weights_us", p.weights);
-            j.attribute("vector_us", p.vector);
-            j.attribute("move_us", p.move);
-            j.attribute("surfaces_us", p.surfaces);
-          });
-        });
-    });
-    j.attributeArray("ops", [&] {
-      for (const ReportRow &row : rows)
-        j.object([&] {
-          j.attribute("op", row.op);
-          j.attribute("node", row.node);
-          j.attribute("program", row.program);
-          j.attribute("placement", row.placement);
-          j.attribute("rule", row.rule);
-          j.attribute("reason", row.reason);
-          if (!row.evidence.empty()) {
-            j.attribute("evidence", row.evidence);
-            j.attribute("evidence_text", row.evidenceText);
-          }
-          if (!row.repair.empty())
-            j.attribute("repair", row.repair);
-          if (!row.note.empty())
-            j.attribute("note", row.note);
-          j.attribute("type", row.type);
-          j.attribute("flops", row.flops);
-          j.attribute("weight_bytes", row.weightBytes);
-          j.attribute("activation_bytes", row.activationBytes);
-          j.attribute("predicted_us", row.predictedMicros);
-          j.attributeArray("inputs", [&] {
-            for (unsigned input : row.inputs)
-              j.value(int64_t(input));
-          });
-        });
-    });
-    j.attributeArray("passes", [&] {
-      auto counts = [&](StringRef key, const std::map<std::string, int> &map) {
-        j.attributeObject(key, [&] {
-          for (auto &[op, count] : map)
-            j.attribute(op, count);
-        });
-      };
-      for (const PassLog::Change &change : passes)
-        j.object([&] {
-          j.attribute("pass", change.pass);
-          j.attribute("ops_before", int64_t(change.before));
-          j.attribute("ops_after", int64_t(change.after));
-          counts("more", change.more);
-          counts("fewer", change.fewer);
-        });
-    });
-  });
-  os << '\n';
-}
-
-static constexpr char kPage[] =
-#include "lib/Compiler/Report.html.inc"
-    ;
-
-void Report::writeHTML(llvm::raw_ostream &os) const {
-  std::string json;
-  llvm::raw_string_ostream stream(json);
-  writeJSON(stream);
-  auto [before, after] = StringRef(kPage).split("@DATA@");
-  os << before;
-  // No tag can end the script: '<' occurs inside of JSON's strings only.
-  for (char c : json)
-    c == '<' ? os << "\\u003c" : os << c;
-  os << after;
-}
-
-/// Chrome's trace format: one event per program in schedule order, its ops
-/// inside.
-void Report::writeTrace(llvm::raw_ostream &os) const {
-  llvm::json::OStream j(os, 1);
-  double now = 0;
-  auto event = [&](StringRef name, StringRef category, double start,
-                   double duration, bool engine,
-                   llvm::function_ref<void()> arguments) {
-    j.object([&] {
-      j.attribute("name", name);
-      j.attribute("cat", category);
-      j.attribute("ph", "X");
-      j.attribute("ts", start);
-      j.attribute("dur", duration);
-      j.attribute("pid", 1);
-      j.attribute("tid", engine ? 1 : 2);
-      j.attributeObject("args", arguments);
-    });
-  };
-  auto label = [&](StringRef what, int thread, StringRef name) {
-    j.object([&] {
-      j.attribute("name", what);
-      j.attribute("ph", "M");
-      j.attribute("pid", 1);
-      if (thread)
-        j.attribute("tid", thread);
-      j.attributeObject("args", [&] { j.attribute("name", name); });
-    });
-  };
-  j.object([&] {
-    j.attribute("displayTimeUnit", "ns");
-    j.attributeObject("otherData", [&] {
-      j.attribute("model", model);
-      j.attribute("target", target);
-      j.attribute("what", "predicted by the cost model, not measured");
-    });
-    j.attributeArray("traceEvents", [&] {
-      label("process_name", 0, model + " on " + target + " (predicted)");
-      label("thread_name", 1, "engine");
-      label("thread_name", 2, "host");
-      for (const Program &program : programs) {
-        bool engine = program.kind == "ane";
-        event(program.name, program.kind, now, program.predictedMicros, engine,
-              [&] { j.attribute("ops", int64_t(program.ops)); });
-        double at = now;
-        if (engine) {
-          event("dispatch", "dispatch", at, program.prediction.dispatch, true,
-                [] {});
-          at += program.prediction.dispatch;
-        }
-        for (const ReportRow &row : rows) {
-          if (row.program != program.name)
-            continue;
-          event(row.node.empty() ? row.op : row.node, row.op, at,
-                row.predictedMicros, engine, [&] {
-                  j.attribute("op", row.op);
-                  j.attribute("type", row.type);
-                  j.attribute("flops", row.flops);
-                  j.attribute("weight_bytes", row.weightBytes);
-                });
-          at += row.predictedMicros;
-        }
-        now += program.predictedMicros;
-      }
-    });
-  });
-  os << '\n';
-}
-
-/// Engine ops that nobody was seen to evaluate in memory, by kind.
-void Report::writeEvidence(llvm::raw_ostream &os) const {
-  std::map<std::string, std::pair<unsigned, const ReportRow *>> weaker;
-  for (const ReportRow &row : rows)
-    if (!row.evidence.empty() && row.evidence != "raw") {
-      auto &entry = weaker[row.op];
-      ++entry.first;
-      entry.second = &row;
-    }
-  if (!weaker.empty())
-    os << "on the engine without evidence in memory (--require-ane=raw "
-          "refuses them):\n";
-  for (auto &[op, entry] : weaker)
-    os << "  " << llvm::left_justify(entry.second->evidence, 9) << op << " ("
-       << entry.first << "): " << entry.second->evidenceText << "\n";
-}
-
-static StringRef describeDoor(StringRef door) {
-  return door == "coreml" ? "through Core ML"
-         : door == "e5rt" ? "through E5RT"
-                          : "in memory";
-}
-
-/// What the host alone would take, where that is less.
-static void writeVerdict(const Report::Alternatives &a, bool allOnEngine,
-                         llvm::raw_ostream &os) {
-  if (a.hostMicros >= a.placedMicros)
-    return;
-  os << llvm::format("  the host alone is predicted to be faster: %.1f us",
-                     a.hostMicros)
-     << (allOnEngine ? " (--placement=host; all of it is legal on the engine, "
-                       "so it stays there)\n"
-                     : " (--placement=host)\n");
-}
-
-void Report::writeText(llvm::raw_ostream &os) const {
-  os << "target " << target << ": " << engineOps << " ops on the engine, "
-     << hostOps << " on the host; predicted engine time "
-     << llvm::format("%.1f", predictedMicros) << " us ± "
-     << llvm::format("%.0f", 100 * error) << " % (" << describeDoor(door)
-     << (isPackage ? ", where it places them so" : "") << ")\n";
-  for (const Program &program : programs)
-    os << "  " << llvm::left_justify(program.name, 14)
-       << llvm::left_justify(program.kind, 6)
-       << llvm::right_justify(std::to_string(program.ops), 5) << " ops, "
-       << llvm::right_justify(std::to_string(program.depth), 4) << " deep"
-       << llvm::format("  %10.1f us\n", program.predictedMicros);
-  if (alternatives) {
-    const Alternatives &a = *alternatives;
-    writeVerdict(a, hostOps == 0, os);
-    os << "predicted: " << llvm::format("%.1f us as placed, ", a.placedMicros)
-       << llvm::format("%.1f us all on the host, ", a.hostMicros)
-       << llvm::format("%.1f us as the cheapest split (--placement=cost)\n",
-                       a.cheapestMicros);
-    os << "  the engine is "
-       << (a.crossover == 0 ? std::string("always faster")
-           : std::isinf(a.crossover)
-               ? std::string("never faster")
-               : llvm::formatv("faster from {0:f2} times the "
-                               "positions of this model on",
-                               a.crossover)
-                     .str())
-       << " (coarse model of the host)\n";
-  }
-  if (training)
-    os << "a step of training: " << training->parameters << " weights of "
-       << llvm::format("%.3g", training->elements) << " numbers; "
-       << training->dispatches << " dispatches to the engine, "
-       << training->hostCalls << " programs of the host; "
-       << llvm::format("%.1f MB of weights in, %.1f MB of gradients out, "
-                       "%.1f MB of other values in and out",
-                       training->weightBytes / 1e6,
-                       training->gradientBytes / 1e6,
-                       training->otherBytes / 1e6)
-       << "; compiles: " << training->dispatches
-       << " before the first step, none later\n";
-  writeEvidence(os);
-  // Host ops by reason.
-  std::map<std::pair<std::string, std::string>,
-           std::pair<unsigned, std::string>>
-      reasons;
-  for (const ReportRow &row : rows)
-    if (row.placement == "host") {
-      auto &entry = reasons[{row.rule, row.op + ": " + row.reason}];
-      if (entry.first++ == 0)
-        entry.second = row.node;
-    }
-  if (!reasons.empty())
-    os << "on the host:\n";
-  for (auto &[key, entry] : reasons)
-    os << "  " << llvm::left_justify(key.first, 6) << key.second << " ("
-       << entry.first << ", first \"" << printable(entry.second) << "\")\n";
 }

@@ -57,6 +57,13 @@ struct Loss {
   double error, before;
 };
 
+/// One op beside fp32.
+struct OpAccuracy {
+  std::string node, op;
+  /// As of Loss; the largest magnitude of its result in fp32.
+  double error, peak;
+};
+
 struct PrecisionOptions {
   /// Ops that a rule keeps from the engine are computed in fp32 (bundles).
   bool placed = true;
@@ -73,6 +80,11 @@ FailureOr<Accuracy> measureAccuracy(func::FuncOp function,
                                     const References &references,
                                     const PrecisionOptions &options,
                                     std::vector<Loss> *losses = nullptr);
+
+/// Every op on one sample, in order. Nothing (silent) where the interpreter
+/// cannot run it.
+std::vector<OpAccuracy> measureOps(func::FuncOp function, const Sample &sample,
+                                   const PrecisionOptions &options);
 
 /// Marks ops `ane.fp32` that spoil an output, as long as that helps. The
 /// accuracy that is left, or failure (silent).

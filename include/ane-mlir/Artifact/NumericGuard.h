@@ -26,6 +26,8 @@ struct GuardOptions {
   bool placed = true;
   /// Leave fp16 repairs out.
   bool repair = true;
+  /// Look at each op, for a report.
+  bool eachOp = false;
 };
 
 /// What a conversion knows of its own accuracy.
@@ -38,6 +40,8 @@ struct AccuracyReport {
   Accuracy accuracy;
   /// Where accuracy is lost first; nothing where none is.
   std::vector<Loss> losses;
+  /// Each op that was run, on the first sample, where a report was asked for.
+  std::vector<OpAccuracy> ops;
   /// Ops kept in fp32 since fp16 spoiled an output.
   unsigned kept = 0;
   bool repairUndone = false;

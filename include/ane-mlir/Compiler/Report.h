@@ -37,11 +37,42 @@ struct ReportRow {
   std::string repair, note;
   /// Of an engine op: what is known of it ("raw", "e5rt"), and in words.
   std::string evidence, evidenceText;
-  /// Rows that make its operands.
-  std::vector<unsigned> inputs;
+  /// Rows that make its operands; inputs of the model among them.
+  std::vector<unsigned> inputs, modelInputs;
   double flops = 0, weightBytes = 0, activationBytes = 0;
+  /// Of its results, as they are stored.
+  double resultBytes = 0;
   /// Predicted microseconds where it is placed.
   double predictedMicros = 0;
+  /// Of an engine op, what it is made of: "arithmetic", "weights", "elements",
+  /// "movement", the largest of them; "absorbed" by the op before it; "free".
+  std::string bound;
+  /// On the host, though no rule keeps it from the engine.
+  bool legalOnEngine = false;
+};
+
+/// What would make a model faster, as far as the cost model knows.
+struct Advice {
+  /// A node of the model, or a host program.
+  std::string subject;
+  /// Where the time goes; what to do; empty where nothing is known.
+  std::string why, remedy;
+  /// Of a host program: the rule that most of it broke.
+  std::string rule;
+  /// First row of it, and how many it has.
+  unsigned row = 0, ops = 0;
+  double predictedMicros = 0;
+  /// Predicted microseconds less, at most.
+  double gainMicros = 0;
+};
+
+/// The same programs at the rates of another generation.
+struct TargetEstimate {
+  std::string name, summary;
+  double engineMicros = 0, hostMicros = 0, error = 0;
+  /// Engine ops that this generation does not take, and the first rule.
+  unsigned refused = 0;
+  std::string rule;
 };
 
 struct Report {
@@ -54,8 +85,23 @@ struct Report {
     unsigned depth = 0;
     double predictedMicros = 0;
     Prediction prediction;
+    /// Of its arguments and results, as fp16.
+    double inputBytes = 0, outputBytes = 0;
   };
   std::vector<Program> programs;
+  /// The model's own, in its order.
+  struct Port {
+    std::string name, type;
+    /// Of an output: the row that makes it, if one does.
+    int row = -1;
+  };
+  std::vector<Port> inputs, outputs;
+  /// The three nodes that take longest, the three host programs that cost most
+  /// with what they part, and every generation.
+  std::vector<Advice> dearest, islands;
+  std::vector<TargetEstimate> targets;
+  /// Bytes that may be alive without going to memory.
+  double onChipBytes = 0;
   unsigned engineOps = 0, hostOps = 0;
   /// Of all engine programs, and of all host programs.
   double predictedMicros = 0, hostMicros = 0;
@@ -88,7 +134,7 @@ struct Report {
   /// What the check of the artifact found, where there was one.
   std::optional<AccuracyReport> accuracy;
 
-  void writeJSON(llvm::raw_ostream &os) const;
+  void writeJSON(llvm::raw_ostream &os, unsigned indent = 2) const;
   /// One self-contained page; needs no network.
   void writeHTML(llvm::raw_ostream &os) const;
   /// Predicted times in Chrome's trace format (chrome://tracing, Perfetto).
