@@ -14,6 +14,7 @@
 #include "llvm/ADT/MapVector.h"
 #include "llvm/Support/Format.h"
 #include <map>
+#include <tuple>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -95,6 +96,27 @@ static void adviseEngineOp(Operation *op, const Clock &clock, Advice &advice) {
   }
 }
 
+/// Layers repeat: nodes of one kind, type and time are one entry.
+static void joinAlike(Report &report) {
+  std::map<std::tuple<StringRef, StringRef, StringRef, unsigned, double>,
+           size_t>
+      seen;
+  std::vector<Advice> joined;
+  for (Advice &advice : report.dearest) {
+    const ReportRow &row = report.rows[advice.row];
+    auto [it, isNew] = seen.try_emplace(
+        {row.op, row.type, row.rule, advice.ops, advice.predictedMicros},
+        joined.size());
+    if (isNew)
+      joined.push_back(std::move(advice));
+    else
+      ++joined[it->second].alike;
+  }
+  for (Advice &advice : joined)
+    advice.predictedMicros *= advice.alike;
+  report.dearest = std::move(joined);
+}
+
 /// The nodes of the model that take longest, whatever became of them.
 static void addDearest(Report &report, ArrayRef<Operation *> ops,
                        const Clock &clock) {
@@ -116,11 +138,13 @@ static void addDearest(Report &report, ArrayRef<Operation *> ops,
     if (advice.predictedMicros > 0)
       report.dearest.push_back(std::move(advice));
   }
+  joinAlike(report);
   keepDearest(report.dearest, &Advice::predictedMicros);
   for (Advice &advice : report.dearest) {
     const ReportRow &row = report.rows[advice.row];
     if (row.placement == "ane") {
       adviseEngineOp(ops[advice.row], clock, advice);
+      advice.gainMicros *= advice.alike;
       continue;
     }
     advice.rule = row.rule;

@@ -75,6 +75,7 @@ static void writeAdvice(llvm::json::OStream &j, StringRef key,
         j.attribute("rule", advice.rule);
         j.attribute("row", int64_t(advice.row));
         j.attribute("ops", int64_t(advice.ops));
+        j.attribute("alike", int64_t(advice.alike));
         j.attribute("predicted_us", advice.predictedMicros);
         j.attribute("gain_us", advice.gainMicros);
       });
@@ -127,16 +128,32 @@ static void writeRules(llvm::json::OStream &j, const Report &report) {
   });
 }
 
-/// What the check found at each op, by node and kind.
-static std::map<std::pair<StringRef, StringRef>, const OpAccuracy *>
-findOpAccuracies(const std::optional<AccuracyReport> &accuracy) {
-  std::map<std::pair<StringRef, StringRef>, const OpAccuracy *> found;
+/// What the check found at each row. Ops are known by node and kind, and by
+/// their order where a node has several of a kind; what came or went since
+/// then makes each of them the worst.
+static std::vector<const OpAccuracy *>
+matchAccuracies(ArrayRef<ReportRow> rows,
+                const std::optional<AccuracyReport> &accuracy) {
+  std::vector<const OpAccuracy *> found(rows.size());
+  std::map<std::pair<StringRef, StringRef>,
+           std::pair<std::vector<const OpAccuracy *>, std::vector<size_t>>>
+      groups;
   if (accuracy)
-    for (const OpAccuracy &op : accuracy->ops) {
-      const OpAccuracy *&entry = found[{op.node, op.op}];
-      if (!entry || !(op.error <= entry->error))
-        entry = &op;
-    }
+    for (const OpAccuracy &op : accuracy->ops)
+      groups[{op.node, op.op}].first.push_back(&op);
+  for (auto [i, row] : llvm::enumerate(rows))
+    if (auto it = groups.find({row.node, row.op}); it != groups.end())
+      it->second.second.push_back(i);
+  for (auto &[key, group] : groups) {
+    auto &[measured, numbers] = group;
+    const OpAccuracy *worst =
+        *std::max_element(measured.begin(), measured.end(),
+                          [](const OpAccuracy *a, const OpAccuracy *b) {
+                            return a->error < b->error;
+                          });
+    for (auto [k, i] : llvm::enumerate(numbers))
+      found[i] = measured.size() == numbers.size() ? measured[k] : worst;
+  }
   return found;
 }
 
@@ -279,13 +296,10 @@ void Report::writeJSON(llvm::raw_ostream &os, unsigned indent) const {
       for (const Program &program : programs)
         j.object([&] { writeProgram(j, program); });
     });
-    auto accuracies = findOpAccuracies(accuracy);
+    auto accuracies = matchAccuracies(rows, accuracy);
     j.attributeArray("ops", [&] {
-      for (const ReportRow &row : rows)
-        j.object([&] {
-          auto it = accuracies.find({row.node, row.op});
-          writeRow(j, row, it == accuracies.end() ? nullptr : it->second);
-        });
+      for (auto [row, found] : llvm::zip_equal(rows, accuracies))
+        j.object([&, &row = row, found = found] { writeRow(j, row, found); });
     });
     writePasses(j, passes);
   });
@@ -296,10 +310,59 @@ static constexpr char kPage[] =
 #include "lib/Compiler/ReportPage.inc"
     ;
 
+/// One column of the page's table: the values of the rows that have the key,
+/// texts by their place in a table of different ones.
+static llvm::json::Object packColumn(llvm::json::Array &rows, StringRef key) {
+  llvm::json::Array at, values, texts;
+  std::map<std::string, int64_t> places;
+  for (auto [i, row] : llvm::enumerate(rows)) {
+    llvm::json::Value *value = row.getAsObject()->get(key);
+    if (!value)
+      continue;
+    at.push_back(int64_t(i));
+    auto text = value->getAsString();
+    if (!text) {
+      values.push_back(std::move(*value));
+      continue;
+    }
+    auto [it, isNew] = places.try_emplace(text->str(), texts.size());
+    if (isNew)
+      texts.push_back(text->str());
+    values.push_back(it->second);
+  }
+  llvm::json::Object column;
+  if (at.size() < rows.size())
+    column["at"] = std::move(at);
+  if (!texts.empty())
+    column["texts"] = std::move(texts);
+  column["values"] = std::move(values);
+  return column;
+}
+
+/// The same report with its operations by columns: rows of a large model repeat
+/// their keys and most of their texts.
+static std::string packRows(StringRef json) {
+  llvm::json::Value report = llvm::cantFail(llvm::json::parse(json));
+  llvm::json::Array &rows = *report.getAsObject()->getArray("ops");
+  std::set<std::string> keys;
+  for (llvm::json::Value &row : rows)
+    for (auto &[key, value] : *row.getAsObject())
+      keys.insert(key.str());
+  llvm::json::Object columns;
+  for (const std::string &key : keys)
+    columns[key] = packColumn(rows, key);
+  (*report.getAsObject())["ops"] = llvm::json::Object{
+      {"count", int64_t(rows.size())}, {"columns", std::move(columns)}};
+  std::string text;
+  llvm::raw_string_ostream(text) << report;
+  return text;
+}
+
 void Report::writeHTML(llvm::raw_ostream &os) const {
-  std::string json;
-  llvm::raw_string_ostream stream(json);
+  std::string rows;
+  llvm::raw_string_ostream stream(rows);
   writeJSON(stream, 0);
+  std::string json = packRows(rows);
   auto [before, after] = StringRef(kPage).split("@DATA@");
   os << before;
   // No tag can end the script: '<' occurs inside of JSON's strings only.

@@ -59,8 +59,9 @@ struct Advice {
   std::string why, remedy;
   /// Of a host program: the rule that most of it broke.
   std::string rule;
-  /// First row of it, and how many it has.
-  unsigned row = 0, ops = 0;
+  /// First row of it, how many it has, and how many nodes like it there are;
+  /// times are those of all of them.
+  unsigned row = 0, ops = 0, alike = 1;
   double predictedMicros = 0;
   /// Predicted microseconds less, at most.
   double gainMicros = 0;
@@ -96,8 +97,8 @@ struct Report {
     int row = -1;
   };
   std::vector<Port> inputs, outputs;
-  /// The three nodes that take longest, the three host programs that cost most
-  /// with what they part, and every generation.
+  /// The three kinds of node that take longest, the three host programs that
+  /// cost most with what they part, and every generation.
   std::vector<Advice> dearest, islands;
   std::vector<TargetEstimate> targets;
   /// Bytes that may be alive without going to memory.
