@@ -88,11 +88,16 @@ static void adviseEngineOp(Operation *op, const Clock &clock, Advice &advice) {
                       "helps.";
     }
   } else if (p.vector > 0) {
-    advice.why = work.kind == OpWork::Kind::Softmax ? "a softmax over elements"
-                 : work.kind == OpWork::Kind::Norm  ? "a norm over elements"
-                                                    : "work per element";
-    advice.remedy = "Behind a convolution of its own the engine does most of "
-                    "such work by the way; else fewer elements.";
+    bool softmax = work.kind == OpWork::Kind::Softmax;
+    advice.why = softmax                           ? "a softmax over elements"
+                 : work.kind == OpWork::Kind::Norm ? "a norm over elements"
+                                                   : "work per element";
+    advice.remedy =
+        softmax ? "Fewer elements: shorter sequences, fewer heads."
+        : work.kind == OpWork::Kind::Elementwise
+            ? "Straight behind a convolution the engine scales, adds and "
+              "activates by the way; elsewhere fewer elements help."
+            : "Fewer elements help; no cheaper form is known.";
   }
 }
 

@@ -11,15 +11,18 @@ import pathlib
 import re
 import shutil
 import subprocess
+import sys
 
 import onnx
 import pytest
 from conftest import ROOT
 from onnx import TensorProto, helper
+from PIL import Image
 
 import ane_mlir
 import browser
 import builders as models
+import screenshots
 
 LOAD_MS, FILTER_MS = 3 * 1000, 3 * 50
 WIDTHS = (390, 1280, 1600)
@@ -173,6 +176,7 @@ def test_timeline(folder, report, chromium):
     for mine, theirs in zip(made["traceEvents"], trace["traceEvents"]):
         assert {key: value for key, value in mine.items() if key not in ("ts", "dur")} == {key: value for key, value in theirs.items() if key not in ("ts", "dur")}
         assert mine.get("ts", 0) == pytest.approx(theirs.get("ts", 0)) and mine.get("dur", 0) == pytest.approx(theirs.get("dur", 0))
+    page.run("document.getElementById('timeline').scrollIntoView()")
     box = page.page.locator("#timeline-canvas canvas").bounding_box()
     longest = page.run("events.filter(event => event.op !== undefined && event.engine).sort((a, b) => b.length - a.length)[0]")
     x = box["x"] + box["width"] * (longest["start"] + longest["length"] / 2) / page.run("total")
@@ -332,3 +336,16 @@ def test_digits_and_empty(folder, tmp_path, chromium):
     page = browser.Page(chromium, with_data(folder, "empty.html", nothing))
     assert page.run("document.querySelector('h1').textContent") == "Nothing is computed" and not page.complaints
     page.close()
+
+
+def test_pictures_of_the_readme(tmp_path):
+    """They are made by a script that works, and the README shows what it makes."""
+    if browser.PROGRAM is None:
+        pytest.skip("no Chromium on this machine")
+    pytest.importorskip("playwright.sync_api")
+    subprocess.run([sys.executable, ROOT / "test" / "E2E" / "screenshots.py", tmp_path], check=True)
+    readme = (ROOT / "README.md").read_text()
+    for name, (width, height, *_) in screenshots.PICTURES.items():
+        with Image.open(tmp_path / name) as image:
+            assert image.size == (width, height) and len(image.convert("RGB").getcolors(1 << 24) or []) > 50
+        assert (ROOT / ".github" / name).exists() and f".github/{name}" in readme

@@ -1,17 +1,17 @@
 // The operations, dearest first. Only the rows in sight are in the page, so that tens of thousands cost nothing.
-const ROW = 34;
+const ROW = 34, IN_SIGHT = Math.ceil(576 / ROW); // as views.css has them
 const COLUMNS = [
-  { key: "predicted_us", name: "predicted", width: 92, number: true, show: op => spellTime(op.predicted_us) },
+  { key: "predicted_us", name: "predicted", width: 112, number: true, show: op => spellTime(op.predicted_us) },
   { key: "title", name: "node", width: 300, show: op => op.title },
   { key: "op", name: "operation", width: 130, show: op => spellOp(op.op) },
-  { key: "placement", name: "where", width: 76, show: op => placeChip(op.placement) },
+  { key: "placement", name: "where", width: 92, show: op => placeChip(op.placement) },
   { key: "why", name: "why", width: 260, show: op => [ruleLink(op.rule), op.rule ? " " : "", op.legal_on_engine ? make("span", { class: "chip", title: "no rule keeps it from the engine" }, "legal, not chosen") : "", op.legal_on_engine ? " " : "", op.why] },
-  { key: "evidence", name: "evidence", width: 86, show: op => op.evidence ?? "" },
+  { key: "evidence", name: "evidence", width: 100, show: op => op.evidence ?? "" },
   { key: "bytes", name: "bytes", width: 86, number: true, show: op => spellBytes(op.bytes) },
   { key: "type", name: "result", width: 190, show: op => spellType(op.type) },
-  { key: "precision", name: "precision", width: 86, show: op => op.precision },
+  { key: "precision", name: "precision", width: 98, show: op => op.precision },
   { key: "error", name: "off fp32", width: 84, number: true, show: op => op.error === undefined ? "" : op.error === null ? "not finite" : spellPart(op.error) },
-  { key: "bound", name: "goes into", width: 96, show: op => op.bound ?? "host" },
+  { key: "bound", name: "goes into", width: 106, show: op => op.bound ?? "host" },
   { key: "program", name: "program", width: 100, show: op => op.program },
 ];
 const table = { order: COLUMNS[0], down: true, grouped: false, open: new Set(), rows: [], first: -1, chosen: null, shown: 0 };
@@ -70,7 +70,7 @@ function makeRow(row, at) {
 }
 
 function fillTable() {
-  const grid = byId("operations-grid"), body = grid.querySelector("tbody"), first = Math.max(0, Math.min(Math.floor(grid.scrollTop / ROW) - 6, table.rows.length - 1)), last = Math.min(table.rows.length, first + Math.ceil((grid.clientHeight || 576) / ROW) + 12);
+  const grid = byId("operations-grid"), body = grid.querySelector("tbody"), first = Math.max(0, Math.min(Math.floor(grid.scrollTop / ROW) - 6, table.rows.length - 1)), last = Math.min(table.rows.length, first + IN_SIGHT + 12);
   if (first === table.first && body.childElementCount) return;
   table.first = first;
   const space = rows => make("tr", { "aria-hidden": "true" }, make("td", { class: "space", colspan: COLUMNS.length, style: `height:${rows * ROW}px` }));
@@ -110,6 +110,7 @@ function showTable() {
     if (column === table.order) cell.setAttribute("aria-sort", "descending");
     head.append(cell);
   }
+  byId("operations-grid").querySelector("table").style.width = COLUMNS.reduce((sum, column) => sum + column.width, 0) + "px";
   byId("operations-grid").querySelector("table").append(make("thead", {}, head), make("tbody"));
   const choices = [["", "engine and host"], ["ane", "engine"], ["host", "host"], ["chosen", "legal, not chosen"], ["repaired", "repaired for fp16"], ["weak", "weaker evidence"]];
   byId("operations-tools").append(make("input", { id: "filter", type: "search", placeholder: "Filter by node, operation, type, rule, reason", "aria-label": "Filter operations", oninput: filterTable }),

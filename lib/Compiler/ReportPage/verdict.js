@@ -30,7 +30,7 @@ function showAccuracy() {
 function showFigures() {
   const s = data.summary, weights = ops.reduce((sum, op) => sum + op.weight_bytes, 0), crossing = programs.reduce((sum, program) => sum + program.input_bytes + program.output_bytes, 0);
   const figures = [["predicted, engine", spellTime(s.predicted_engine_us), `± ${Math.round(s.predicted_error_percent)} %`], ["predicted, host", spellTime(s.predicted_host_us), ""],
-    ["on the engine", spellCount(s.engine_ops), "ops"], ["on the host", spellCount(s.host_ops), "ops"], ["programs", spellCount(programs.length), ""], ["weights read", spellBytes(weights), ""], ["through surfaces", spellBytes(crossing), "in and out"]];
+    ["on the engine", spellCount(s.engine_ops), "ops"], ["on the host", spellCount(s.host_ops), "ops"], ["programs", spellCount(programs.length), ""], ["weights read", spellBytes(weights), ""], ["through surfaces", spellBytes(crossing), ""]];
   if (data.training) figures.push(["a step of training", plural(data.training.dispatches, "dispatch", "dispatches"), `${spellBytes(data.training.weight_bytes)} of weights in, ${spellBytes(data.training.gradient_bytes)} of gradients out`]);
   for (const [label, value, more] of figures) byId("figures").append(make("div", {}, make("dt", {}, label), make("dd", {}, value, more && make("small", {}, " " + more))));
 }
@@ -55,8 +55,8 @@ function showChoice() {
   const a = data.alternatives;
   if (!a) return;
   const from = a.engine_pays_from_times_positions;
-  byId("choice").textContent = `As placed ${spellTime(a.placed_us)}; all on the host ${spellTime(a.host_only_us)} (--placement=host); the cheapest split ${spellTime(a.cheapest_us)} (--placement=cost). The engine is `
-    + (from === null ? "never faster" : from === 0 ? "always faster" : `faster from ${from.toFixed(2)} times the positions of this model on`) + "; the model of the host is coarse.";
+  byId("choice").append(`As placed ${spellTime(a.placed_us)}; all on the host ${spellTime(a.host_only_us)} (`, make("code", {}, "--placement=host"), `); the cheapest split ${spellTime(a.cheapest_us)} (`, make("code", {}, "--placement=cost"), "). The engine is "
+    + (from === null ? "never faster" : from === 0 ? "always faster" : `faster from ${from.toFixed(2)} times the positions of this model on`) + "; the model of the host is coarse.");
 }
 
 function showVerdict() {
