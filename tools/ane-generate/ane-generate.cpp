@@ -7,6 +7,7 @@
 #include "ane-mlir/Artifact/Generate.h"
 #include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Support/GuardedMain.h"
+#include "ane-mlir/Support/Usage.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/CommandLine.h"
@@ -97,22 +98,25 @@ static int run() {
   return 0;
 }
 
+static constexpr const char *kOverview =
+    "Generates token ids with a decoder: the prompt through the longest "
+    "function that fits, then token by token, keys and values kept in "
+    "the bundle's states.\n\n"
+    "  onnx-to-ane model.onnx --dim batch=1 --dim sequence=16,1 --dim "
+    "past=512 --state=auto -o m.anepkg\n"
+    "  ane-generate m.anepkg --prompt-ids 12,7,99 --tokens 20\n\n"
+    "Exit status: 0, 1 when it fails, 2 on misuse.\n";
+
 int main(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   cl::HideUnrelatedOptions(category);
+  if (std::optional<int> done =
+          printUsageTables(argc, argv, "ane-generate", kOverview))
+    return *done;
   cl::SetVersionPrinter([](llvm::raw_ostream &os) {
     os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING "\n";
   });
-  if (!cl::ParseCommandLineOptions(
-          argc, argv,
-          "Generates token ids with a decoder: the prompt through the longest "
-          "function that fits, then token by token, keys and values kept in "
-          "the bundle's states.\n\n"
-          "  onnx-to-ane model.onnx --dim batch=1 --dim sequence=16,1 --dim "
-          "past=512 --state=auto -o m.anepkg\n"
-          "  ane-generate m.anepkg --prompt-ids 12,7,99 --tokens 20\n\n"
-          "Exit status: 0, 1 when it fails, 2 on misuse.\n",
-          &llvm::errs()))
+  if (!cl::ParseCommandLineOptions(argc, argv, kOverview, &llvm::errs()))
     return 2;
   if (artifact.empty() || prompt.empty()) {
     llvm::errs() << "ane-generate: error: expects a bundle and --prompt-ids; "
