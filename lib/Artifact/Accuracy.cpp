@@ -185,6 +185,8 @@ public:
         output.name = name.str();
       accuracy.outputs.push_back(output);
     }
+    done = 0;
+    total = samples.size() * block.getOperations().size();
     for (auto [sample, expected] : llvm::zip(samples, references)) {
       SmallVector<Tensor> results;
       if (failed(runOne(sample, results, losses)))
@@ -204,6 +206,18 @@ private:
     double error = 0;
     bool wide = false, constant = false;
   };
+
+  /// The first op, and then a few times each second.
+  void tell() {
+    if (!options.step)
+      return;
+    auto now = std::chrono::steady_clock::now();
+    if (done == 0 || now - told > std::chrono::milliseconds(200)) {
+      told = now;
+      options.step(done, total);
+    }
+    ++done;
+  }
 
   bool isHost(Operation *op) {
     if (op->hasAttr("ane.fp32"))
@@ -245,6 +259,7 @@ private:
       values[argument] = {typed, typed, 0, true, false};
     }
     for (Operation &op : block) {
+      tell();
       auto twin = [&](Value v) -> Twin & {
         auto it = constants.find(v);
         return it != constants.end() ? it->second : values[v];
@@ -337,6 +352,8 @@ private:
   llvm::DenseMap<Value, Twin> constants;
   llvm::DenseMap<Value, Tensor> roots;
   llvm::DenseMap<Operation *, bool> host;
+  size_t done = 0, total = 0;
+  std::chrono::steady_clock::time_point told;
   llvm::DenseMap<Operation *, SmallVector<Value, 2>> lastUses;
 };
 } // namespace

@@ -149,6 +149,7 @@ NumericGuard::repair(ModuleOp optimised,
   references = std::move(*expected);
   PrecisionOptions precision;
   precision.placed = options.placed;
+  precision.step = options.step;
   precision.engine = engine;
   found.numerics = full || work <= kEngineWork ? "engine" : "fp16";
 
@@ -209,6 +210,7 @@ NumericGuard::runExcerpt(ModuleOp optimised,
     return success();
   PrecisionOptions precision;
   precision.placed = options.placed;
+  precision.step = options.step;
   precision.engine = false;
   unsigned marked = 0;
   auto left = keepAccuracy(excerpt->function(), few, *expected, precision,
@@ -290,7 +292,9 @@ void NumericGuard::check(StringRef path, StringRef name) {
   }
   Numerics numerics =
       found.numerics == "engine" ? Numerics::Engine : Numerics::Float16;
-  for (auto [sample, expected] : llvm::zip(samples, *references)) {
+  for (auto [i, sample, expected] : llvm::enumerate(samples, *references)) {
+    if (options.step)
+      options.step(i, samples.size());
     std::vector<Tensor> arguments;
     SmallVector<Tensor> results;
     if (!bindPorts((*executable)->inputs(), function, sample, arguments) ||

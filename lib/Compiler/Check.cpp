@@ -274,7 +274,7 @@ llvm::Expected<CheckResult> mlir::ane::check(CompileOptions options,
                                              ArrayRef<std::string> targets,
                                              const Thresholds &thresholds) {
   CheckResult result;
-  result.model = options.input;
+  result.model = options.input == "-" ? "standard input" : options.input;
   for (const std::string &target : targets) {
     std::unique_ptr<ScratchFolder> scratch;
     options.quiet = true;

@@ -465,6 +465,9 @@ LogicalResult Compiler::compileBuckets() {
   guard.calibration = options.calibration.value_or("auto");
   guard.check = options.check;
   guard.eachOp = !options.report.empty();
+  guard.step = [this](size_t done, size_t total) {
+    progress.step(done, total, "");
+  };
   // Random weights say nothing of a step's numbers; the loss scale is for them.
   if (options.training)
     guard.calibration = "none", guard.check = GuardOptions::Check::Off;
@@ -601,7 +604,9 @@ LogicalResult Compiler::finishWithReports() {
 
 void Compiler::makeReport() {
   StringRef name =
-      llvm::sys::path::filename(StringRef(options.input).rtrim('/'));
+      options.input == "-"
+          ? StringRef("standard input")
+          : llvm::sys::path::filename(StringRef(options.input).rtrim('/'));
   result.report = ane::makeReport(module(), name);
   if (modules.size() > 1 && options.form() == Form::Bundle)
     emitRemark(module().getLoc())

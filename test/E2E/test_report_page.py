@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import random
 import re
 import shutil
 import subprocess
@@ -236,6 +237,23 @@ def test_modules_that_are_called_twice(folder, report, chromium):
     names = page.run("(() => { openSome(1); rebuild(); return graph.boxes.map(box => box.title); })()")
     assert len(names) == 6, names
     assert check_geometry(page) == 6 and page.run("graph.edges.every(edge => graph.boxes.find(box => box.id === edge.from).y < graph.boxes.find(box => box.id === edge.to[0]).y)")
+    assert not page.complaints
+    page.close()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_graphs(folder, report, chromium, seed):
+    """Boxes of many widths, long edges, modules in and beside each other, in any order: closed and open no edge runs through a box."""
+    draw, ops = random.Random(seed), []
+    for i in range(90):
+        path = "".join(f"/{draw.choice('abcd')}{'_wide' * draw.randrange(4)}" for _ in range(draw.randrange(3)))
+        ops.append({**report["ops"][-1], "node": f"{path}/op{i}{'x' * draw.randrange(20)}", "inputs": sorted(draw.sample(range(max(0, i - draw.choice((3, 12, 90))), i), min(draw.choice((0, 1, 1, 2, 3)), i, 3))), "model_inputs": []})
+    data = {**report, "ops": ops, "model_inputs": [], "model_outputs": [], "dearest": [], "islands": []}
+    page = browser.Page(chromium, with_data(folder, f"random{seed}.html", data))
+    page.run("ensureGraph()")
+    check_geometry(page)
+    page.run("openSome(400); rebuild()")
+    assert check_geometry(page) >= 60
     assert not page.complaints
     page.close()
 

@@ -139,7 +139,7 @@ static int run() {
   std::vector<std::string> names;
   if (llvm::Error error = readOptions(options, names))
     return fail(Misuse, llvm::toString(std::move(error)));
-  if (!llvm::sys::fs::exists(input))
+  if (input != "-" && !llvm::sys::fs::exists(input))
     return fail(Files, "'" + input + "' is not found");
   Thresholds thresholds;
   if (llvm::Error error = readGate(thresholds))

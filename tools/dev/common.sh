@@ -35,6 +35,22 @@ install_packages() {
   esac
 }
 
+# tell_build FOLDER [targets]: ninja for a log: a line every 20 seconds, and whatever a command says. The exit status is ninja's.
+tell_build() {
+  local folder=$1 line last=$SECONDS step='^\[([0-9]+)/([0-9]+)\]'
+  shift
+  { ninja -C "$folder" "$@" 2>&1; echo "ninja:status:$?"; } | while IFS= read -r line; do
+    if [[ $line == ninja:status:* ]]; then exit "${line##*:}"; fi
+    if [[ $line =~ $step ]]; then
+      [ $((SECONDS - last)) -lt 20 ] && continue
+      last=$SECONDS
+      say "built ${BASH_REMATCH[1]} of ${BASH_REMATCH[2]}"
+    elif [[ $line != "ninja: "* ]] || [[ $line == *error* || $line == *stopped* ]]; then
+      printf '%s\n' "$line"
+    fi
+  done
+}
+
 # configure_and_build FOLDER PRESET [targets]: CMakePresets.json holds the options.
 configure_and_build() {
   local folder=$1 preset=$2
@@ -47,7 +63,7 @@ configure_and_build() {
     # Configured before there was nanobind: then the Python module is not among the targets.
     grep -q '^build _core:' "$folder/build.ninja" || cmake "$folder" >/dev/null
   fi
-  if [ -t 1 ]; then ninja -C "$folder" "$@"; else ninja -C "$folder" "$@" | grep -E -v '^\[' || true; ninja -C "$folder" "$@" >/dev/null; fi
+  if [ -t 1 ]; then ninja -C "$folder" "$@"; else tell_build "$folder" "$@"; fi
 }
 
 # The tools and the fuzzers, with sanitizers, in $build/asan.

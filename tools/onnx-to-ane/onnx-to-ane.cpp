@@ -38,7 +38,8 @@ static int convert(const CompileOptions &options) {
   registerAllDialects(registry);
   MLIRContext context(registry);
   context.loadDialect<ANEDialect, func::FuncDialect>();
-  ToolDiagnostics diagnostics(&context, options.input);
+  ToolDiagnostics diagnostics(&context, options.input == "-" ? "standard input"
+                                                             : options.input);
   FailureOr<Compilation> made = failure();
   {
     Progress progress(options.quiet);

@@ -9,6 +9,7 @@
 
 #include "ane-mlir/Artifact/Samples.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
+#include <functional>
 #include <optional>
 
 namespace mlir::ane {
@@ -71,6 +72,8 @@ struct PrecisionOptions {
   bool engine = true;
   /// Seconds after which no further attempt begins.
   double budget = 10;
+  /// Told how far a run is: operations, of how many.
+  std::function<void(size_t done, size_t total)> step;
 };
 
 /// Runs an optimised function as it will be placed, op by op beside fp32.

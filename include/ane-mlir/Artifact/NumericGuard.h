@@ -28,6 +28,9 @@ struct GuardOptions {
   bool repair = true;
   /// Look at each op, for a report.
   bool eachOp = false;
+  /// Told how far a run in the interpreter is: operations, of how many. A few
+  /// times each second.
+  std::function<void(size_t done, size_t total)> step;
 };
 
 /// What a conversion knows of its own accuracy.
