@@ -83,6 +83,8 @@ static Description::Port toPort(const PackageFeature &feature) {
     port.enumerated.emplace_back(shape.begin(), shape.end());
   port.hasRange = feature.hasRange;
   port.color = colorName(feature.colorSpace).str();
+  port.optional = feature.optional;
+  port.defaultValue = feature.defaultValue;
   return port;
 }
 
@@ -345,6 +347,10 @@ static void printPorts(StringRef what, ArrayRef<Description::Port> ports,
       os << ", or one of " << port.enumerated.size() << " shapes";
     if (port.hasRange)
       os << ", or a range of shapes";
+    if (port.optional)
+      os << ", may be left out";
+    if (port.defaultValue)
+      os << llvm::format(" (then %g)", *port.defaultValue);
     if (!port.description.empty())
       os << "  " << printable(port.description);
     os << '\n';
@@ -411,6 +417,10 @@ static void writePorts(llvm::json::OStream &j, StringRef key,
           j.attribute("has_range", true);
         if (!port.color.empty())
           j.attribute("color", port.color);
+        if (port.optional)
+          j.attribute("optional", true);
+        if (port.defaultValue)
+          j.attribute("default", *port.defaultValue);
         if (!port.description.empty())
           j.attribute("description", llvm::json::fixUTF8(port.description));
       });

@@ -214,6 +214,13 @@ LogicalResult Compiler::readInputValues() {
 static void addProvenance(PackageOptions &package, const PackageInfo &info,
                           const PackageInfo::Function *function) {
   if (function)
+    for (bool isOutput : {false, true})
+      for (const PackageFeature &feature :
+           isOutput ? function->outputs : function->inputs)
+        package.notes.push_back({feature.name, isOutput, feature.description,
+                                 feature.optional, feature.defaultValue,
+                                 isOutput ? feature.colorSpace : 0});
+  if (function)
     for (const PackageFeature &feature : function->inputs) {
       bool said = llvm::any_of(package.images, [&](const ImageInput &image) {
         return image.name == feature.name;

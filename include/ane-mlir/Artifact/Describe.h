@@ -40,6 +40,9 @@ struct Description {
     bool hasRange = false;
     /// Images: "RGB", "BGR", "grayscale", "grayscale fp16".
     std::string color;
+    /// An input that may be left out, and what its elements are then.
+    bool optional = false;
+    std::optional<double> defaultValue;
   };
   struct Function {
     std::string name, opset;

@@ -34,6 +34,10 @@ struct PackageFeature {
   bool hasRange = false;
   /// Images: 10 grey, 20 RGB, 30 BGR, 40 grey in fp16.
   uint32_t colorSpace = 0;
+  /// An input that may be left out, and what it is then: of an array one value
+  /// for all elements, 0 where none is said.
+  bool optional = false;
+  std::optional<double> defaultValue;
 };
 
 /// What a package says around its program.

@@ -70,7 +70,8 @@ enum : uint32_t {
   Image = 4,
   MultiArray = 5,
   Dictionary = 6,
-  State = 8
+  State = 8,
+  IsOptional = 1000
 };
 }
 namespace array {
@@ -78,7 +79,10 @@ enum : uint32_t {
   Shape = 1,
   DataType = 2,
   EnumeratedShapes = 21,
-  ShapeRange = 31
+  ShapeRange = 31,
+  IntDefault = 41,
+  FloatDefault = 51,
+  DoubleDefault = 61
 };
 }
 namespace image {

@@ -30,11 +30,24 @@ struct ImageInput {
   SmallVector<double> bias;
 };
 
+/// What is said of an input or output beside its type.
+struct PortNote {
+  std::string name;
+  bool isOutput = false;
+  std::string description;
+  /// Of inputs, as in PackageFeature.
+  bool optional = false;
+  std::optional<double> defaultValue;
+  /// Of an output that is an image, as in PackageFeature; else 0.
+  uint32_t colorSpace = 0;
+};
+
 struct PackageOptions {
   std::string author, license, version, description;
   /// More about the model, by key.
   std::vector<std::pair<std::string, std::string>> userDefined;
   std::vector<ImageInput> images;
+  std::vector<PortNote> notes;
   /// Pairs of an input and the output that is its next value: one state.
   std::vector<std::pair<std::string, std::string>> states;
   /// Makes a classifier of the output named `probabilities` (or the only one).

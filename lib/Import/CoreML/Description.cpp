@@ -64,6 +64,15 @@ static void readArray(pbf_reader in, PackageFeature &feature) {
           list.skip();
       break;
     }
+    case array::IntDefault:
+      feature.defaultValue = in.get_int32();
+      break;
+    case array::FloatDefault:
+      feature.defaultValue = in.get_float();
+      break;
+    case array::DoubleDefault:
+      feature.defaultValue = in.get_double();
+      break;
     case array::ShapeRange:
       feature.hasRange = true;
       in.skip();
@@ -134,6 +143,9 @@ static PackageFeature readFeature(pbf_reader in) {
       case featuretype::Dictionary:
         feature.kind = Kind::Dictionary;
         type.skip();
+        break;
+      case featuretype::IsOptional:
+        feature.optional = type.get_bool();
         break;
       default:
         type.skip();

@@ -25,8 +25,17 @@ using protozero::pbf_writer;
 
 static std::string str(StringRef text) { return text.str(); }
 
+static const PortNote *noteOf(const PackageOptions &options, StringRef name,
+                              bool isOutput) {
+  for (const PortNote &note : options.notes)
+    if (note.name == name && note.isOutput == isOutput)
+      return &note;
+  return nullptr;
+}
+
 static std::string arrayMessage(RankedTensorType type,
-                                ArrayRef<SmallVector<int64_t>> enumerated) {
+                                ArrayRef<SmallVector<int64_t>> enumerated,
+                                const PortNote *note = nullptr) {
   std::string array;
   pbf_writer out(array);
   // Extents are left out where only the data tells them.
@@ -45,18 +54,29 @@ static std::string arrayMessage(RankedTensorType type,
     }
     out.add_message(array::EnumeratedShapes, list);
   }
+  if (note && note->defaultValue) {
+    if (isa<FloatType>(type.getElementType()))
+      out.add_float(array::FloatDefault, *note->defaultValue);
+    else
+      out.add_int32(array::IntDefault, int32_t(*note->defaultValue));
+  }
   return array;
 }
 
 /// A FeatureDescription; `type` is the field of FeatureType and its message.
 static std::string featureMessage(StringRef name, StringRef original,
-                                  uint32_t kind, const std::string &type) {
+                                  uint32_t kind, const std::string &type,
+                                  const PortNote *note = nullptr) {
   std::string featureType, message;
   pbf_writer(featureType).add_message(kind, type);
+  if (note && note->optional)
+    pbf_writer(featureType).add_bool(featuretype::IsOptional, true);
   pbf_writer out(message);
   out.add_string(feature::Name, str(name));
   if (name != original)
     out.add_string(feature::ShortDescription, str(original));
+  else if (note && !note->description.empty())
+    out.add_string(feature::ShortDescription, note->description);
   out.add_message(feature::Type, featureType);
   return message;
 }
@@ -68,6 +88,14 @@ static std::string imageMessage(RankedTensorType type, uint32_t colorSpace) {
   out.add_int64(image::Height, type.getDimSize(2));
   out.add_enum(image::ColorSpace, colorSpace);
   return message;
+}
+
+/// Of one picture with as many channels as its colours have.
+static bool isImage(RankedTensorType type, uint32_t colorSpace) {
+  bool colours = colorSpace == kRGB || colorSpace == kBGR;
+  return colorSpace != 0 && type.hasStaticShape() && type.getRank() == 4 &&
+         type.getDimSize(0) == 1 && type.getDimSize(1) == (colours ? 3 : 1) &&
+         isa<FloatType>(type.getElementType());
 }
 
 static const ImageInput *imageOf(const PackageOptions &options,
@@ -94,12 +122,15 @@ static void describe(PackagePart &part, const PackageOptions &options,
     if (part.states.contains(i))
       continue;
     const ImageInput *image = imageOf(options, part.originals[i]);
+    const PortNote *note = noteOf(options, part.originals[i], false);
     out.add_message(
         inputField,
-        featureMessage(part.names[i], part.originals[i],
-                       image ? featuretype::Image : featuretype::MultiArray,
-                       image ? imageMessage(part.types[i], image->colorSpace)
-                             : arrayMessage(part.types[i], shapesOf(part, i))));
+        featureMessage(
+            part.names[i], part.originals[i],
+            image ? featuretype::Image : featuretype::MultiArray,
+            image ? imageMessage(part.types[i], image->colorSpace)
+                  : arrayMessage(part.types[i], shapesOf(part, i), note),
+            note));
   }
   for (unsigned i = part.inputs; i < part.names.size(); ++i) {
     if (llvm::any_of(part.states,
@@ -117,10 +148,15 @@ static void describe(PackagePart &part, const PackageOptions &options,
                                      featuretype::Dictionary, dictionary));
       continue;
     }
-    out.add_message(outputField,
-                    featureMessage(part.names[i], part.originals[i],
-                                   featuretype::MultiArray,
-                                   arrayMessage(part.types[i], {})));
+    const PortNote *note = noteOf(options, part.originals[i], true);
+    bool image = note && isImage(part.types[i], note->colorSpace);
+    out.add_message(
+        outputField,
+        featureMessage(part.names[i], part.originals[i],
+                       image ? featuretype::Image : featuretype::MultiArray,
+                       image ? imageMessage(part.types[i], note->colorSpace)
+                             : arrayMessage(part.types[i], {}),
+                       note));
   }
   for (unsigned i = 0; i < part.inputs; ++i)
     if (part.states.contains(i)) {
