@@ -310,7 +310,7 @@ def test_twenty_thousand_operations(tmp_path, chromium):
     assert page.run("ops.length") >= 20_000 and page.run("document.querySelectorAll('#operations-grid tbody tr').length") < 100
     timed = """words => words.map(word => { const box = document.getElementById("filter"), start = performance.now(); box.value = word; box.dispatchEvent(new Event("input")); document.getElementById("operations-grid").getBoundingClientRect(); return performance.now() - start; })"""
     words = ["softmax", "block7", "conv raw", "", "nothing like it"]
-    filters = [min(times) for times in zip(*[page.run(timed, words) for _ in range(3)])]
+    filters = [min(times) for times in zip(*[page.run(timed, words) for _ in range(6)])]
     assert max(filters) <= FILTER_MS, filters
     assert page.run("document.getElementById('operations-count').textContent").startswith("0 of 20 0")
     # Large graphs start closed; the last row is reached by scrolling.
