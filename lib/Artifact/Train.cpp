@@ -122,7 +122,9 @@ llvm::Expected<bool> Training::load() {
   manifest = std::move(*read);
   if (llvm::Error error = checkManifest())
     return error;
-  auto loaded = loadArtifact(options.artifact, context, options.load);
+  auto loaded = options.open
+                    ? options.open(context)
+                    : loadArtifact(options.artifact, context, options.load);
   if (failed(loaded))
     return false;
   executable = std::move(*loaded);

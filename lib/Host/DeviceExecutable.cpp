@@ -37,33 +37,52 @@ public:
   DeviceExecutable(Location loc, const DeviceOptions &options)
       : loc(loc), options(options) {}
   LogicalResult open(StringRef path);
-  ArrayRef<Port> inputs() const override { return inputPorts; }
-  ArrayRef<Port> outputs() const override { return outputPorts; }
+  size_t countFunctions() const override { return functions.size(); }
+  StringRef nameFunction(size_t index) const override {
+    return functions[index].name;
+  }
+  void selectFunction(size_t index) override { selected = index; }
+  double predictMicros() const override;
+  ArrayRef<Port> inputs() const override { return now().inputPorts; }
+  ArrayRef<Port> outputs() const override { return now().outputPorts; }
+  void resetStates() override;
   LogicalResult run(ArrayRef<Tensor> arguments,
                     SmallVectorImpl<Tensor> &results, Numerics numerics,
                     const BlockInterpreter::Observer &observer) override;
   bool printTimes(llvm::raw_ostream &os) const override;
 
 private:
+  struct Function {
+    std::string name;
+    SmallVector<Port> inputPorts, outputPorts;
+    bool hasStates = false, ran = false;
+    /// What is bound, by port.
+    std::vector<std::vector<char>> inputBytes, outputBytes;
+  };
+  Function &now() { return functions[selected]; }
+  const Function &now() const { return functions[selected]; }
   LogicalResult check(ane_status status) {
     if (status == ANE_OK)
       return success();
     return emitError(loc) << ane_last_error();
   }
-  LogicalResult openSide(Side &side, StringRef kind);
-  LogicalResult readPort(bool isInput, size_t index);
+  LogicalResult openDevice(Side &side, StringRef kind);
+  LogicalResult readFunction(size_t index);
+  LogicalResult readPort(size_t function, bool isInput, size_t index);
+  LogicalResult select(Side &side);
+  LogicalResult runOn(Side &side, ArrayRef<Tensor> arguments);
   LogicalResult readOutput(size_t index, Tensor &result);
   LogicalResult readStep(Side &side, size_t step, size_t result, Tensor &tensor,
                          std::string &name);
   LogicalResult compareSteps();
+  void printSteps(llvm::raw_ostream &os) const;
 
   Location loc;
   DeviceOptions options;
   BundleHandle bundle;
   Side side, other;
-  SmallVector<Port> inputPorts, outputPorts;
-  /// What is bound, by port.
-  std::vector<std::vector<char>> inputBytes, outputBytes;
+  std::vector<Function> functions;
+  size_t selected = 0;
 };
 } // namespace
 
@@ -71,24 +90,53 @@ static DType toDType(ane_dtype dtype) {
   return *lookupDType(ane_dtype_name(dtype));
 }
 
-LogicalResult DeviceExecutable::readPort(bool isInput, size_t index) {
+LogicalResult DeviceExecutable::readPort(size_t function, bool isInput,
+                                         size_t index) {
   ane_port port;
-  if (failed(check(isInput ? ane_bundle_input(bundle.get(), index, &port)
-                           : ane_bundle_output(bundle.get(), index, &port))))
+  if (failed(check(isInput ? ane_bundle_function_input(bundle.get(), function,
+                                                       index, &port)
+                           : ane_bundle_function_output(bundle.get(), function,
+                                                        index, &port))))
     return failure();
   SmallVector<int64_t> shape(port.shape, port.shape + port.rank);
   for (int64_t &dim : shape)
     if (dim == -1)
       dim = ShapedType::kDynamic;
   DType dtype = toDType(port.dtype);
+  Function &to = functions[function];
   // The runtime itself brings values into the dtype that programs have.
-  (isInput ? inputPorts : outputPorts)
+  (isInput ? to.inputPorts : to.outputPorts)
       .push_back({port.name, dtype, dtype, shape, ""});
-  (isInput ? inputBytes : outputBytes).emplace_back(port.bytes);
+  (isInput ? to.inputBytes : to.outputBytes).emplace_back(port.bytes);
   return success();
 }
 
-LogicalResult DeviceExecutable::openSide(Side &side, StringRef kind) {
+LogicalResult DeviceExecutable::readFunction(size_t index) {
+  ane_function info = {};
+  info.size = sizeof info;
+  if (failed(check(ane_bundle_get_function(bundle.get(), index, &info))))
+    return failure();
+  functions.emplace_back();
+  functions.back().name = info.name;
+  for (size_t i = 0; i < info.input_count; ++i)
+    if (failed(readPort(index, true, i)))
+      return failure();
+  for (size_t i = 0; i < info.output_count; ++i)
+    if (failed(readPort(index, false, i)))
+      return failure();
+  for (size_t i = 0; i < info.state_count; ++i) {
+    ane_state state = {};
+    state.size = sizeof state;
+    if (failed(
+            check(ane_bundle_function_state(bundle.get(), index, i, &state))))
+      return failure();
+    functions.back().inputPorts[state.input].state = true;
+    functions.back().hasStates = true;
+  }
+  return success();
+}
+
+LogicalResult DeviceExecutable::openDevice(Side &side, StringRef kind) {
   std::string name = kind.str();
   ane_device_options on = {};
   on.size = sizeof on;
@@ -98,23 +146,6 @@ LogicalResult DeviceExecutable::openSide(Side &side, StringRef kind) {
   if (failed(check(ane_device_open(&on, &device))))
     return failure();
   side.device.reset(device);
-  ane_session_options with = {};
-  with.size = sizeof with;
-  with.host = ane_host_interpreter("engine");
-  ane_session *session = nullptr;
-  if (failed(check(ane_session_create(bundle.get(), device, &with, &session))))
-    return failure();
-  side.session.reset(session);
-  for (size_t i = 0; i < inputPorts.size(); ++i)
-    if (failed(check(ane_session_bind_input(session, i, inputBytes[i].data(),
-                                            inputBytes[i].size()))))
-      return failure();
-  for (size_t i = 0; i < outputPorts.size(); ++i)
-    if (!ShapedType::isDynamicShape(outputPorts[i].shape) &&
-        &side == &this->side &&
-        failed(check(ane_session_bind_output(session, i, outputBytes[i].data(),
-                                             outputBytes[i].size()))))
-      return failure();
   return success();
 }
 
@@ -123,15 +154,69 @@ LogicalResult DeviceExecutable::open(StringRef path) {
   if (failed(check(ane_bundle_open(path.str().c_str(), &opened))))
     return failure();
   bundle.reset(opened);
-  for (size_t i = 0; i < ane_bundle_input_count(opened); ++i)
-    if (failed(readPort(true, i)))
+  for (size_t i = 0; i < ane_bundle_function_count(opened); ++i)
+    if (failed(readFunction(i)))
       return failure();
-  for (size_t i = 0; i < ane_bundle_output_count(opened); ++i)
-    if (failed(readPort(false, i)))
-      return failure();
-  if (failed(openSide(side, options.kind)))
+  if (!options.function.empty() &&
+      failed(check(ane_bundle_find_function(opened, options.function.c_str(),
+                                            &selected))))
     return failure();
-  return options.compare ? openSide(other, "host") : success();
+  if (failed(openDevice(side, options.kind)))
+    return failure();
+  return options.compare ? openDevice(other, "host") : success();
+}
+
+/// The session at the selected function; what it has is compiled here.
+LogicalResult DeviceExecutable::select(Side &side) {
+  Function &function = now();
+  bool isNew = !side.session;
+  if (isNew) {
+    ane_session_options with = {};
+    with.size = sizeof with;
+    with.host = ane_host_interpreter("engine");
+    with.function = function.name.c_str();
+    ane_session *session = nullptr;
+    if (failed(check(ane_session_create(bundle.get(), side.device.get(), &with,
+                                        &session))))
+      return failure();
+    side.session.reset(session);
+  }
+  if (!isNew && ane_session_selected(side.session.get()) == selected)
+    return success();
+  ane_session *session = side.session.get();
+  if (failed(check(ane_session_select(session, selected))))
+    return failure();
+  for (auto [i, bytes] : llvm::enumerate(function.inputBytes))
+    if (!function.inputPorts[i].state &&
+        failed(check(
+            ane_session_bind_input(session, i, bytes.data(), bytes.size()))))
+      return failure();
+  for (auto [i, bytes] : llvm::enumerate(function.outputBytes))
+    if (!ShapedType::isDynamicShape(function.outputPorts[i].shape) &&
+        &side == &this->side &&
+        failed(check(
+            ane_session_bind_output(session, i, bytes.data(), bytes.size()))))
+      return failure();
+  return success();
+}
+
+void DeviceExecutable::resetStates() {
+  for (Side *each : {&side, &other})
+    if (each->session)
+      ane_session_reset_states(each->session.get());
+}
+
+double DeviceExecutable::predictMicros() const {
+  double sum = 0;
+  if (!side.session || ane_session_selected(side.session.get()) != selected)
+    return sum;
+  for (size_t i = 0; i < ane_session_step_count(side.session.get()); ++i) {
+    ane_step info = {};
+    info.size = sizeof info;
+    if (ane_session_get_step(side.session.get(), i, &info) == ANE_OK)
+      sum += info.predicted_us;
+  }
+  return sum;
 }
 
 LogicalResult DeviceExecutable::readStep(Side &from, size_t step, size_t result,
@@ -154,9 +239,10 @@ LogicalResult DeviceExecutable::readStep(Side &from, size_t step, size_t result,
 
 /// An output whose shape the run has told is a result of the step that made it.
 LogicalResult DeviceExecutable::readOutput(size_t index, Tensor &result) {
-  const Port &port = outputPorts[index];
+  const Port &port = now().outputPorts[index];
   if (!ShapedType::isDynamicShape(port.shape)) {
-    result = Tensor::fromBytes(port.dtype, port.shape, outputBytes[index]);
+    result =
+        Tensor::fromBytes(port.dtype, port.shape, now().outputBytes[index]);
     return success();
   }
   SmallVector<int64_t> shape(port.shape.size());
@@ -174,25 +260,43 @@ LogicalResult DeviceExecutable::readOutput(size_t index, Tensor &result) {
   return success();
 }
 
+LogicalResult DeviceExecutable::runOn(Side &side, ArrayRef<Tensor> arguments) {
+  if (failed(select(side)))
+    return failure();
+  Function &function = now();
+  for (auto [i, argument] : llvm::enumerate(arguments)) {
+    std::vector<char> &bytes = function.inputBytes[i];
+    if (argument)
+      llvm::copy(argument.toBytes(), bytes.begin());
+    if (argument && function.inputPorts[i].state &&
+        failed(check(ane_session_bind_input(side.session.get(), i, bytes.data(),
+                                            bytes.size()))))
+      return failure();
+  }
+  return check(ane_session_run(side.session.get()));
+}
+
 LogicalResult
 DeviceExecutable::run(ArrayRef<Tensor> arguments,
                       SmallVectorImpl<Tensor> &results, Numerics numerics,
                       const BlockInterpreter::Observer &observer) {
-  for (auto [bytes, argument] : llvm::zip(inputBytes, arguments))
-    llvm::copy(argument.toBytes(), bytes.begin());
-  if (failed(check(ane_session_run(side.session.get()))))
+  if (failed(runOn(side, arguments)))
     return failure();
-  for (size_t i = 0; i < outputPorts.size(); ++i) {
+  now().ran = true;
+  for (size_t i = 0; i < now().outputPorts.size(); ++i) {
     Tensor result;
     if (failed(readOutput(i, result)))
       return failure();
     results.push_back(std::move(result));
   }
-  if (!options.compare || options.compareAfter--)
+  if (!options.compare)
     return success();
-  if (failed(check(ane_session_run(other.session.get()))))
+  bool compares = !options.compareAfter;
+  options.compareAfter -= !compares;
+  // States are to be the same when it comes to comparing.
+  if ((compares || now().hasStates) && failed(runOn(other, arguments)))
     return failure();
-  return compareSteps();
+  return compares ? compareSteps() : success();
 }
 
 /// What each step gave on both devices. Steps behind the first that differs
@@ -233,6 +337,18 @@ bool DeviceExecutable::printTimes(llvm::raw_ostream &os) const {
   os << "time per program through the runtime, measured on this machine and "
         "predicted for the target:\n"
         "    mean us   predicted us  runs  program\n";
+  for (auto [index, function] : llvm::enumerate(functions)) {
+    if (!function.ran ||
+        ane_session_select(side.session.get(), index) != ANE_OK)
+      continue;
+    if (functions.size() > 1)
+      os << "  function " << function.name << '\n';
+    printSteps(os);
+  }
+  return true;
+}
+
+void DeviceExecutable::printSteps(llvm::raw_ostream &os) const {
   for (size_t step = 0; step < ane_session_step_count(side.session.get());
        ++step) {
     ane_step info = {};
@@ -244,7 +360,6 @@ bool DeviceExecutable::printTimes(llvm::raw_ostream &os) const {
                        info.predicted_us, (unsigned long long)info.runs)
        << info.program << (info.is_engine ? "" : " (host)") << '\n';
   }
-  return true;
 }
 
 FailureOr<std::unique_ptr<Executable>>

@@ -87,10 +87,16 @@ private:
       const flatbuffers::Vector<flatbuffers::Offset<fb::Binding>> *list,
       std::vector<Bundle::Binding> &bindings, uint32_t program,
       bool isInput) const;
-  void readSchedule();
+  void
+  readSchedule(const flatbuffers::Vector<flatbuffers::Offset<fb::Step>> *list,
+               Bundle::Function &function) const;
   void readPorts(const flatbuffers::Vector<flatbuffers::Offset<fb::Port>> *list,
                  std::vector<Bundle::Port> &ports) const;
-  void checkOrder() const;
+  void readStates(const fb::Function &from, Bundle::Function &function) const;
+  void checkOrder(const Bundle::Function &function) const;
+  template <typename Record>
+  Bundle::Function &readFunction(const std::string &name, const Record &from);
+  void readFunctions();
 
   const std::string &path;
   const fb::Manifest &manifest;
@@ -277,15 +283,17 @@ void Reader::readPrograms() {
   }
 }
 
-void Reader::readSchedule() {
-  for (uint32_t i = 0; i < sizeOf(manifest.schedule()); ++i) {
-    const fb::Step *step = manifest.schedule()->Get(i);
+void Reader::readSchedule(
+    const flatbuffers::Vector<flatbuffers::Offset<fb::Step>> *list,
+    Bundle::Function &function) const {
+  for (uint32_t i = 0; i < sizeOf(list); ++i) {
+    const fb::Step *step = list->Get(i);
     if (step->program() >= bundle->programs.size() ||
         step->procedure() >=
             bundle->programs[step->program()].procedures.size())
       bad("step " + std::to_string(i) + " names program " +
           std::to_string(step->program()) + ", which does not exist");
-    bundle->schedule.push_back({step->program(), step->procedure()});
+    function.schedule.push_back({step->program(), step->procedure()});
   }
 }
 
@@ -306,14 +314,14 @@ void Reader::readPorts(
   }
 }
 
-void Reader::checkOrder() const {
+void Reader::checkOrder(const Bundle::Function &function) const {
   std::vector<bool> written(bundle->tensors.size());
-  for (const Bundle::Port &port : bundle->inputs) {
+  for (const Bundle::Port &port : function.inputs) {
     if (!bundle->tensors[port.tensor].isStatic())
       bad("input " + quoted(port.name) + " has an unknown dimension");
     written[port.tensor] = true;
   }
-  for (const Bundle::Step &step : bundle->schedule) {
+  for (const Bundle::Step &step : function.schedule) {
     const Bundle::Procedure &procedure =
         bundle->programs[step.program].procedures[step.procedure];
     for (const Bundle::Binding &binding : procedure.inputs)
@@ -327,9 +335,71 @@ void Reader::checkOrder() const {
       written[binding.tensor] = true;
     }
   }
-  for (const Bundle::Port &port : bundle->outputs)
+  for (const Bundle::Port &port : function.outputs)
     if (!written[port.tensor])
       bad("output " + quoted(port.name) + " is written by no program");
+}
+
+void Reader::readStates(const fb::Function &from,
+                        Bundle::Function &function) const {
+  for (uint32_t i = 0; i < sizeOf(from.states()); ++i) {
+    Bundle::State state{from.states()->Get(i)->input(),
+                        from.states()->Get(i)->output(),
+                        from.states()->Get(i)->axis()};
+    if (state.input >= function.inputs.size() ||
+        state.output >= function.outputs.size())
+      bad("a state names an input or output that does not exist");
+    const Bundle::Port &in = function.inputs[state.input],
+                       &out = function.outputs[state.output];
+    bool fits = in.shape.size() == out.shape.size() && state.axis >= -1 &&
+                state.axis < int64_t(in.shape.size()) &&
+                (bundle->tensors[in.tensor].dtype ==
+                     bundle->tensors[out.tensor].dtype ||
+                 (isFloat(bundle->tensors[in.tensor].dtype) &&
+                  isFloat(bundle->tensors[out.tensor].dtype)));
+    for (size_t d = 0; fits && d < in.shape.size(); ++d)
+      fits = int64_t(d) == state.axis
+                 ? out.shape[d] >= 0 && out.shape[d] <= in.shape[d]
+                 : out.shape[d] == in.shape[d];
+    if (!fits)
+      bad("state " + quoted(in.name) + " and its output " + quoted(out.name) +
+          " do not have types that belong together");
+    for (const Bundle::State &other : function.states)
+      if (function.inputs[other.input].tensor == in.tensor ||
+          function.inputs[other.input].name == in.name)
+        bad("two states are the input " + quoted(in.name));
+    function.states.push_back(state);
+  }
+}
+
+/// The manifest's own lists and those of a function have the same names.
+template <typename Record>
+Bundle::Function &Reader::readFunction(const std::string &name,
+                                       const Record &from) {
+  bundle->functions.push_back({name, {}, {}, {}, {}, {}, {}, {}});
+  Bundle::Function &function = bundle->functions.back();
+  readSchedule(from.schedule(), function);
+  readPorts(from.inputs(), function.inputs);
+  readPorts(from.outputs(), function.outputs);
+  checkOrder(function);
+  return function;
+}
+
+void Reader::readFunctions() {
+  if (!sizeOf(manifest.functions()))
+    readFunction("main", manifest);
+  for (uint32_t i = 0; i < sizeOf(manifest.functions()); ++i) {
+    const fb::Function *from = manifest.functions()->Get(i);
+    Bundle::Function &function = readFunction(text(from->name()), *from);
+    readStates(*from, function);
+    for (uint32_t d = 0; d < sizeOf(from->dims()); ++d) {
+      function.dimNames.push_back(text(from->dims()->Get(d)->name()));
+      function.dimValues.push_back(from->dims()->Get(d)->value());
+    }
+  }
+  for (Bundle::Function &function : bundle->functions)
+    for (const std::string &name : function.dimNames)
+      function.dimPointers.push_back(name.c_str());
 }
 
 std::shared_ptr<Bundle> Reader::read() {
@@ -341,10 +411,7 @@ std::shared_ptr<Bundle> Reader::read() {
   bundle->target = text(manifest.target());
   readTensors();
   readPrograms();
-  readSchedule();
-  readPorts(manifest.inputs(), bundle->inputs);
-  readPorts(manifest.outputs(), bundle->outputs);
-  checkOrder();
+  readFunctions();
   return bundle;
 }
 
@@ -355,4 +422,55 @@ std::shared_ptr<Bundle> Bundle::open(const std::string &path) {
   if (!file.size() || !fb::VerifyManifestBuffer(verifier))
     fail(ANE_BAD_BUNDLE, path + ": manifest.fb is truncated or no manifest");
   return Reader(path, *fb::GetManifest(file.data())).read();
+}
+
+//===----------------------------------------------------------------------===//
+// Functions
+//===----------------------------------------------------------------------===//
+
+int64_t Bundle::Function::dim(const std::string &name) const {
+  for (size_t i = 0; i < dimNames.size(); ++i)
+    if (dimNames[i] == name)
+      return dimValues[i];
+  return -1;
+}
+
+size_t Bundle::findFunction(const std::string &name) const {
+  std::string names;
+  for (size_t i = 0; i < functions.size(); ++i) {
+    if (functions[i].name == name)
+      return i;
+    names += (i ? ", " : "") + functions[i].name;
+  }
+  fail(ANE_INVALID_ARGUMENT,
+       path + ": has no function " + quoted(name) + "; it has " + names);
+}
+
+size_t Bundle::findBucket(std::string dim, int64_t length) const {
+  for (const std::string &name : functions.front().dimNames) {
+    bool differs = false;
+    for (const Function &function : functions)
+      differs |= function.dim(name) != functions.front().dim(name);
+    if (dim.empty() && differs)
+      dim = name;
+  }
+  size_t best = functions.size();
+  int64_t most = -1;
+  for (size_t i = 0; i < functions.size(); ++i) {
+    int64_t extent = functions[i].dim(dim);
+    most = std::max(most, extent);
+    if (extent >= 0 && extent >= length &&
+        (best == functions.size() || extent < functions[best].dim(dim)))
+      best = i;
+  }
+  if (most < 0)
+    fail(ANE_INVALID_ARGUMENT,
+         path + ": its functions have no dimension " + quoted(dim) +
+             "; convert with --dim NAME=N,M for several lengths");
+  if (best == functions.size())
+    fail(ANE_INVALID_ARGUMENT,
+         path + ": no function takes " + quoted(dim) + " = " +
+             std::to_string(length) + ", the longest takes " +
+             std::to_string(most) + "; convert with a longer one");
+  return best;
 }

@@ -83,11 +83,35 @@ struct Bundle {
     size_t bytes;
   };
 
+  /// What is kept between calls (Manifest.fbs, State); axis -1 where the output
+  /// is the next input.
+  struct State {
+    uint32_t input, output;
+    int32_t axis;
+  };
+  struct Function {
+    std::string name;
+    std::vector<std::string> dimNames;
+    std::vector<int64_t> dimValues;
+    std::vector<Step> schedule;
+    std::vector<Port> inputs, outputs;
+    std::vector<State> states;
+    /// Of dimNames.
+    std::vector<const char *> dimPointers;
+    int64_t dim(const std::string &name) const;
+  };
+
   std::string path, target;
   std::vector<Tensor> tensors;
   std::vector<Program> programs;
-  std::vector<Step> schedule;
-  std::vector<Port> inputs, outputs;
+  /// One at least; the first is the default.
+  std::vector<Function> functions;
+
+  /// By name; throws, naming those that there are.
+  size_t findFunction(const std::string &name) const;
+  /// The function whose extent of `dim` is the least of those that are at least
+  /// `length`; an empty `dim` is the one in which functions differ.
+  size_t findBucket(std::string dim, int64_t length) const;
 
   static std::shared_ptr<Bundle> open(const std::string &path);
   std::string child(const std::string &relative) const {

@@ -23,8 +23,8 @@ struct ane_device {
 struct ane_session {
   std::shared_ptr<Device> device;
   std::unique_ptr<Session> session;
-  /// Shapes and strides that ane_surface points to, by port.
-  std::vector<std::vector<int64_t>> inputStrides, outputStrides;
+  /// Strides that ane_surface points to, by function and port.
+  std::vector<std::vector<std::vector<int64_t>>> inputStrides, outputStrides;
 };
 
 static ane_status failed(ane_status status, const std::string &message) {
@@ -122,10 +122,10 @@ const char *ane_bundle_target(const ane_bundle *bundle) {
   return bundle ? bundle->bundle->target.c_str() : "";
 }
 size_t ane_bundle_input_count(const ane_bundle *bundle) {
-  return bundle ? bundle->bundle->inputs.size() : 0;
+  return bundle ? bundle->bundle->functions[0].inputs.size() : 0;
 }
 size_t ane_bundle_output_count(const ane_bundle *bundle) {
-  return bundle ? bundle->bundle->outputs.size() : 0;
+  return bundle ? bundle->bundle->functions[0].outputs.size() : 0;
 }
 
 static void getPort(const std::vector<Bundle::Port> &ports, size_t index,
@@ -140,22 +140,77 @@ ane_status ane_bundle_input(const ane_bundle *bundle, size_t index,
                             ane_port *port) {
   return guarded([&] {
     require(bundle, "expects a bundle");
-    getPort(bundle->bundle->inputs, index, port);
+    getPort(bundle->bundle->functions[0].inputs, index, port);
   });
 }
 ane_status ane_bundle_output(const ane_bundle *bundle, size_t index,
                              ane_port *port) {
   return guarded([&] {
     require(bundle, "expects a bundle");
-    getPort(bundle->bundle->outputs, index, port);
+    getPort(bundle->bundle->functions[0].outputs, index, port);
   });
 }
 int ane_bundle_has_host_steps(const ane_bundle *bundle) {
   if (bundle)
-    for (const Bundle::Step &step : bundle->bundle->schedule)
-      if (!bundle->bundle->programs[step.program].isEngine)
-        return 1;
+    for (const Bundle::Function &function : bundle->bundle->functions)
+      for (const Bundle::Step &step : function.schedule)
+        if (!bundle->bundle->programs[step.program].isEngine)
+          return 1;
   return 0;
+}
+
+size_t ane_bundle_function_count(const ane_bundle *bundle) {
+  return bundle ? bundle->bundle->functions.size() : 0;
+}
+static const Bundle::Function &functionOf(const ane_bundle *bundle,
+                                          size_t function) {
+  require(bundle && function < bundle->bundle->functions.size(),
+          "expects a bundle and the index of one of its functions");
+  return bundle->bundle->functions[function];
+}
+ane_status ane_bundle_get_function(const ane_bundle *bundle, size_t index,
+                                   ane_function *function) {
+  return guarded([&] {
+    const Bundle::Function &from = functionOf(bundle, index);
+    giveOut(function,
+            {0, from.name.c_str(), from.dimNames.size(),
+             from.dimPointers.data(), from.dimValues.data(), from.inputs.size(),
+             from.outputs.size(), from.states.size()});
+  });
+}
+ane_status ane_bundle_function_input(const ane_bundle *bundle, size_t function,
+                                     size_t index, ane_port *port) {
+  return guarded(
+      [&] { getPort(functionOf(bundle, function).inputs, index, port); });
+}
+ane_status ane_bundle_function_output(const ane_bundle *bundle, size_t function,
+                                      size_t index, ane_port *port) {
+  return guarded(
+      [&] { getPort(functionOf(bundle, function).outputs, index, port); });
+}
+ane_status ane_bundle_function_state(const ane_bundle *bundle, size_t function,
+                                     size_t index, ane_state *state) {
+  return guarded([&] {
+    const Bundle::Function &from = functionOf(bundle, function);
+    require(index < from.states.size(), "the function has no such state");
+    const Bundle::State &found = from.states[index];
+    giveOut(state, {0, found.input, found.output, found.axis});
+  });
+}
+ane_status ane_bundle_find_function(const ane_bundle *bundle, const char *name,
+                                    size_t *index) {
+  return guarded([&] {
+    require(bundle && name && index,
+            "expects a bundle, a name and a place for the index");
+    *index = bundle->bundle->findFunction(name);
+  });
+}
+ane_status ane_bundle_find_bucket(const ane_bundle *bundle, const char *dim,
+                                  int64_t length, size_t *index) {
+  return guarded([&] {
+    require(bundle && index, "expects a bundle and a place for the index");
+    *index = bundle->bundle->findBucket(dim ? dim : "", length);
+  });
 }
 
 //===----------------------------------------------------------------------===//
@@ -207,8 +262,10 @@ ane_status ane_session_create(ane_bundle *bundle, ane_device *device,
     made->device = device->device;
     made->session = std::make_unique<Session>(bundle->bundle, device->device,
                                               readOptions(options));
-    made->inputStrides.resize(bundle->bundle->inputs.size());
-    made->outputStrides.resize(bundle->bundle->outputs.size());
+    for (const Bundle::Function &function : bundle->bundle->functions) {
+      made->inputStrides.emplace_back(function.inputs.size());
+      made->outputStrides.emplace_back(function.outputs.size());
+    }
     *session = made.release();
   });
 }
@@ -234,7 +291,7 @@ ane_status ane_session_bind_input(ane_session *session, size_t index,
                                   const void *data, size_t bytes) {
   return guarded([&] {
     require(session, "expects a session");
-    const auto &ports = session->session->getBundle().inputs;
+    const auto &ports = session->session->getFunction().inputs;
     require(index < ports.size(), "the bundle has no input of this index");
     if (data)
       checkBytes(ports[index], bytes);
@@ -245,7 +302,7 @@ ane_status ane_session_bind_output(ane_session *session, size_t index,
                                    void *data, size_t bytes) {
   return guarded([&] {
     require(session, "expects a session");
-    const auto &ports = session->session->getBundle().outputs;
+    const auto &ports = session->session->getFunction().outputs;
     require(index < ports.size(), "the bundle has no output of this index");
     if (data)
       checkBytes(ports[index], bytes);
@@ -253,44 +310,12 @@ ane_status ane_session_bind_output(ane_session *session, size_t index,
   });
 }
 
-/// Strides of a logical shape over the axes of its layout; false where there
-/// are none.
-static bool findStrides(const std::vector<int64_t> &shape, const Layout &layout,
-                        std::vector<int64_t> &strides) {
-  strides.assign(shape.size(), 0);
-  // From the slowest axis of the array to the fastest.
-  std::array<int64_t, 4> extents, steps;
-  std::array<int, 4> axes = layout.axes();
-  for (int i = 0; i < 4; ++i) {
-    extents[i] = layout.view[axes[i]];
-    steps[i] = axes[i] == 3 ? int64_t(sizeOf(layout.dtype))
-                            : int64_t(layout.strides[axes[i]]);
-  }
-  int axis = 3;
-  int64_t left = extents[3], stride = steps[3];
-  for (size_t i = shape.size(); i-- > 0;) {
-    while (left == 1 && axis > 0 && shape[i] > 1) {
-      --axis;
-      left = extents[axis];
-      stride = steps[axis];
-    }
-    // An axis that goes over several of the layout's: they follow each other.
-    while (left < shape[i] && axis > 0 && steps[axis - 1] == stride * left)
-      left *= extents[--axis];
-    if (left % shape[i])
-      return false;
-    strides[i] = stride;
-    left /= shape[i];
-    stride *= shape[i];
-  }
-  return true;
-}
-
 static void getSurface(ane_session *session, bool isInput, size_t index,
                        ane_surface *surface) {
   require(session && surface, "expects a session and a place for the surface");
   const Bundle &bundle = session->session->getBundle();
-  const auto &ports = isInput ? bundle.inputs : bundle.outputs;
+  const Bundle::Function &function = session->session->getFunction();
+  const auto &ports = isInput ? function.inputs : function.outputs;
   require(index < ports.size(), "the bundle has no port of this index");
   const Bundle::Port &port = ports[index];
   const Bundle::Tensor &tensor = bundle.tensors[port.tensor];
@@ -298,7 +323,9 @@ static void getSurface(ane_session *session, bool isInput, size_t index,
   const Plan::Place &place =
       plan.places[isInput ? plan.inputs[index] : plan.outputs[index]];
   std::vector<int64_t> &strides =
-      (isInput ? session->inputStrides : session->outputStrides)[index];
+      (isInput
+           ? session->inputStrides
+           : session->outputStrides)[session->session->getSelected()][index];
   if (place.isOpen || (place.isSurface && !isFloat(tensor.dtype)) ||
       tensor.count() == 0 || !findStrides(tensor.shape, place.layout, strides))
     fail(ANE_INVALID_ARGUMENT,
@@ -322,10 +349,37 @@ ane_status ane_session_carry(ane_session *session, size_t output,
                              size_t input) {
   return guarded([&] {
     require(session, "expects a session");
-    const Bundle &bundle = session->session->getBundle();
-    require(output < bundle.outputs.size() && input < bundle.inputs.size(),
+    const Bundle::Function &function = session->session->getFunction();
+    require(output < function.outputs.size() && input < function.inputs.size(),
             "the bundle has no port of this index");
     session->session->carry(output, input);
+  });
+}
+
+ane_status ane_session_select(ane_session *session, size_t function) {
+  return guarded([&] {
+    require(session &&
+                function < session->session->getBundle().functions.size(),
+            "expects a session and the index of one of its functions");
+    session->session->select(function);
+  });
+}
+size_t ane_session_selected(const ane_session *session) {
+  return session ? session->session->getSelected() : 0;
+}
+ane_status ane_session_reset_states(ane_session *session) {
+  return guarded([&] {
+    require(session, "expects a session");
+    session->session->resetStates();
+  });
+}
+ane_status ane_session_state_position(const ane_session *session, size_t input,
+                                      int64_t *position) {
+  return guarded([&] {
+    require(session && position &&
+                input < session->session->getFunction().inputs.size(),
+            "expects a session, the index of an input, and room");
+    *position = session->session->positionOf(input);
   });
 }
 
@@ -340,7 +394,7 @@ ane_status ane_session_output_shape(const ane_session *session, size_t index,
                                     int64_t *shape, size_t *rank) {
   return guarded([&] {
     require(session && rank &&
-                index < session->session->getBundle().outputs.size(),
+                index < session->session->getFunction().outputs.size(),
             "expects a session, the index of an output, and room");
     const std::vector<int64_t> &found = session->session->shapeOf(index);
     size_t room = *rank;
@@ -354,9 +408,9 @@ ane_status ane_session_output_shape(const ane_session *session, size_t index,
 ane_status ane_session_read_output(ane_session *session, size_t index,
                                    void *data, size_t bytes) {
   return guarded([&] {
-    require(session && index < session->session->getBundle().outputs.size(),
+    require(session && index < session->session->getFunction().outputs.size(),
             "expects a session and the index of an output");
-    const Bundle::Port &port = session->session->getBundle().outputs[index];
+    const Bundle::Port &port = session->session->getFunction().outputs[index];
     size_t size = sizeOf(port.dtype);
     for (int64_t dim : session->session->shapeOf(index))
       size *= size_t(std::max<int64_t>(dim, 0));
@@ -372,10 +426,10 @@ ane_status ane_session_submit(ane_session *session, const void *const *inputs,
   return guarded([&] {
     require(session && inputs && outputs,
             "expects a session and arrays of pointers");
-    for (size_t i = 0; i < session->session->getBundle().outputs.size(); ++i)
+    for (size_t i = 0; i < session->session->getFunction().outputs.size(); ++i)
       if (outputs[i])
-        checkBytes(session->session->getBundle().outputs[i],
-                   session->session->getBundle().outputs[i].bytes);
+        checkBytes(session->session->getFunction().outputs[i],
+                   session->session->getFunction().outputs[i].bytes);
     session->session->submit(inputs, outputs, callback, user);
   });
 }

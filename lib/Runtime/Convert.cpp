@@ -456,3 +456,64 @@ void ane::runtime::convert(const Layout &from, const void *source,
     left -= count;
   }
 }
+
+bool ane::runtime::findStrides(const std::vector<int64_t> &shape,
+                               const Layout &layout,
+                               std::vector<int64_t> &strides) {
+  strides.assign(shape.size(), 0);
+  // From the slowest axis of the array to the fastest.
+  std::array<int64_t, 4> extents, steps;
+  std::array<int, 4> axes = layout.axes();
+  for (int i = 0; i < 4; ++i) {
+    extents[i] = layout.view[axes[i]];
+    steps[i] = axes[i] == 3 ? int64_t(sizeOf(layout.dtype))
+                            : int64_t(layout.strides[axes[i]]);
+  }
+  int axis = 3;
+  int64_t left = extents[3], stride = steps[3];
+  for (size_t i = shape.size(); i-- > 0;) {
+    while (left == 1 && axis > 0 && shape[i] > 1) {
+      --axis;
+      left = extents[axis];
+      stride = steps[axis];
+    }
+    // An axis that goes over several of the layout's: they follow each other.
+    while (left < shape[i] && axis > 0 && steps[axis - 1] == stride * left)
+      left *= extents[--axis];
+    if (left % shape[i])
+      return false;
+    strides[i] = stride;
+    left /= shape[i];
+    stride *= shape[i];
+  }
+  return true;
+}
+
+std::optional<Layout>
+ane::runtime::layoutOfPart(ane_dtype dtype, const std::vector<int64_t> &shape,
+                           const std::vector<int64_t> &strides) {
+  int64_t element = int64_t(sizeOf(dtype));
+  // From the innermost axis on, those that follow each other as one.
+  std::vector<std::pair<int64_t, int64_t>> axes;
+  for (size_t i = shape.size(); i-- > 0;) {
+    if (shape[i] == 1)
+      continue;
+    if (!axes.empty() && strides[i] == axes.back().first * axes.back().second)
+      axes.back().first *= shape[i];
+    else
+      axes.push_back({shape[i], strides[i]});
+  }
+  if (axes.empty() || axes.front().second != element)
+    axes.insert(axes.begin(), {1, element});
+  if (axes.size() > 4)
+    return std::nullopt;
+  Layout layout{dtype, {1, 1, 1, 1}, {0, 0, 0}, 0};
+  for (size_t i = 0; i < axes.size(); ++i) {
+    layout.view[3 - i] = axes[i].first;
+    if (i)
+      layout.strides[3 - i] = uint64_t(axes[i].second);
+    layout.bytes += uint64_t((axes[i].first - 1) * axes[i].second);
+  }
+  layout.bytes += uint64_t(element);
+  return layout;
+}

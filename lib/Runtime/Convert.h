@@ -54,6 +54,17 @@ struct Layout {
   }
 };
 
+/// Strides in bytes of a logical shape over the axes of its layout; false where
+/// axes are merged or cut so that there are none.
+bool findStrides(const std::vector<int64_t> &shape, const Layout &layout,
+                 std::vector<int64_t> &strides);
+
+/// A part of an array: `shape` of its elements, `strides` from one to the next.
+/// Nothing where that takes more than four axes.
+std::optional<Layout> layoutOfPart(ane_dtype dtype,
+                                   const std::vector<int64_t> &shape,
+                                   const std::vector<int64_t> &strides);
+
 /// Copies the elements of `from` to `to`, in order, by way of `carrier`: the
 /// dtype that the tensor has between programs. Either both have the same count,
 /// or this is a bug of the caller. `name` is what a value that does not fit is

@@ -106,6 +106,20 @@ std::string Engine::nextFolder() {
   return staging.path() + "/" + std::to_string(folders++);
 }
 
+Engine::Place::Place(Engine &engine) : engine(engine) {
+  std::unique_lock<std::mutex> lock(engine.queue);
+  int64_t depth = engine.options.queueDepth;
+  engine.left.wait(lock, [&] { return depth < 0 || engine.inFlight < depth; });
+  ++engine.inFlight;
+}
+Engine::Place::~Place() {
+  {
+    std::lock_guard<std::mutex> lock(engine.queue);
+    --engine.inFlight;
+  }
+  engine.left.notify_one();
+}
+
 Surface::Surface(const ObjC &objc, size_t bytes) : objc(objc) {
   ObjC::Pool pool(objc);
   surface = objc.createSurface(bytes);
@@ -430,6 +444,7 @@ void EngineProgram::evaluate(id request) {
     EngineProgram &program;
     ~Guard() { program.release(); }
   } guard{*this};
+  Engine::Place place(engine);
   ObjC::Pool pool(objc);
   id error = nullptr;
   if (!objc.send<unsigned char>(model, evaluateSelector, unsigned(facts::qos),

@@ -69,6 +69,19 @@ public:
   id callOptions() const { return optionsOfCalls; }
   std::string nextFolder();
 
+  /// One of the requests that the engine takes at once, for as long as it
+  /// lives; waits for another to end where there are as many (queueDepth).
+  class Place {
+  public:
+    explicit Place(Engine &engine);
+    ~Place();
+    Place(const Place &) = delete;
+    Place &operator=(const Place &) = delete;
+
+  private:
+    Engine &engine;
+  };
+
   struct Counts {
     uint64_t compiles, resident, mostResident, evicted;
   };
@@ -82,6 +95,9 @@ private:
   StagingRoot staging;
   id optionsOfCalls = nullptr;
   std::atomic<unsigned> folders{0};
+  std::mutex queue;
+  std::condition_variable left;
+  int64_t inFlight = 0;
 };
 
 /// One text with its weights. Loaded while it is used, and after that until the

@@ -73,10 +73,10 @@ void Plan::require(uint32_t place, std::vector<Copy> &copies) {
   now.push_back(place);
 }
 
-Plan::Plan(std::shared_ptr<const Bundle> made)
-    : bundle(std::move(made)), ofTensor(bundle->tensors.size()),
-      valid(bundle->tensors.size()) {
-  for (const Bundle::Step &step : bundle->schedule) {
+Plan::Plan(std::shared_ptr<const Bundle> made, size_t index)
+    : bundle(std::move(made)), function(bundle->functions.at(index)),
+      ofTensor(bundle->tensors.size()), valid(bundle->tensors.size()) {
+  for (const Bundle::Step &step : function.schedule) {
     const Bundle::Procedure &procedure =
         bundle->programs[step.program].procedures[step.procedure];
     Step planned{step.program, step.procedure, {}, {}, {}};
@@ -86,7 +86,7 @@ Plan::Plan(std::shared_ptr<const Bundle> made)
       planned.outputs.push_back(placeOf(step, binding, false));
     steps.push_back(std::move(planned));
   }
-  for (const Bundle::Port &port : bundle->inputs) {
+  for (const Bundle::Port &port : function.inputs) {
     if (ofTensor[port.tensor].empty())
       packedPlace(port.tensor);
     inputs.push_back(ofTensor[port.tensor].front());
@@ -98,13 +98,15 @@ Plan::Plan(std::shared_ptr<const Bundle> made)
     for (uint32_t place : step.outputs)
       valid[places[place].tensor] = {place};
   }
-  for (const Bundle::Port &port : bundle->outputs)
+  for (const Bundle::Port &port : function.outputs)
     outputs.push_back(valid[port.tensor].front());
+  for (const Bundle::State &state : function.states)
+    addCarry(state.output, state.input, state.axis);
 }
 
 void Plan::carry(size_t output, size_t input) {
-  const Bundle::Port &out = bundle->outputs.at(output),
-                     &in = bundle->inputs.at(input);
+  const Bundle::Port &out = function.outputs.at(output),
+                     &in = function.inputs.at(input);
   const Bundle::Tensor &from = bundle->tensors[out.tensor],
                        &to = bundle->tensors[in.tensor];
   if (from.dtype != to.dtype || from.shape != to.shape || !from.isStatic())
@@ -117,19 +119,38 @@ void Plan::carry(size_t output, size_t input) {
                                    " is the input itself, which no program "
                                    "changes");
   for (const Carry &other : carries)
-    if (bundle->inputs[other.input].tensor == in.tensor ||
-        bundle->outputs[other.output].tensor == out.tensor)
+    if (function.inputs[other.input].tensor == in.tensor ||
+        function.outputs[other.output].tensor == out.tensor)
       fail(ANE_INVALID_ARGUMENT, "output " + quoted(out.name) + " or input " +
                                      quoted(in.name) + " is carried already");
-  Carry result{uint32_t(output), uint32_t(input), {}, {}};
+  addCarry(output, input, -1);
+}
+
+void Plan::addCarry(size_t output, size_t input, int32_t axis) {
+  const Bundle::Port &out = function.outputs[output],
+                     &in = function.inputs[input];
   // Only the input's first place is read at the start of a run.
-  uint32_t target = inputs[input], source = outputs[output];
+  uint32_t target = inputs[input];
+  Carry result{uint32_t(output),          uint32_t(input), axis,
+               {outputs[output], target}, false,           false};
+  for (const Bundle::Port &port : function.inputs)
+    result.passes |= port.tensor == out.tensor;
+  bool once = true;
+  for (const Carry &other : carries)
+    once &= function.outputs[other.output].tensor != out.tensor;
   for (uint32_t place : valid[out.tensor])
-    if (places[place].isSurface == places[target].isSurface &&
+    if (axis < 0 && !result.passes && once &&
+        bundle->tensors[out.tensor].dtype == bundle->tensors[in.tensor].dtype &&
+        places[place].isSurface == places[target].isSurface &&
         places[place].layout == places[target].layout &&
-        places[place].shape == places[target].shape)
-      result.swapped = {{place, target}};
-  if (result.swapped.empty())
-    result.copied = {{source, target}};
-  carries.push_back(std::move(result));
+        places[place].shape == places[target].shape) {
+      result.places.from = place;
+      result.swaps = true;
+    }
+  carries.push_back(result);
+}
+
+bool Plan::alternates() const {
+  return std::any_of(carries.begin(), carries.end(),
+                     [](const Carry &carry) { return carry.swaps; });
 }

@@ -36,23 +36,31 @@ struct Plan {
     std::vector<Copy> before;
     std::vector<uint32_t> inputs, outputs;
   };
-  /// A state: what is in `from` behind a run is in `to` before the next. Where
-  /// `swapped`, the two change their memory instead.
+  /// A state: what is in `from` behind a run is in `to` before the next, or its
+  /// rows are, from the state's position on. Where `swaps`, the two change
+  /// their memory instead.
   struct Carry {
     uint32_t output, input;
-    std::vector<Copy> swapped, copied;
+    int32_t axis;
+    Copy places;
+    bool swaps;
+    /// The source is an input itself, which another state may overwrite first.
+    bool passes;
   };
 
   std::shared_ptr<const Bundle> bundle;
+  const Bundle::Function &function;
   std::vector<Place> places;
   std::vector<Step> steps;
   /// Where a port's value is put, or taken from.
   std::vector<uint32_t> inputs, outputs;
   std::vector<Carry> carries;
 
-  explicit Plan(std::shared_ptr<const Bundle> bundle);
+  Plan(std::shared_ptr<const Bundle> bundle, size_t function);
   /// Adds a state; throws where the two ports do not hold the same.
   void carry(size_t output, size_t input);
+  /// Whether runs of even and odd number have different memory.
+  bool alternates() const;
   /// The dtype that values of a place are rounded to on their way.
   ane_dtype carrierOf(const Copy &copy) const;
 
@@ -63,6 +71,7 @@ private:
                    bool isInput);
   /// Makes `place` hold its tensor before a step, or at the end.
   void require(uint32_t place, std::vector<Copy> &copies);
+  void addCarry(size_t output, size_t input, int32_t axis);
   /// Of each tensor: its places, the packed one first, and those that are
   /// valid at the point that the construction has reached.
   std::vector<std::vector<uint32_t>> ofTensor, valid;

@@ -6,24 +6,53 @@
 
 #include "Slot.h"
 #include <algorithm>
+#include <cstring>
 
 using namespace ane::runtime;
 
-Session::Session(std::shared_ptr<const Bundle> bundle,
+Session::Opened::Opened(std::shared_ptr<const Bundle> bundle, size_t function)
+    : plan(std::move(bundle), function), boundInputs(plan.inputs.size()),
+      boundOutputs(plan.outputs.size()), fresh(plan.inputs.size()),
+      isState(plan.inputs.size()), taken(plan.inputs.size()),
+      times(plan.steps.size()) {}
+Session::Opened::~Opened() = default;
+
+Session::Session(std::shared_ptr<const Bundle> made,
                  std::shared_ptr<Device> device,
                  const ane_session_options &options)
-    : plan(std::move(bundle)), device(std::move(device)), host(options.host),
-      boundInputs(plan.inputs.size()), boundOutputs(plan.outputs.size()),
-      times(plan.steps.size()) {
-  int64_t inFlight = options.in_flight ? options.in_flight : 1,
-          depth = this->device->options.queueDepth;
+    : bundle(std::move(made)), device(std::move(device)), host(options.host),
+      inFlight(options.in_flight ? options.in_flight : 1),
+      engines(bundle->programs.size()), hosts(bundle->programs.size()),
+      opened(bundle->functions.size()) {
+  int64_t depth = this->device->options.queueDepth;
   if (depth >= 0 && inFlight > depth)
     fail(ANE_BUDGET, std::to_string(inFlight) +
                          " requests in flight are more than the " +
                          std::to_string(depth) + " that the engine queues");
-  openPrograms(options.host);
-  for (int64_t i = 0; i < inFlight; ++i)
-    slots.push_back(std::make_unique<Slot>(*this));
+  select(options.function ? bundle->findFunction(options.function) : 0);
+}
+
+Session::~Session() { stop(); }
+
+void Session::select(size_t function) {
+  requireIdle();
+  if (!opened[function]) {
+    auto made = std::make_unique<Opened>(bundle, function);
+    if (inFlight > 1 && !made->plan.carries.empty())
+      fail(ANE_INVALID_ARGUMENT,
+           "function " + quoted(made->plan.function.name) +
+               " has states, which make one request depend on the one before; "
+               "create the session with in_flight = 1");
+    openPrograms(made->plan);
+    for (int64_t i = 0; i < inFlight; ++i)
+      made->slots.push_back(std::make_unique<Slot>(*this, *made));
+    opened[function] = std::move(made);
+  }
+  // Workers have room for the ports of one function.
+  if (function != selected)
+    stopWorkers();
+  selected = function;
+  Plan &plan = now().plan;
   ring.resize(size_t(inFlight));
   for (Pending &entry : ring) {
     entry.inputs.resize(plan.inputs.size());
@@ -31,26 +60,21 @@ Session::Session(std::shared_ptr<const Bundle> bundle,
   }
 }
 
-Session::~Session() { stop(); }
-
-void Session::openPrograms(const ane_host_functions *host) {
-  const Bundle &bundle = *plan.bundle;
-  engines.resize(bundle.programs.size());
-  hosts.resize(bundle.programs.size());
+void Session::openPrograms(const Plan &plan) {
   // Only what the schedule runs.
   for (const Plan::Step &step : plan.steps) {
     uint32_t program = step.program;
     if (engines[program] || hosts[program])
       continue;
-    if (bundle.programs[program].isEngine && device->engine)
+    if (bundle->programs[program].isEngine && device->engine)
       openEngine(program);
     else
-      openHost(program, host);
+      openHost(program);
   }
 }
 
-void Session::openHost(size_t index, const ane_host_functions *host) {
-  const Bundle::Program &program = plan.bundle->programs[index];
+void Session::openHost(size_t index) {
+  const Bundle::Program &program = bundle->programs[index];
   if (!host || !host->open || !host->run || !host->close)
     fail(ANE_NO_HOST,
          "program " + quoted(program.text) +
@@ -59,14 +83,18 @@ void Session::openHost(size_t index, const ane_host_functions *host) {
              ", and no functions that run it were given; set "
              "ane_session_options.host, for example ane_host_interpreter() of "
              "libane-host");
+  if (program.procedures.size() > 1)
+    fail(ANE_BAD_BUNDLE, "program " + quoted(program.text) +
+                             " is to be run by the host and has several "
+                             "procedures; write it as one program for each");
   std::vector<const char *> paths, files;
   for (const Bundle::Weights &weights : program.weights) {
     paths.push_back(weights.path.c_str());
     files.push_back(weights.file.c_str());
   }
   ane_host_program described = {
-      sizeof described,     plan.bundle->path.c_str(),
-      program.text.c_str(), plan.bundle->target.c_str(),
+      sizeof described,     bundle->path.c_str(),
+      program.text.c_str(), bundle->target.c_str(),
       paths.size(),         paths.data(),
       files.data(),         program.procedures.front().name.c_str(),
       program.isEngine};
@@ -81,7 +109,7 @@ void Session::openHost(size_t index, const ane_host_functions *host) {
 }
 
 void Session::openEngine(size_t index) {
-  const Bundle &bundle = *plan.bundle;
+  const Bundle &bundle = *this->bundle;
   const Bundle::Program &program = bundle.programs[index];
   std::vector<EngineProgram::WeightFile> weights;
   for (const Bundle::Weights &file : program.weights) {
@@ -135,7 +163,7 @@ static void checkSide(const std::string &program, const char *side,
 }
 
 void Session::checkDescription(size_t index) {
-  const Bundle::Program &program = plan.bundle->programs[index];
+  const Bundle::Program &program = bundle->programs[index];
   for (size_t p = 0; p < program.procedures.size(); ++p) {
     const Bundle::Procedure &procedure = program.procedures[p];
     EngineProgram::Description model = engines[index]->describe(unsigned(p));
@@ -143,7 +171,7 @@ void Session::checkDescription(size_t index) {
                            bool isInput) {
       std::vector<uint64_t> result;
       for (const Bundle::Binding &binding : bindings)
-        result.push_back(plan.bundle->tensors[binding.tensor]
+        result.push_back(bundle->tensors[binding.tensor]
                              .find(uint32_t(index), binding.symbol, isInput)
                              ->allocation);
       return result;
@@ -166,51 +194,80 @@ void Session::requireIdle() {
     fail(ANE_BUSY, "requests are in flight; call ane_session_wait() first");
 }
 
+void Session::bind(size_t input, const void *data) {
+  now().boundInputs[input] = data;
+  now().fresh[input] = data != nullptr;
+}
+
 void Session::run() {
   requireIdle();
-  slots[0]->run(boundInputs.data(), boundOutputs.data());
+  Opened &function = now();
+  // A state that was bound is taken once.
+  for (size_t i = 0; i < function.taken.size(); ++i)
+    function.taken[i] = function.isState[i] && !function.fresh[i]
+                            ? nullptr
+                            : function.boundInputs[i];
+  function.slots[0]->run(function.taken.data(), function.boundOutputs.data());
+  function.fresh.assign(function.fresh.size(), false);
 }
 
 void Session::carry(size_t output, size_t input) {
   requireIdle();
-  if (slots.size() > 1)
+  if (inFlight > 1)
     fail(ANE_INVALID_ARGUMENT,
          "a state makes one request depend on the one before; create the "
          "session with in_flight = 1");
-  plan.carry(output, input);
-  slots[0]->rebuild();
+  now().plan.carry(output, input);
+  now().slots[0]->rebuild();
+}
+
+void Session::resetStates() {
+  requireIdle();
+  for (auto &[name, state] : states) {
+    state.position = 0;
+    state.value.reset();
+    for (KeptState::Shared &shared : state.shared)
+      for (auto &memory : shared.memory)
+        if (memory)
+          std::memset(memory->base(), 0, shared.layout.bytes);
+  }
+}
+
+int64_t Session::positionOf(size_t input) const {
+  auto found = states.find(getFunction().inputs[input].name);
+  return found == states.end() ? 0 : found->second.position;
 }
 
 Session::Times Session::timesOf(size_t step) const {
   std::lock_guard<std::mutex> guard(timesMutex);
-  return times[step];
+  return now().times[step];
 }
 
 const std::vector<int64_t> &Session::shapeOfPlace(uint32_t place) const {
-  const Plan::Place &info = plan.places[place];
-  return info.isSurface ? plan.bundle->tensors[info.tensor].shape
-                        : slots[0]->shapeOf(place);
+  const Plan::Place &info = getPlan().places[place];
+  return info.isSurface ? bundle->tensors[info.tensor].shape
+                        : now().slots[0]->shapeOf(place);
 }
 
 void Session::readPlace(uint32_t place, void *data) {
   requireIdle();
-  slots[0]->read(place, data);
+  now().slots[0]->read(place, data);
 }
 
 void Session::readOutput(size_t output, void *data) {
   requireIdle();
-  slots[0]->readOutput(output, data);
+  now().slots[0]->readOutput(output, data);
 }
 
 ane_surface Session::surfaceOf(bool isInput, size_t index) {
-  uint32_t place = isInput ? plan.inputs[index] : plan.outputs[index];
-  const Plan::Place &info = plan.places[place];
-  return {slots[0]->memoryOf(place, !isInput),
+  uint32_t place = isInput ? getPlan().inputs[index] : getPlan().outputs[index];
+  const Plan::Place &info = getPlan().places[place];
+  return {now().slots[0]->memoryOf(place, !isInput),
           info.layout.dtype,
           0,
           nullptr,
           nullptr,
-          slots[0]->surfaceOf(place, !isInput)};
+          now().slots[0]->surfaceOf(place, !isInput)};
 }
 
 //===----------------------------------------------------------------------===//
@@ -221,12 +278,12 @@ void Session::submit(const void *const *inputs, void *const *outputs,
                      ane_callback callback, void *user) {
   std::unique_lock<std::mutex> lock(mutex);
   if (workers.empty())
-    for (size_t i = 0; i < slots.size(); ++i)
+    for (size_t i = 0; i < size_t(inFlight); ++i)
       workers.emplace_back([this, i] { work(i); });
   finished.wait(lock, [&] { return waiting < ring.size(); });
   Pending &entry = ring[(first + waiting) % ring.size()];
-  std::copy_n(inputs, plan.inputs.size(), entry.inputs.begin());
-  std::copy_n(outputs, plan.outputs.size(), entry.outputs.begin());
+  std::copy_n(inputs, getPlan().inputs.size(), entry.inputs.begin());
+  std::copy_n(outputs, getPlan().outputs.size(), entry.outputs.begin());
   entry.callback = callback;
   entry.user = user;
   ++waiting;
@@ -258,8 +315,9 @@ void Session::serve(Slot &slot, const Pending &request) {
 
 void Session::work(size_t index) {
   // Entries of the ring are taken over by swapping: no memory is asked for.
-  Pending request{std::vector<const void *>(plan.inputs.size()),
-                  std::vector<void *>(plan.outputs.size()), nullptr, nullptr};
+  Pending request{std::vector<const void *>(getPlan().inputs.size()),
+                  std::vector<void *>(getPlan().outputs.size()), nullptr,
+                  nullptr};
   std::unique_lock<std::mutex> lock(mutex);
   while (true) {
     arrived.wait(lock, [&] { return waiting || stopping; });
@@ -271,7 +329,7 @@ void Session::work(size_t index) {
     ++working;
     finished.notify_all(); // there is room for one more
     lock.unlock();
-    serve(*slots[index], request);
+    serve(*now().slots[index], request);
     lock.lock();
     --working;
     finished.notify_all();
@@ -282,9 +340,20 @@ void Session::stop() {
   {
     std::unique_lock<std::mutex> lock(mutex);
     finished.wait(lock, [&] { return !waiting && !working; });
+  }
+  stopWorkers();
+}
+
+/// Of an idle session; submit() starts others.
+void Session::stopWorkers() {
+  {
+    std::lock_guard<std::mutex> lock(mutex);
     stopping = true;
   }
   arrived.notify_all();
   for (std::thread &worker : workers)
     worker.join();
+  workers.clear();
+  first = 0;
+  stopping = false;
 }

@@ -9,6 +9,7 @@
 
 #include "Engine.h"
 #include "Plan.h"
+#include <map>
 #include <thread>
 
 namespace ane::runtime {
@@ -18,6 +19,34 @@ struct Device {
   std::unique_ptr<Engine> engine;
   EngineOptions options;
   bool poisons = false;
+};
+
+/// Memory, of the engine or of the host.
+struct Memory {
+  std::unique_ptr<Surface> surface;
+  std::vector<char> bytes;
+  char *base() {
+    return surface ? static_cast<char *>(surface->base()) : bytes.data();
+  }
+};
+
+/// What functions that name an input alike keep between their runs.
+struct KeptState {
+  /// Of rows: how many there are.
+  int64_t position = 0;
+  /// Where the value is; null before the first run: what the input's memory
+  /// holds, which is zeros or what the caller put there.
+  std::shared_ptr<Memory> value;
+  Layout layout;
+  std::vector<int64_t> shape;
+  /// Memory that functions with one layout share: of the input, and of the
+  /// output where the two are exchanged.
+  struct Shared {
+    Layout layout;
+    bool isSurface;
+    std::shared_ptr<Memory> memory[2];
+  };
+  std::vector<Shared> shared;
 };
 
 /// The memory of one request in flight and what is built over it.
@@ -31,10 +60,22 @@ public:
   Session(const Session &) = delete;
   Session &operator=(const Session &) = delete;
 
-  const Bundle &getBundle() const { return *plan.bundle; }
-  void bind(size_t input, const void *data) { boundInputs[input] = data; }
-  void bindOutput(size_t output, void *data) { boundOutputs[output] = data; }
+  const Bundle &getBundle() const { return *bundle; }
+  /// The selected one, which all calls below are about.
+  const Bundle::Function &getFunction() const {
+    return bundle->functions[selected];
+  }
+  size_t getSelected() const { return selected; }
+  /// Opens its programs where that was not done.
+  void select(size_t function);
+  void bind(size_t input, const void *data);
+  void bindOutput(size_t output, void *data) {
+    now().boundOutputs[output] = data;
+  }
   void carry(size_t output, size_t input);
+  void resetStates();
+  /// Rows of a state of the selected function; 0 where it has none.
+  int64_t positionOf(size_t input) const;
   void run();
   void submit(const void *const *inputs, void *const *outputs,
               ane_callback callback, void *user);
@@ -42,23 +83,39 @@ public:
   ane_surface surfaceOf(bool isInput, size_t index);
   /// Of an output in the last run().
   const std::vector<int64_t> &shapeOf(size_t output) const {
-    return shapeOfPlace(plan.outputs[output]);
+    return shapeOfPlace(getPlan().outputs[output]);
   }
 
   struct Times {
     double last = 0, total = 0;
     uint64_t runs = 0;
   };
-  size_t stepCount() const { return plan.steps.size(); }
+  size_t stepCount() const { return getPlan().steps.size(); }
   Times timesOf(size_t step) const;
-  const Plan::Step &stepAt(size_t step) const { return plan.steps[step]; }
+  const Plan::Step &stepAt(size_t step) const { return getPlan().steps[step]; }
   const std::vector<int64_t> &shapeOfPlace(uint32_t place) const;
   void readPlace(uint32_t place, void *data);
   void readOutput(size_t output, void *data);
-  const Plan &getPlan() const { return plan; }
+  const Plan &getPlan() const { return now().plan; }
 
 private:
   friend class Slot;
+  /// A function whose programs are open.
+  struct Opened {
+    Opened(std::shared_ptr<const Bundle> bundle, size_t function);
+    ~Opened();
+    Plan plan;
+    std::vector<std::unique_ptr<Slot>> slots;
+    std::vector<const void *> boundInputs;
+    std::vector<void *> boundOutputs;
+    /// Of inputs: bound since the last run; and which are states.
+    std::vector<bool> fresh, isState;
+    std::vector<const void *> taken;
+    std::vector<Times> times;
+  };
+  Opened &now() { return *opened[selected]; }
+  const Opened &now() const { return *opened[selected]; }
+  KeptState &stateOf(const std::string &input) { return states[input]; }
   struct HostProgram {
     const ane_host_functions *functions;
     void *state;
@@ -70,26 +127,28 @@ private:
     ane_callback callback;
     void *user;
   };
-  void openPrograms(const ane_host_functions *host);
-  void openHost(size_t program, const ane_host_functions *host);
+  void openPrograms(const Plan &plan);
+  void openHost(size_t program);
   void openEngine(size_t program);
   void checkDescription(size_t program);
   void work(size_t slot);
   void serve(Slot &slot, const Pending &request);
   void stop();
+  void stopWorkers();
   void requireIdle();
 
-  Plan plan;
+  std::shared_ptr<const Bundle> bundle;
   std::shared_ptr<Device> device;
   const ane_host_functions *host;
+  int64_t inFlight;
   std::vector<std::unique_ptr<EngineProgram>> engines;
   std::vector<std::unique_ptr<HostProgram>> hosts;
-  std::vector<std::unique_ptr<Slot>> slots;
-  std::vector<const void *> boundInputs;
-  std::vector<void *> boundOutputs;
+  /// By name of the input.
+  std::map<std::string, KeptState> states;
+  std::vector<std::unique_ptr<Opened>> opened;
+  size_t selected = 0;
 
   mutable std::mutex timesMutex;
-  std::vector<Times> times;
 
   /// Requests that wait: `waiting` entries of a ring from `first` on, and those
   /// that are worked on.

@@ -16,12 +16,12 @@ namespace ane::runtime {
 /// arrays whose extents only it tells).
 class Slot {
 public:
-  explicit Slot(Session &session);
+  Slot(Session &session, Session::Opened &function);
   Slot(const Slot &) = delete;
   Slot &operator=(const Slot &) = delete;
 
   /// One run; null pointers leave inputs as they are and outputs where they
-  /// are.
+  /// are. An input that is a state begins anew where it is given.
   void run(const void *const *inputs, void *const *outputs);
   /// After a state was added to the plan.
   void rebuild();
@@ -38,27 +38,39 @@ public:
   void readOutput(size_t port, void *data) const;
 
 private:
-  /// Memory, of the engine or of the host.
-  struct Memory {
-    std::unique_ptr<Surface> surface;
-    std::vector<char> bytes;
-    char *base() {
-      return surface ? static_cast<char *>(surface->base()) : bytes.data();
-    }
-  };
   /// A place: which memory it is in runs of even and odd number, and the shape
   /// and strides that the host's functions see.
   struct Cell {
     Slot *slot;
     uint32_t place;
-    Memory *memory[2];
+    std::shared_ptr<Memory> memory[2];
     std::vector<int64_t> shape, strides;
   };
   struct Call {
     Retained requests[2];
     std::vector<ane_host_buffer> inputs, outputs;
   };
+  /// A state of the function (plan.carries), and how its output gets into it.
+  struct Keeping {
+    KeptState *state;
+    /// Rows at position 0 in the input's place, and from one position to the
+    /// next; for `packed` memory where the place has no strides for them.
+    Layout rows;
+    uint64_t rowStride = 0;
+    bool isPacked = false;
+    std::vector<char> packed, passing;
+  };
   void makeCell(uint32_t place);
+  void connect(const Plan::Carry &carry, Keeping &keeping);
+  void planRows(const Plan::Carry &carry, Keeping &keeping);
+  void writeRows(const Plan::Carry &carry, Keeping &keeping);
+  void checkRoom(const void *const *inputs) const;
+  void chooseParity();
+  void beginStates(const void *const *inputs);
+  void endStates();
+  int64_t rowsOf(const Plan::Carry &carry) const {
+    return plan.function.outputs[carry.output].shape[size_t(carry.axis)];
+  }
   void poison(uint32_t place);
   void buildCalls();
   void buildHost(const Plan::Step &step, Call &call);
@@ -74,12 +86,11 @@ private:
   class Access;
 
   Session &session;
+  Session::Opened &function;
   const Plan &plan;
-  std::vector<std::unique_ptr<Memory>> memories;
   std::vector<Cell> cells;
   std::vector<Call> calls;
-  /// Inputs that are carried and were run once: no longer taken from the user.
-  std::vector<bool> started;
+  std::vector<Keeping> keepings;
   unsigned parity = 0, lastParity = 0;
 };
 

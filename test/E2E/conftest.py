@@ -16,6 +16,28 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "python"))
 SHARED = ROOT.parent / "shared"
 
+import replay  # noqa: E402 - finds ane_mlir by the line above
+
+REPLAYS = replay.install()
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    if hasattr(session.config, "workeroutput"):  # of pytest-xdist
+        session.config.workeroutput["replay"] = replay.counts
+
+
+def pytest_testnodedown(node, error) -> None:
+    for name, count in getattr(node, "workeroutput", {}).get("replay", {}).items():
+        replay.counts[name] += count
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    if REPLAYS:
+        found = replay.counts
+        terminalreporter.write_line(
+            f"replayed: {found['bundles']} bundles, {found['functions']} functions, on the stand-in as in the interpreter; {found['stopped']} stop on random inputs in both"
+        )
+
 
 @pytest.fixture
 def shared() -> pathlib.Path:

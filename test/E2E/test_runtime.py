@@ -15,6 +15,8 @@ import architectures
 import builders
 import onnx
 import pytest
+import test_states
+import test_training
 from conftest import ROOT, SHARED
 
 
@@ -47,24 +49,27 @@ def convert(model: onnx.ModelProto | pathlib.Path, folder: pathlib.Path, *option
 
 
 def check_same(bundle: pathlib.Path, folder: pathlib.Path) -> None:
-    """Interpreter and stand-in, with NaN in the padding of inputs; nothing may be left behind."""
-    staging = folder / "staging"
-    staging.mkdir()
-    tool("ane-run", bundle, "--random-inputs=1", "--numerics=engine", "--output-dir", folder / "interpreter", "--quiet")
-    report = folder / "report.json"
-    on_engine(
-        bundle, "--random-inputs=1", "--poison-padding", "--output-dir", folder / "engine", "--quiet", standin=f"compiles=0;report={report}", TMPDIR=str(staging)
-    )
-    listed = json.loads((folder / "interpreter/outputs.json").read_text())
-    assert listed == json.loads((folder / "engine/outputs.json").read_text()) and listed
-    for entry in listed:
-        assert (folder / "interpreter" / entry["file"]).read_bytes() == (folder / "engine" / entry["file"]).read_bytes(), entry["name"]
-    assert not list(staging.iterdir())
+    """Interpreter and stand-in, each function, with NaN in the padding of inputs; nothing may be left behind."""
     manifest = json.loads((bundle / "manifest.json").read_text())
-    engines = {step["program"] for step in manifest["schedule"] if manifest["programs"][step["program"]]["kind"] == "ane"}
-    if engines:
-        counts = json.loads(report.read_text())
-        assert counts["most_programs"] == len(engines) and counts["live_programs"] == counts["live_surfaces"] == 0
+    for function in manifest.get("functions", [manifest]):
+        named = [f"--function={function['name']}"] if "name" in function else []
+        for name in ("staging", "interpreter", "engine"):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        staging = folder / "staging"
+        staging.mkdir()
+        tool("ane-run", bundle, *named, "--random-inputs=1", "--numerics=engine", "--output-dir", folder / "interpreter", "--quiet")
+        report = folder / "report.json"
+        words = f"compiles=0;report={report}"
+        on_engine(bundle, *named, "--random-inputs=1", "--poison-padding", "--output-dir", folder / "engine", "--quiet", standin=words, TMPDIR=str(staging))
+        listed = json.loads((folder / "interpreter/outputs.json").read_text())
+        assert listed == json.loads((folder / "engine/outputs.json").read_text()) and listed
+        for entry in listed:
+            assert (folder / "interpreter" / entry["file"]).read_bytes() == (folder / "engine" / entry["file"]).read_bytes(), entry["name"]
+        assert not list(staging.iterdir())
+        engines = {step["program"] for step in function["schedule"] if manifest["programs"][step["program"]]["kind"] == "ane"}
+        if engines:
+            counts = json.loads(report.read_text())
+            assert counts["most_programs"] == len(engines) and counts["live_programs"] == counts["live_surfaces"] == 0
     shutil.rmtree(bundle)
 
 
@@ -96,6 +101,90 @@ TRAINED = {"face-rfb-320.onnx": (), "silero-vad-16k-op15.onnx": ("--input-shape=
 @pytest.mark.parametrize("name", TRAINED)
 def test_trained_models(shared, name, tmp_path):
     check_same(convert(shared / "models" / name, tmp_path, *TRAINED[name]), tmp_path)
+
+
+#
+# Functions, states, training
+#
+
+
+@pytest.fixture(scope="module")
+def decoder(tmp_path_factory) -> pathlib.Path:
+    folder = tmp_path_factory.mktemp("decoder")
+    return convert(test_states.decoder(), folder, "--dim=batch=1", "--dim=sequence=16,4,1", "--dim=past=48", "--state=auto")
+
+
+def test_generation(decoder, tmp_path):
+    """A decoder of three lengths with states in surfaces: the same tokens, and a state that is full says so."""
+    prompt = "--prompt-ids=" + ",".join(str(7 * i % 300) for i in range(23))
+    here = tool("ane-generate", decoder, prompt, "--tokens=20", "--numerics=engine")
+    environment = {"ANE_RUNTIME_FRAMEWORK": str(STANDIN), "ANE_STANDIN": f"target=h16;report={tmp_path}/report.json"}
+    there = tool("ane-generate", decoder, prompt, "--tokens=20", "--device=engine", **environment)
+    assert there.stdout == here.stdout and there.stdout.count(",") == 19
+    # The prompt is 16 + 4 + 1 + 1 + 1: each function was compiled once.
+    assert json.loads((tmp_path / "report.json").read_text())["most_programs"] == 3
+    full = tool("ane-generate", decoder, prompt, "--tokens=40", "--device=engine", ok=False, **environment)
+    assert full.returncode == 1 and "rows of at most 48; 1 more do not fit" in full.stderr, full.stderr
+    assert tool("ane-generate", decoder, prompt, "--device=engine", "--numerics=fp32", ok=False).returncode == 2
+    absent = tool("ane-generate", decoder, prompt, "--device=engine", ok=False)
+    assert absent.returncode == 1 and "no Neural Engine framework" in absent.stderr
+
+
+def test_functions_by_shape(decoder, tmp_path):
+    """Of several the one that the arrays fit; states are given or zeros."""
+    check_same(shutil.copytree(decoder, tmp_path / "copy.anepkg"), tmp_path)
+    import numpy as np
+
+    np.save(tmp_path / "ids.npy", np.arange(4)[None])
+    done = on_engine(decoder, f"--input=input_ids={tmp_path}/ids.npy", "--random-inputs=3", "--profile", "--compare-devices", "--repeat=3")
+    assert "function sequence4" in done.stdout and "all results of all steps are the same, bit by bit" in done.stdout
+    state = json.loads((decoder / "manifest.json").read_text())["functions"][0]["inputs"][3]
+    np.save(tmp_path / "state.npy", np.random.default_rng(0).standard_normal(state["shape"]).astype(np.float32))
+    for place, options in (("here", ["--numerics=engine"]), ("there", [])):
+        arguments = ["--function=sequence1", f"--input={state['name']}={tmp_path}/state.npy", "--random-inputs=3", f"--output-dir={tmp_path}/{place}", "--quiet"]
+        tool("ane-run", decoder, *arguments, *options) if place == "here" else on_engine(decoder, *arguments)
+    for file in (tmp_path / "here").glob("*.npy"):
+        assert file.read_bytes() == (tmp_path / "there" / file.name).read_bytes(), file.name
+    wrong = on_engine(decoder, "--function=sequence2", "--random-inputs=3", ok=False)
+    assert wrong.returncode == 1 and "it has sequence16, sequence4, sequence1" in wrong.stderr
+
+
+def test_states_that_are_replaced(tmp_path):
+    """The output surface of one call is the input of the next; the same bits after some calls."""
+    nodes = [onnx.helper.make_node("MatMul", ["h_in", "w"], ["m"]), onnx.helper.make_node("Add", ["m", "x"], ["s"]), onnx.helper.make_node("Tanh", ["s"], ["h_out"])]
+    import numpy as np
+
+    w = (np.random.default_rng(0).standard_normal((64, 64)) / 8).astype(np.float32)
+    value = lambda n: onnx.helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, [1, 64])  # noqa: E731
+    graph = onnx.helper.make_graph(nodes, "g", [value("x"), value("h_in")], [value("h_out")], [onnx.numpy_helper.from_array(w, "w")])
+    bundle = convert(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), tmp_path, "--state=auto")
+    seen = set()
+    for repeat in (1, 2, 7):
+        arguments = ["--random-inputs=3", f"--repeat={repeat}", "--quiet"]
+        tool("ane-run", bundle, *arguments, "--numerics=engine", f"--output-dir={tmp_path}/here")
+        on_engine(bundle, *arguments, f"--output-dir={tmp_path}/there")
+        made = (tmp_path / "there/output_0.npy").read_bytes()
+        assert made == (tmp_path / "here/output_0.npy").read_bytes()
+        seen.add(made)
+    assert len(seen) == 3
+
+
+@pytest.mark.parametrize("options", [[], ["--lora=4"], ["--loss-scale=1024", "--accumulate=2"]], ids=["all", "lora", "accumulated"])
+def test_training_gives_the_same_bits(options, tmp_path):
+    """Losses, weights and moments of a run through the stand-in are those of the interpreter."""
+    images = test_training.digits(tmp_path)
+    assert len(images) == 2
+    test_training.convert(test_training.training_models.build_cnn("batch"), tmp_path, "--loss=cross-entropy", "--batch=16", "--quiet", *options)
+    arguments = ["--train", tmp_path / "data", "--steps=6", "--quiet"]
+    tool("ane-run", tmp_path / "m.anepkg", *arguments, "--numerics=engine", f"--csv={tmp_path}/here.csv", f"--checkpoint={tmp_path}/here.safetensors")
+    report = f"report={tmp_path}/report.json"
+    on_engine(tmp_path / "m.anepkg", *arguments, "--device=engine", f"--csv={tmp_path}/there.csv", f"--checkpoint={tmp_path}/there.safetensors", standin=report)
+    assert (tmp_path / "here.safetensors").read_bytes() == (tmp_path / "there.safetensors").read_bytes()
+    assert test_training.losses(tmp_path / "here.csv") == test_training.losses(tmp_path / "there.csv")
+    counts = json.loads((tmp_path / "report.json").read_text())
+    assert counts["most_programs"] >= 1 and counts["live_programs"] == counts["live_surfaces"] == 0
+    wrong = on_engine(tmp_path / "m.anepkg", *arguments, "--compare-devices", ok=False)
+    assert wrong.returncode == 2 and "--compare-devices has no effect with --train" in wrong.stderr
 
 
 #

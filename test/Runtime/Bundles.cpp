@@ -54,7 +54,10 @@ std::string milText(const std::string &parameters, const std::string &body,
          parameters + ") {\n" + body + "    } -> (" + results + ");\n}\n";
 }
 
-static int64_t padded(int64_t width) { return (width + 31) / 32 * 32; }
+static int64_t padded(const TestTensor &tensor) {
+  return (tensor.width + tensor.multiple - 1) / tensor.multiple *
+         tensor.multiple;
+}
 
 /// The text of a program whose parameters have the given types.
 static std::string textOf(const TestProgram &program,
@@ -66,8 +69,7 @@ static std::string textOf(const TestProgram &program,
     const TestTensor &info = tensors[tensor];
     return "tensor<" + (engine ? std::string("fp16") : info.dtype) + ", [1, " +
            std::to_string(info.channels) + ", " + std::to_string(info.height) +
-           ", " + std::to_string(engine ? padded(info.width) : info.width) +
-           "]>";
+           ", " + std::to_string(engine ? padded(info) : info.width) + "]>";
   };
   std::string parameters, body, results;
   for (auto &[symbol, tensor] : program.inputs)
@@ -99,7 +101,7 @@ static std::unique_ptr<fb::SurfaceT>
 surfaceOf(const TestTensor &tensor, unsigned program, const std::string &symbol,
           const char *role, unsigned index) {
   auto surface = std::make_unique<fb::SurfaceT>();
-  int64_t width = padded(tensor.width);
+  int64_t width = padded(tensor);
   surface->program = program;
   surface->symbol = symbol;
   surface->role = role;
@@ -156,8 +158,10 @@ void TestBundle::write(const std::string &path) const {
     bind(program.outputs, procedure->outputs, "output");
     made->procedures.push_back(std::move(procedure));
     manifest.programs.push_back(std::move(made));
-    manifest.schedule.push_back(std::make_unique<fb::StepT>());
-    manifest.schedule.back()->program = i;
+    if (functions.empty()) {
+      manifest.schedule.push_back(std::make_unique<fb::StepT>());
+      manifest.schedule.back()->program = i;
+    }
   }
   auto ports = [&](auto &from, auto &to) {
     for (auto &[tensor, dtype] : from) {
@@ -169,6 +173,26 @@ void TestBundle::write(const std::string &path) const {
   };
   ports(inputs, manifest.inputs);
   ports(outputs, manifest.outputs);
+  for (const TestFunction &function : functions) {
+    auto made = std::make_unique<fb::FunctionT>();
+    made->name = function.name;
+    made->dims.push_back(std::make_unique<fb::DimT>());
+    made->dims.back()->name = "length";
+    made->dims.back()->value = function.length;
+    ports(function.inputs, made->inputs);
+    ports(function.outputs, made->outputs);
+    for (unsigned program : function.schedule) {
+      made->schedule.push_back(std::make_unique<fb::StepT>());
+      made->schedule.back()->program = program;
+    }
+    for (const TestFunction::State &state : function.states) {
+      made->states.push_back(std::make_unique<fb::StateT>());
+      made->states.back()->input = state.input;
+      made->states.back()->output = state.output;
+      made->states.back()->axis = state.axis;
+    }
+    manifest.functions.push_back(std::move(made));
+  }
   flatbuffers::FlatBufferBuilder builder;
   fb::FinishManifestBuffer(builder, fb::Manifest::Pack(builder, &manifest));
   std::ofstream(path + "/manifest.fb", std::ios::binary)

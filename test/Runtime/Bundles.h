@@ -54,10 +54,27 @@ struct TestProgram {
 struct TestTensor {
   std::string name, dtype;
   int64_t channels, width, height = 1;
+  /// Of the width of its surfaces.
+  int64_t multiple = 32;
+};
+/// Some of the programs, with their own ports.
+struct TestFunction {
+  struct State {
+    unsigned input, output;
+    int axis;
+  };
+  std::string name;
+  int64_t length;
+  std::vector<unsigned> schedule;
+  std::vector<std::pair<unsigned, std::string>> inputs, outputs;
+  std::vector<State> states;
 };
 struct TestBundle {
   std::vector<TestTensor> tensors;
   std::vector<TestProgram> programs;
+  /// Where there are several, or states; tensors of one name are then one port
+  /// of several functions.
+  std::vector<TestFunction> functions = {};
   /// Tensors, and the user's dtypes.
   std::vector<std::pair<unsigned, std::string>> inputs, outputs;
   std::string target = "h16";

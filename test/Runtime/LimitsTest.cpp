@@ -185,7 +185,7 @@ static void submitMany(const std::string &words, unsigned inFlight, int count,
   Folder folder;
   StandIn::configure("compiles=0;" + words);
   makeChain(3).write(folder.child("b"));
-  ane_session_options with = {sizeof with, nullptr, inFlight};
+  ane_session_options with = {sizeof with, nullptr, inFlight, nullptr};
   ane_device_options options = onStandIn(folder);
   Opened opened;
   ASSERT_TRUE(opened.open(folder.child("b"), options, &with)) << opened.message;
@@ -238,11 +238,45 @@ TEST(Queue, ShallowQueues) {
   submitMany("depth=2;delay=evaluate:200", 6, 60, 0);
 }
 
+TEST(Queue, SessionsOfADeviceShareItsDepth) {
+  Folder folder;
+  StandIn::configure("compiles=0;delay=evaluate:3000");
+  makeAdd(1).write(folder.child("b"));
+  ane_device_options options = onStandIn(folder);
+  options.queue_depth = 2;
+  ane_session_options with = {sizeof with, nullptr, 2, nullptr};
+  Opened first;
+  ASSERT_TRUE(first.open(folder.child("b"), options, &with)) << first.message;
+  ane_session *second = nullptr;
+  ASSERT_EQ(ane_session_create(first.bundle, first.device, &with, &second),
+            ANE_OK);
+  std::vector<std::unique_ptr<Request>> requests;
+  for (int i = 0; i < 16; ++i) {
+    requests.push_back(std::make_unique<Request>());
+    Request &request = *requests.back();
+    request.x.assign(80, float(i));
+    request.y.assign(80, -1);
+    request.inputs[0] = request.x.data();
+    request.outputs[0] = request.y.data();
+    ASSERT_EQ(ane_session_submit(i % 2 ? second : first.session, request.inputs,
+                                 request.outputs, Request::finish, &request),
+              ANE_OK);
+  }
+  ASSERT_EQ(ane_session_wait(first.session), ANE_OK);
+  ASSERT_EQ(ane_session_wait(second), ANE_OK);
+  ane_session_close(second);
+  for (int i = 0; i < 16; ++i) {
+    EXPECT_EQ(requests[size_t(i)]->status, ANE_OK);
+    EXPECT_EQ(requests[size_t(i)]->y, std::vector<float>(80, float(i + 1)));
+  }
+  EXPECT_EQ(StandIn::counts().most_in_flight, 2u);
+}
+
 TEST(Queue, ClosingWaits) {
   Folder folder;
   StandIn::configure("compiles=0;delay=evaluate:2000");
   makeChain(2).write(folder.child("b"));
-  ane_session_options with = {sizeof with, nullptr, 4};
+  ane_session_options with = {sizeof with, nullptr, 4, nullptr};
   ane_device_options options = onStandIn(folder);
   Opened opened;
   ASSERT_TRUE(opened.open(folder.child("b"), options, &with)) << opened.message;

@@ -235,7 +235,7 @@ TEST(Session, HostSteps) {
   bool engines = false;
   ane_host_functions host = {sizeof host, &engines, TestHost::open,
                              TestHost::run, TestHost::close};
-  ane_session_options with = {sizeof with, &host, 0};
+  ane_session_options with = {sizeof with, &host, 0, nullptr};
   {
     Opened opened;
     EXPECT_FALSE(opened.open(folder.child("b"), onStandIn(folder)));
@@ -286,7 +286,7 @@ TEST(Session, RefusesWrongCalls) {
   EXPECT_EQ(ane_session_run(nullptr), ANE_INVALID_ARGUMENT);
   EXPECT_EQ(ane_bundle_open(nullptr, nullptr), ANE_INVALID_ARGUMENT);
   EXPECT_EQ(ane_session_carry(opened.session, 3, 0), ANE_INVALID_ARGUMENT);
-  ane_session_options many = {sizeof many, nullptr, 128};
+  ane_session_options many = {sizeof many, nullptr, 128, nullptr};
   ane_session *session = nullptr;
   EXPECT_EQ(ane_session_create(opened.bundle, opened.device, &many, &session),
             ANE_BUDGET);

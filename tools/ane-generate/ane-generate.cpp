@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Artifact/Generate.h"
+#include "ane-mlir/Host/DeviceExecutable.h"
 #include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Support/GuardedMain.h"
 #include "ane-mlir/Support/Usage.h"
@@ -34,6 +35,14 @@ static cl::opt<Numerics> numerics(
                clEnumValN(Numerics::Float32, "fp32", "nothing"),
                clEnumValN(Numerics::Engine, "engine",
                           "as the target's engine does")),
+    cl::cat(category));
+enum class Where { Interpreter, Engine };
+static cl::opt<Where> device(
+    "device", cl::desc("Where programs of the engine run"),
+    cl::init(Where::Interpreter),
+    cl::values(clEnumValN(Where::Interpreter, "interpreter", "here (default)"),
+               clEnumValN(Where::Engine, "engine",
+                          "through the runtime, where its framework is")),
     cl::cat(category));
 static cl::opt<double>
     temperature("temperature",
@@ -68,7 +77,8 @@ static int run() {
   context.loadDialect<ANEDialect>();
   ToolDiagnostics diagnostics(&context, artifact);
   FailureOr<std::unique_ptr<Executable>> executable =
-      loadArtifact(artifact, &context);
+      device == Where::Engine ? openOnDevice(artifact, &context, {})
+                              : loadArtifact(artifact, &context);
   if (failed(executable))
     return 1;
   GenerateOptions options;
@@ -118,6 +128,12 @@ int main(int argc, char **argv) {
   });
   if (!cl::ParseCommandLineOptions(argc, argv, kOverview, &llvm::errs()))
     return 2;
+  if (device == Where::Engine && numerics.getNumOccurrences() &&
+      numerics != Numerics::Engine) {
+    llvm::errs() << "ane-generate: error: --numerics is for the interpreter; "
+                    "an engine has its own\n";
+    return 2;
+  }
   if (artifact.empty() || prompt.empty()) {
     llvm::errs() << "ane-generate: error: expects a bundle and --prompt-ids; "
                     "see --help\n";

@@ -95,11 +95,11 @@ static cl::opt<std::string> testData(
     cl::desc(
         "Test data: input_0.pb or .npy …; output_0.pb … are compared with"),
     cl::value_desc("DIR"), cl::cat(inputOptions));
-static cl::opt<std::string>
-    functionName("function",
-                 cl::desc("Which function of a package to run (default: its "
-                          "default one)"),
-                 cl::value_desc("NAME"), cl::cat(inputOptions));
+static cl::opt<std::string> functionName(
+    "function",
+    cl::desc("Which function of a package or bundle to run (default: its "
+             "default one)"),
+    cl::value_desc("NAME"), cl::cat(inputOptions));
 static cl::list<std::string>
     inputShapes("input-shape",
                 cl::desc("The shape of an input that leaves dimensions open "
@@ -237,6 +237,7 @@ static llvm::Error readDevice(RunOptions &options) {
   if (!StringRef(artifact).rtrim('/').ends_with(".anepkg"))
     return wrong("--device=engine runs bundles (.anepkg)");
   DeviceOptions device;
+  device.function = functionName;
   device.compare = compareDevices;
   device.compareAfter = repeat - 1;
   device.poisonPadding = poisonPadding;
@@ -309,6 +310,7 @@ static llvm::Expected<TrainOptions> readTraining(const RunOptions &run) {
   TrainOptions options;
   options.artifact = run.artifact;
   options.load = run.load;
+  options.open = run.open;
   options.numerics = run.numerics;
   options.quiet = run.quiet;
   options.data = trainData;
@@ -333,8 +335,9 @@ static llvm::Expected<TrainOptions> readTraining(const RunOptions &run) {
       return wrong("expects " + name + " to be 0 or more");
   if (learningRate.getNumOccurrences() && !(learningRate > 0))
     return wrong(outOfRange("--learning-rate", "more than 0", learningRate));
-  std::string useless = firstGiven(inputs, randomSeed, testData, profile,
-                                   dumpDir, outputDir, compareDir);
+  std::string useless =
+      firstGiven(inputs, randomSeed, testData, profile, dumpDir, outputDir,
+                 compareDir, compareDevices, repeat);
   if (!useless.empty())
     return wrong("--" + useless + " has no effect with --train");
   return options;

@@ -15,6 +15,7 @@
 
 #include "ane-mlir/Artifact/Artifact.h"
 #include "ane-mlir/Interpreter/Safetensors.h"
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -50,6 +51,8 @@ struct TrainOptions {
   std::string gradients;
   bool quiet = false;
   LoadOptions load;
+  /// Instead of loadArtifact(), which runs in the interpreter.
+  std::function<FailureOr<std::unique_ptr<Executable>>(MLIRContext *)> open;
 };
 
 /// Trains. False where a diagnostic of `context` said what failed; other errors

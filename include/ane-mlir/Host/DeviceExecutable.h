@@ -15,6 +15,8 @@ namespace mlir::ane {
 struct DeviceOptions {
   /// "engine" or "host" (ane_device_options).
   std::string kind = "engine";
+  /// Of several; empty for the first.
+  std::string function;
   /// Fill what pads inputs with NaN.
   bool poisonPadding = false;
   /// Run programs on the host too, and compare what each gives.
@@ -26,7 +28,8 @@ struct DeviceOptions {
 };
 
 /// A bundle whose engine programs run on a device of the runtime, and its host
-/// steps in the interpreter. Numerics and observers of run() have no meaning on
+/// steps in the interpreter; the programs of a function are compiled when it
+/// first runs. Numerics and observers of run() have no meaning on
 /// an engine. Failure after a diagnostic at the path.
 FailureOr<std::unique_ptr<Executable>>
 openOnDevice(StringRef path, MLIRContext *context,

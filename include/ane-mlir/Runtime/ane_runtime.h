@@ -100,7 +100,43 @@ ane_status ane_bundle_input(const ane_bundle *bundle, size_t index,
                             ane_port *port);
 ane_status ane_bundle_output(const ane_bundle *bundle, size_t index,
                              ane_port *port);
-/* Whether a step needs ane_session_options.host. */
+/* Inputs and outputs above are those of the first function. A bundle has
+ * several for several lengths (onnx-to-ane --dim NAME=N,M). */
+typedef struct ane_function {
+  size_t size; /* sizeof(ane_function) */
+  const char *name;
+  /* Dimensions that it was made for. */
+  size_t dim_count;
+  const char *const *dim_names;
+  const int64_t *dim_values;
+  size_t input_count, output_count, state_count;
+} ane_function;
+/* What a function keeps between calls; functions that name an input alike share
+ * it. Zeros at first. */
+typedef struct ane_state {
+  size_t size; /* sizeof(ane_state) */
+  size_t input, output;
+  /* -1: the output is the next input. Else the output has new rows along this
+   * axis of the input, which are written behind those that are there. */
+  int64_t axis;
+} ane_state;
+size_t ane_bundle_function_count(const ane_bundle *bundle);
+ane_status ane_bundle_get_function(const ane_bundle *bundle, size_t index,
+                                   ane_function *function);
+ane_status ane_bundle_function_input(const ane_bundle *bundle, size_t function,
+                                     size_t index, ane_port *port);
+ane_status ane_bundle_function_output(const ane_bundle *bundle, size_t function,
+                                      size_t index, ane_port *port);
+ane_status ane_bundle_function_state(const ane_bundle *bundle, size_t function,
+                                     size_t index, ane_state *state);
+/* By name. */
+ane_status ane_bundle_find_function(const ane_bundle *bundle, const char *name,
+                                    size_t *index);
+/* The shortest that takes `length` of a dimension; null is the first in which
+ * functions differ. */
+ane_status ane_bundle_find_bucket(const ane_bundle *bundle, const char *dim,
+                                  int64_t length, size_t *index);
+/* Whether a step of any function needs ane_session_options.host. */
 int ane_bundle_has_host_steps(const ane_bundle *bundle);
 
 /*===- Devices ------------------------------------------------------------===*/
@@ -212,15 +248,25 @@ typedef struct ane_session_options {
   /* Requests of ane_session_submit() that are worked on at once, each with its
    * own surfaces and thread; 0 for one. At most the device's queue depth. */
   uint32_t in_flight;
+  /* The function that is selected first, by name; null for the bundle's first.
+   */
+  const char *function;
 } ane_session_options;
 
-/* Compiles and loads every engine program, opens every host program. `options`
- * may be null. */
+/* Compiles and loads every engine program of the selected function, opens its
+ * host programs. `options` may be null. */
 ane_status ane_session_create(ane_bundle *bundle, ane_device *device,
                               const ane_session_options *options,
                               ane_session **session);
 /* Waits for requests in flight; unloads and removes what was staged. */
 void ane_session_close(ane_session *session);
+
+/* Another function, whose programs are compiled and loaded now where they were
+ * not before. Inputs, outputs, steps and what is bound are those of the
+ * selected function from here on; states go along. With requests in flight:
+ * ANE_BUSY. */
+ane_status ane_session_select(ane_session *session, size_t function);
+size_t ane_session_selected(const ane_session *session);
 
 /* Where ane_session_run() reads an input or writes an output: packed, row-major
  * memory of the port's dtype, `bytes` of it, that lives until it is bound anew.
@@ -251,10 +297,22 @@ ane_status ane_session_input_surface(ane_session *session, size_t index,
 ane_status ane_session_output_surface(ane_session *session, size_t index,
                                       ane_surface *surface);
 
-/* A state: from now on an output is that input of the next run; without a copy
- * where one surface can be both. The input may be bound or filled before the
- * first run, zeros otherwise. Not with in_flight above 1. */
+/* States. An output becomes that input of the next run without a copy where one
+ * surface can be both; rows are written into the input's surface. What is bound
+ * to a state's input is taken once, by the next run, and begins anew there; or
+ * the input's surface is filled before the first run; zeros otherwise. A run
+ * that fails leaves states as they were, or as they were given. Not with
+ * in_flight above 1. */
+
+/* Makes a state of two ports of the selected function that the bundle does not
+ * have as one. */
 ane_status ane_session_carry(ane_session *session, size_t output, size_t input);
+/* All states of all functions: zeros, at position 0. */
+ane_status ane_session_reset_states(ane_session *session);
+/* Rows that the state behind an input of the selected function holds; 0 where
+ * it has no rows. */
+ane_status ane_session_state_position(const ane_session *session, size_t input,
+                                      int64_t *position);
 
 /* Runs on what is bound. */
 ane_status ane_session_run(ane_session *session);

@@ -113,6 +113,7 @@ static void configure(const char *words) {
   settings.resident = ANE_FACT_residentLimit;
   settings.depth = ANE_FACT_queueDepth;
   settings.stall_ms = ANE_FACT_failedCompilePauseMs;
+  most_in_flight = in_flight;
   memset(calls, 0, sizeof calls);
   memset(delays, 0, sizeof delays);
   for (int kind = 0; kind < STANDIN_KINDS; ++kind)
@@ -171,7 +172,8 @@ standin_fault standin_call(standin_kind kind) {
       is_told(raises, kind) || is_told(raises, STANDIN_ANY)  ? STANDIN_RAISES
       : is_told(fails, kind) || is_told(fails, STANDIN_ANY) ? STANDIN_FAILS
                                                             : STANDIN_GOES_ON;
-  long delay = delays[kind] + delays[STANDIN_ANY];
+  /* An evaluation takes its time in the queue: standin_enter(). */
+  long delay = kind == STANDIN_EVALUATE ? 0 : delays[kind] + delays[STANDIN_ANY];
   pthread_mutex_unlock(&mutex);
   if (delay)
     usleep((useconds_t)delay);
@@ -211,7 +213,10 @@ void standin_enter(void) {
     pthread_cond_wait(&changed, &mutex);
   if (++in_flight > most_in_flight)
     most_in_flight = in_flight;
+  long delay = delays[STANDIN_EVALUATE] + delays[STANDIN_ANY];
   pthread_mutex_unlock(&mutex);
+  if (delay)
+    usleep((useconds_t)delay);
 }
 void standin_leave(void) {
   pthread_mutex_lock(&mutex);

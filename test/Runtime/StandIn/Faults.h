@@ -49,7 +49,8 @@ standin_fault standin_call(standin_kind kind);
 void standin_surface_lives(int change);
 void standin_program_lives(int change);
 uint64_t standin_live_programs(void);
-/* Around an evaluation: waits while the queue is full. */
+/* Around an evaluation: waits while the queue is full, and as long as an
+ * evaluation is told to take. */
 void standin_enter(void);
 void standin_leave(void);
 

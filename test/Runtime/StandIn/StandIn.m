@@ -513,7 +513,7 @@ static void scramble(const standin_parameter *parameter, void *memory) {
                   error:(NSError **)error {
   if (!loaded)
     return refuse(error, 4, @"Program Inference error: the program is not loaded");
-  if (!goesOn(STANDIN_EVALUATE)) /* and waits, where it is told to */
+  if (!goesOn(STANDIN_EVALUATE))
     return refuse(error, 4, @"Program Inference error: told to by ANE_STANDIN");
   void *in[512], *out[512];
   if (standin_settings_now()->no_engine) {

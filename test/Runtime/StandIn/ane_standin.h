@@ -47,7 +47,8 @@ typedef struct ane_standin_counts {
   /* Calls of each kind since the last ane_standin_configure(). */
   uint64_t descriptors, models, compiles, loads, unloads, evaluates, surfaces,
       objects, requests, calls;
-  /* What is alive: it survives ane_standin_configure(). */
+  /* What is alive: it survives ane_standin_configure(), from which on
+   * most_in_flight is counted. */
   uint64_t live_surfaces, live_programs, most_programs, in_flight,
       most_in_flight;
 } ane_standin_counts;
