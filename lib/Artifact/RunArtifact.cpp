@@ -58,6 +58,7 @@ private:
   llvm::Expected<bool> execute();
   llvm::Error dump(Operation *op, ArrayRef<Tensor> results);
   void printProfile();
+  llvm::Error writeTrace();
   llvm::Error writeResults();
   llvm::Expected<bool> compareResults();
   void printResults();
@@ -283,9 +284,91 @@ llvm::Expected<bool> Run::execute() {
 // Results
 //===----------------------------------------------------------------------===//
 
+/// Of programs on a device.
+static void printTimes(ArrayRef<ProgramTime> times, bool hasFunctions) {
+  llvm::outs() << "time per program through the runtime, measured on this "
+                  "machine and predicted for the target:\n"
+                  "    mean us   predicted us  runs  program\n";
+  StringRef function;
+  for (const ProgramTime &time : times) {
+    if (hasFunctions && time.function != function)
+      llvm::outs() << "  function " << (function = time.function) << '\n';
+    llvm::outs() << llvm::format("  %9.1f  %13.1f %5zu  ", time.mean(),
+                                 time.predicted, time.runs.size())
+                 << time.program << (time.isEngine ? "" : " (host)") << '\n';
+  }
+}
+
+/// A process of what was measured, run by run, and one of the same runs as they
+/// are predicted; in each a thread for the engine and one for the host.
+llvm::Error Run::writeTrace() {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  llvm::json::OStream j(os, 1);
+  auto label = [&](StringRef what, int process, int thread, StringRef name) {
+    j.object([&] {
+      j.attribute("name", what);
+      j.attribute("ph", "M");
+      j.attribute("pid", process);
+      if (thread)
+        j.attribute("tid", thread);
+      j.attributeObject("args", [&] { j.attribute("name", name); });
+    });
+  };
+  auto event = [&](const ProgramTime &time, int process, double start,
+                   double micros) {
+    j.object([&] {
+      j.attribute("name", time.program);
+      j.attribute("cat", time.isEngine ? "ane" : "host");
+      j.attribute("ph", "X");
+      j.attribute("ts", start);
+      j.attribute("dur", micros);
+      j.attribute("pid", process);
+      j.attribute("tid", time.isEngine ? 1 : 2);
+      j.attributeObject("args", [&] {
+        j.attribute("function", time.function);
+        j.attribute("mean_us", time.mean());
+        j.attribute("predicted_us", time.predicted);
+        j.attribute("runs", int64_t(time.runs.size()));
+      });
+    });
+  };
+  j.object([&] {
+    j.attribute("displayTimeUnit", "ns");
+    j.attributeArray("traceEvents", [&] {
+      for (int process : {1, 2}) {
+        label("process_name", process, 0,
+              process == 1 ? "measured on this machine"
+                           : "predicted by the cost model");
+        label("thread_name", process, 1, "engine");
+        label("thread_name", process, 2, "host");
+      }
+      double predicted = 0;
+      size_t runs = 0;
+      for (const ProgramTime &time : executable->programTimes())
+        runs = std::max(runs, time.runs.size());
+      for (size_t run = 0; run < runs; ++run)
+        for (const ProgramTime &time : executable->programTimes())
+          if (run < time.runs.size()) {
+            event(time, 1, time.runs[run].first, time.runs[run].second);
+            event(time, 2, predicted, time.predicted);
+            predicted += time.predicted;
+          }
+    });
+  });
+  Outputs files;
+  if (llvm::Error error = files.addText(options.trace, os.str() + "\n"))
+    return error;
+  if (llvm::Error error = files.commit())
+    return error;
+  warn(files.warning());
+  return llvm::Error::success();
+}
+
 void Run::printProfile() {
-  if (executable->printTimes(llvm::outs()))
-    return;
+  ArrayRef<ProgramTime> onDevice = executable->programTimes();
+  if (!onDevice.empty())
+    return printTimes(onDevice, executable->countFunctions() > 1);
   std::vector<std::pair<std::string, std::pair<double, unsigned>>> sorted(
       times.begin(), times.end());
   llvm::stable_sort(
@@ -388,6 +471,9 @@ llvm::Expected<bool> Run::run() {
     return error;
   if (options.profile)
     printProfile();
+  if (!options.trace.empty())
+    if (llvm::Error error = writeTrace())
+      return error;
   if (!options.outputDir.empty())
     if (llvm::Error error = writeResults())
       return error;

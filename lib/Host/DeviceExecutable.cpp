@@ -8,11 +8,13 @@
 #include "ane-mlir/Artifact/Compare.h"
 #include "ane-mlir/Artifact/TensorFiles.h"
 #include "ane-mlir/Host/ane_host.h"
-#include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
+#include <chrono>
+#include <optional>
 
 using namespace mlir;
 using namespace mlir::ane;
+using Clock = std::chrono::steady_clock;
 
 namespace {
 template <typename Handle, void (*close)(Handle *)>
@@ -49,13 +51,15 @@ public:
   LogicalResult run(ArrayRef<Tensor> arguments,
                     SmallVectorImpl<Tensor> &results, Numerics numerics,
                     const BlockInterpreter::Observer &observer) override;
-  bool printTimes(llvm::raw_ostream &os) const override;
+  ArrayRef<ProgramTime> programTimes() const override { return times; }
 
 private:
   struct Function {
     std::string name;
     SmallVector<Port> inputPorts, outputPorts;
-    bool hasStates = false, ran = false;
+    bool hasStates = false;
+    /// Where its steps are among `times`.
+    std::optional<size_t> firstTime;
     /// What is bound, by port.
     std::vector<std::vector<char>> inputBytes, outputBytes;
   };
@@ -75,7 +79,7 @@ private:
   LogicalResult readStep(Side &side, size_t step, size_t result, Tensor &tensor,
                          std::string &name);
   LogicalResult compareSteps();
-  void printSteps(llvm::raw_ostream &os) const;
+  LogicalResult noteTimes(Clock::time_point start);
 
   Location loc;
   DeviceOptions options;
@@ -83,6 +87,8 @@ private:
   Side side, other;
   std::vector<Function> functions;
   size_t selected = 0;
+  std::vector<ProgramTime> times;
+  std::optional<Clock::time_point> began;
 };
 } // namespace
 
@@ -280,9 +286,11 @@ LogicalResult
 DeviceExecutable::run(ArrayRef<Tensor> arguments,
                       SmallVectorImpl<Tensor> &results, Numerics numerics,
                       const BlockInterpreter::Observer &observer) {
-  if (failed(runOn(side, arguments)))
+  if (failed(select(side)))
     return failure();
-  now().ran = true;
+  auto start = Clock::now();
+  if (failed(runOn(side, arguments)) || failed(noteTimes(start)))
+    return failure();
   for (size_t i = 0; i < now().outputPorts.size(); ++i) {
     Tensor result;
     if (failed(readOutput(i, result)))
@@ -333,33 +341,33 @@ LogicalResult DeviceExecutable::compareSteps() {
   return success();
 }
 
-bool DeviceExecutable::printTimes(llvm::raw_ostream &os) const {
-  os << "time per program through the runtime, measured on this machine and "
-        "predicted for the target:\n"
-        "    mean us   predicted us  runs  program\n";
-  for (auto [index, function] : llvm::enumerate(functions)) {
-    if (!function.ran ||
-        ane_session_select(side.session.get(), index) != ANE_OK)
-      continue;
-    if (functions.size() > 1)
-      os << "  function " << function.name << '\n';
-    printSteps(os);
+/// What the steps of the run that has just ended took.
+LogicalResult DeviceExecutable::noteTimes(Clock::time_point start) {
+  if (!began)
+    began = start;
+  double at = std::chrono::duration<double, std::micro>(start - *began).count();
+  Function &function = now();
+  size_t count = ane_session_step_count(side.session.get());
+  if (!function.firstTime) {
+    function.firstTime = times.size();
+    times.resize(times.size() + count);
   }
-  return true;
-}
-
-void DeviceExecutable::printSteps(llvm::raw_ostream &os) const {
-  for (size_t step = 0; step < ane_session_step_count(side.session.get());
-       ++step) {
+  for (size_t step = 0; step < count; ++step) {
     ane_step info = {};
     info.size = sizeof info;
-    if (ane_session_get_step(side.session.get(), step, &info) != ANE_OK)
-      continue;
-    os << llvm::format("  %9.1f  %13.1f %5llu  ",
-                       info.runs ? info.total_us / double(info.runs) : 0,
-                       info.predicted_us, (unsigned long long)info.runs)
-       << info.program << (info.is_engine ? "" : " (host)") << '\n';
+    if (failed(check(ane_session_get_step(side.session.get(), step, &info))))
+      return failure();
+    ProgramTime &time = times[*function.firstTime + step];
+    if (time.runs.empty()) {
+      time.function = function.name;
+      time.program = info.program;
+      time.isEngine = info.is_engine;
+      time.predicted = info.predicted_us;
+    }
+    time.runs.push_back({at, info.last_us});
+    at += info.last_us;
   }
+  return success();
 }
 
 FailureOr<std::unique_ptr<Executable>>

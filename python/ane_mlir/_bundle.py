@@ -72,16 +72,19 @@ class Session:
         input_shapes: Mapping[str, Sequence[int]] | None = None,
         target: str | None = None,
         verify: bool = True,
+        device: str = "interpreter",
     ) -> None:
         """Loads what is at `path`: a bundle, a Core ML package, a .mlmodelc or a .mil text.
 
         numerics: "fp16" rounds each result to its dtype, "fp32" rounds nothing, "engine" also follows the target's own
         accumulators and tables. input_shapes are those of inputs that leave dimensions open. target is whose engine a
         package or text runs on. verify compares weight files with the sums in their names.
-        Raises RunError where it cannot be read, ValueError for an unknown target.
+        device: "engine" runs a bundle's engine programs through the runtime, where the framework is (or the library that
+        ANE_RUNTIME_FRAMEWORK names); numerics have no meaning then.
+        Raises RunError where it cannot be read, or there is no such device; ValueError for an unknown target or device.
         """
         shapes = [(name, list(shape)) for name, shape in (input_shapes or {}).items()]
-        ok, misuse, messages, session = _core.load(os.fspath(path), function or "", shapes, verify, target or "")
+        ok, misuse, messages, session = _core.load(os.fspath(path), function or "", shapes, verify, target or "", device)
         if session is None:
             diagnostics = diagnostics_of(messages)
             raise usage_of(diagnostics) if misuse else RunError(os.fspath(path), diagnostics)
@@ -126,15 +129,16 @@ class Package:
         """Loads it to be run many times; options as in Session."""
         return Session(self.path, **options)
 
-    def run(self, feeds: Mapping[str, ArrayLike], numerics: str = "fp16", function: str | None = None) -> dict[str, NDArray[Any]]:
-        """Runs in the interpreter; results by name, in the model's order. States are fed and returned like values.
+    def run(self, feeds: Mapping[str, ArrayLike], numerics: str = "fp16", function: str | None = None, device: str = "interpreter") -> dict[str, NDArray[Any]]:
+        """Runs in the interpreter, or with device="engine" through the runtime (Session); results by name, in the model's order.
+        States are fed and returned like values.
 
         The first call loads, and further ones with the same shapes find the weights loaded.
         """
         shapes = {name: np.shape(value) for name, value in feeds.items()} if self._has_open_shapes() else {}
-        key = (function, tuple(shapes.items()), self._stamp())
+        key = (function, device, tuple(shapes.items()), self._stamp())
         if self._loaded is None or self._loaded[0] != key:
-            self._loaded = (key, Session(self.path, function=function, input_shapes=shapes))
+            self._loaded = (key, Session(self.path, function=function, input_shapes=shapes, device=device))
         return self._loaded[1].run(feeds, numerics)
 
     def _has_open_shapes(self) -> bool:

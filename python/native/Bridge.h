@@ -118,6 +118,9 @@ struct LoadRequest {
   bool verify = true;
   /// Of a text or package: whose engine "engine" numerics are; empty for h16.
   std::string target;
+  /// Where programs of a bundle's engine run: "interpreter", or "engine"
+  /// through the runtime.
+  std::string device = "interpreter";
 };
 
 /// A loaded artifact, with its weights. Calls of one session wait for each

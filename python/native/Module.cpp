@@ -171,9 +171,9 @@ struct Session {
 
 static nb::tuple load(const std::string &path, const std::string &function,
                       const Shapes &shapes, bool verify,
-                      const std::string &target) {
+                      const std::string &target, const std::string &device) {
   using Loaded = std::pair<bridge::Status, std::shared_ptr<bridge::Session>>;
-  bridge::LoadRequest request{path, function, shapes, verify, target};
+  bridge::LoadRequest request{path, function, shapes, verify, target, device};
   auto [status, session] =
       interruptible<Loaded>([request](const bridge::Cancel &cancel) -> Loaded {
         bridge::Status status;
@@ -277,7 +277,7 @@ NB_MODULE(_core, m) {
       .def("outputs", [](Session &s) { return toTuples(s.loaded->outputs()); })
       .def("run", &Session::run, "inputs"_a, "numerics"_a);
   m.def("load", load, "path"_a, "function"_a, "shapes"_a, "verify"_a,
-        "target"_a);
+        "target"_a, "device"_a);
   m.def("compare", compare, "actual"_a, "expected"_a, "rtol"_a, "atol"_a);
   m.def("verify", verify, "path"_a);
   m.def("find_illegal", findIllegal, "path"_a, "shapes"_a, "target"_a);

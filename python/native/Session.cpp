@@ -8,6 +8,7 @@
 #include "Call.h"
 #include "ane-mlir/Artifact/Compare.h"
 #include "ane-mlir/Artifact/Feed.h"
+#include "ane-mlir/Host/DeviceExecutable.h"
 #include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Support/Usage.h"
 #include "dialects/ANE/IR/TargetNames.h"
@@ -132,6 +133,17 @@ static llvm::Expected<LoadOptions> readLoad(const LoadRequest &request) {
   return load;
 }
 
+static llvm::Error checkDevice(const LoadRequest &request) {
+  if (request.device != "interpreter" && request.device != "engine")
+    return llvm::createStringError(
+        "expects device to be interpreter or engine, but got '" +
+        request.device + "'");
+  if (request.device == "engine" &&
+      !StringRef(request.path).rtrim('/').ends_with(".anepkg"))
+    return llvm::createStringError("device='engine' runs bundles (.anepkg)");
+  return llvm::Error::success();
+}
+
 std::unique_ptr<Session> Session::load(const LoadRequest &request,
                                        const Cancel &cancel, Status &status) {
   auto impl = std::make_unique<Impl>();
@@ -143,7 +155,15 @@ std::unique_ptr<Session> Session::load(const LoadRequest &request,
       status.misuse = true;
       return load.takeError();
     }
-    auto loaded = loadArtifact(request.path, impl->context.get(), *load);
+    if (llvm::Error error = checkDevice(request)) {
+      status.misuse = true;
+      return error;
+    }
+    DeviceOptions device;
+    device.function = request.function;
+    auto loaded = request.device == "engine"
+                      ? openOnDevice(request.path, impl->context.get(), device)
+                      : loadArtifact(request.path, impl->context.get(), *load);
     if (failed(loaded))
       return reported();
     impl->executable = std::move(*loaded);

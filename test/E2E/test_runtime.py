@@ -9,6 +9,7 @@ import pathlib
 import shlex
 import shutil
 import subprocess
+import sys
 import tomllib
 
 import architectures
@@ -187,6 +188,32 @@ def test_training_gives_the_same_bits(options, tmp_path):
     assert wrong.returncode == 2 and "--compare-devices has no effect with --train" in wrong.stderr
 
 
+def test_python(tmp_path, monkeypatch):
+    """bundle.run(device=) in this process: the same bits; what there is not is said."""
+    import ane_mlir
+    import numpy as np
+
+    bundle = ane_mlir.compile(builders.BUILDERS["vit"](), check="off", calibration="none")
+    session = bundle.session(numerics="engine")
+    feeds = {port.name: np.random.default_rng(2).standard_normal(port.shape).astype(np.float32) for port in session.inputs}
+    with pytest.raises(ane_mlir.RunError, match="no Neural Engine framework"):
+        bundle.run(feeds, device="engine")
+    with pytest.raises(ValueError, match="interpreter or engine"):
+        bundle.run(feeds, device="gpu")
+    code = (
+        "import sys, numpy, ane_mlir\nbundle, feeds, out = sys.argv[1:]\n"
+        "made = ane_mlir.Bundle(bundle).run(dict(numpy.load(feeds)), device='engine')\nnumpy.savez(out, **made)\n"
+    )
+    np.savez(tmp_path / "feeds.npz", **feeds)
+    environment = {**os.environ, "ANE_RUNTIME_FRAMEWORK": str(STANDIN), "ANE_STANDIN": "target=h16"}
+    done = subprocess.run([sys.executable, "-c", code, bundle.path, tmp_path / "feeds.npz", tmp_path / "made.npz"], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+    made, expected = np.load(tmp_path / "made.npz"), session.run(feeds)
+    assert set(made) == set(expected)
+    for name, value in expected.items():
+        assert made[name].tobytes() == value.tobytes(), name
+
+
 #
 # The library on its own
 #
@@ -248,7 +275,15 @@ def test_device_options(tmp_path):
     assert "    3  programs/000.mil" in done.stdout and done.stdout.count("all results of all steps are the same, bit by bit") == 1
     done = tool("ane-run", bundle, "--device=engine", "--random-inputs=0", ok=False)
     assert done.returncode == 1 and done.stderr.count("\n") == 1 and "no Neural Engine framework" in done.stderr
-    for wrong in (["--device=gpu"], ["--compare-devices"], ["--device=engine", "--numerics=fp32"], ["--device=engine", "--dump-intermediates=x"], ["--repeat=0"]):
+    trace = tmp_path / "trace.json"
+    on_engine(bundle, "--random-inputs=0", "--repeat=3", f"--trace={trace}", "--quiet", standin="delay=evaluate:3000")
+    events = [event for event in json.loads(trace.read_text())["traceEvents"] if event["ph"] == "X"]
+    measured, predicted = ([event for event in events if event["pid"] == process] for process in (1, 2))
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    assert len(measured) == len(predicted) == 3 * len(manifest["schedule"]) and {event["name"] for event in events} == {p["text"] for p in manifest["programs"]}
+    assert all(event["dur"] >= 3000 for event in measured if event["cat"] == "ane") and [e["ts"] for e in measured] == sorted(e["ts"] for e in measured)
+    assert predicted[0]["dur"] == manifest["programs"][manifest["schedule"][0]["program"]]["predicted_us"]
+    for wrong in (["--device=gpu"], ["--compare-devices"], ["--trace=x.json"], ["--device=engine", "--numerics=fp32"], ["--device=engine", "--dump-intermediates=x"], ["--repeat=0"]):
         assert tool("ane-run", bundle, *wrong, ok=False).returncode == 2
     done = on_engine(bundle, "--random-inputs=0", standin="fail=evaluate:1", ok=False)
     assert done.returncode == 1 and "program 'programs/000.mil' fails" in done.stderr

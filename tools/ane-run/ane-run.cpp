@@ -129,6 +129,11 @@ static cl::opt<unsigned> repeat("repeat",
                                          "--profile has the mean"),
                                 cl::value_desc("N"), cl::init(1),
                                 cl::cat(runOptions));
+static cl::opt<std::string> traceFile(
+    "trace",
+    cl::desc("With --device=engine: write what each program took, measured and "
+             "predicted, for a viewer of Chrome's traces"),
+    cl::value_desc("FILE.json"), cl::cat(runOptions));
 static cl::opt<bool> compareDevices(
     "compare-devices",
     cl::desc("With --device=engine: run every program in the interpreter too, "
@@ -218,15 +223,26 @@ static llvm::Error readShapes(RunOptions &options) {
   return llvm::Error::success();
 }
 
+/// The first of some options that is on the command line, or empty.
+template <typename... Options>
+static std::string firstGiven(const Options &...options) {
+  std::string name;
+  ((name.empty() && options.getNumOccurrences()
+        ? void(name = options.ArgStr.str())
+        : void()),
+   ...);
+  return name;
+}
+
 /// --device and what belongs to it.
 static llvm::Error readDevice(RunOptions &options) {
   if (deviceName != "engine" && deviceName != "interpreter")
     return wrong("expects --device to be interpreter or engine, but got '" +
                  deviceName + "'");
   bool engine = deviceName == "engine";
-  if (!engine && (compareDevices || poisonPadding))
-    return wrong("--compare-devices and --poison-padding want "
-                 "--device=engine");
+  std::string alone = firstGiven(compareDevices, poisonPadding, traceFile);
+  if (!engine && !alone.empty())
+    return wrong("--" + alone + " wants --device=engine");
   if (!engine)
     return llvm::Error::success();
   if (numericsName.getNumOccurrences() && numericsName != "engine")
@@ -276,6 +292,7 @@ static llvm::Expected<RunOptions> readOptions() {
   options.testData = testData;
   options.numerics = *numerics;
   options.profile = profile;
+  options.trace = traceFile;
   options.dumpDir = dumpDir;
   options.outputDir = outputDir;
   options.compareDir = compareDir;
@@ -292,17 +309,6 @@ static llvm::Expected<RunOptions> readOptions() {
   if (llvm::Error error = readShapes(options))
     return error;
   return options;
-}
-
-/// The first of some options that is on the command line, or empty.
-template <typename... Options>
-static std::string firstGiven(const Options &...options) {
-  std::string name;
-  ((name.empty() && options.getNumOccurrences()
-        ? void(name = options.ArgStr.str())
-        : void()),
-   ...);
-  return name;
 }
 
 /// What --train asks for.
@@ -337,7 +343,7 @@ static llvm::Expected<TrainOptions> readTraining(const RunOptions &run) {
     return wrong(outOfRange("--learning-rate", "more than 0", learningRate));
   std::string useless =
       firstGiven(inputs, randomSeed, testData, profile, dumpDir, outputDir,
-                 compareDir, compareDevices, repeat);
+                 compareDir, compareDevices, repeat, traceFile);
   if (!useless.empty())
     return wrong("--" + useless + " has no effect with --train");
   return options;

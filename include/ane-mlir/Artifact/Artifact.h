@@ -24,6 +24,23 @@ struct Port {
   bool state = false;
 };
 
+/// What a program of a bundle took on a device, in microseconds.
+struct ProgramTime {
+  /// Of the function that called it, and its text in the bundle.
+  std::string function, program;
+  bool isEngine;
+  double predicted;
+  /// Of each run, the start (from that of the first run on; steps are taken to
+  /// follow each other at once) and how long it was.
+  std::vector<std::pair<double, double>> runs;
+  double mean() const {
+    double sum = 0;
+    for (auto &run : runs)
+      sum += run.second;
+    return runs.empty() ? 0 : sum / double(runs.size());
+  }
+};
+
 /// A loaded artifact, ready to run in the interpreter.
 class Executable {
 public:
@@ -48,9 +65,9 @@ public:
   virtual LogicalResult
   run(ArrayRef<Tensor> arguments, SmallVectorImpl<Tensor> &results,
       Numerics numerics, const BlockInterpreter::Observer &observer = {}) = 0;
-  /// Times of programs so far, measured beside predicted; false where they are
-  /// not measured.
-  virtual bool printTimes(llvm::raw_ostream &os) const { return false; }
+  /// Of programs so far, in the order of the schedule; empty where they are not
+  /// measured.
+  virtual ArrayRef<ProgramTime> programTimes() const { return {}; }
 };
 
 /// The programs of a bundle, each with its weights, in the manifest's order.

@@ -28,6 +28,9 @@ struct RunOptions {
   Numerics numerics = Numerics::Float16;
   /// Print the time of each kind of op, or of each program on a device.
   bool profile = false;
+  /// A file for what each program took, in the format of Chrome's traces,
+  /// measured beside predicted: of a device alone.
+  std::string trace;
   /// Folders for every op's first result, and for the outputs.
   std::string dumpDir, outputDir;
   /// A folder of output_N files to compare with (default: the test data).
