@@ -96,14 +96,21 @@ llvm::Error Training::checkManifest() {
            manifest->outputs[parameter->gradient]->shape == parameter->shape;
   for (auto &parameter : t.parameters)
     for (auto &copy : parameter->copies) {
-      std::vector<int64_t> shape = parameter->shape;
-      good = good && copy->input < inputs &&
-             (!copy->transposed || shape.size() == 2);
+      good = good && copy->input < inputs && parameter->shape.size() >= 2;
       if (!good)
         break;
-      if (copy->transposed)
-        std::swap(shape[0], shape[1]);
-      good = manifest->inputs[copy->input]->shape == shape;
+      const std::vector<int64_t> &shape = parameter->shape,
+                                 &to = manifest->inputs[copy->input]->shape;
+      std::optional<int64_t> total = countElements(shape);
+      int64_t groups = std::max<int64_t>(1, copy->groups);
+      good = total && *total > 0 && shape[0] % groups == 0;
+      if (!good)
+        break;
+      int64_t inner = 1, rows = copy->transposed ? shape[1] * groups : shape[0],
+              columns = copy->transposed ? shape[0] : shape[1] * groups;
+      for (int64_t dim : ArrayRef<int64_t>(shape).drop_front(2))
+        inner *= dim;
+      good = to.size() == 2 && to[0] == rows && to[1] >= columns * inner;
     }
   if (!good)
     return wrong("'" + options.artifact +
@@ -273,16 +280,23 @@ llvm::Error Training::fill(int64_t index) {
   return llvm::Error::success();
 }
 
-/// A matrix in the other order.
-static Tensor transposed(const Tensor &matrix) {
-  int64_t rows = matrix.shape()[0], columns = matrix.shape()[1];
-  Tensor turned(DType::Float32, {columns, rows});
-  auto to = turned.mutableFloats();
-  ArrayRef<float> from = matrix.floats();
-  for (int64_t i = 0; i < rows; ++i)
-    for (int64_t j = 0; j < columns; ++j)
-      to[j * rows + i] = from[i * columns + j];
-  return turned;
+/// A parameter as the matrix that a program reads (ParameterCopy).
+static Tensor asMatrix(const Tensor &value, bool exchanged, int64_t groups,
+                       ArrayRef<int64_t> shape) {
+  int64_t first = value.shape()[0], second = value.shape()[1],
+          inner = value.size() / std::max<int64_t>(1, first * second);
+  Tensor matrix(DType::Float32, shape);
+  auto to = matrix.mutableFloats();
+  llvm::fill(to, 0.0f);
+  ArrayRef<float> from = value.floats();
+  for (int64_t i = 0; i < first; ++i)
+    for (int64_t j = 0; j < second; ++j) {
+      int64_t other = i / (first / groups) * second + j;
+      llvm::copy(from.slice((i * second + j) * inner, inner),
+                 to.begin() + (exchanged ? other * shape[1] + i * inner
+                                         : i * shape[1] + other * inner));
+    }
+  return matrix;
 }
 
 llvm::Error Training::placeParameters() {
@@ -294,7 +308,9 @@ llvm::Error Training::placeParameters() {
       return error;
     for (auto &copy : parameter->copies) {
       arguments[copy->input] =
-          copy->transposed ? transposed(optimizer->value(i)) : argument;
+          asMatrix(optimizer->value(i), copy->transposed,
+                   std::max<int64_t>(1, copy->groups),
+                   executable->inputs()[copy->input].shape);
       if (llvm::Error error = convertTo(executable->inputs()[copy->input],
                                         arguments[copy->input]))
         return error;

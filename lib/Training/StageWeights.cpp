@@ -4,7 +4,10 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ane-mlir/Analysis/CostModel.h"
+#include "ane-mlir/Conversion/Gradients.h"
 #include "ane-mlir/Training/Passes.h"
+#include "llvm/Support/Format.h"
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -45,6 +48,8 @@ struct StageWeights : ane::impl::StageWeightsPassBase<StageWeights> {
   LogicalResult stage(func::FuncOp main, unsigned index) {
     BlockArgument weight = main.getArgument(index);
     auto type = cast<RankedTensorType>(weight.getType());
+    if (type.getRank() > 2)
+      return stageConvolutions(main, weight);
     if (type.getRank() != 2)
       return success();
     const Target &target = getTarget(main);
@@ -78,11 +83,90 @@ struct StageWeights : ane::impl::StageWeightsPassBase<StageWeights> {
     return success();
   }
 
+  /// Microseconds of the op where its weight is no constant: on the host, with
+  /// what it reads and writes brought there and back, and one more start of the
+  /// engine, whose program it cuts in two.
+  static double predictOnHost(Operation *op, const Clock &clock) {
+    double bytes = 0;
+    for (Value value : {op->getOperand(0), Value(op->getResult(0))})
+      bytes += 2.0 * cast<RankedTensorType>(value.getType()).getNumElements();
+    return predictHostMicros(op, clock.target) + clock.surfaces(bytes, 0) +
+           clock.floor();
+  }
+
+  /// Convolutions with a parameter become ones of 1x1 over columns where that
+  /// is predicted to take less time than leaving them to the host.
+  LogicalResult stageConvolutions(func::FuncOp main, BlockArgument weight) {
+    Clock clock = getClock(main);
+    const Limit *inputs = clock.target.limit("S13"),
+                *outputs = clock.target.limit("S14");
+    SmallVector<Operation *> users;
+    for (OpOperand &use : weight.getUses())
+      if (use.getOperandNumber() == 1 && findColumnForm(use.getOwner()) &&
+          use.getOwner()->getOperand(0) != weight &&
+          !use.getOwner()->hasAttr("ane.fp32"))
+        users.push_back(use.getOwner());
+    llvm::sort(users, [](Operation *a, Operation *b) {
+      return a->isBeforeInBlock(b);
+    });
+    unsigned number = 0;
+    for (Operation *op : users) {
+      ColumnForm form = *findColumnForm(op);
+      int64_t width = llvm::alignTo(form.columns, kLane);
+      if ((inputs && width > inputs->value) ||
+          (outputs && form.rows > outputs->value))
+        continue;
+      BlockArgument copy =
+          addCopy(main, weight, form.exchanged, number, {form.rows, width});
+      if (!copy)
+        return failure();
+      if (form.groups > 1)
+        main.setArgAttr(copy.getArgNumber(), "ane.groups",
+                        Builder(&getContext()).getI64IntegerAttr(form.groups));
+      Operation *last = op->getNextNode();
+      GraphBuilder graph(&getContext());
+      Value y = convolveColumns(graph, op, copy);
+      if (!y)
+        return failure();
+      Operation *conv = nullptr;
+      double onEngine = 0, onHost = predictOnHost(op, clock);
+      for (Operation *made = op->getNextNode(); made != last;
+           made = made->getNextNode()) {
+        Prediction p = predict(made, clock);
+        onEngine += p.total() - p.dispatch;
+        if (isa<ConvOp>(made))
+          conv = made;
+      }
+      std::string note;
+      llvm::raw_string_ostream(note)
+          << "convolution with a run-time weight "
+          << (onEngine > onHost ? "left to the host: " : "over columns: ")
+          << llvm::format("%.2f us predicted as 1x1 over columns, %.2f us with "
+                          "the host between two programs",
+                          onEngine, onHost);
+      if (onEngine > onHost) {
+        op->setAttr("ane.note", StringAttr::get(&getContext(), note));
+        while (op->getNextNode() != last)
+          last->getPrevNode()->erase();
+        if (failed(main.eraseArgument(copy.getArgNumber())))
+          return failure();
+        continue;
+      }
+      ++number;
+      conv->setAttr("ane.note", StringAttr::get(&getContext(), note));
+      op->getResult(0).replaceAllUsesWith(y);
+      op->erase();
+    }
+    return success();
+  }
+
   BlockArgument addCopy(func::FuncOp main, BlockArgument weight, bool turns,
-                        unsigned number) {
+                        unsigned number, ArrayRef<int64_t> shape = {}) {
     Builder b(&getContext());
     auto type = cast<RankedTensorType>(weight.getType());
-    if (turns)
+    if (!shape.empty())
+      type = type.clone(shape);
+    else if (turns)
       type = type.clone({type.getDimSize(1), type.getDimSize(0)});
     auto name =
         main.getArgAttrOfType<StringAttr>(weight.getArgNumber(), "ane.name");

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import pathlib
@@ -256,6 +257,112 @@ def test_lora(tmp_path: pathlib.Path) -> None:
     logits = reference(tmp_path / "out.onnx", {"tokens": few["tokens"]})[0]
     logs = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
     assert abs(float(np.load(tmp_path / "g" / "loss.npy")) + np.take_along_axis(logs, few["targets"][..., None], -1).mean()) < 1e-4
+
+
+def windows(text: str, sequence: int, count: int, letters: str, seed: int) -> dict[str, np.ndarray]:
+    """Pieces of a text, each with the one that begins a character later."""
+    codes = np.array([letters.index(c) for c in text if c in letters], np.int64)
+    starts = np.random.default_rng(seed).integers(0, len(codes) - sequence - 1, count)
+    pieces = np.stack([codes[s : s + sequence + 1] for s in starts])
+    return {"tokens": pieces[:, :-1], "targets": pieces[:, 1:].astype(np.int32)}
+
+
+@pytest.fixture(scope="module")
+def trained_gpt(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
+    """A character GPT that has learned what Python's documentation looks like."""
+    from pydoc_data import topics
+
+    folder = tmp_path_factory.mktemp("gpt")
+    text = topics.topics["assignment"] + topics.topics["lambda"] + topics.topics["class"]
+    letters = "".join(sorted({c for c in text if " " <= c <= "~"}))
+    (folder / "letters.txt").write_text(letters)
+    model = training_models.build_char_gpt(len(letters), layers=2, width=64, heads=4, sequence=32, batch=8)
+    write_data(folder, windows(text, 32, 800, letters, 0))
+    convert(model, folder, "--loss=cross-entropy", "--learning-rate=4e-3", "--precision=fp32", "--quiet")
+    train(folder, "--steps=100", "--schedule=cosine", "--numerics=fp32", "--csv", str(folder / "l.csv"), "--export", str(folder / "trained.onnx"), "--quiet")
+    made = losses(folder / "l.csv")
+    assert np.mean(made[-5:]) < 0.75 * made[0]
+    return folder
+
+
+def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
+    top = logits.max(-1, keepdims=True)
+    logs = logits - top - np.log(np.exp(logits - top).sum(-1, keepdims=True))
+    return -float(np.take_along_axis(logs, labels[..., None], -1).mean())
+
+
+@pytest.mark.parametrize("form", ["fp16", "int8"])
+def test_lora_of_a_trained_gpt(form: str, trained_gpt: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """Rank 8 beside a base of fp16 or int8: on another text the loss falls, the files of the base are the same bit for bit, and the merged model has the
+    loss that the adapted programs had: the form of the base apart."""
+    with contextlib.redirect_stdout(None):
+        import this
+
+    text = "".join(this.d.get(c, c) for c in this.s)
+    data = windows(text, 32, 8, (trained_gpt / "letters.txt").read_text(), 1)
+    write_data(tmp_path, data)  # as many as a run takes
+    model = onnx.load(trained_gpt / "trained.onnx")
+    convert(model, tmp_path, "--loss=cross-entropy", "--lora=8:w_*:16", "--learning-rate=5e-3", "--quiet", *([f"--weights={form}"] if form != "fp16" else []))
+    texts = "".join(p.read_text() for p in (tmp_path / "m.anepkg" / "programs").iterdir())
+    assert ("constexpr_blockwise_shift_scale" in texts) == (form == "int8")
+    before = {w.file: (tmp_path / "m.anepkg" / w.file).read_bytes() for w in weights_of(tmp_path)}
+    options = ["--numerics=engine", "--checkpoint", str(tmp_path / "c.safetensors"), "--quiet"]
+    train(tmp_path, "--steps=60", "--export", str(tmp_path / "out.onnx"), "--csv", str(tmp_path / "l.csv"), *options)
+    made = losses(tmp_path / "l.csv")
+    assert made[-1] < 0.8 * made[0], (made[0], made[-1])
+    assert before and before == {w: (tmp_path / "m.anepkg" / w).read_bytes() for w in before}
+    # The next step's loss is that of the adapted programs.
+    train(tmp_path, "--steps=61", "--csv", str(tmp_path / "next.csv"), *options)
+    adapted = losses(tmp_path / "next.csv")[-1]
+    merged = cross_entropy(reference(tmp_path / "out.onnx", {"tokens": data["tokens"]})[0], data["targets"])
+    old = cross_entropy(reference(trained_gpt / "trained.onnx", {"tokens": data["tokens"]})[0], data["targets"])
+    print(f"\nbase {form}: {old:.4f} before, {made[-1]:.4f} after 60 steps, adapted {adapted:.4f}, merged {merged:.4f}")
+    assert abs(merged - adapted) < (0.004 if form == "fp16" else 0.02) * adapted < 0.2 * (old - adapted)
+
+
+def test_lora_of_a_trained_classifier(tmp_path: pathlib.Path) -> None:
+    """The digits' classifier learns other labels by its adapters alone; the model with them merged has learned them."""
+    held, labels = digits(tmp_path)
+    turned = (np.load(DIGITS / "train_labels.npy") + 1) % 10
+    np.save(tmp_path / "data" / "targets.npy", turned.astype(np.int32))
+    model = onnx.load(DIGITS / "digits.onnx")
+    convert(model, tmp_path, "--loss=cross-entropy", "--lora=8:*:16", "--batch=48", "--learning-rate=2e-2", "--quiet")
+    assert {n.rsplit(".lora_", 1)[0] for n in parameters_of(tmp_path)} == {"conv1.weight", "conv2.weight", "fc.weight"}
+    train(tmp_path, "--steps=100", "--schedule=cosine", "--numerics=engine", "--export", str(tmp_path / "out.onnx"), "--quiet")
+    before, after = (accuracy(tmp_path / name, held, (labels + 1) % 10) for name in ("m.onnx", "out.onnx"))
+    print(f"\nlabels turned by one: {before:.3f} before, {after:.3f} behind 100 steps")
+    assert before < 0.1 and after > 0.6
+    old, new = ({w.name: numpy_helper.to_array(w) for w in onnx.load(tmp_path / n).graph.initializer} for n in ("m.onnx", "out.onnx"))
+    assert all(new[n].tobytes() == old[n].tobytes() for n in old if n.endswith("bias"))
+
+
+def test_lora_of_a_face_detector(shared: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    """A trained detector of others: adapters of its classification heads learn scores that are turned round."""
+    model = onnx.load(shared / "models" / "face-rfb-320.onnx")
+    images = np.random.default_rng(0).standard_normal((2, 3, 240, 320)).astype(np.float32)
+    scores = np.concatenate([reference(shared / "models" / "face-rfb-320.onnx", {"input": image[None]})[0] for image in images])
+    write_data(tmp_path, {"input": images, "targets": np.ascontiguousarray(scores[..., ::-1])})
+    convert(model, tmp_path, "--loss=mse", "--lora=8:classification*", "--loss-scale=1024", "--learning-rate=1e-2", "--quiet")
+    before = {w.file: (tmp_path / "m.anepkg" / w.file).read_bytes() for w in weights_of(tmp_path)}
+    train(tmp_path, "--steps=12", "--numerics=engine", "--csv", str(tmp_path / "l.csv"), "--quiet")
+    made = losses(tmp_path / "l.csv")
+    assert made[-1] < 0.95 * made[0], made
+    assert before == {w: (tmp_path / "m.anepkg" / w).read_bytes() for w in before}
+
+
+def test_convolutions_of_kernels_are_on_the_engine(tmp_path: pathlib.Path) -> None:
+    """Run-time weights of 3x3, strided, grouped: forward and backward all are 1x1 convolutions of the engine; their gradients are those of JAX
+    (test_gradients_of_models). One that the host does in less time stays there."""
+    convert(training_models.build_small_resnet(), tmp_path, "--loss=cross-entropy", "--loss-scale=1024", "--report", str(tmp_path / "r.json"), "--quiet")
+    manifest = json.loads((tmp_path / "m.anepkg" / "manifest.json").read_text())
+    texts = {kind: "".join((tmp_path / "m.anepkg" / p["text"]).read_text() for p in manifest["programs"] if p["kind"] == kind) for kind in ("ane", "host")}
+    assert "conv" not in texts["host"] and texts["ane"].count("= conv(") >= 9 and "L19" not in (tmp_path / "r.json").read_text()
+    copies = [c for p in manifest["training"]["parameters"] for c in p.get("copies", [])]
+    assert {c["groups"] for c in copies} == {1, 2} and sum(c["transposed"] for c in copies) >= 4
+    assert [p["kind"] for p in manifest["programs"]].count("ane") <= 3
+    convert(training_models.build_cnn(48), tmp_path, "--loss=cross-entropy", "--report", str(tmp_path / "c.json"), "--quiet", name="cnn")
+    report = (tmp_path / "c.json").read_text()
+    assert "run-time weight left to the host: " in report and "run-time weight over columns: " in report
 
 
 class _File:

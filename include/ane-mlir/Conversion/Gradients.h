@@ -18,6 +18,7 @@
 #define ANEMLIR_CONVERSION_GRADIENTS_H
 
 #include "ane-mlir/Conversion/GraphBuilder.h"
+#include <optional>
 
 namespace mlir::ane {
 
@@ -51,6 +52,25 @@ private:
   llvm::DenseSet<Value> leaves, active;
   llvm::DenseMap<Value, Value> gradients;
 };
+
+/// A convolution, or a transposed one, whose weight only a run tells, as one
+/// 1x1 convolution of its windows laid beside each other (im2col): the form in
+/// which the engine takes such a weight (L19).
+///
+/// The weight is a matrix: of a convolution [O,C,kernel…] it is [O, C*kernel],
+/// of a transposed one [C,O,kernel…] with its first two axes exchanged,
+/// [O, C*kernel]. Of several groups each has its own rows and columns;
+/// elsewhere the matrix is zero.
+struct ColumnForm {
+  int64_t rows, columns, groups;
+  /// The first two axes of the weight are exchanged.
+  bool exchanged;
+};
+/// Nothing for other ops, and where an extent is unknown.
+std::optional<ColumnForm> findColumnForm(Operation *op);
+/// Builds it behind `op`, with a weight [rows, width], width >= columns, that
+/// ends in zeros. The result has the op's type; null after a diagnostic.
+Value convolveColumns(GraphBuilder &graph, Operation *op, Value weight);
 
 } // namespace mlir::ane
 

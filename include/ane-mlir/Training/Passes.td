@@ -53,7 +53,10 @@ def StageWeightsPass : Pass<"ane-stage-weights", "::mlir::ModuleOp"> {
     The engine takes a run-time weight of a convolution as an input [1,O,1,I] of its own (L19). A product x W with a
     parameter W [K,N] reads a transposed copy [N,K], the product with its transpose (the gradient of x) W itself: both
     are then 1x1 convolutions where ane-matmul-to-conv finds that to pay. Copies are further arguments (`ane.copy_of`,
-    `ane.transposed`), filled by the host. Products beyond S13 and S14 stay. Test: test/Training/stage-weights.mlir.
+    `ane.transposed`), filled by the host. A convolution with a parameter, and the transposed one that gives
+    its data's gradient, become a 1x1 convolution over columns (slices for each tap of the kernel, beside each other as
+    channels), with the weight as a matrix that ends in zeros and has them between groups (`ane.groups`), where that is predicted to take less time than the host
+    does with what it moves and the start of another engine program. What is beyond S13 and S14 stays. Test: test/Training/stage-weights.mlir.
   }];
   let dependentDialects = ["::mlir::ane::ANEDialect"];
 }

@@ -129,6 +129,22 @@ struct WindowSteps {
   SmallVector<std::pair<int64_t, int64_t>, 3> pads;
 };
 
+WindowSteps stepsOf(ConvOp op);
+/// The pads are what is cut off of the full result; negative where there is
+/// more of it than windows reach.
+WindowSteps stepsOf(ConvTransposeOp op);
+/// Positions of taps of a kernel, first axis slowest.
+SmallVector<SmallVector<int64_t>> taps(ArrayRef<int64_t> kernel);
+/// `data` padded so that every tap of every position is inside.
+Value padForWindows(Derivative &d, Value data, const WindowSteps &window,
+                    ArrayRef<int64_t> positions);
+/// What tap `tap` sees at each position.
+Value takeTap(Derivative &d, Value padded, const WindowSteps &window,
+              ArrayRef<int64_t> tap, ArrayRef<int64_t> positions);
+/// Channels first, so that batch and positions are one axis. A batch of one
+/// stays in front.
+Value exchangeBatch(Derivative &d, Value x);
+
 /// The sum over positions of data(position * stride + tap * dilation) times
 /// `steady`(position): what the weight [A, B / groups, kernel…] of a
 /// convolution from `data` [N,B,…] to `steady` [N,A,…] receives.

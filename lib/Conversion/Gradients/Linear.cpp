@@ -19,7 +19,7 @@ using namespace mlir::ane;
 //===----------------------------------------------------------------------===//
 
 template <typename Op>
-static WindowSteps stepsOf(Op op, Value data) {
+static WindowSteps windowOf(Op op, Value data) {
   WindowSteps window;
   ArrayRef<int64_t> weight = Derivative::shapeOf(op.getWeight());
   window.kernel.assign(weight.begin() + 2, weight.end());
@@ -33,8 +33,7 @@ static WindowSteps stepsOf(Op op, Value data) {
   return window;
 }
 
-/// Positions of taps of a kernel, first axis slowest.
-static SmallVector<SmallVector<int64_t>> taps(ArrayRef<int64_t> kernel) {
+SmallVector<SmallVector<int64_t>> mlir::ane::taps(ArrayRef<int64_t> kernel) {
   SmallVector<SmallVector<int64_t>> all{{}};
   for (int64_t size : kernel) {
     SmallVector<SmallVector<int64_t>> next;
@@ -48,9 +47,11 @@ static SmallVector<SmallVector<int64_t>> taps(ArrayRef<int64_t> kernel) {
   return all;
 }
 
-/// `data` padded so that every tap of every position is inside.
-static Value padForWindows(Derivative &d, Value data, const WindowSteps &window,
-                           ArrayRef<int64_t> positions) {
+WindowSteps mlir::ane::stepsOf(ConvOp op) { return windowOf(op, op.getX()); }
+
+Value mlir::ane::padForWindows(Derivative &d, Value data,
+                               const WindowSteps &window,
+                               ArrayRef<int64_t> positions) {
   SmallVector<int64_t> before(2, 0), after(2, 0);
   for (auto [i, pad] : llvm::enumerate(window.pads)) {
     int64_t reach = (positions[i] - 1) * window.strides[i] +
@@ -61,13 +62,21 @@ static Value padForWindows(Derivative &d, Value data, const WindowSteps &window,
   return d.padOrCrop(data, before, after);
 }
 
-/// What tap `tap` sees at each position.
-static Value takeTap(Derivative &d, Value padded, const WindowSteps &window,
-                     ArrayRef<int64_t> tap, ArrayRef<int64_t> positions) {
+Value mlir::ane::takeTap(Derivative &d, Value padded, const WindowSteps &window,
+                         ArrayRef<int64_t> tap, ArrayRef<int64_t> positions) {
   for (auto [i, at] : llvm::enumerate(tap))
     padded = d.slice(padded, i + 2, at * window.dilations[i], positions[i],
                      window.strides[i]);
   return padded;
+}
+
+Value mlir::ane::exchangeBatch(Derivative &d, Value x) {
+  if (!x || d.shapeOf(x)[0] == 1)
+    return x;
+  SmallVector<int64_t> perm{1, 0};
+  for (int64_t i = 2; i < d.rankOf(x); ++i)
+    perm.push_back(i);
+  return d.transpose(x, perm);
 }
 
 Value mlir::ane::weightGradient(Derivative &d, Value data, Value steady,
@@ -77,26 +86,16 @@ Value mlir::ane::weightGradient(Derivative &d, Value data, Value steady,
   SmallVector<int64_t> positions(d.shapeOf(steady).drop_front(2));
   int64_t batch = d.shapeOf(data)[0], b = d.shapeOf(data)[1],
           a = d.shapeOf(steady)[1], count = batch * d.count(positions);
-  Value padded = padForWindows(d, data, window, positions);
-  // Channels first, so that batch and positions are one axis.
-  auto channelsFirst = [&](Value x) {
-    if (!x || batch == 1)
-      return x;
-    SmallVector<int64_t> perm{1, 0};
-    for (int64_t i = 2; i < d.rankOf(x); ++i)
-      perm.push_back(i);
-    return d.transpose(x, perm);
-  };
+  Value padded = exchangeBatch(d, padForWindows(d, data, window, positions));
   auto all = taps(window.kernel);
   SmallVector<Value> columns;
   for (const auto &tap : all)
-    columns.push_back(
-        d.reshape(channelsFirst(takeTap(d, padded, window, tap, positions)),
-                  {groups, b / groups, 1, count}));
+    columns.push_back(d.reshape(takeTap(d, padded, window, tap, positions),
+                                {groups, b / groups, 1, count}));
   // [G, B/G * taps, count] and [G, A/G, count]
   int64_t width = b / groups * all.size();
   Value wide = d.reshape(d.concat(columns, 2), {groups, width, count});
-  Value rows = d.reshape(channelsFirst(steady), {groups, a / groups, count});
+  Value rows = d.reshape(exchangeBatch(d, steady), {groups, a / groups, count});
   if (groups == 1) {
     wide = d.reshape(wide, {width, count});
     rows = d.reshape(rows, {a, count});
@@ -152,7 +151,7 @@ static void giveBias(Derivative &d, unsigned operand) {
 }
 
 void mlir::ane::differentiate(ConvOp op, Derivative &d) {
-  WindowSteps window = stepsOf(op, op.getX());
+  WindowSteps window = stepsOf(op);
   Value g = d.incoming(0);
   if (d.wants(0u))
     d.give(0u,
@@ -163,22 +162,31 @@ void mlir::ane::differentiate(ConvOp op, Derivative &d) {
   giveBias(d, 2);
 }
 
-void mlir::ane::differentiate(ConvTransposeOp op, Derivative &d) {
-  Value g = d.incoming(0), x = op.getX();
-  WindowSteps window = stepsOf(op, g);
-  SmallVector<int64_t> pads, before(2, 0), after(2, 0);
-  for (int64_t i = 0; i < d.rankOf(g) - 2; ++i) {
-    int64_t full = (d.shapeOf(x)[i + 2] - 1) * window.strides[i] +
+WindowSteps mlir::ane::stepsOf(ConvTransposeOp op) {
+  ArrayRef<int64_t> x = Derivative::shapeOf(op.getX()),
+                    y = Derivative::shapeOf(op.getY());
+  WindowSteps window = windowOf(op, op.getY());
+  for (size_t i = 0; i < window.kernel.size(); ++i) {
+    int64_t full = (x[i + 2] - 1) * window.strides[i] +
                    (window.kernel[i] - 1) * window.dilations[i] + 1,
-            extent = d.shapeOf(g)[i + 2];
-    // The crop that the forward op made (mil.md §8).
+            extent = y[i + 2];
+    // The crop that the op makes (mil.md §8).
     int64_t begin = op.getPadType() == "custom" ? op.getPad()[2 * i]
                     : op.getPadType() == "same"
                         ? std::max<int64_t>(0, full - extent) / 2
                         : 0;
     window.pads[i] = {begin, full - begin - extent};
-    before.push_back(begin);
-    after.push_back(full - begin - extent);
+  }
+  return window;
+}
+
+void mlir::ane::differentiate(ConvTransposeOp op, Derivative &d) {
+  Value g = d.incoming(0), x = op.getX();
+  WindowSteps window = stepsOf(op);
+  SmallVector<int64_t> before(2, 0), after(2, 0);
+  for (auto &pad : window.pads) {
+    before.push_back(pad.first);
+    after.push_back(pad.second);
   }
   if (d.wants(0u)) {
     SmallVector<int64_t> none(2 * window.kernel.size(), 0);

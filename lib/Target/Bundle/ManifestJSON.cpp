@@ -120,6 +120,7 @@ static void writeTraining(llvm::json::OStream &j, const fb::TrainingT &t) {
               j.object([&] {
                 j.attribute("input", int64_t(copy->input));
                 j.attribute("transposed", copy->transposed);
+                j.attribute("groups", int64_t(copy->groups));
               });
           });
           if (p->base.empty())

@@ -473,6 +473,8 @@ LogicalResult BundleWriter::addTraining() {
         parameter->copies.back()->input = i;
         parameter->copies.back()->transposed =
             main.getArgAttr(i, "ane.transposed") != nullptr;
+        if (auto groups = main.getArgAttrOfType<IntegerAttr>(i, "ane.groups"))
+          parameter->copies.back()->groups = uint32_t(groups.getInt());
       }
     if (auto base = entry.getAs<StringAttr>("base")) {
       parameter->base = base.getValue().str();
