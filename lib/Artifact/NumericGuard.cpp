@@ -17,6 +17,8 @@
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"
 
+#include <cmath>
+
 using namespace mlir;
 using namespace mlir::ane;
 
@@ -27,6 +29,8 @@ static constexpr double kEngineSteps = 30e6, kEngineWork = 1e9, kRunWork = 20e9;
 /// Parameters beyond which copies in fp32 are too much, and elements of what
 /// one op reads and writes.
 static constexpr double kMostWeights = 64e6, kMostValues = 64e6;
+/// Work and elements of inputs up to which a step of training is run.
+static constexpr double kStepWork = 4e9, kStepInputs = 8e6;
 /// Of a larger model its beginning is run: work, and elements of the largest
 /// constant (the table of an embedding).
 static constexpr double kExcerptWork = 4e9, kMostTable = 300e6;
@@ -102,7 +106,21 @@ LogicalResult NumericGuard::start(ModuleOp converted) {
       found.whyNot = "its inputs are large; --check=full runs it";
       return success();
     }
+    if (options.lossScale && options.check != GuardOptions::Check::Full &&
+        (work > kStepWork || inputs > kStepInputs)) {
+      found.whyNot = "the step is large; --check=full runs it";
+      return success();
+    }
     samples = guessSamples(function);
+    auto parameters =
+        kept->getOperation()->getAttrOfType<ArrayAttr>("ane.parameters");
+    if (options.lossScale &&
+        (!parameters ||
+         !completeStep(function, parameters, *options.lossScale, samples)))
+      samples.clear();
+    // Labels and weights are the same in all; what differs is the rest.
+    if (options.lossScale && samples.size() > 2)
+      samples.resize(2);
   } else {
     auto read = readSamples(function, options.calibration);
     if (failed(read))
@@ -127,6 +145,12 @@ NumericGuard::repair(ModuleOp optimised,
                        : "an input's shape is not known";
   if (!found.whyNot.empty() || functions.empty() || !reference)
     return repair(optimised);
+  if (options.lossScale) {
+    if (options.check != GuardOptions::Check::Off &&
+        failed(measureStep(reference)))
+      found.whyNot = "the interpreter cannot run it";
+    return repair(optimised);
+  }
   if (!full &&
       (work > kRunWork || weights > kMostWeights || values > kMostValues))
     return runExcerpt(optimised, repair);
@@ -187,6 +211,40 @@ NumericGuard::repair(ModuleOp optimised,
     found.whyNot = "--check=off";
   }
   return success();
+}
+
+/// Loss and gradients in fp32, for check().
+LogicalResult NumericGuard::measureStep(func::FuncOp reference) {
+  ScopedDiagnosticHandler silence(reference.getContext(),
+                                  [](Diagnostic &) { return success(); });
+  FailureOr<References> expected = runReference(reference, samples);
+  if (failed(expected))
+    return failure();
+  references = std::move(*expected);
+  found.ofTraining = true;
+  found.numerics =
+      work <= kEngineWork || options.check == GuardOptions::Check::Full
+          ? "engine"
+          : "fp16";
+  return success();
+}
+
+/// Gradients that are nothing but rounding beside the others (the bias of keys,
+/// which softmax does not see) have no direction.
+static void dropVanished(const References &references, Accuracy &accuracy) {
+  std::vector<double> largest(accuracy.outputs.size());
+  for (const std::vector<Tensor> &outputs : references)
+    for (auto [i, output] : llvm::enumerate(outputs))
+      if (output.isFloat() && i < largest.size())
+        for (float value : output.floats())
+          if (std::isfinite(value))
+            largest[i] = std::max<double>(largest[i], std::fabs(value));
+  double most = 0;
+  for (size_t i = 1; i < largest.size(); ++i)
+    most = std::max(most, largest[i]);
+  for (size_t i = 1; i < largest.size(); ++i)
+    if (largest[i] < 1e-6 * most && !accuracy.outputs[i].nonFinite)
+      accuracy.outputs[i].cosine = 1, accuracy.outputs[i].error = 0;
 }
 
 LogicalResult
@@ -324,6 +382,8 @@ void NumericGuard::check(StringRef path, StringRef name) {
       accuracy.outputs[i].add(*converted, expected[from]);
     }
   }
+  if (found.ofTraining)
+    dropVanished(*references, accuracy);
   found.accuracy = std::move(accuracy);
 }
 

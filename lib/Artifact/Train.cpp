@@ -280,25 +280,6 @@ llvm::Error Training::fill(int64_t index) {
   return llvm::Error::success();
 }
 
-/// A parameter as the matrix that a program reads (ParameterCopy).
-static Tensor asMatrix(const Tensor &value, bool exchanged, int64_t groups,
-                       ArrayRef<int64_t> shape) {
-  int64_t first = value.shape()[0], second = value.shape()[1],
-          inner = value.size() / std::max<int64_t>(1, first * second);
-  Tensor matrix(DType::Float32, shape);
-  auto to = matrix.mutableFloats();
-  llvm::fill(to, 0.0f);
-  ArrayRef<float> from = value.floats();
-  for (int64_t i = 0; i < first; ++i)
-    for (int64_t j = 0; j < second; ++j) {
-      int64_t other = i / (first / groups) * second + j;
-      llvm::copy(from.slice((i * second + j) * inner, inner),
-                 to.begin() + (exchanged ? other * shape[1] + i * inner
-                                         : i * shape[1] + other * inner));
-    }
-  return matrix;
-}
-
 llvm::Error Training::placeParameters() {
   for (auto [i, parameter] : llvm::enumerate(record().parameters)) {
     Tensor &argument = arguments[parameter->input];

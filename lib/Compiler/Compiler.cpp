@@ -475,9 +475,8 @@ LogicalResult Compiler::compileBuckets() {
   guard.step = [this](size_t done, size_t total) {
     progress.step(done, total, "");
   };
-  // Random weights say nothing of a step's numbers; the loss scale is for them.
   if (options.training)
-    guard.calibration = "none", guard.check = GuardOptions::Check::Off;
+    guard.lossScale = options.training->optimizer.lossScale;
   guard.placed = pipeline.door == "raw" && options.form() != Form::Text;
   modules.clear();
   guards.clear();

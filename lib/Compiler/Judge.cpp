@@ -65,21 +65,31 @@ LogicalResult mlir::ane::judge(const AccuracyReport &found,
     fails |= misses;
     // Guessed inputs are kinder than real ones.
     bool near = found.guessed && (o.error > 0.01 || o.cosine < 0.9995);
-    if (o.isWithinBar() && !misses && !near)
+    bool fine = found.ofTraining ? o.isGood() : o.isWithinBar() && !near;
+    if (fine && !misses)
       continue;
     Verdict verdict;
     verdict.isError = misses;
     if (!found.losses.empty())
       if (auto name = dyn_cast<NameLoc>(found.losses.front().where))
         verdict.node = name.getName().str();
-    if (found.guessed)
+    if (found.ofTraining)
+      verdict.remedy =
+          o.nonFinite ? "a smaller --loss-scale, or dynamic, keeps gradients "
+                        "within fp16"
+                      : "a larger --loss-scale, or dynamic, keeps gradients "
+                        "from vanishing in fp16; --precision=fp32 computes "
+                        "all of it on the host";
+    else if (found.guessed)
       verdict.remedy = "--calibration=DIR gives real inputs";
     llvm::raw_string_ostream os(verdict.message);
     os << (found.ofOps ? "value '" : "output '") << printable(o.name) << "' ";
     describe(o, found, os);
     os << " (in " << found.numerics << " numerics, on "
-       << (found.guessed ? "guessed inputs; --calibration=DIR gives real ones"
-                         : "the samples given")
+       << (found.ofTraining
+               ? "guessed inputs and the first weights; " + verdict.remedy
+           : found.guessed ? "guessed inputs; --calibration=DIR gives real ones"
+                           : "the samples given")
        << ")";
     verdicts.push_back(std::move(verdict));
   }

@@ -9,6 +9,7 @@
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MathExtras.h"
+#include <tuple>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -64,22 +65,35 @@ static llvm::Error wrong(StringRef path, const Twine &what) {
   return llvm::createStringError("'" + path + "' " + what);
 }
 
-/// One entry of the header, its bytes within `data`.
-static llvm::Expected<Tensor> readEntry(StringRef path, StringRef name,
-                                        const llvm::json::Object &entry,
-                                        ArrayRef<char> data) {
+namespace {
+/// A tensor of the header.
+struct Entry {
+  uint64_t begin, end;
+  std::string name;
+  SmallVector<int64_t> shape;
+  bool operator<(const Entry &other) const {
+    return std::tie(begin, end, name) <
+           std::tie(other.begin, other.end, other.name);
+  }
+};
+} // namespace
+
+/// One entry of the header, whose bytes are within `size` ones of data.
+static llvm::Expected<Entry> readEntry(StringRef path, StringRef name,
+                                       const llvm::json::Object &entry,
+                                       uint64_t size) {
   const llvm::json::Array *dims = entry.getArray("shape"),
                           *offsets = entry.getArray("data_offsets");
   if (entry.getString("dtype") != StringRef("F32") || !dims || !offsets ||
       offsets->size() != 2)
     return wrong(path, "holds '" + name + "', which is no F32 tensor");
-  SmallVector<int64_t> shape;
+  Entry found{0, 0, name.str(), {}};
   uint64_t count = 1;
   for (const llvm::json::Value &dim : *dims) {
     std::optional<int64_t> extent = dim.getAsInteger();
     if (!extent || *extent < 0 || *extent > INT32_MAX)
       return wrong(path, "gives '" + name + "' a shape that is none");
-    shape.push_back(*extent);
+    found.shape.push_back(*extent);
     // No product of extents wraps round.
     if (*extent && count > UINT64_MAX / 4 / uint64_t(*extent))
       return wrong(path, "gives '" + name + "' a shape that is none");
@@ -87,13 +101,62 @@ static llvm::Expected<Tensor> readEntry(StringRef path, StringRef name,
   }
   std::optional<int64_t> begin = (*offsets)[0].getAsInteger(),
                          end = (*offsets)[1].getAsInteger();
-  if (!begin || !end || *begin < 0 || *end < *begin ||
-      uint64_t(*end) > data.size() || count > data.size() / 4 ||
-      uint64_t(*end - *begin) != count * 4)
+  if (!begin || !end || *begin < 0 || *end < *begin || uint64_t(*end) > size ||
+      count > size / 4 || uint64_t(*end - *begin) != count * 4)
     return wrong(path, "is truncated: the data of '" + name +
                            "' are not where its header says");
-  return Tensor::fromBytes(DType::Float32, shape,
-                           data.slice(*begin, *end - *begin));
+  found.begin = uint64_t(*begin);
+  found.end = uint64_t(*end);
+  return found;
+}
+
+/// Deeper than any header is, a parser that calls itself would run out of
+/// stack.
+static bool isShallow(StringRef json) {
+  int depth = 0;
+  bool inString = false;
+  for (size_t i = 0; i < json.size(); ++i) {
+    char c = json[i];
+    if (inString && c == '\\')
+      ++i;
+    else if (c == '"')
+      inString = !inString;
+    else if (!inString && (c == '{' || c == '['))
+      ++depth;
+    else if (!inString && (c == '}' || c == ']'))
+      --depth;
+    if (depth > 8)
+      return false;
+  }
+  return true;
+}
+
+/// Tensors in the order of their data (JSON objects have none), which do not
+/// overlap.
+static llvm::Error readHeader(StringRef path, const llvm::json::Object &header,
+                              uint64_t size, NamedTensors &found,
+                              std::vector<Entry> &entries) {
+  for (const auto &[key, value] : header) {
+    const llvm::json::Object *entry = value.getAsObject();
+    if (!entry)
+      return wrong(path, "has a header that is not understood");
+    if (StringRef(key) == "__metadata__") {
+      for (const auto &[name, text] : *entry)
+        found.metadata[StringRef(name).str()] =
+            text.getAsString().value_or("").str();
+      continue;
+    }
+    auto read = readEntry(path, key, *entry, size);
+    if (!read)
+      return read.takeError();
+    entries.push_back(std::move(*read));
+  }
+  llvm::sort(entries);
+  for (size_t i = 1; i < entries.size(); ++i)
+    if (entries[i].begin < entries[i - 1].end)
+      return wrong(path, "has the data of '" + entries[i - 1].name + "' and '" +
+                             entries[i].name + "' in one place");
+  return llvm::Error::success();
 }
 
 llvm::Expected<NamedTensors> mlir::ane::readSafetensors(StringRef path) {
@@ -106,8 +169,10 @@ llvm::Expected<NamedTensors> mlir::ane::readSafetensors(StringRef path) {
   uint64_t length = llvm::support::endian::read64le(bytes.data());
   if (length > bytes.size() - 8)
     return wrong(path, "is no safetensors file, or truncated");
-  auto header =
-      llvm::json::parse(StringRef(bytes.data() + 8, length).rtrim(' '));
+  StringRef text = StringRef(bytes.data() + 8, length).rtrim(' ');
+  if (!isShallow(text))
+    return wrong(path, "has a header that is no JSON of safetensors");
+  auto header = llvm::json::parse(text);
   if (!header)
     return wrong(path, "has a header that is no JSON: " +
                            llvm::toString(header.takeError()));
@@ -115,27 +180,15 @@ llvm::Expected<NamedTensors> mlir::ane::readSafetensors(StringRef path) {
   if (!object)
     return wrong(path, "has a header that is no object");
   NamedTensors found;
-  // In the order of the data; JSON objects have none.
-  std::map<int64_t, std::pair<std::string, Tensor>> ordered;
-  for (const auto &[key, value] : *object) {
-    const llvm::json::Object *entry = value.getAsObject();
-    if (!entry)
-      return wrong(path, "has a header that is not understood");
-    if (StringRef(key) == "__metadata__") {
-      for (const auto &[name, text] : *entry)
-        found.metadata[StringRef(name).str()] =
-            text.getAsString().value_or("").str();
-      continue;
-    }
-    auto tensor = readEntry(path, key, *entry, bytes.drop_front(8 + length));
-    if (!tensor)
-      return tensor.takeError();
-    int64_t at = *(*entry->getArray("data_offsets"))[0].getAsInteger();
-    while (ordered.count(at)) // empty tensors
-      ++at;
-    ordered[at] = {StringRef(key).str(), std::move(*tensor)};
-  }
-  for (auto &[at, entry] : ordered)
-    found.tensors.push_back(std::move(entry));
+  std::vector<Entry> entries;
+  ArrayRef<char> data = bytes.drop_front(8 + length);
+  if (llvm::Error error =
+          readHeader(path, *object, data.size(), found, entries))
+    return error;
+  for (const Entry &entry : entries)
+    found.tensors.push_back(
+        {entry.name,
+         Tensor::fromBytes(DType::Float32, entry.shape,
+                           data.slice(entry.begin, entry.end - entry.begin))});
   return found;
 }

@@ -353,6 +353,17 @@ def test_planted_deviations_are_found(tmp_path):
     assert {plain[name]["verdict"] for name in PLANTED} == {"confirmed"} and {planted[name]["verdict"] for name in PLANTED} == {"refuted"}
 
 
+def test_rules_that_sources_disagree_about(tmp_path):
+    """No target has them by itself: refuted on the plain stand-in, confirmed on one that enforces them."""
+    ids = ["L01", "L04", "L11", "L16", "L18", "L31"]
+    for words, verdict in (("", "refuted"), (f"enforce={','.join(ids)}", "confirmed")):
+        folder = tmp_path / verdict
+        folder.mkdir()
+        assert {name: entry["verdict"] for name, entry in probe(folder, f"--only={','.join(ids)}", words=words).items()} == dict.fromkeys(ids, verdict)
+    done = tool("ane-probe", "--target=m4", "--only=L05", ANE_RUNTIME_FRAMEWORK=str(STANDIN), ANE_STANDIN="target=h16;enforce=L999", ok=False)
+    assert "cannot enforce" in done.stdout + done.stderr, done.stdout
+
+
 def test_texts_of_probes_are_well_formed(tmp_path):
     """Without rules everything compiles whose parameters the stand-in knows: a typing error would confirm a rule."""
     answers = probe(tmp_path, f"--only={','.join(i for i in asked()[0] if i[0] == 'L' or i in ('S5', 'S15', 'S23', '1.11.1'))}", words="rules=0")

@@ -365,6 +365,35 @@ def test_convolutions_of_kernels_are_on_the_engine(tmp_path: pathlib.Path) -> No
     assert "run-time weight left to the host: " in report and "run-time weight over columns: " in report
 
 
+def test_gradients_are_measured_at_conversion(tmp_path: pathlib.Path) -> None:
+    """Loss and gradients of what was written, in engine numerics beside fp32, on guessed inputs and the first weights; a loss scale that loses them is
+    warned of, with what to do about it."""
+    model = training_models.build_char_gpt()
+    out = convert(model, tmp_path, "--loss=cross-entropy", "--report", str(tmp_path / "r.json"))
+    names = parameters_of(tmp_path)
+    assert "accuracy, engine numerics against fp32" in out.stdout and "warning" not in out.stderr, out.stdout + out.stderr
+    measured = {o["name"]: o for o in json.loads((tmp_path / "r.json").read_text())["accuracy"]["outputs"]}
+    assert set(measured) == {"loss", *(f"{n}.gradient" for n in names)}
+    assert min(o["cosine"] for o in measured.values()) >= 0.999
+    out = convert(model, tmp_path, "--loss=cross-entropy", "--loss-scale=0.0001")
+    assert ".gradient' has cosine" in out.stderr and "a larger --loss-scale, or dynamic" in out.stderr, out.stderr
+    out = convert(training_models.build_mlp(batch=1), tmp_path, "--loss=cross-entropy", "--loss-scale=65504")
+    assert ".gradient' is not finite" in out.stderr and "a smaller --loss-scale, or dynamic" in out.stderr, out.stderr
+    out = convert(model, tmp_path, "--loss=cross-entropy", "--check=off")
+    assert "accuracy was not measured: --check=off" in out.stdout, out.stdout
+
+
+def test_damaged_checkpoints(tmp_path: pathlib.Path) -> None:
+    """A header that nests without end, and tensors in one place: refused, with the file's name."""
+    write_data(tmp_path, {"image": np.zeros((4, 1, 8, 8), np.float32), "targets": np.zeros(4, np.int32)})
+    convert(training_models.build_mlp(batch=4), tmp_path, "--loss=cross-entropy", "--quiet")
+    entry = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
+    for header, words in ((b'{"a":' + b"[" * 3_000_000, "no JSON of safetensors"), (json.dumps({"a": entry, "b": entry}).encode(), "'a' and 'b' in one place")):
+        (tmp_path / "c.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + bytes(8))
+        out = train(tmp_path, "--steps=1", "--checkpoint", str(tmp_path / "c.safetensors"), code=1)
+        assert words in out.stderr and "c.safetensors" in out.stderr, out.stderr
+
+
 class _File:
     def __init__(self, file: str) -> None:
         self.file = file

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import json
 import os
 import pathlib
 import shutil
@@ -22,7 +23,7 @@ import onnx
 import mutate_onnx
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-TARGETS = ("onnx", "mil", "package", "bundle", "weights", "npy")
+TARGETS = ("onnx", "mil", "package", "bundle", "weights", "npy", "safetensors")
 LIMITS = ["-timeout=20", "-rss_limit_mb=2560", "-malloc_limit_mb=2048", "-verbosity=0", "-print_final_stats=1"]
 ENVIRONMENT = {**os.environ, "ASAN_OPTIONS": "allow_user_poisoning=0:detect_leaks=0:allocator_may_return_null=1", "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
 # Damaged models in one process.
@@ -74,6 +75,16 @@ class Fuzzer:
             for j, shape in enumerate(((), (0,), (3,), (2, 3, 4))):
                 array = np.asfortranarray(np.ones(shape, dtype)) if j == 3 else np.ones(shape, dtype)
                 np.save(self.corpus("npy") / f"{i}-{j}.npy", array)
+
+        for i, names in enumerate(((), ("w",), ("w", "b", "empty"))):
+            header: dict[str, object] = {"__metadata__": {"step": "3"}} if i else {}
+            data = b""
+            for name, shape in zip(names, ((2, 3), (), (0, 4))):
+                content = np.ones(shape, np.float32).tobytes()
+                header[name] = {"dtype": "F32", "shape": list(shape), "data_offsets": [len(data), len(data) + len(content)]}
+                data += content
+            head = json.dumps(header).encode()
+            self.seed("safetensors", f"{i}.safetensors", struct.pack("<Q", len(head)) + head + data)
 
     def environment(self, target: str) -> dict[str, str]:
         return {**ENVIRONMENT, "ANEMLIR_FUZZ_BASE": str(self.bases[target])} if target in self.bases else ENVIRONMENT

@@ -15,6 +15,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 #include <functional>
+#include <optional>
 
 namespace mlir::ane {
 
@@ -31,6 +32,10 @@ struct GuardOptions {
   /// Told how far a run in the interpreter is: operations, of how many. A few
   /// times each second.
   std::function<void(size_t done, size_t total)> step;
+  /// Of a step of training, its loss scale: samples are completed by parameters
+  /// at their first values, and nothing is repaired by measuring, since values
+  /// change.
+  std::optional<double> lossScale;
 };
 
 /// What a conversion knows of its own accuracy.
@@ -51,6 +56,8 @@ struct AccuracyReport {
   /// Of a large model its first operations are run, before they are written;
   /// `accuracy` is that of what later ones read. 0 where all of it was run.
   unsigned ranOps = 0, ofOps = 0;
+  /// Outputs are the loss and gradients of a step of training.
+  bool ofTraining = false;
 };
 
 class NumericGuard {
@@ -72,6 +79,7 @@ public:
 
 private:
   func::FuncOp original();
+  LogicalResult measureStep(func::FuncOp reference);
   LogicalResult runExcerpt(ModuleOp optimised,
                            llvm::function_ref<LogicalResult(ModuleOp)> repair);
   GuardOptions options;

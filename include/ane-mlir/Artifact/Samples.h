@@ -35,6 +35,13 @@ Tensor inDType(const Tensor &tensor, DType dtype);
 /// names and dtypes (`ane.name`, `ane.dtype`).
 std::vector<Sample> guessSamples(func::FuncOp function);
 
+/// Of a step of training: parameters (`ane.parameter`, by name in `parameters`,
+/// a module's `ane.parameters`) at their first values, matrices of them
+/// (`ane.copy_of`), labels within their classes and the loss scale. False where
+/// a parameter has no value.
+bool completeStep(func::FuncOp function, ArrayAttr parameters, double lossScale,
+                  std::vector<Sample> &samples);
+
 /// Samples of a folder: one (input_0.pb …, input_0.npy …, NAME.npy), or one per
 /// folder in it, as test_data_set_0 …. Failure after a diagnostic that names
 /// the file.

@@ -61,8 +61,9 @@ static Value columnsOf(Derivative &d, Operation *op,
                        ArrayRef<int64_t> positions) {
   auto turned = dyn_cast<ConvTransposeOp>(op);
   WindowSteps window = turned ? stepsOf(turned) : stepsOf(cast<ConvOp>(op));
-  Value padded = turned ? spreadForWindows(d, turned, window)
-                        : padForWindows(d, op->getOperand(0), window, positions);
+  Value padded = turned
+                     ? spreadForWindows(d, turned, window)
+                     : padForWindows(d, op->getOperand(0), window, positions);
   if (!padded)
     return {};
   int64_t batch = d.shapeOf(padded)[0], channels = d.shapeOf(padded)[1],
@@ -95,11 +96,11 @@ Value mlir::ane::convolveColumns(GraphBuilder &graph, Operation *op,
   int64_t rows = d.shapeOf(weight)[0], width = d.shapeOf(weight)[1];
   SmallVector<int64_t> none(4, 0), more{0, width - d.shapeOf(columns)[1], 0, 0};
   columns = d.padOrCrop(columns, none, more);
-  Value y = d.create<ConvOp>(
-      {columns, d.reshape(weight, {rows, width, 1, 1})},
-      {d.attr("strides", {1, 1}), d.text("pad_type", "valid"),
-       d.attr("pad", none), d.attr("dilations", {1, 1}),
-       d.attr("groups", int64_t(1))});
+  Value y =
+      d.create<ConvOp>({columns, d.reshape(weight, {rows, width, 1, 1})},
+                       {d.attr("strides", {1, 1}), d.text("pad_type", "valid"),
+                        d.attr("pad", none), d.attr("dilations", {1, 1}),
+                        d.attr("groups", int64_t(1))});
   // Channels are in front of the batch, which is in front of positions.
   SmallVector<int64_t> apart(result);
   if (result[0] != 1)

@@ -96,6 +96,23 @@ static long checkBoundary(ProgramOp program, std::string &why) {
   return 0;
 }
 
+/// Switches rules on that no target has by itself; false where one cannot be.
+static bool enforce(ProgramOp program, StringRef rules) {
+  auto module = program->getParentOfType<ModuleOp>();
+  Builder b(program.getContext());
+  SmallVector<NamedAttribute> on;
+  SmallVector<StringRef> ids;
+  rules.split(ids, ',', -1, /*KeepEmpty=*/false);
+  for (StringRef id : ids) {
+    if (!module || !canSwitchRule(id))
+      return false;
+    on.push_back(b.getNamedAttr(id, b.getBoolAttr(true)));
+  }
+  if (!on.empty())
+    module->setAttr("ane.rules", b.getDictionaryAttr(on));
+  return true;
+}
+
 /// Every enabled rule that an operation breaks.
 static std::string findBrokenRules(ProgramOp program, const Target &target,
                                    int (*isLifted)(const char *)) {
@@ -153,7 +170,8 @@ static void describe(standin_program &program) {
 
 standin_program *standin_compile(const char *folder, const char *targetName,
                                  int rules, int (*isLifted)(const char *),
-                                 long *code, char *message, size_t size) {
+                                 const char *enforced, long *code,
+                                 char *message, size_t size) {
   std::lock_guard<std::mutex> guard(engineMutex());
   Words words(message, size);
   auto refuse = [&](StringRef kind, long number = 1) {
@@ -175,6 +193,9 @@ standin_program *standin_compile(const char *folder, const char *targetName,
   std::string why;
   if (long number = checkBoundary(loaded->program, why))
     return refuse(why, number);
+  if (!enforce(loaded->program, enforced))
+    return refuse("the stand-in cannot enforce one of the rules " +
+                  std::string(enforced));
   std::string broken = rules
                            ? findBrokenRules(loaded->program, *target, isLifted)
                            : std::string();

@@ -29,11 +29,12 @@ typedef struct standin_parameter {
 } standin_parameter;
 
 /* Compiles FOLDER/model.mil for a target ("h16"), with its rules or without;
- * `is_lifted` says which of them are none.
+ * `is_lifted` says which of them are none, `enforced` (ID,ID) which more are.
  * Null on failure, with the compiler's code and words. */
 standin_program *standin_compile(const char *folder, const char *target,
                                  int rules, int (*is_lifted)(const char *),
-                                 long *code, char *message, size_t size);
+                                 const char *enforced, long *code,
+                                 char *message, size_t size);
 void standin_free(standin_program *program);
 size_t standin_input_count(const standin_program *program);
 size_t standin_output_count(const standin_program *program);

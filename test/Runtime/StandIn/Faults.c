@@ -46,6 +46,8 @@ static void set_word(const char *key, const char *value) {
     snprintf(settings.report, sizeof settings.report, "%s", value);
   else if (!strcmp(key, "lift"))
     snprintf(settings.lifted, sizeof settings.lifted, ",%s,", value);
+  else if (!strcmp(key, "enforce"))
+    snprintf(settings.enforced, sizeof settings.enforced, "%s", value);
   else if (!strcmp(key, "engine"))
     settings.no_engine = !strcmp(value, "none");
   else if (!strcmp(key, "cache"))

@@ -31,7 +31,7 @@ typedef enum standin_fault {
 } standin_fault;
 
 typedef struct standin_settings {
-  char target[32], report[1024], lifted[256];
+  char target[32], report[1024], lifted[256], enforced[256];
   int no_engine, no_cache, no_rules, no_url, first_load;
   long compiles, resident, depth, stall_ms;
   /* Counts calls of ane_standin_configure(). */

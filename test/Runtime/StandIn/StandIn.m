@@ -357,7 +357,8 @@ static const standin_parameter *findParameter(standin_program *program, BOOL isI
   long code = 1;
   standin_program *made = standin_compile([folder fileSystemRepresentation],
                                           settings->target,
-                                          !settings->no_rules, standin_is_lifted, &code, words, sizeof words);
+                                          !settings->no_rules, standin_is_lifted,
+                                          settings->enforced, &code, words, sizeof words);
   if (!made)
     return refuse(error, code, [NSString stringWithUTF8String:words]);
   [compiled setObject:[NSValue valueWithPointer:made] forKey:identifier];

@@ -21,6 +21,9 @@
  *   rules=0         text that breaks a rule of the target compiles
  *   lift=ID,ID      a machine that these rules are not true of: rules and
  *                   limits of operations, L40, L41, L42, L72
+ *   enforce=ID,ID   a machine that these rules are true of, which sources
+ *                   disagree about and no target has by itself: L01, L04, L11,
+ *                   L16, L18, L22, L30, L31
  *   firstload=1     the first load of each program fails
  *   url=0           models do not respond to setModelURL:
  *   fail=KIND:N     the N-th call of a kind fails; 0 is each of them
