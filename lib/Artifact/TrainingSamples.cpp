@@ -1,4 +1,5 @@
-//===- TrainingSamples.cpp - inputs of a step of training ------------------===//
+//===- TrainingSamples.cpp - inputs of a step of training
+//------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -48,8 +49,7 @@ bool Step::complete(unsigned index, Tensor &input) {
     Tensor value = values.lookup(original.empty() ? name : original);
     if (!value)
       return false;
-    auto groups =
-        function.getArgAttrOfType<IntegerAttr>(index, "ane.groups");
+    auto groups = function.getArgAttrOfType<IntegerAttr>(index, "ane.groups");
     input = inDType(
         original.empty()
             ? value

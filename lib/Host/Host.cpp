@@ -6,9 +6,12 @@
 
 #include "ane-mlir/Artifact/LoadedProgram.h"
 #include "ane-mlir/Host/ane_host.h"
+#include "ane-mlir/Interpreter/Blas.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/Support/Path.h"
+#include <cstdlib>
+#include <dlfcn.h>
 #include <mutex>
 
 using namespace mlir;
@@ -18,14 +21,19 @@ namespace {
 /// One context for all programs: its pool of threads is shared.
 struct Host {
   explicit Host(Numerics numerics) : numerics(numerics) {
+    findBlas();
     DialectRegistry registry;
     registry.insert<ANEDialect, mil::MILDialect>();
     registerEvaluationModels(registry);
     context.appendDialectRegistry(registry);
     context.loadDialect<ANEDialect, mil::MILDialect>();
   }
+  void findBlas();
   MLIRContext context;
   Numerics numerics;
+  /// Of the system's library; why there is none where one was asked for.
+  SGemm sgemm = nullptr;
+  std::string whyNoBlas;
 };
 
 /// Keeps the first error of a thread for the caller's message.
@@ -62,6 +70,26 @@ struct Program {
   std::mutex mutex;
 };
 } // namespace
+
+/// ANE_HOST_BLAS names a library with cblas_sgemm, or is "none"; on a Mac it is
+/// Accelerate otherwise.
+void Host::findBlas() {
+  const char *asked = std::getenv("ANE_HOST_BLAS");
+  std::string path = asked ? asked : "";
+#ifdef __APPLE__
+  if (!asked)
+    path = "/System/Library/Frameworks/Accelerate.framework/Accelerate";
+#endif
+  if (path.empty() || path == "none")
+    return;
+  // It stays as long as the process does.
+  void *library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  sgemm = library ? reinterpret_cast<SGemm>(dlsym(library, "cblas_sgemm"))
+                  : nullptr;
+  if (!sgemm && asked)
+    whyNoBlas = "ANE_HOST_BLAS: " + (library ? path + " has no cblas_sgemm"
+                                             : std::string(dlerror()));
+}
 
 /// Diagnostics have no thread: whoever may cause one holds this.
 static std::mutex &diagnosticsMutex() {
@@ -150,6 +178,8 @@ static ane_status openProgram(void *context, const ane_host_program *described,
   Host &host = *static_cast<Host *>(context);
   std::lock_guard<std::mutex> guard(diagnosticsMutex());
   Message message(&host.context, text, size);
+  if (!host.whyNoBlas.empty())
+    return message.fail(ANE_NO_HOST, host.whyNoBlas);
   std::string bundle = described->bundle;
   std::vector<std::pair<std::string, std::string>> files;
   for (size_t i = 0; i < described->weight_count; ++i)
@@ -212,6 +242,7 @@ static ane_status runProgram(void *state, const ane_host_buffer *inputs,
                             "an array does not have the type of its "
                             "program's parameter");
     }
+    BlasScope blas(program.host->sgemm);
     if (failed(program.loaded.run(arguments, results, program.host->numerics)))
       return message.fail(ANE_RUN_FAILED, "the interpreter stopped");
     for (size_t i = 0; i < outputCount; ++i)

@@ -6,6 +6,7 @@
 
 #include "EngineNumerics.h"
 #include "Evaluators.h"
+#include "ane-mlir/Interpreter/Blas.h"
 #include <dlfcn.h>
 #include <dnnl.hpp>
 #include <mutex>
@@ -76,6 +77,13 @@ static memory reordered(dnnl::stream &stream, memory source,
   return target;
 }
 
+static thread_local SGemm systemProduct = nullptr;
+
+BlasScope::BlasScope(SGemm function) : before(systemProduct) {
+  systemProduct = function;
+}
+BlasScope::~BlasScope() { systemProduct = before; }
+
 void mlir::ane::batchedMatmul(const EvalContext &context, const float *a,
                               const float *b, float *c, int64_t m, int64_t k,
                               int64_t n, bool transposeA, bool transposeB,
@@ -117,6 +125,19 @@ void mlir::ane::batchedMatmul(const EvalContext &context, const float *a,
     }
     return;
   }
+  // Whoever called decides, also for the threads that do parts of it.
+  SGemm other = std::max({m, n, k}) <= INT32_MAX ? systemProduct : nullptr;
+  auto product = [=](int64_t rows, int64_t columns, const float *pa,
+                     const float *pb, float *pc) {
+    int64_t lda = transposeA ? m : k, ldb = transposeB ? k : n;
+    if (other)
+      other(101, transposeA ? 112 : 111, transposeB ? 112 : 111, int(rows),
+            int(columns), int(k), 1.0f, pa, int(lda), pb, int(ldb), 0.0f, pc,
+            int(n));
+    else
+      dnnl_sgemm(transposeA ? 'T' : 'N', transposeB ? 'T' : 'N', rows, columns,
+                 k, 1.0f, pa, lda, pb, ldb, 0.0f, pc, n);
+  };
   // Parts are products, or rows or columns of the only one.
   bool whole = batch > 1, rows = m >= n;
   partition(context,
@@ -127,20 +148,13 @@ void mlir::ane::batchedMatmul(const EvalContext &context, const float *a,
               int64_t count = end - begin;
               if (whole)
                 for (int64_t i = begin; i < end; ++i)
-                  dnnl_sgemm(transposeA ? 'T' : 'N', transposeB ? 'T' : 'N', m,
-                             n, k, 1.0f, left(i), transposeA ? m : k, right(i),
-                             transposeB ? k : n, 0.0f, c + i * m * n, n);
+                  product(m, n, left(i), right(i), c + i * m * n);
               else if (rows)
-                dnnl_sgemm(transposeA ? 'T' : 'N', transposeB ? 'T' : 'N',
-                           count, n, k, 1.0f,
-                           left(0) + begin * (transposeA ? 1 : k),
-                           transposeA ? m : k, right(0), transposeB ? k : n,
-                           0.0f, c + begin * n, n);
+                product(count, n, left(0) + begin * (transposeA ? 1 : k),
+                        right(0), c + begin * n);
               else
-                dnnl_sgemm(transposeA ? 'T' : 'N', transposeB ? 'T' : 'N', m,
-                           count, k, 1.0f, left(0), transposeA ? m : k,
-                           right(0) + begin * (transposeB ? k : 1),
-                           transposeB ? k : n, 0.0f, c + begin, n);
+                product(m, count, left(0),
+                        right(0) + begin * (transposeB ? k : 1), c + begin);
             });
 }
 

@@ -256,6 +256,47 @@ def test_example_in_c(prefix, tmp_path):
     assert absent.returncode == 1 and "there is no Neural Engine framework on this system" in absent.stderr
 
 
+BLAS = """
+#include <stdio.h>
+#include <stdlib.h>
+void cblas_sgemm(int order, int ta, int tb, int m, int n, int k, float alpha, const float *a, int lda, const float *b, int ldb, float beta, float *c, int ldc) {
+  FILE *log = fopen(getenv("BLAS_LOG"), "a");
+  fprintf(log, "%d %d %d %d %d %d\\n", order, ta, tb, m, n, k);
+  fclose(log);
+  for (int i = 0; i < m; ++i)
+    for (int j = 0; j < n; ++j) {
+      double sum = 0;
+      for (int t = 0; t < k; ++t)
+        sum += (double)a[ta == 112 ? t * lda + i : i * lda + t] * b[tb == 112 ? j * ldb + t : t * ldb + j];
+      c[i * ldc + j] = alpha * (float)sum + (beta ? beta * c[i * ldc + j] : 0);
+    }
+}
+"""
+
+
+def test_products_of_host_steps_by_a_library(tmp_path):
+    """Where a library has cblas_sgemm, host steps multiply by it: Accelerate on a Mac, here one of this test's own."""
+    import numpy as np
+
+    (tmp_path / "blas.c").write_text(BLAS)
+    subprocess.run([compiler(), "-shared", "-fPIC", "-O2", "-o", tmp_path / "libblas.so", tmp_path / "blas.c"], check=True)
+    onnx.save(builders.BUILDERS["vit"](), tmp_path / "model.onnx")
+    bundle = tmp_path / "model.anepkg"
+    tool("onnx-to-ane", tmp_path / "model.onnx", "-o", bundle, "--precision=fp32", "--quiet")
+    tool("ane-run", bundle, "--random-inputs=1", "--numerics=engine", f"--output-dir={tmp_path}/own", "--quiet")
+    other = {"ANE_HOST_BLAS": str(tmp_path / "libblas.so"), "BLAS_LOG": str(tmp_path / "log")}
+    on_engine(bundle, "--random-inputs=1", f"--output-dir={tmp_path}/other", "--quiet", **other)
+    calls = [line.split() for line in (tmp_path / "log").read_text().splitlines()]
+    assert len(calls) > 10 and {call[0] for call in calls} == {"101"} and {call[2] for call in calls} == {"111", "112"}
+    own, made = (np.load(tmp_path / place / "output_0.npy") for place in ("own", "other"))
+    assert np.abs(own - made).max() < 1e-4 * np.abs(own).max()
+    on_engine(bundle, "--random-inputs=1", f"--output-dir={tmp_path}/none", "--quiet", ANE_HOST_BLAS="none")
+    assert (tmp_path / "none/output_0.npy").read_bytes() == (tmp_path / "own/output_0.npy").read_bytes()
+    for library, words in (("/nowhere/libblas.so", "nowhere"), (str(STANDIN), "has no cblas_sgemm")):
+        done = on_engine(bundle, "--random-inputs=1", ok=False, ANE_HOST_BLAS=library)
+        assert done.returncode == 1 and "ANE_HOST_BLAS" in done.stderr and words in done.stderr, done.stderr
+
+
 def test_cmake_package(prefix, tmp_path):
     (tmp_path / "CMakeLists.txt").write_text(
         "cmake_minimum_required(VERSION 3.22)\nproject(p C CXX)\nfind_package(ANERuntime REQUIRED CONFIG)\n"

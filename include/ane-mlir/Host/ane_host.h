@@ -21,7 +21,11 @@ extern "C" {
 
 /* The functions; they live as long as the process. `numerics` is what engine
  * programs round to on a device of kind "host": "fp32", "fp16" or "engine", or
- * null for "engine". Null for another word. */
+ * null for "engine". Null for another word.
+ *
+ * Products of floats go through a library with cblas_sgemm where there is one:
+ * Accelerate on a Mac, the file that ANE_HOST_BLAS names elsewhere (or "none").
+ * Its sums are in another order than the interpreter's own. */
 const ane_host_functions *ane_host_interpreter(const char *numerics);
 
 #ifdef __cplusplus
