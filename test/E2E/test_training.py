@@ -394,6 +394,25 @@ def test_damaged_checkpoints(tmp_path: pathlib.Path) -> None:
         assert words in out.stderr and "c.safetensors" in out.stderr, out.stderr
 
 
+def test_frozen_recurrent_layers(tmp_path: pathlib.Path) -> None:
+    """What is before a recurrent layer whose weights stay constants receives its gradient through the layer's steps."""
+    jax = pytest.importorskip("jax", reason="JAX is the judge of gradients")
+    model = training_models.build_lstm(front=True)
+    (layer,) = (n for n in model.graph.node if n.op_type == "LSTM")
+    feeds = training_models.feeds(model)
+    weights, run = training_models.onnx_function(model)
+    targets = np.arange(3).astype(np.int32)
+    write_data(tmp_path, {**feeds, "targets": targets})
+    convert(model, tmp_path, "--loss=cross-entropy", "--precision=fp32", f"--frozen={','.join(n for n in layer.input if n in weights)}", "--quiet")
+    names = parameters_of(tmp_path)
+    assert names and not set(names) & set(layer.input)
+    value, gradients = jax.value_and_grad(lambda t: training_models.loss_of("cross-entropy", run(feeds, t), targets))({n: weights[n] for n in names})
+    train(tmp_path, "--gradients", str(tmp_path / "g"), "--numerics=fp32")
+    assert relative(np.load(tmp_path / "g" / "loss.npy"), np.asarray(value)) < 1e-4
+    for n in names:
+        assert relative(np.load(tmp_path / "g" / f"{n}.npy"), np.asarray(gradients[n])) < 1e-4, n
+
+
 class _File:
     def __init__(self, file: str) -> None:
         self.file = file

@@ -80,9 +80,10 @@ def build_llama_block(seed: int = 0) -> onnx.ModelProto:
     return build_llama(layers=1, tokens=8, width=32, heads=4, kv_heads=2, hidden=48, seed=seed)
 
 
-def build_lstm(batch: int = 3, steps: int = 5, inputs: int = 6, hidden: int = 8, seed: int = 0) -> onnx.ModelProto:
+def build_lstm(batch: int = 3, steps: int = 5, inputs: int = 6, hidden: int = 8, seed: int = 0, front: bool = False) -> onnx.ModelProto:
+    """With `front` a layer before the recurrent one."""
     g = _Random(seed)
-    x = g.node("Transpose", "series", perm=[1, 0, 2])
+    x = g.node("Transpose", g.node("MatMul", "series", g.random(inputs, inputs)) if front else "series", perm=[1, 0, 2])
     w, r, b = g.random(1, 4 * hidden, inputs, fan=inputs), g.random(1, 4 * hidden, hidden, fan=hidden), g.small(1, 8 * hidden)
     y = g.op("LSTM", [x, w, r, b], "lstm", outputs=2, hidden_size=hidden)[1]
     logits = g.dense(g.reshape(y, batch, hidden), hidden, 4)

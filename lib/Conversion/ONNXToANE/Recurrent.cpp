@@ -181,6 +181,11 @@ static FailureOr<Recurrent> readRecurrent(C &c, int64_t gates,
   for (unsigned i : {1u, 2u, 3u, 7u})
     if (Value weight = c.input(i); weight && (i != 7 || gates == 4))
       r.unrolled |= !isConstantTree(weight) && r.steps <= 1024 && r.steps > 0;
+  // Of what is trained the steps are differentiated, also with weights that
+  // stay constants.
+  auto module = c.node->getParentOfType<ModuleOp>();
+  r.unrolled |= module && module->hasAttr("ane.parameters") &&
+                r.steps <= 1024 && r.steps > 0;
   // MIL clips the cell state, ONNX the gate inputs.
   r.clip = c.getFloat("clip", 0);
   r.unrolled |= r.clip != 0 || c.getInt("input_forget", 0);
