@@ -10,6 +10,7 @@
 
 #include "ane-mlir/Analysis/Partition.h"
 #include "ane-mlir/Analysis/MinCut.h"
+#include <array>
 #include <cmath>
 #include <map>
 
@@ -21,65 +22,124 @@ static double surfaceBytes(Value v) {
   return type && type.hasStaticShape() ? 2.0 * type.getNumElements() : 0;
 }
 
+/// What predictions depend on; kinds and flags first.
+static std::array<double, 12> keyOf(const OpWork &work) {
+  return {double(work.kind),
+          double(work.cost.kind),
+          work.cost.flops,
+          work.cost.weightBytes,
+          work.cost.activationBytes,
+          work.cost.channels,
+          work.cost.positions,
+          work.elements,
+          work.speedup,
+          double(work.winograd),
+          double(work.depthwise),
+          double(work.scores)};
+}
+
 Partition::Partition(Block &block, const llvm::DenseSet<Operation *> &trees,
                      const Clock &clock, EngineOps mayRunOnEngine)
     : block(block), trees(trees), clock(clock),
       legal(std::move(mayRunOnEngine)) {
-  for (Operation &op : block.without_terminator())
-    if (!trees.contains(&op))
-      works.insert({&op, findWork(&op, clock.target)});
+  // Layers repeat: few works are distinct.
+  std::map<std::array<double, 12>, unsigned> known;
+  for (Operation &op : block.without_terminator()) {
+    if (trees.contains(&op))
+      continue;
+    OpWork work = findWork(&op, clock.target);
+    auto [it, isNew] = known.try_emplace(keyOf(work), works.size());
+    if (isNew)
+      works.push_back(work);
+    ops.push_back({&op, it->second});
+  }
 }
 
-double Partition::evaluate(const EngineOps &engine, double scale) const {
+namespace mlir::ane {
+/// A placement without its ops: what is added up for any number of positions,
+/// in the order of the block.
+struct PartitionPlan {
+  struct Program {
+    std::vector<unsigned> works;
+    /// Of surfaces.
+    std::vector<double> bytes;
+  };
+  /// By stage.
+  std::map<unsigned, Program> programs;
+  std::vector<unsigned> host;
+};
+} // namespace mlir::ane
+
+PartitionPlan Partition::plan(const EngineOps &engine) const {
   auto stages = assignStages(
       block, trees, [&](Operation *op) { return engine.contains(op); });
-  struct Program {
-    double work = 0, bytes = 0;
-  };
-  std::map<unsigned, Program> programs;
-  double host = 0;
-  for (auto &[op, work] : works) {
+  PartitionPlan plan;
+  for (auto &[op, work] : ops) {
     unsigned stage = stages.lookup(op);
     if (stage % 2) {
-      host += predictHostMicros(work, clock.target, scale);
+      plan.host.push_back(work);
       continue;
     }
-    Program &program = programs[stage];
-    program.work += predict(work, clock, scale).total();
+    PartitionPlan::Program &program = plan.programs[stage];
+    program.works.push_back(work);
     llvm::SmallPtrSet<Value, 4> counted;
     for (Value operand : op->getOperands()) {
       Operation *producer = operand.getDefiningOp();
       if ((!producer ||
            (!trees.contains(producer) && stages.lookup(producer) != stage)) &&
           counted.insert(operand).second)
-        program.bytes += scale * surfaceBytes(operand);
+        program.bytes.push_back(surfaceBytes(operand));
     }
     for (Value result : op->getResults())
       if (llvm::any_of(result.getUsers(), [&](Operation *user) {
             auto it = stages.find(user);
             return it == stages.end() || it->second != stage;
           }))
-        program.bytes += scale * surfaceBytes(result);
+        program.bytes.push_back(surfaceBytes(result));
   }
-  double total = host;
-  for (auto &[stage, program] : programs)
-    total += clock.floor() + program.work +
-             clock.surfaces(program.bytes, program.work);
+  return plan;
+}
+
+double Partition::evaluate(const PartitionPlan &plan, double scale) const {
+  std::vector<double> onHost, onEngine;
+  for (const OpWork &work : works) {
+    onHost.push_back(predictHostMicros(work, clock.target, scale));
+    onEngine.push_back(predict(work, clock, scale).total());
+  }
+  double total = 0;
+  for (unsigned work : plan.host)
+    total += onHost[work];
+  for (auto &[stage, program] : plan.programs) {
+    double busy = 0, bytes = 0;
+    for (unsigned work : program.works)
+      busy += onEngine[work];
+    for (double each : program.bytes)
+      bytes += scale * each;
+    total += clock.floor() + busy + clock.surfaces(bytes, busy);
+  }
   return total;
+}
+
+double Partition::evaluate(const EngineOps &engine, double scale) const {
+  return evaluate(plan(engine), scale);
 }
 
 Partition::EngineOps Partition::cut(double dispatchShare) const {
   MinCut graph; // label 1 is the engine
   llvm::DenseMap<Operation *, unsigned> nodes;
-  for (auto &[op, work] : works) {
+  std::vector<double> onHost, onEngine;
+  for (const OpWork &work : works) {
+    onHost.push_back(predictHostMicros(work, clock.target));
+    onEngine.push_back(predict(work, clock).total());
+  }
+  for (auto &[op, work] : ops) {
     unsigned node = nodes[op] = graph.addNode();
-    graph.addLabelCost(node, false, predictHostMicros(work, clock.target));
-    graph.addLabelCost(node, true,
-                       legal.contains(op) ? predict(work, clock).total()
-                                          : MinCut::kForbidden);
+    graph.addLabelCost(node, false, onHost[work]);
+    graph.addLabelCost(
+        node, true, legal.contains(op) ? onEngine[work] : MinCut::kForbidden);
   }
   double entry = dispatchShare * clock.floor();
-  for (auto &[op, work] : works)
+  for (auto &[op, work] : ops)
     for (Value operand : op->getOperands()) {
       double move = clock.surfaces(surfaceBytes(operand), 0);
       Operation *producer = operand.getDefiningOp();
@@ -114,9 +174,10 @@ Partition::EngineOps Partition::findCheapest() const {
 }
 
 double Partition::findCrossover() const {
+  PartitionPlan host = plan({}), engine = plan(legal);
   auto gain = [&](double exponent) {
     double scale = std::exp2(exponent);
-    return evaluate({}, scale) - evaluate(legal, scale);
+    return evaluate(host, scale) - evaluate(engine, scale);
   };
   // The first of powers of two that gains; beyond it on-chip memory may end.
   double high = -12;

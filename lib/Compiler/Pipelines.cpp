@@ -9,6 +9,7 @@
 #include "ane-mlir/Training/Passes.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "mlir/Pass/PassRegistry.h"
+#include "mlir/Transforms/GreedyPatternRewriteDriver.h"
 #include "mlir/Transforms/Passes.h"
 
 using namespace mlir;
@@ -28,13 +29,21 @@ bool mlir::ane::isKnownPass(llvm::StringRef flag) {
   return llvm::is_contained(kOptional, flag);
 }
 
+/// Without walking all regions for what is dead in each round: the patterns
+/// erase what loses its last user.
+static std::unique_ptr<Pass> makeCanonicalizer() {
+  GreedyRewriteConfig config;
+  config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
+  return createCanonicalizerPass(config);
+}
+
 /// Constants of exporters are many and small; canonicalisation must not walk
 /// large ones, so no constant folding of weight trees happens here: ane ops
 /// have no constant folders (design invariant 3).
 static void addCleanup(OpPassManager &pm,
                        function_ref<bool(StringRef)> enabled) {
   if (enabled("canonicalize"))
-    pm.addPass(createCanonicalizerPass());
+    pm.addPass(makeCanonicalizer());
   if (enabled("cse"))
     pm.addPass(createCSEPass());
 }
@@ -136,7 +145,7 @@ void mlir::ane::buildPackagePipeline(OpPassManager &pm,
   buildUnplacedPipeline(pm, options);
   pm.addPass(createPreparePackagePass());
   if (!llvm::is_contained(options.disable, "canonicalize"))
-    pm.addPass(createCanonicalizerPass());
+    pm.addPass(makeCanonicalizer());
 }
 
 void mlir::ane::buildBundlePipeline(OpPassManager &pm,

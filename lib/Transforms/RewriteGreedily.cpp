@@ -34,6 +34,9 @@ LogicalResult mlir::ane::rewriteGreedily(Operation *top,
   WeightTrees trees(&at);
   GreedyRewriteConfig config;
   config.setListener(&trees);
+  // What is dead goes as soon as it is: walking all regions again for it, in
+  // each round, took a tenth of compiling a large model.
+  config.setRegionSimplificationLevel(GreedySimplifyRegionLevel::Disabled);
   try {
     return applyPatternsGreedily(top, std::move(patterns), config);
   } catch (const EvaluationError &error) {

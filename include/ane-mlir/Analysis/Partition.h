@@ -9,9 +9,12 @@
 
 #include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Analysis/Placement.h"
-#include "llvm/ADT/MapVector.h"
+#include "llvm/ADT/DenseSet.h"
+#include <vector>
 
 namespace mlir::ane {
+
+struct PartitionPlan;
 
 /// Predicted time of one function under different placements.
 class Partition {
@@ -35,12 +38,16 @@ public:
 
 private:
   EngineOps cut(double dispatchShare) const;
+  PartitionPlan plan(const EngineOps &engine) const;
+  double evaluate(const PartitionPlan &plan, double scale) const;
 
   Block &block;
   const llvm::DenseSet<Operation *> &trees;
   Clock clock;
   EngineOps legal;
-  llvm::MapVector<Operation *, OpWork> works;
+  /// What is distinct, and of each op in the order of the block which it is.
+  std::vector<OpWork> works;
+  std::vector<std::pair<Operation *, unsigned>> ops;
 };
 
 } // namespace mlir::ane
