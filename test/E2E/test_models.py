@@ -166,6 +166,31 @@ def test_minilm(minilm, precision):
     assert list(np.argsort(similarity)) == list(np.argsort(expected_similarity))
 
 
+# A bundle's embedding is a gather of the host, which stays fp16.
+@pytest.mark.parametrize("form, most", [("anepkg", 0.8), ("mlpackage", 0.55)])
+def test_minilm_int8(minilm, form, most, tmp_path):
+    """In int8, sentences stay in the order of their similarity; pairs that are nearly alike may change places."""
+    _, encode = minilm
+    texts = sorted({text for pair in SENTENCES for text in pair})
+    feeds = {name: np.concatenate([encode(text)[name][:, :32] for text in texts]) for name in encode(texts[0])}
+    path = tmp_path / "minilm.onnx"
+    onnx.save(models.build_minilm(models.minilm_folder(), sequence=32, batch=len(texts)), path)
+    tool = ane_mlir.find_tool("onnx-to-ane")
+    for name, options in (("fp16", []), ("int8", ["--weights=int8"])):
+        subprocess.run([tool, path, "-o", tmp_path / f"{name}.{form}", "--quiet", "--check=off", *options], check=True)
+    sizes = {name: sum(f.stat().st_size for f in (tmp_path / f"{name}.{form}").rglob("*") if f.is_file()) for name in ("fp16", "int8")}
+    (embeddings,) = ane_mlir.Package(tmp_path / f"int8.{form}").run(feeds, numerics="fp16").values()
+    expected = reference(path, feeds)[0]
+    for text, e, wanted in zip(texts, embeddings.astype(np.float64), expected.astype(np.float64)):
+        assert cosine(e, wanted) >= 0.995, text
+    ours, theirs = ([table[texts.index(a)] @ table[texts.index(b)] for a, b in SENTENCES] for table in (embeddings.astype(np.float64), expected.astype(np.float64)))
+    print(f"{form}: {sizes['int8'] / sizes['fp16']:.3f} of the bytes, similarities off by {np.abs(np.subtract(ours, theirs)).max():.4f}")
+    assert sizes["int8"] <= most * sizes["fp16"]
+    order = np.argsort(theirs)
+    for low, high in zip(order, order[1:]):
+        assert ours[low] < ours[high] or theirs[high] - theirs[low] < 0.01, (SENTENCES[low], SENTENCES[high])
+
+
 def test_int32_ids(minilm, tmp_path):
     _, encode = minilm
     path = tmp_path / "int32.onnx"

@@ -275,3 +275,30 @@ def test_draws(model, tmp_path):
     assert drawn[0] == drawn[1] != drawn[2] and drawn[3] == drawn[4] and len(drawn[0]) == 20
     first = drawn[3][3]
     assert generate(tmp_path / "m.anepkg", [1, 2, 3], 20, "--quiet", f"--end-id={first}")[-1] == first
+
+
+def test_text(model, tmp_path, capsys):
+    """python -m ane_mlir.generate: from words to words, by a tokenizer.json."""
+    tokenizers = pytest.importorskip("tokenizers")
+    from ane_mlir import generate as text
+
+    words = {f"w{i}": i for i in range(VOCABULARY)}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, unk_token="w0"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    compile_decoder(model, tmp_path / "m.anepkg", "--precision=fp32")
+    prompt = [7, 12, 99, 250]
+    expected, _ = greedy(model, prompt, 9)
+    arguments = [str(tmp_path / "m.anepkg"), "--tokenizer", str(tmp_path / "tokenizer.json"), "--prompt", " ".join(f"w{i}" for i in prompt), "--numerics=fp32"]
+    assert text.main([*arguments, "--tokens=9"]) == 0
+    out, err = capsys.readouterr()
+    assert out == " ".join(f"w{i}" for i in prompt) + " ".join(f"w{i}" for i in expected) + "\n"
+    assert err.startswith("h16: prompt: 4 tokens") and "tokens/s" in err
+    # It ends behind the token that ends a text, and draws by a seed.
+    made = text.generate(tmp_path / "m.anepkg", tokenizer, "w7 w12 w99 w250", tokens=9, numerics="fp32", end=f"w{expected[2]}")
+    assert made.ids == expected[: expected.index(expected[2]) + 1] and made.target == "h16"
+    drawn = [text.generate(tmp_path / "m.anepkg", tokenizer, "w7", tokens=6, temperature=1.5, seed=seed).ids for seed in (1, 1, 2)]
+    assert drawn[0] == drawn[1] != drawn[2]
+    for wrong, words in ((["--numerics=fp16", "--tokens=300"], "at most 256"), (["--end=nothing"], "no token 'nothing'"), (["--tokenizer", str(tmp_path / "x.json")], "not found"), (["--tokenizer", str(tmp_path / "m.anepkg" / "manifest.json")], "no tokenizer.json"), (["--prompt="], "no tokens")):
+        assert text.main([*arguments, *wrong]) == 1
+        assert words in capsys.readouterr().err, wrong
