@@ -279,7 +279,8 @@ private:
         FailureOr<Tensor> tensor = Tensor::fromElements(literal.getValue());
         if (failed(tensor))
           return failure();
-        constants[literal] = {*tensor, *tensor, 0, true, true};
+        Tensor value = tensor->unpacked();
+        constants[literal] = {value, value, 0, true, true};
         continue;
       }
       // Without losses to find, the results alone are compared, with what is
@@ -309,8 +310,10 @@ private:
         // Once, for all readers on the engine.
         if (from.constant) {
           Tensor &root = roots[operand];
-          if (!root)
+          if (!root) {
             root = rounded(from.exact, true);
+            root.keepForms();
+          }
           actualInputs.push_back(root);
         } else {
           Tensor half = rounded(from.actual, false);

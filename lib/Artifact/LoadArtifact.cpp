@@ -14,6 +14,7 @@
 #include "ane-mlir/Import/MILSource.h"
 #include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Support/MappedFile.h"
+#include "ane-mlir/Support/WeightData.h"
 #include "ane-mlir/Target/Surface.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
@@ -27,9 +28,16 @@ namespace fb = anemlir::manifest;
 static FailureOr<LoadedProgram> raiseProgram(MILSource source,
                                              const LoadOptions &options,
                                              WeightVerifier &verifier,
-                                             StringRef name) {
+                                             StringRef name,
+                                             bool shapesOnly = false) {
   source.weights = verifier.watch(std::move(source.weights), name);
-  return LoadedProgram::raise(std::move(source), options);
+  auto loaded = LoadedProgram::raise(std::move(source), options);
+  if (failed(loaded) || shapesOnly)
+    return loaded;
+  ModuleOp module = *loaded->module;
+  if (auto absent = module->getAttrOfType<StringAttr>(kAbsentAttr))
+    return emitError(module.getLoc()) << absent.getValue(), failure();
+  return loaded;
 }
 
 namespace {
@@ -87,8 +95,13 @@ public:
   std::vector<Function> functions;
 
   explicit BundleExecutable(Location loc) : loc(loc) {}
+  /// Weight files are compared with their names while the first call computes.
+  std::unique_ptr<WeightVerifier> verifier;
 
 private:
+  LogicalResult runSteps(ArrayRef<Tensor> arguments,
+                         SmallVectorImpl<Tensor> &results, Numerics numerics,
+                         const BlockInterpreter::Observer &observer);
   /// Of one state between calls; nobody else has the tensor's memory.
   struct Kept {
     Tensor value;
@@ -168,6 +181,20 @@ LogicalResult
 BundleExecutable::run(ArrayRef<Tensor> arguments,
                       SmallVectorImpl<Tensor> &results, Numerics numerics,
                       const BlockInterpreter::Observer &observer) {
+  LogicalResult ran = runSteps(arguments, results, numerics, observer);
+  // No result of corrupt weights leaves; they explain a failure, too.
+  if (auto first = std::move(verifier))
+    if (llvm::Error error = first->finish()) {
+      results.clear();
+      return emitError(loc) << llvm::toString(std::move(error));
+    }
+  return ran;
+}
+
+LogicalResult
+BundleExecutable::runSteps(ArrayRef<Tensor> arguments,
+                           SmallVectorImpl<Tensor> &results, Numerics numerics,
+                           const BlockInterpreter::Observer &observer) {
   Function &function = functions[selected];
   std::vector<Tensor> values(tensors.size());
   for (auto [tensor, argument] : llvm::zip(function.inputTensors, arguments))
@@ -210,6 +237,11 @@ BundleExecutable::run(ArrayRef<Tensor> arguments,
   }
   for (unsigned tensor : function.outputTensors)
     results.push_back(values[tensor]);
+  // What a call returns stays as it is when rows are added.
+  for (Tensor &result : results)
+    for (auto &entry : kept)
+      if (result.shares(entry.second.value))
+        result = copyOf(result);
   for (const State &state : function.states)
     if (failed(keep(state, results[state.output])))
       return failure();
@@ -258,14 +290,15 @@ openProgram(StringRef path, const fb::ProgramT &program, MLIRContext *context) {
   std::vector<std::pair<std::string, std::string>> files;
   for (auto &weights : program.weights)
     files.push_back({weights->path, weights->file});
-  source->weights = [path = path.str(), files](StringRef wanted)
-      -> llvm::Expected<std::shared_ptr<const MappedFile>> {
-    for (auto &[name, file] : files)
-      if (name == wanted)
-        return MappedFile::openInside(path, file, "the bundle");
-    return llvm::createStringError("the manifest has no file for '" + wanted +
-                                   "'");
-  };
+  source->weights =
+      openOnce([path = path.str(), files](StringRef wanted)
+                   -> llvm::Expected<std::shared_ptr<const MappedFile>> {
+        for (auto &[name, file] : files)
+          if (name == wanted)
+            return MappedFile::openInside(path, file, "the bundle");
+        return llvm::createStringError("the manifest has no file for '" +
+                                       wanted + "'");
+      });
   return source;
 }
 
@@ -302,7 +335,8 @@ public:
   BundleLoader(StringRef path, MLIRContext *context, const LoadOptions &options)
       : path(path), context(context),
         loc(NameLoc::get(StringAttr::get(context, path))),
-        verifier(options.verify), wanted(options.function),
+        verifier(std::make_unique<WeightVerifier>(options.verify)),
+        wanted(options.function),
         bundle(std::make_unique<BundleExecutable>(loc)) {}
   FailureOr<std::unique_ptr<Executable>> load();
 
@@ -337,7 +371,7 @@ private:
   StringRef path;
   MLIRContext *context;
   Location loc;
-  WeightVerifier verifier;
+  std::unique_ptr<WeightVerifier> verifier;
   std::unique_ptr<fb::ManifestT> manifest;
   std::string wanted;
   std::unique_ptr<BundleExecutable> bundle;
@@ -368,10 +402,10 @@ LogicalResult BundleLoader::readPrograms() {
     FailureOr<LoadedProgram> loaded =
         failed(source)
             ? FailureOr<LoadedProgram>(failure())
-            : raiseProgram(std::move(*source), {}, verifier, program->text);
+            : raiseProgram(std::move(*source), {}, *verifier, program->text);
     if (failed(loaded)) {
       // A corrupt file explains what else is wrong.
-      if (llvm::Error error = verifier.finish())
+      if (llvm::Error error = verifier->finish())
         return fail(llvm::toString(std::move(error)));
       return failure();
     }
@@ -584,8 +618,7 @@ FailureOr<std::unique_ptr<Executable>> BundleLoader::load() {
       return failure();
   if (failed(selectFunction()))
     return failure();
-  if (llvm::Error error = verifier.finish())
-    return fail(llvm::toString(std::move(error))), failure();
+  bundle->verifier = std::move(verifier);
   return std::unique_ptr<Executable>(std::move(bundle));
 }
 
@@ -637,7 +670,8 @@ mlir::ane::findIllegalOps(StringRef path, const Target &target,
     return failure();
   WeightVerifier verifier(/*enabled=*/false);
   FailureOr<LoadedProgram> loaded = raiseProgram(
-      std::move(*source), options, verifier, llvm::sys::path::filename(path));
+      std::move(*source), options, verifier, llvm::sys::path::filename(path),
+      /*shapesOnly=*/true);
   if (failed(loaded))
     return failure();
   std::vector<IllegalOp> found;

@@ -17,6 +17,7 @@
 #include "ane-mlir/Import/MILSource.h"
 #include "ane-mlir/Import/ONNX.h"
 #include "ane-mlir/Support/Budget.h"
+#include "ane-mlir/Support/WeightData.h"
 #include "ane-mlir/Target/Bundle.h"
 #include "ane-mlir/Training/Passes.h"
 #include "ane-mlir/Transforms/Passes.h"
@@ -56,6 +57,7 @@ private:
   void markTarget(ModuleOp module);
   LogicalResult optimise(ModuleOp module, NumericGuard &guard);
   LogicalResult compileBuckets();
+  LogicalResult refuseAbsentWeights();
   LogicalResult runPasses(
       ModuleOp module,
       llvm::function_ref<void(OpPassManager &, const PipelineOptions &)> build);
@@ -486,6 +488,9 @@ LogicalResult Compiler::compileBuckets() {
       return failure();
     if (stopsBefore(Phase::Optimized))
       return success();
+    // Other numbers in place of weights say nothing of accuracy.
+    if (modules.back()->getOperation()->hasAttr(kAbsentAttr))
+      guard.calibration = "none", guard.check = GuardOptions::Check::Off;
     guards.push_back(std::make_unique<NumericGuard>(guard));
     if (failed(optimise(*modules.back(), *guards.back())))
       return failure();
@@ -675,6 +680,19 @@ LogicalResult Compiler::writeBundleAndReports() {
   return finishWithReports();
 }
 
+/// Only what needs no values can be had of a program without its weights.
+LogicalResult Compiler::refuseAbsentWeights() {
+  if (options.compileTo || options.reportOnly || options.form() == Form::IR)
+    return success();
+  for (OwningOpRef<ModuleOp> &each : modules)
+    if (auto absent = (*each)->getAttrOfType<StringAttr>(kAbsentAttr))
+      return emitError(each->getLoc()) << absent.getValue()
+                                       << ", so nothing can be written; "
+                                          "--compile-to=placed and ane-check "
+                                          "need no weights";
+  return success();
+}
+
 FailureOr<Compilation> Compiler::run() {
   MemoryBudget::setConstantLimit(options.maxConstantBytes);
   if (!options.compileTo && !options.reportOnly) // rather than after an hour
@@ -684,6 +702,8 @@ FailureOr<Compilation> Compiler::run() {
       failed(compileBuckets()))
     return failure();
   warnOfNothing(module());
+  if (failed(refuseAbsentWeights()))
+    return failure();
   auto done = [&](LogicalResult written) -> FailureOr<Compilation> {
     if (failed(written))
       return failure();

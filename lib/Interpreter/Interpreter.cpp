@@ -123,9 +123,23 @@ static LogicalResult evaluateWide(Operation *op, EvalContext &context,
   return success();
 }
 
+/// Takes parts of constants as they are in their file.
+static bool takesPacked(Operation *op) {
+  return isa<ReshapeOp, ExpandDimsOp, SqueezeOp, Flatten2dOp, SliceByIndexOp,
+             SliceBySizeOp, SplitOp>(op);
+}
+
 static LogicalResult evaluateUnguarded(Operation *op, EvalContext &context,
                                        ArrayRef<Tensor> inputs,
                                        SmallVectorImpl<Tensor> &outputs) {
+  SmallVector<Tensor> decoded;
+  if (!takesPacked(op) && llvm::any_of(inputs, [](const Tensor &tensor) {
+        return tensor.isPacked();
+      })) {
+    for (const Tensor &tensor : inputs)
+      decoded.push_back(tensor.unpacked());
+    inputs = decoded;
+  }
   auto evaluable = dyn_cast<EvaluateOpInterface>(op);
   if (!evaluable)
     return op->emitOpError() << "cannot be evaluated by the interpreter";
@@ -277,6 +291,27 @@ Tensor BlockInterpreter::roundRoot(Value value, const Tensor &exact) {
   return root;
 }
 
+/// Elements of a weight that is worth another form.
+static constexpr int64_t kFormsFrom = 1024;
+
+/// From the second run on, weights in fp32 for the next one, while there is
+/// room for them; others are decoded each time, as all are in the first run.
+void BlockInterpreter::keepDecoded(Tensor &constant) {
+  if (rooms.empty() || constant.size() < kFormsFrom)
+    return;
+  if (!constant.isPacked()) {
+    if (!constant.getForms())
+      constant.keepForms();
+    return;
+  }
+  uint64_t bytes = constant.size() * (constant.isFloat() ? 4 : 8);
+  if (auto room = MemoryBudget::keep(bytes)) {
+    constant = constant.unpacked();
+    constant.keepForms();
+    rooms.push_back(std::move(room));
+  }
+}
+
 LogicalResult BlockInterpreter::run(ArrayRef<Tensor> arguments,
                                     SmallVectorImpl<Tensor> &results,
                                     const Observer &observer) {
@@ -292,6 +327,8 @@ LogicalResult BlockInterpreter::run(ArrayRef<Tensor> arguments,
     auto it = constants.find(value);
     if (it == constants.end())
       return values.lookup(value);
+    if (!inTree)
+      keepDecoded(it->second);
     return inTree ? it->second : roundRoot(value, it->second);
   };
   for (Operation &op : block) {
@@ -300,6 +337,8 @@ LogicalResult BlockInterpreter::run(ArrayRef<Tensor> arguments,
     if (op.hasTrait<OpTrait::IsTerminator>()) {
       for (Value operand : op.getOperands())
         results.push_back(get(operand, false));
+      if (rooms.empty())
+        rooms.push_back(MemoryBudget::keep(0)); // a run is behind us
       return success();
     }
     if (op.getNumResults() && constants.count(op.getResult(0)))

@@ -306,67 +306,156 @@ channels(const Tensor &tensor, int64_t begin, int64_t end) {
           tensor.floats().data() + begin * strides[1]};
 }
 
-/// Output channels or, with several groups, groups from `begin` to `end`.
-static std::string convolutionPart(const Tensor &x, const Tensor &weight,
-                                   const Tensor *bias,
-                                   const WindowGeometry &window, int64_t groups,
-                                   int64_t begin, int64_t end,
-                                   const Tensor &y) {
-  try {
-    dnnl::stream stream(engine());
-    int64_t perGroup = groups > 1 ? weight.shape()[0] / groups : 1,
-            inputs = weight.shape()[1], first = begin * perGroup,
-            last = end * perGroup;
-    auto [xDesc, xData] = groups > 1 ? channels(x, begin * inputs, end * inputs)
-                                     : channels(x, 0, x.shape()[1]);
-    auto [yDesc, yData] = channels(y, first, last);
-    const float *weightData =
-        weight.floats().data() + first * (weight.size() / weight.shape()[0]);
-    SmallVector<int64_t, 6> weightShape(weight.shape());
-    weightShape[0] = last - first;
-    if (groups > 1) {
-      weightShape[0] = perGroup;
-      weightShape.insert(weightShape.begin(), end - begin);
-    }
-    memory::dims strides = saneStrides(window, x, y), dilations, before, after;
-    for (auto [dilation, pad] : llvm::zip(window.dilations, window.pads)) {
-      dilations.push_back(dilation - 1);
-      before.push_back(pad.first);
-      after.push_back(pad.second);
-    }
-    auto any = [](const memory::desc &desc) {
-      return memory::desc(desc.dims(), memory::data_type::f32,
-                          memory::format_tag::any);
-    };
-    SmallVector<int64_t, 1> biasShape{last - first};
-    dnnl::convolution_forward::desc desc =
-        bias ? dnnl::convolution_forward::desc(
-                   dnnl::prop_kind::forward_inference,
-                   dnnl::algorithm::convolution_direct, any(xDesc),
-                   anyLayout(weightShape), plain(biasShape), any(yDesc),
-                   strides, dilations, before, after)
-             : dnnl::convolution_forward::desc(
-                   dnnl::prop_kind::forward_inference,
-                   dnnl::algorithm::convolution_direct, any(xDesc),
-                   anyLayout(weightShape), any(yDesc), strides, dilations,
-                   before, after);
-    dnnl::convolution_forward::primitive_desc primitive(desc, engine());
-    memory source = reordered(stream, wrap(xDesc, xData), primitive.src_desc());
-    memory weights = reordered(stream, wrap(plain(weightShape), weightData),
-                               primitive.weights_desc());
-    memory result = wrap(yDesc, yData);
-    bool direct = primitive.dst_desc() == result.get_desc();
-    memory target = direct ? result : memory(primitive.dst_desc(), engine());
-    std::unordered_map<int, memory> args{{DNNL_ARG_SRC, source},
-                                         {DNNL_ARG_WEIGHTS, weights},
-                                         {DNNL_ARG_DST, target}};
-    if (bias)
-      args[DNNL_ARG_BIAS] =
-          wrap(plain(biasShape), bias->floats().data() + first);
-    dnnl::convolution_forward(primitive).execute(stream, args);
-    if (!direct)
-      dnnl::reorder(target, result).execute(stream, target, result);
+namespace {
+/// A convolution that oneDNN made for shapes and a window.
+struct MadeConvolution {
+  dnnl::convolution_forward::primitive_desc description;
+  dnnl::convolution_forward primitive;
+};
+using Key = TensorForms::Key;
+} // namespace
+
+/// Convolutions of one thread, by what they were made for: layers repeat, and
+/// making one takes longer than running a small one.
+static MadeConvolution &
+findConvolution(const Key &key, llvm::function_ref<MadeConvolution()> make) {
+  static constexpr size_t kMost = 512;
+  static thread_local std::map<Key, MadeConvolution> made;
+  auto it = made.find(key);
+  if (it != made.end())
+    return it->second;
+  if (made.size() >= kMost)
+    made.clear();
+  return made.emplace(key, make()).first->second;
+}
+
+/// Weights as a primitive reads them, kept with the tensor where it may keep
+/// something and there is room.
+static memory orderWeights(dnnl::stream &stream, const Tensor &weight,
+                           memory plain, const memory::desc &wanted,
+                           const Key &key) {
+  if (plain.get_desc() == wanted)
+    return plain;
+  struct Form {
+    memory data;
+    std::shared_ptr<void> room;
+  };
+  TensorForms *forms = weight.getForms();
+  if (forms)
+    if (auto known = forms->find(key))
+      return static_cast<const Form *>(known.get())->data;
+  memory ordered = reordered(stream, plain, wanted);
+  if (auto room = forms ? MemoryBudget::keep(wanted.get_size()) : nullptr) {
     stream.wait();
+    forms->add(key, std::make_shared<Form>(Form{ordered, std::move(room)}));
+  }
+  return ordered;
+}
+
+namespace {
+/// Output channels or, with several groups, groups from `begin` to `end`.
+struct ConvolutionPart {
+  const Tensor &x, &weight;
+  const Tensor *bias;
+  const WindowGeometry &window;
+  int64_t groups, begin, end;
+  const Tensor &y;
+
+  int64_t perGroup() const {
+    return groups > 1 ? weight.shape()[0] / groups : 1;
+  }
+  int64_t first() const { return begin * perGroup(); }
+  int64_t last() const { return end * perGroup(); }
+  SmallVector<int64_t, 6> weightShape() const {
+    SmallVector<int64_t, 6> shape(weight.shape());
+    shape[0] = last() - first();
+    if (groups > 1) {
+      shape[0] = perGroup();
+      shape.insert(shape.begin(), end - begin);
+    }
+    return shape;
+  }
+  Key key() const {
+    Key key{groups, begin, end, bias != nullptr};
+    auto add = [&](ArrayRef<int64_t> list) {
+      key.push_back(list.size());
+      llvm::append_range(key, list);
+    };
+    for (const Tensor *tensor : {&x, &weight, &y})
+      add(tensor->shape());
+    add(window.strides);
+    add(window.dilations);
+    for (auto pad : window.pads)
+      add({pad.first, pad.second});
+    return key;
+  }
+  MadeConvolution make(const memory::desc &source,
+                       const memory::desc &target) const;
+  void run() const;
+};
+} // namespace
+
+MadeConvolution ConvolutionPart::make(const memory::desc &source,
+                                      const memory::desc &target) const {
+  memory::dims strides = saneStrides(window, x, y), dilations, before, after;
+  for (auto [dilation, pad] : llvm::zip(window.dilations, window.pads)) {
+    dilations.push_back(dilation - 1);
+    before.push_back(pad.first);
+    after.push_back(pad.second);
+  }
+  auto any = [](const memory::desc &desc) {
+    return memory::desc(desc.dims(), memory::data_type::f32,
+                        memory::format_tag::any);
+  };
+  using dnnl::convolution_forward;
+  auto kind = dnnl::prop_kind::forward_inference;
+  auto algorithm = dnnl::algorithm::convolution_direct;
+  memory::desc weights = anyLayout(weightShape());
+  convolution_forward::desc desc =
+      bias ? convolution_forward::desc(kind, algorithm, any(source), weights,
+                                       plain({last() - first()}), any(target),
+                                       strides, dilations, before, after)
+           : convolution_forward::desc(kind, algorithm, any(source), weights,
+                                       any(target), strides, dilations, before,
+                                       after);
+  convolution_forward::primitive_desc description(desc, engine());
+  return {description, convolution_forward(description)};
+}
+
+void ConvolutionPart::run() const {
+  dnnl::stream stream(engine());
+  int64_t inputs = weight.shape()[1];
+  auto [xDesc, xData] = groups > 1 ? channels(x, begin * inputs, end * inputs)
+                                   : channels(x, 0, x.shape()[1]);
+  auto [yDesc, yData] = channels(y, first(), last());
+  const float *weightData =
+      weight.floats().data() + first() * (weight.size() / weight.shape()[0]);
+  Key key = this->key();
+  memory::desc source = xDesc, target = yDesc; // C++17 captures no bindings
+  MadeConvolution &made =
+      findConvolution(key, [&] { return make(source, target); });
+  memory from =
+      reordered(stream, wrap(source, xData), made.description.src_desc());
+  memory weights =
+      orderWeights(stream, weight, wrap(plain(weightShape()), weightData),
+                   made.description.weights_desc(), key);
+  memory result = wrap(target, yData);
+  bool direct = made.description.dst_desc() == result.get_desc();
+  memory to = direct ? result : memory(made.description.dst_desc(), engine());
+  std::unordered_map<int, memory> args{
+      {DNNL_ARG_SRC, from}, {DNNL_ARG_WEIGHTS, weights}, {DNNL_ARG_DST, to}};
+  if (bias)
+    args[DNNL_ARG_BIAS] =
+        wrap(plain({last() - first()}), bias->floats().data() + first());
+  made.primitive.execute(stream, args);
+  if (!direct)
+    dnnl::reorder(to, result).execute(stream, to, result);
+  stream.wait();
+}
+
+static std::string runGuarded(const ConvolutionPart &part) {
+  try {
+    part.run();
     return {};
   } catch (const dnnl::error &error) {
     return describe(error);
@@ -388,8 +477,8 @@ std::string mlir::ane::convolution(const EvalContext &context, const Tensor &x,
   partition(context, grouped ? groups : y.shape()[1],
             y.size() * (weight.size() / weight.shape()[0]),
             [&](int64_t begin, int64_t end) {
-              std::string error = convolutionPart(x, weight, bias, window,
-                                                  groups, begin, end, y);
+              std::string error = runGuarded(ConvolutionPart{
+                  x, weight, bias, window, groups, begin, end, y});
               std::lock_guard<std::mutex> lock(mutex);
               if (!error.empty())
                 failure = error;

@@ -36,6 +36,28 @@ static void copyBox(const Tensor &x, int64_t fromX, ArrayRef<int64_t> stridesX,
   });
 }
 
+/// The box of `x` at `offset` with `strides`: a view where its elements lie in
+/// one piece, as the rows of a weight do; otherwise a copy, and where a small
+/// part would keep a large value alive.
+static Tensor takeBox(const Tensor &x, int64_t offset,
+                      ArrayRef<int64_t> strides, ArrayRef<int64_t> box,
+                      DType dtype) {
+  int64_t run = 1;
+  bool whole = x.dtype() == dtype && x.canSlice();
+  for (size_t i = box.size(); i-- > 0; run *= box[i])
+    whole &= box[i] == 1 || strides[i] == run;
+  if (whole && run && (x.isBorrowed() || run >= x.size() / 8))
+    return x.slice(offset, box);
+  Tensor y(dtype, box), source = x.unpacked();
+  if (y.size())
+    copyBox(source, offset, strides, y, 0, rowMajorStrides(box), box);
+  return y;
+}
+/// The dtype of a result, as far as moving elements can change it.
+static DType resultType(EvalContext &context, Value result) {
+  return context.makeResult(result, {0}).dtype();
+}
+
 namespace mlir::ane {
 /// The shape that reshape's `shape` means for `count` elements.
 static SmallVector<int64_t, 6> resolveShape(ArrayRef<int64_t> wanted,
@@ -100,6 +122,22 @@ LogicalResult evaluateOp(Flatten2dOp op, EvalContext &, ArrayRef<Tensor> in,
   return success();
 }
 
+/// Rows and columns of what is transposed at a time.
+static constexpr int64_t kTileRows = 16, kTileColumns = 64;
+
+/// A tile through memory of its own: rows of a power of two would all want the
+/// same lines of the cache.
+template <typename T>
+static void transposeTile(const T *from, int64_t stepFrom, T *to,
+                          int64_t stepTo, int64_t rows, int64_t columns) {
+  T tile[kTileRows * kTileColumns];
+  for (int64_t c = 0; c < columns; ++c)
+    for (int64_t r = 0; r < rows; ++r)
+      tile[r * kTileColumns + c] = from[c * stepFrom + r];
+  for (int64_t r = 0; r < rows; ++r)
+    std::copy_n(tile + r * kTileColumns, columns, to + r * stepTo);
+}
+
 /// transpose of one tensor, shared with the block ops.
 static Tensor permute(EvalContext &context, const Tensor &x,
                       ArrayRef<int64_t> perm) {
@@ -125,16 +163,18 @@ static Tensor permute(EvalContext &context, const Tensor &x,
                              1, x.size() / std::max<int64_t>(1, shape[0]))),
       [&](int64_t begin, int64_t end) {
         SmallVector<int64_t, 6> box(shape);
-        for (int64_t i = begin; i < end; i += 16) {
-          box[0] = std::min<int64_t>(16, end - i);
+        for (int64_t i = begin; i < end; i += kTileRows) {
+          box[0] = std::min(kTileRows, end - i);
           if (rank == 2 && strides[0] == 1) {
-            // Plain matrix transpose: walk columns in the inner loop's blocks.
-            for (int64_t j = 0; j < shape[1]; j += 64) {
-              SmallVector<int64_t, 2> tile{box[0],
-                                           std::min<int64_t>(64, shape[1] - j)};
-              copyBox(x, i * strides[0] + j * strides[1], strides, y,
-                      i * target[0] + j * target[1], target, tile);
-            }
+            // Plain matrix transpose.
+            for (int64_t j = 0; j < shape[1]; j += kTileColumns)
+              withStorage(x, [&](auto zero) {
+                using T = decltype(zero);
+                transposeTile(
+                    storage<T>(x).data() + i + j * strides[1], strides[1],
+                    mutableStorage<T>(y).data() + i * target[0] + j, target[0],
+                    box[0], std::min(kTileColumns, shape[1] - j));
+              });
           } else {
             copyBox(x, i * strides[0], strides, y, i * target[0], target, box);
           }
@@ -201,11 +241,9 @@ LogicalResult evaluateOp(SplitOp op, EvalContext &context, ArrayRef<Tensor> in,
   for (Value result : op.getY()) {
     SmallVector<int64_t, 6> shape(in[0].shape());
     shape[axis] = cast<RankedTensorType>(result.getType()).getDimSize(axis);
-    Tensor y = context.makeResult(result, shape);
-    copyBox(in[0], at * strides[axis], strides, y, 0, rowMajorStrides(shape),
-            shape);
+    out.push_back(takeBox(in[0], at * strides[axis], strides, shape,
+                          resultType(context, result)));
     at += shape[axis];
-    out.push_back(std::move(y));
   }
   return success();
 }
@@ -256,11 +294,8 @@ static LogicalResult slice(Op op, EvalContext &context, const Tensor &x,
   FailureOr<SlicePlan> plan = planSlice(op, x.shape(), begin, end);
   if (failed(plan))
     return failure();
-  Tensor y = context.makeResult(op.getY(), plan->box);
-  if (y.size())
-    copyBox(x, plan->offset, plan->strides, y, 0, rowMajorStrides(plan->box),
-            plan->box);
-  out.push_back(std::move(y));
+  out.push_back(takeBox(x, plan->offset, plan->strides, plan->box,
+                        resultType(context, op.getY())));
   return success();
 }
 LogicalResult evaluateOp(SliceByIndexOp op, EvalContext &context,
@@ -307,10 +342,8 @@ static LogicalResult sliceBySize(Op op, EvalContext &context, const Tensor &x,
     offset += begin * strides[i];
     box.push_back(size);
   }
-  Tensor y = context.makeResult(op.getY(), box);
-  if (y.size())
-    copyBox(x, offset, strides, y, 0, rowMajorStrides(box), box);
-  out.push_back(std::move(y));
+  out.push_back(
+      takeBox(x, offset, strides, box, resultType(context, op.getY())));
   return success();
 }
 LogicalResult evaluateOp(SliceBySizeOp op, EvalContext &context,

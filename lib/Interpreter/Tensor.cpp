@@ -51,7 +51,15 @@ static std::mutex &conversionMutex() {
   static std::mutex mutex;
   return mutex;
 }
+const Tensor &Tensor::decodedOnce() const {
+  std::lock_guard<std::mutex> lock(conversionMutex());
+  if (!decoded)
+    decoded = std::make_shared<Tensor>(unpacked());
+  return *decoded;
+}
 llvm::ArrayRef<float> Tensor::convertedFloats() const {
+  if (packed)
+    return decodedOnce().floats();
   std::lock_guard<std::mutex> lock(conversionMutex());
   if (!converted) {
     auto memory = MemoryBudget::take(dims, sizeof(float));
@@ -63,6 +71,8 @@ llvm::ArrayRef<float> Tensor::convertedFloats() const {
   return {static_cast<const float *>(converted.get()), size_t(count)};
 }
 llvm::ArrayRef<int64_t> Tensor::convertedInts() const {
+  if (packed)
+    return decodedOnce().ints();
   std::lock_guard<std::mutex> lock(conversionMutex());
   if (!converted) {
     auto memory = MemoryBudget::take(dims, sizeof(int64_t));
@@ -112,6 +122,73 @@ Tensor Tensor::fromBytes(DType dtype, llvm::ArrayRef<int64_t> shape,
   return tensor;
 }
 
+Tensor Tensor::viewBytes(DType dtype, llvm::ArrayRef<int64_t> shape,
+                         llvm::ArrayRef<char> packed,
+                         std::shared_ptr<const void> owner) {
+  Tensor tensor;
+  tensor.type = dtype;
+  tensor.defined = tensor.packed = true;
+  tensor.floating = ane::isFloat(dtype);
+  tensor.dims.assign(shape.begin(), shape.end());
+  tensor.count = product(shape);
+  assert(packed.size() == getByteSize(dtype, tensor.count) &&
+         "bytes are of another shape");
+  tensor.data = packed.data();
+  tensor.owner = std::move(owner);
+  return tensor;
+}
+
+Tensor Tensor::unpacked() const {
+  if (!packed)
+    return *this;
+  Tensor result = fromBytes(
+      type, dims, {static_cast<const char *>(data), getByteSize(type, count)});
+  result.forms = forms;
+  return result;
+}
+
+llvm::ArrayRef<char> Tensor::packedBytes() const {
+  // Bits behind the last element, and truth that is no 1, are written anew.
+  unsigned bits = getInfo(type).bits;
+  if (type == DType::Bool || count * bits % 8)
+    return {};
+  size_t size = getByteSize(type, count);
+  bool native = type == DType::Float32 || type == DType::Int64;
+  return packed || native
+             ? llvm::ArrayRef(static_cast<const char *>(data), size)
+             : llvm::ArrayRef<char>();
+}
+
+bool Tensor::canSlice() const { return !packed || getInfo(type).bits % 8 == 0; }
+
+Tensor Tensor::slice(int64_t begin, llvm::ArrayRef<int64_t> shape) const {
+  Tensor result = *this;
+  result.dims.assign(shape.begin(), shape.end());
+  result.count = product(shape);
+  if (begin < 0 || result.count > count - begin)
+    throw EvaluationError{"expects a slice within its operand"};
+  size_t width = packed ? getInfo(type).bits / 8
+                        : (floating ? sizeof(float) : sizeof(int64_t));
+  result.data = static_cast<const char *>(data) + begin * width;
+  result.converted = nullptr;
+  result.decoded = nullptr;
+  result.forms = nullptr;
+  return result;
+}
+
+std::shared_ptr<const void> TensorForms::find(const Key &key) const {
+  std::lock_guard<std::mutex> lock(mutex);
+  auto it = forms.find(key);
+  return it == forms.end() ? nullptr : it->second;
+}
+void TensorForms::add(const Key &key, std::shared_ptr<const void> form) {
+  std::lock_guard<std::mutex> lock(mutex);
+  forms.try_emplace(key, std::move(form));
+}
+
+/// Elements from which on constants stay packed.
+static constexpr int64_t kManyElements = 4096;
+
 FailureOr<Tensor> Tensor::fromElements(ElementsAttr elements) {
   auto type = cast<ShapedType>(elements.getType());
   std::optional<DType> dtype = toDType(type.getElementType());
@@ -127,6 +204,9 @@ FailureOr<Tensor> Tensor::fromElements(ElementsAttr elements) {
         reinterpret_cast<uintptr_t>(bytes.data()) % alignof(float) == 0)
       return view(type.getShape(),
                   reinterpret_cast<const float *>(bytes.data()), nullptr);
+    // Of a file that is mapped: decoded where an op computes with it.
+    if (type.getNumElements() >= kManyElements && *dtype != DType::Float32)
+      return viewBytes(*dtype, type.getShape(), bytes, nullptr);
     return fromBytes(*dtype, type.getShape(), bytes);
   }
   auto dense = dyn_cast<DenseElementsAttr>(elements);
@@ -172,13 +252,17 @@ Tensor Tensor::reshaped(llvm::ArrayRef<int64_t> shape) const {
 }
 
 Tensor Tensor::retyped(DType dtype) const {
-  Tensor result = *this;
-  requireKind(ane::isFloat(dtype));
+  if (packed && dtype == type)
+    return *this;
+  Tensor result = unpacked();
+  result.requireKind(ane::isFloat(dtype));
   result.type = dtype;
   return result;
 }
 
 std::vector<char> Tensor::toBytes() const {
+  if (llvm::ArrayRef<char> bytes = packedBytes(); packed && !bytes.empty())
+    return {bytes.begin(), bytes.end()};
   std::vector<char> bytes(getByteSize(type, count));
   if (isFloat())
     encode(type, floats(), bytes);
@@ -188,7 +272,7 @@ std::vector<char> Tensor::toBytes() const {
 }
 
 std::vector<char> Tensor::toWeightBytes() const {
-  if (type != DType::Float16)
+  if (type != DType::Float16 || packed)
     return toBytes();
   constexpr float kLeast = 0x1p-24f;
   if (count > 0 && floats()[0] != 0 && std::fabs(floats()[0]) <= kLeast / 2 &&

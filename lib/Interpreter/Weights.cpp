@@ -49,6 +49,24 @@ static void reportRange(Value root, const Tensor &weight) {
                                   "and become 0";
 }
 
+/// What toWeightBytes() gives, large ones by all cores.
+static std::vector<char> encodeWeight(const EvalContext &context,
+                                      const Tensor &weight) {
+  constexpr int64_t kGrain = 1 << 18;
+  if (weight.dtype() != DType::Float16 || weight.isPacked() ||
+      weight.size() < 2 * kGrain || std::fabs(weight.floats()[0]) < 0x1p-24f)
+    return weight.toWeightBytes();
+  llvm::ArrayRef<float> values = weight.floats();
+  std::vector<char> bytes(2 * values.size());
+  context.parallelFor(values.size(), kGrain, [&](int64_t begin, int64_t end) {
+    encode(
+        DType::Float16, values.slice(begin, end - begin),
+        llvm::MutableArrayRef<char>(bytes).slice(2 * begin, 2 * (end - begin)),
+        /*saturate=*/true);
+  });
+  return bytes;
+}
+
 FailureOr<std::vector<char>> mlir::ane::evaluateWeight(Value root) {
   if (isCancelled())
     return emitError(root.getLoc()) << "interrupted";
@@ -60,5 +78,5 @@ FailureOr<std::vector<char>> mlir::ane::evaluateWeight(Value root) {
   if (failed(tensor))
     return failure();
   reportRange(root, *tensor);
-  return tensor->toWeightBytes();
+  return encodeWeight(context, *tensor);
 }

@@ -10,6 +10,7 @@
 #include "llvm/Support/MathExtras.h"
 #include <atomic>
 #include <cstdlib>
+#include <sys/mman.h>
 #include <unistd.h>
 
 using namespace mlir::ane;
@@ -96,10 +97,30 @@ std::shared_ptr<void> MemoryBudget::take(llvm::ArrayRef<int64_t> shape,
         llvm::utostr(constantBytes + runBytes) +
         " that are held, which does not fit this machine's memory"};
   held += *bytes;
+#ifdef MADV_HUGEPAGE
+  // Of a large value most pages are written once: fewer of them, fewer faults.
+  constexpr uint64_t kHuge = uint64_t(1) << 21;
+  if (*bytes >= 4 * kHuge) {
+    auto begin = llvm::alignTo(reinterpret_cast<uintptr_t>(data), kHuge);
+    auto end =
+        llvm::alignDown(reinterpret_cast<uintptr_t>(data) + *bytes, kHuge);
+    (void)madvise(reinterpret_cast<void *>(begin), end - begin, MADV_HUGEPAGE);
+  }
+#endif
   return std::shared_ptr<void>(data, [&held, size = *bytes](void *data) {
     std::free(data);
     held -= size;
   });
+}
+
+std::shared_ptr<void> MemoryBudget::keep(uint64_t bytes) {
+  static std::atomic<uint64_t> kept{0};
+  uint64_t before = kept, limit = runLimit() / 3;
+  do
+    if (bytes > limit || before > limit - bytes)
+      return nullptr;
+  while (!kept.compare_exchange_weak(before, before + bytes));
+  return std::shared_ptr<void>(&kept, [bytes](void *) { kept -= bytes; });
 }
 
 ConstantScope::ConstantScope() { ++constantDepth; }

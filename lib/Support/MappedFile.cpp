@@ -243,6 +243,13 @@ static llvm::Expected<std::shared_ptr<const MappedFile>> openStandardInput() {
   return file;
 }
 
+/// What a clone without the contents holds in place of a large file.
+static bool isPointer(llvm::ArrayRef<char> bytes) {
+  return bytes.size() < 1024 &&
+         llvm::StringRef(bytes.data(), bytes.size())
+             .starts_with("version https://git-lfs.github.com/spec/");
+}
+
 llvm::Expected<std::shared_ptr<const MappedFile>>
 MappedFile::open(llvm::StringRef path) {
   if (path == "-")
@@ -283,6 +290,10 @@ MappedFile::open(llvm::StringRef path) {
   llvm::sys::fs::closeFile(*file);
   if (error)
     return fail(error);
+  if (isPointer(result->bytes))
+    return llvm::createStringError(
+        "'" + path +
+        "' is a Git LFS pointer instead of the file; run git lfs pull");
   MemoryBudget::addFile(status.getSize());
   return std::shared_ptr<const MappedFile>(result);
 }

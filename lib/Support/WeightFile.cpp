@@ -4,9 +4,11 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "ane-mlir/Support/WeightFile.h"
+#include "ane-mlir/Support/WeightData.h"
+#include "llvm/ADT/StringMap.h"
 #include "llvm/Support/Endian.h"
 #include "llvm/Support/MathExtras.h"
+#include <mutex>
 
 using namespace mlir::ane;
 using namespace llvm::support;
@@ -62,9 +64,9 @@ llvm::Expected<WeightView> mlir::ane::readWeight(llvm::ArrayRef<char> file,
   };
   if (file.size() < kAlign || endian::read32le(file.data() + 4) != 2)
     return fail("expects a header of 64 bytes with version 2");
-  if (offset < kAlign || offset % kAlign || offset > file.size() ||
-      file.size() - offset < kAlign)
-    return fail("expects an offset that is a multiple of 64 within the " +
+  // Writers align descriptors; readers go where the text points.
+  if (offset < kAlign || offset > file.size() || file.size() - offset < kAlign)
+    return fail("expects an offset behind the header, within the " +
                 llvm::Twine(file.size()) + " bytes of the file");
   const char *descriptor = file.data() + offset;
   if (endian::read32le(descriptor) != kSentinel)
@@ -85,11 +87,54 @@ llvm::Expected<WeightView> mlir::ane::readWeight(llvm::ArrayRef<char> file,
   return WeightView{*dtype, padding < 8 ? padding : 0, file.slice(at, size)};
 }
 
-WeightOpener mlir::ane::weightsBelow(llvm::StringRef folder) {
-  return [folder = folder.str()](llvm::StringRef wanted)
+llvm::Expected<llvm::ArrayRef<char>>
+mlir::ane::readWeightAs(llvm::ArrayRef<char> file, uint64_t offset, DType dtype,
+                        uint64_t count) {
+  auto view = readWeight(file, offset);
+  if (!view)
+    return view.takeError();
+  uint64_t wanted = getByteSize(dtype, count);
+  bool codeOfHalf = view->dtype == DType::Float16 && getInfo(dtype).bits <= 8;
+  if (view->data.size() == wanted && (view->dtype == dtype || codeOfHalf))
+    return view->data;
+  // Where nothing is said of the payload, it follows.
+  uint64_t at = offset + kAlign;
+  const char *descriptor = file.data() + offset;
+  if (!endian::read64le(descriptor + 8) && view->dtype == dtype &&
+      (!endian::read64le(descriptor + 16) ||
+       endian::read64le(descriptor + 16) == at) &&
+      wanted <= file.size() - at)
+    return file.slice(at, wanted);
+  return llvm::createStringError(
+      "holds " + llvm::Twine(view->data.size()) + " bytes of " +
+      getInfo(view->dtype).name + ", but the const declares " +
+      getInfo(dtype).name + " of " + llvm::Twine(count) + " elements");
+}
+
+WeightOpener mlir::ane::openOnce(WeightOpener opener) {
+  struct Opened {
+    std::mutex mutex;
+    llvm::StringMap<std::shared_ptr<const MappedFile>> files;
+  };
+  return [opener = std::move(opener),
+          opened = std::make_shared<Opened>()](llvm::StringRef wanted)
              -> llvm::Expected<std::shared_ptr<const MappedFile>> {
+    std::lock_guard<std::mutex> guard(opened->mutex);
+    auto known = opened->files.find(wanted);
+    if (known != opened->files.end())
+      return known->second;
+    auto file = opener(wanted);
+    if (file)
+      opened->files[wanted] = *file;
+    return file;
+  };
+}
+
+WeightOpener mlir::ane::weightsBelow(llvm::StringRef folder) {
+  return openOnce([folder = folder.str()](llvm::StringRef wanted)
+                      -> llvm::Expected<std::shared_ptr<const MappedFile>> {
     llvm::StringRef relative = wanted;
     relative.consume_front("@model_path/");
     return MappedFile::openInside(folder, relative, "the model's folder");
-  };
+  });
 }

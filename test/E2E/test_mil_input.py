@@ -139,3 +139,56 @@ def inputs_of(package: pathlib.Path) -> list[str]:
     import coremltools
 
     return [feature.name for feature in coremltools.utils.load_spec(str(package)).description.input]
+
+
+def weight_file(offset: int, code: int, size: int, payload: bytes) -> bytes:
+    """MILBlob v2 with one tensor, as it is met in the wild: a descriptor anywhere, with a code and a size of the writer's."""
+    header = (1).to_bytes(4, "little") + (2).to_bytes(4, "little") + bytes(offset - 8)
+    return header + (0xDEADBEEF).to_bytes(4, "little") + code.to_bytes(4, "little") + size.to_bytes(8, "little") + (offset + 64).to_bytes(8, "little") + bytes(40) + payload
+
+
+TEXT = """program(1.3)
+{{
+    func main<ios18>(tensor<fp32, [1, 8]> x) {{
+            tensor<{dtype}, [8]> w = const()[name = string("w"), val = tensor<{dtype}, [8]>(BLOBFILE(path = string("@model_path/weights/weight.bin"), offset = uint64({offset})))];
+            {scaled}
+            tensor<fp32, [1, 8]> y = add(x = x, y = v)[name = string("y")];
+        }} -> (y);
+}}
+"""
+
+
+@pytest.mark.parametrize("offset, code, size, dtype", [(64, 2, 32, "fp32"), (100, 2, 32, "fp32"), (64, 2, 0, "fp32"), (64, 1, 8, "int8"), (77, 1, 8, "int8")])
+def test_weight_files_of_the_wild(tmp_path, offset, code, size, dtype):
+    values = np.arange(8, dtype=np.float32 if dtype == "fp32" else np.int8)
+    scaled = 'tensor<fp32, [8]> v = identity(x = w)[name = string("v")];' if dtype == "fp32" else 'tensor<fp32, [8]> v = cast(x = w, dtype = string("fp32"))[name = string("v")];'
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "weight.bin").write_bytes(weight_file(offset, code, size, values.tobytes()))
+    (tmp_path / "m.mil").write_text(TEXT.format(dtype=dtype, offset=offset, scaled=scaled))
+    tool("onnx-to-ane", tmp_path / "m.mil", "-o", tmp_path / "m.anepkg", "--quiet")
+    for artifact in ("m.mil", "m.anepkg"):
+        out = run(tmp_path / artifact, tmp_path / f"out-{artifact}", {"x": np.ones((1, 8), np.float32)})
+        assert np.array_equal(next(iter(out.values())).ravel(), 1 + values.astype(np.float32)), artifact
+
+
+def test_without_its_weights(tmp_path):
+    """Placed, costed and reported by its shapes; what needs values says which file is not there."""
+    (tmp_path / "m.mil").write_text(TEXT.format(dtype="fp32", offset=64, scaled='tensor<fp32, [8]> v = identity(x = w)[name = string("v")];'))
+    out = tool("onnx-to-ane", tmp_path / "m.mil", "--compile-to=placed")
+    assert "ane.add" in out and "ane.call" in out
+    assert "predicted" in tool("ane-check", tmp_path / "m.mil")
+    for command in (["onnx-to-ane", "-o", tmp_path / "m.anepkg"], ["ane-run", "--random-inputs=0"], ["onnx-to-ane", "-o", tmp_path / "m.mlpackage"]):
+        done = subprocess.run([ane_mlir.find_tool(command[0]), tmp_path / "m.mil", *command[1:]], capture_output=True, text=True)
+        assert done.returncode == 1 and "error: " in done.stderr and "weight.bin' is not found" in done.stderr, (command, done.returncode, done.stderr)
+    assert not (tmp_path / "m.anepkg").exists() and not (tmp_path / "m.mlpackage").exists()
+
+
+def test_git_lfs_pointers(tmp_path):
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
+    (tmp_path / "m.onnx").write_text(pointer)
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "weight.bin").write_text(pointer)
+    (tmp_path / "m.mil").write_text(TEXT.format(dtype="fp32", offset=64, scaled='tensor<fp32, [8]> v = identity(x = w)[name = string("v")];'))
+    for model in ("m.onnx", "m.mil"):
+        done = subprocess.run([ane_mlir.find_tool("onnx-to-ane"), tmp_path / model, "-o", tmp_path / "m.anepkg"], capture_output=True, text=True)
+        assert done.returncode == 1 and "is a Git LFS pointer" in done.stderr and "git lfs pull" in done.stderr, (model, done.returncode, done.stderr)

@@ -4,7 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "ane-mlir/Support/WeightFile.h"
+#include "ane-mlir/Support/WeightData.h"
+#include "llvm/Support/Endian.h"
 #include <gtest/gtest.h>
 
 using namespace mlir::ane;
@@ -74,8 +75,8 @@ static std::string errorOf(llvm::ArrayRef<char> file, uint64_t offset) {
 TEST(WeightFile, RefusesWhatIsNoDescriptor) {
   File file = makeFile();
   for (uint64_t offset :
-       {uint64_t(0), uint64_t(65), uint64_t(1) << 40, ~uint64_t(63)})
-    EXPECT_NE(errorOf(file.view(), offset).find("multiple of 64"),
+       {uint64_t(0), uint64_t(63), uint64_t(1) << 40, ~uint64_t(63)})
+    EXPECT_NE(errorOf(file.view(), offset).find("behind the header"),
               std::string::npos)
         << offset;
   EXPECT_NE(errorOf(file.view(), 128).find("sentinel"), std::string::npos);
@@ -85,4 +86,78 @@ TEST(WeightFile, RefusesWhatIsNoDescriptor) {
   EXPECT_NE(errorOf(file.view(), 64).find("code 99"), std::string::npos);
   file.bytes[4] = 1;
   EXPECT_NE(errorOf(file.view(), 64).find("version 2"), std::string::npos);
+}
+
+//===----------------------------------------------------------------------===//
+// Files as they are met
+//===----------------------------------------------------------------------===//
+
+/// A descriptor at `offset`, with its payload at `at`.
+static std::vector<char> makeWild(uint64_t offset, uint32_t code, uint64_t size,
+                                  uint64_t at, llvm::StringRef payload) {
+  using namespace llvm::support::endian;
+  std::vector<char> bytes(offset + 64 + payload.size());
+  write32le(bytes.data(), 1), write32le(bytes.data() + 4, 2);
+  char *descriptor = bytes.data() + offset;
+  write32le(descriptor, 0xDEADBEEF), write32le(descriptor + 4, code);
+  write64le(descriptor + 8, size), write64le(descriptor + 16, at);
+  llvm::copy(payload, descriptor + 64);
+  return bytes;
+}
+
+static std::string readAs(llvm::ArrayRef<char> file, uint64_t offset,
+                          DType dtype, uint64_t count) {
+  auto data = readWeightAs(file, offset, dtype, count);
+  return data ? std::string(data->begin(), data->end())
+              : "error: " + llvm::toString(data.takeError());
+}
+
+TEST(WeightFile, ReadsDescriptorsAnywhere) {
+  for (uint64_t offset : {64, 65, 100, 130}) {
+    auto file = makeWild(offset, 1, 4, offset + 64, "abcd");
+    EXPECT_EQ(readAs(file, offset, DType::Float16, 2), "abcd") << offset;
+  }
+}
+
+TEST(WeightFile, ReadsBytesUnderTheCodeOfHalves) {
+  auto file = makeWild(64, 1, 4, 128, "abcd");
+  EXPECT_EQ(readAs(file, 64, DType::Int8, 4), "abcd");
+  EXPECT_EQ(readAs(file, 64, DType::UInt4, 8), "abcd");
+  // Other sizes and other codes are what they say.
+  for (auto [dtype, count] : {std::pair(DType::Int8, 3),
+                              {DType::Int8, 5},
+                              {DType::Int16, 2},
+                              {DType::Float32, 1}})
+    EXPECT_NE(
+        readAs(file, 64, dtype, count).find("error: holds 4 bytes of fp16"),
+        std::string::npos);
+  file = makeWild(64, 2, 4, 128, "abcd");
+  EXPECT_NE(readAs(file, 64, DType::Int8, 4).find("error: "),
+            std::string::npos);
+}
+
+TEST(WeightFile, TakesSizesFromTheConstWhereNoneAreSaid) {
+  for (uint64_t at : {0, 128}) {
+    auto file = makeWild(64, 1, 0, at, "abcd");
+    EXPECT_EQ(readAs(file, 64, DType::Float16, 2), "abcd");
+    EXPECT_NE(readAs(file, 64, DType::Float16, 3).find("error: holds 0 bytes"),
+              std::string::npos);
+  }
+}
+
+TEST(WeightFile, OpensOnce) {
+  unsigned opened = 0;
+  WeightOpener opener =
+      openOnce([&](llvm::StringRef path)
+                   -> llvm::Expected<std::shared_ptr<const MappedFile>> {
+        ++opened;
+        if (path == "absent")
+          return llvm::createStringError("is not there");
+        return std::shared_ptr<const MappedFile>();
+      });
+  for (unsigned i = 0; i < 3; ++i) {
+    EXPECT_TRUE(bool(opener("a")));
+    EXPECT_EQ(llvm::toString(opener("absent").takeError()), "is not there");
+  }
+  EXPECT_EQ(opened, 4u); // a failure is asked again
 }

@@ -133,6 +133,9 @@ private:
   /// Their roots as the weight writer stores them in fp16.
   llvm::DenseMap<Value, Tensor> roots;
   Tensor roundRoot(Value value, const Tensor &exact);
+  void keepDecoded(Tensor &constant);
+  /// Of what was decoded and kept.
+  std::vector<std::shared_ptr<void>> rooms;
   /// Values to forget after each op, by op.
   llvm::DenseMap<Operation *, llvm::SmallVector<Value, 2>> lastUses;
 };

@@ -5,9 +5,11 @@
 // The interpreter holds every float type as float and every integer type as
 // int64_t, already rounded or wrapped to the declared dtype, so that each op
 // has two loops instead of twenty. Tensors are immutable once built and shared.
-// Their memory is taken within the budget of Support/Budget.h, and no accessor
-// reads or writes beyond it, whatever the dtype: what is asked for as the other
-// kind is converted, and what cannot be is thrown as an EvaluationError.
+// Large constants that are no fp32 stay packed as they are in their file until
+// an op computes with them (isPacked). Their memory is taken within the budget
+// of Support/Budget.h, and no accessor reads or writes beyond it, whatever the
+// dtype: what is asked for as the other kind is converted, and what cannot be
+// is thrown as an EvaluationError.
 //
 //===----------------------------------------------------------------------===//
 
@@ -18,9 +20,26 @@
 #include "ane-mlir/Support/DType.h"
 #include "mlir/IR/BuiltinAttributes.h"
 #include "llvm/ADT/SmallVector.h"
+#include <map>
 #include <memory>
+#include <mutex>
+#include <vector>
 
 namespace mlir::ane {
+
+/// What was made of a constant for one kernel (weights in the order that it
+/// reads), by what it was made for. As long as the constant, within
+/// MemoryBudget::keep.
+class TensorForms {
+public:
+  using Key = std::vector<int64_t>;
+  std::shared_ptr<const void> find(const Key &key) const;
+  void add(const Key &key, std::shared_ptr<const void> form);
+
+private:
+  mutable std::mutex mutex;
+  std::map<Key, std::shared_ptr<const void>> forms;
+};
 
 class Tensor {
 public:
@@ -30,11 +49,34 @@ public:
   /// A view of fp32 data that `owner` keeps alive.
   static Tensor view(llvm::ArrayRef<int64_t> shape, const float *data,
                      std::shared_ptr<const void> owner);
-  /// Decodes a constant. Aligned fp32 data is viewed, not copied; the
-  /// attribute's context must outlive the tensor.
+  /// A constant. Aligned fp32 data is viewed, and so are the packed bytes of
+  /// other large ones; the attribute's context must outlive the tensor.
   static FailureOr<Tensor> fromElements(ElementsAttr elements);
   static Tensor fromBytes(DType dtype, llvm::ArrayRef<int64_t> shape,
                           llvm::ArrayRef<char> packed);
+  /// The same without decoding; `owner` (or the caller) keeps the bytes alive.
+  static Tensor viewBytes(DType dtype, llvm::ArrayRef<int64_t> shape,
+                          llvm::ArrayRef<char> packed,
+                          std::shared_ptr<const void> owner);
+  /// Holds bytes of its dtype. Whoever computes takes unpacked() first;
+  /// floats() and ints() work too, but decode under a lock.
+  bool isPacked() const { return packed; }
+  Tensor unpacked() const;
+  /// Packed bytes, where there are some that are what toBytes() gives.
+  llvm::ArrayRef<char> packedBytes() const;
+  /// `size` elements from `begin` on as a tensor of `shape`, without a copy.
+  /// Only where canSlice().
+  bool canSlice() const;
+  Tensor slice(int64_t begin, llvm::ArrayRef<int64_t> shape) const;
+  /// True where writing into one changes the other.
+  bool shares(const Tensor &other) const {
+    return owner && owner == other.owner;
+  }
+  /// Its memory is someone else's: a mapped file's.
+  bool isBorrowed() const { return !owner; }
+  /// Kernels may keep what they make of this tensor; copies share it.
+  void keepForms() { forms = std::make_shared<TensorForms>(); }
+  TensorForms *getForms() const { return forms.get(); }
 
   explicit operator bool() const { return defined; }
   DType dtype() const { return type; }
@@ -46,12 +88,12 @@ public:
   /// All elements. Those of the other kind are converted into memory that lives
   /// as long as this tensor.
   llvm::ArrayRef<float> floats() const {
-    if (LLVM_UNLIKELY(!floating))
+    if (LLVM_UNLIKELY(!floating || packed))
       return convertedFloats();
     return {static_cast<const float *>(data), size_t(count)};
   }
   llvm::ArrayRef<int64_t> ints() const {
-    if (LLVM_UNLIKELY(floating))
+    if (LLVM_UNLIKELY(floating || packed))
       return convertedInts();
     return {static_cast<const int64_t *>(data), size_t(count)};
   }
@@ -87,20 +129,27 @@ public:
 private:
   llvm::ArrayRef<float> convertedFloats() const;
   llvm::ArrayRef<int64_t> convertedInts() const;
-  void requireKind(bool wanted) const {
+  const Tensor &decodedOnce() const;
+  void requireKind(bool wanted) {
     if (LLVM_UNLIKELY(floating != wanted))
       throwKind();
+    if (LLVM_UNLIKELY(packed))
+      *this = unpacked();
   }
   [[noreturn]] void throwKind() const;
 
   DType type = DType::Float32;
-  bool defined = false, floating = true;
+  bool defined = false, floating = true, packed = false;
   llvm::SmallVector<int64_t, 6> dims;
   int64_t count = 0;
+  /// Floats, int64_t, or packed bytes.
   const void *data = nullptr;
   std::shared_ptr<const void> owner;
-  /// The elements as the other kind, once asked for.
+  /// The elements as the other kind, or of a packed tensor decoded, once asked
+  /// for.
   mutable std::shared_ptr<const void> converted;
+  mutable std::shared_ptr<const Tensor> decoded;
+  std::shared_ptr<TensorForms> forms;
 };
 
 /// A float as an integer: towards zero, at the limits where it is beyond them,

@@ -56,6 +56,10 @@ public:
   /// EvaluationError.
   static std::shared_ptr<void> take(llvm::ArrayRef<int64_t> shape,
                                     unsigned bytesPerElement);
+  /// Room for what makes the next run faster (weights decoded, or in the order
+  /// of a kernel), at most a quarter of the machine's memory together; given
+  /// back with the last copy. Null where there is none left.
+  static std::shared_ptr<void> keep(uint64_t bytes);
 };
 
 /// While one lives, values that its thread makes are constants.

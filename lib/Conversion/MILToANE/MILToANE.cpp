@@ -8,12 +8,55 @@
 //===----------------------------------------------------------------------===//
 
 #include "Raiser.h"
-#include "ane-mlir/Support/WeightFile.h"
+#include "ane-mlir/Support/WeightData.h"
 #include "dialects/MIL/IR/Opset.h"
 #include "mlir/IR/Verifier.h"
+#include "llvm/Support/Endian.h"
 
 using namespace mlir;
 using namespace mlir::ane;
+
+/// True for a file that is not there, as opposed to one that is wrong.
+static bool isMissing(llvm::Error &error) {
+  std::error_code code;
+  error = llvm::handleErrors(std::move(error),
+                             [&](std::unique_ptr<llvm::StringError> text) {
+                               code = text->convertToErrorCode();
+                               return llvm::Error(std::move(text));
+                             });
+  return code == std::errc::no_such_file_or_directory;
+}
+
+FailureOr<Value> Raiser::raiseAbsent(Location loc, RankedTensorType type,
+                                     StringRef key, StringRef path,
+                                     llvm::Error error) {
+  std::string why = llvm::toString(std::move(error));
+  Operation *module = outer.getInsertionBlock()->getParentOp();
+  auto known = module->getAttrOfType<StringAttr>(kAbsentAttr);
+  if (!known) {
+    module->setAttr(kAbsentAttr, b.builder.getStringAttr(why));
+    emitWarning(loc) << "BLOBFILE(" << path << "): " << why
+                     << "; operations are placed and costed by their shapes, "
+                        "nothing can be run or written";
+  }
+  // All views of the same numbers: different from each other, so that no
+  // algebra takes them for zeros or ones; small in whatever type.
+  uint64_t bytes =
+      getByteSize(*toDType(type.getElementType()), type.getNumElements());
+  if (!standIns || standIns->size() < bytes) {
+    auto made = std::make_shared<std::vector<char>>(bytes + bytes % 2);
+    uint32_t state = 1;
+    for (size_t i = 0; i < made->size(); i += 2) {
+      state = state * 1664525 + 1013904223;
+      llvm::support::endian::write16le(made->data() + i,
+                                       0x2c00 | (state >> 22));
+    }
+    standIns = std::move(made);
+  }
+  ArrayRef<char> view = ArrayRef<char>(*standIns).take_front(bytes);
+  return Value(ConstantOp::create(
+      b.builder, loc, type, makeResourceConstant(type, key, view, standIns)));
+}
 
 FailureOr<Value> Raiser::raiseConstant(Location loc, mil::LiteralAttr literal) {
   auto type = dyn_cast<RankedTensorType>(literal.getType());
@@ -29,22 +72,23 @@ FailureOr<Value> Raiser::raiseConstant(Location loc, mil::LiteralAttr literal) {
                             << blob.getOffset() << "): " << what.str(),
              failure();
     };
+    if (!type.hasStaticShape())
+      return fail("the const declares a type of unknown extents");
+    // A key of its own, which the resource manager need not look for.
+    std::string key = "weight_" + std::to_string(blob.getOffset());
     auto file = weights(blob.getPath());
-    if (!file)
-      return fail(llvm::toString(file.takeError()));
-    auto view = readWeight((*file)->data(), blob.getOffset());
-    if (!view)
-      return fail(llvm::toString(view.takeError()));
-    if (view->dtype != *dtype || !type.hasStaticShape() ||
-        view->data.size() != getByteSize(*dtype, type.getNumElements()))
-      return fail("holds " + Twine(view->data.size()) + " bytes of " +
-                  getInfo(view->dtype).name + ", but the const declares " +
-                  getInfo(*dtype).name + " of " +
-                  Twine(type.hasStaticShape() ? type.getNumElements() : -1) +
-                  " elements");
+    if (!file) {
+      auto error = file.takeError();
+      if (!isMissing(error))
+        return fail(llvm::toString(std::move(error)));
+      return raiseAbsent(loc, type, key, blob.getPath(), std::move(error));
+    }
+    auto data = readWeightAs((*file)->data(), blob.getOffset(), *dtype,
+                             type.getNumElements());
+    if (!data)
+      return fail(llvm::toString(data.takeError()));
     return Value(ConstantOp::create(
-        b.builder, loc, type,
-        makeResourceConstant(type, "weight", view->data, *file)));
+        b.builder, loc, type, makeResourceConstant(type, key, *data, *file)));
   }
   auto dense = dyn_cast<DenseElementsAttr>(literal.getValue());
   if (!dense)

@@ -33,6 +33,10 @@ private:
   LogicalResult raiseByTable(mil::OpOp op, const OpInfo &info,
                              Arguments arguments);
   FailureOr<Value> raiseConstant(Location loc, mil::LiteralAttr literal);
+  /// Some numbers in place of a weight whose file is not there.
+  FailureOr<Value> raiseAbsent(Location loc, RankedTensorType type,
+                               StringRef key, StringRef path,
+                               llvm::Error error);
   FailureOr<Value> raiseOperand(Attribute value, mil::OpOp op);
   FailureOr<Attribute> raiseParameter(const ArgInfo &arg,
                                       mil::LiteralAttr literal, mil::OpOp op);
@@ -108,6 +112,8 @@ private:
   llvm::MapVector<Value, Value> states;
   llvm::MapVector<StringRef, unsigned> unknown;
   unsigned blockDepth = 0;
+  /// What absent weights show.
+  std::shared_ptr<std::vector<char>> standIns;
 };
 
 } // namespace mlir::ane

@@ -101,6 +101,11 @@ private:
   FailureOr<Type> elementType();
   FailureOr<Attribute> value(Type expected, unsigned depth);
   FailureOr<Attribute> tensorValue(RankedTensorType expected);
+  /// Elements between brackets: in one list, or in as many as there are axes.
+  /// `leaf` is how deep the first one lies.
+  LogicalResult elements(ArrayRef<int64_t> shape, unsigned depth,
+                         std::optional<unsigned> &leaf,
+                         function_ref<LogicalResult()> one);
   FailureOr<LiteralAttr> literal();
   FailureOr<BlobFileAttr> blob();
   FailureOr<ArrayAttr> attributes();
@@ -339,17 +344,51 @@ FailureOr<BlobFileAttr> Parser::blob() {
                            (*number.value_begin<APInt>()).getZExtValue());
 }
 
+LogicalResult Parser::elements(ArrayRef<int64_t> shape, unsigned depth,
+                               std::optional<unsigned> &leaf,
+                               function_ref<LogicalResult()> one) {
+  const char *at = (skipSpace(), cursor);
+  if (!consumeIf('[')) {
+    if (leaf.value_or(depth) != depth)
+      return error("expects all elements to be nested alike", at);
+    leaf = depth;
+    return one();
+  }
+  // A flat list, or one of lists for each axis.
+  if (depth >= std::max<size_t>(shape.size(), 1))
+    return error("expects at most " + Twine(std::max<size_t>(shape.size(), 1)) +
+                     " nested lists for a tensor of rank " +
+                     Twine(shape.size()),
+                 at);
+  int64_t count = 0;
+  while (!peek(']')) {
+    if (count && failed(expect(',')))
+      return failure();
+    if (failed(elements(shape, depth + 1, leaf, one)))
+      return failure();
+    ++count;
+  }
+  ++cursor;
+  bool nested = leaf.value_or(0) > 1 || depth > 0;
+  if (nested && leaf && *leaf != shape.size())
+    return error("expects lists nested as deep as the tensor's rank, " +
+                     Twine(shape.size()),
+                 at);
+  if (nested && !ShapedType::isDynamic(shape[depth]) && count != shape[depth])
+    return error("expects " + Twine(shape[depth]) + " entries along axis " +
+                     Twine(depth) + ", but got " + Twine(count),
+                 at);
+  return success();
+}
+
 FailureOr<Attribute> Parser::tensorValue(RankedTensorType expected) {
   const char *at = (skipSpace(), cursor);
-  bool bracket = consumeIf('[');
   Type element = expected.getElementType();
   SmallVector<std::string> strings;
   SmallVector<APFloat> floats;
   SmallVector<APInt> ints;
   int64_t count = 0;
-  do {
-    if (bracket && peek(']'))
-      break;
+  auto one = [&]() -> LogicalResult {
     const char *start = (skipSpace(), cursor);
     ++count;
     if (isa<mil::StringType>(element)) {
@@ -357,7 +396,7 @@ FailureOr<Attribute> Parser::tensorValue(RankedTensorType expected) {
       if (failed(s))
         return failure();
       strings.push_back(*s);
-      continue;
+      return success();
     }
     FailureOr<StringRef> token = number();
     if (failed(token))
@@ -368,8 +407,7 @@ FailureOr<Attribute> Parser::tensorValue(RankedTensorType expected) {
                             ? Twine("bool")
                             : Twine(getInfo(*toDType(element)).name)) +
                        ", but got '" + *token + "'",
-                   start),
-             failure();
+                   start);
     };
     if (element.isInteger(1)) {
       if (*token != "true" && *token != "false")
@@ -400,8 +438,10 @@ FailureOr<Attribute> Parser::tensorValue(RankedTensorType expected) {
       ints.push_back(
           APInt(64, negative ? 0 - magnitude : magnitude).trunc(width));
     }
-  } while (bracket && consumeIf(','));
-  if (bracket && failed(expect(']')))
+    return success();
+  };
+  std::optional<unsigned> leaf;
+  if (failed(elements(expected.getShape(), 0, leaf, one)))
     return failure();
   // `?` in a literal's type takes the literal's length.
   SmallVector<int64_t> shape(expected.getShape());
@@ -556,7 +596,8 @@ LogicalResult Parser::statement() {
   // Statements without results exist (write_state): an operation name and '('.
   StringRef word = peekIdentifier();
   StringRef after = StringRef(word.end(), text.end() - word.end()).ltrim();
-  bool hasResults = !(after.starts_with("(") && !lookupDType(word));
+  bool listed = consumeIf('('); // (TYPE a, TYPE b) = …
+  bool hasResults = listed || !(after.starts_with("(") && !lookupDType(word));
   if (hasResults) {
     do {
       FailureOr<Type> t = type();
@@ -568,7 +609,7 @@ LogicalResult Parser::statement() {
       types.push_back(*t);
       names.push_back(*name);
     } while (consumeIf(','));
-    if (failed(expect('=')))
+    if ((listed && failed(expect(')'))) || failed(expect('=')))
       return failure();
   }
   FailureOr<StringRef> opName = identifier("an operation");

@@ -8,6 +8,7 @@
 #include "PackageFolder.h"
 #include "ane-mlir/Interpreter/Weights.h"
 #include "ane-mlir/Support/CoreMLFields.h"
+#include "ane-mlir/Support/WeightData.h"
 #include "ane-mlir/Target/CoreML.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "dialects/MIL/IR/Opset.h"
@@ -346,18 +347,19 @@ FailureOr<uint64_t> SharedBlobs::add(mil::BlobFileAttr blob, Type type) {
   if (!isNew)
     return it->second;
   auto file = weights(blob.getPath());
-  auto view = file ? readWeight((*file)->data(), blob.getOffset())
-                   : llvm::Expected<WeightView>(file.takeError());
+  auto tensor = dyn_cast<RankedTensorType>(type);
+  std::optional<DType> dtype =
+      tensor ? toDType(tensor.getElementType()) : std::nullopt;
+  if (!dtype || !tensor.hasStaticShape())
+    return fail("the const declares no tensor of known extents"), failure();
+  uint64_t count = tensor.getNumElements();
+  auto view =
+      file ? readWeightAs((*file)->data(), blob.getOffset(), *dtype, count)
+           : llvm::Expected<ArrayRef<char>>(file.takeError());
   if (!view)
     return fail(llvm::toString(view.takeError())), failure();
-  auto tensor = dyn_cast<RankedTensorType>(type);
-  uint64_t count =
-      tensor && tensor.hasStaticShape() ? tensor.getNumElements() : 0;
-  if (getByteSize(view->dtype, count) != view->data.size())
-    return fail("holds " + Twine(view->data.size()) + " bytes for ") << type,
-           failure();
-  it->second = layout.add(view->dtype, count);
-  data.push_back({*file, view->data});
+  it->second = layout.add(*dtype, count);
+  data.push_back({*file, *view});
   return it->second;
 }
 

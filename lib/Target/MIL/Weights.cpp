@@ -6,6 +6,7 @@
 
 #include "ane-mlir/Target/Weights.h"
 #include "ane-mlir/Interpreter/Weights.h"
+#include <future>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -35,11 +36,24 @@ LogicalResult mlir::ane::writeWeights(Location loc,
                                       const ProgramWeights &weights,
                                       llvm::raw_ostream &os) {
   WeightWriter writer(weights.layout, os);
+  // A large tensor is hashed and written while the next one is evaluated.
+  constexpr size_t kLarge = 1 << 20;
+  std::future<void> writing;
   for (Value root : weights.roots) {
     FailureOr<std::vector<char>> bytes = evaluateWeight(root);
+    if (writing.valid())
+      writing.get();
     if (failed(bytes))
       return emitError(root.getLoc()) << "weight cannot be evaluated";
-    writer.write(*bytes);
+    if (bytes->size() < kLarge)
+      writer.write(*bytes);
+    else
+      writing =
+          std::async(std::launch::async, [&writer, bytes = std::move(*bytes)] {
+            writer.write(bytes);
+          });
   }
+  if (writing.valid())
+    writing.get();
   return success();
 }
