@@ -7,6 +7,7 @@
 #include "ane-mlir/Artifact/LoadedProgram.h"
 #include "ane-mlir/Host/ane_host.h"
 #include "ane-mlir/Interpreter/Blas.h"
+#include "ane-mlir/Support/WeightData.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/Support/Path.h"
@@ -207,6 +208,9 @@ static ane_status openProgram(void *context, const ane_host_program *described,
       LoadedProgram::raise(std::move(*source), options);
   if (failed(loaded))
     return message.fail(ANE_BAD_BUNDLE, "its text cannot be raised");
+  ModuleOp module = *loaded->module;
+  if (auto absent = module->getAttrOfType<StringAttr>(kAbsentAttr))
+    return message.fail(ANE_BAD_BUNDLE, absent.getValue().str());
   auto program = std::make_unique<Program>();
   program->host = &host;
   program->loaded = std::move(*loaded);

@@ -6,6 +6,8 @@
 
 #include "ane-mlir/Interpreter/Weights.h"
 #include "ane-mlir/Support/Embedding.h"
+#include "ane-mlir/Support/WeightData.h"
+#include "mlir/IR/BuiltinOps.h"
 #include <cmath>
 
 using namespace mlir;
@@ -70,6 +72,9 @@ static std::vector<char> encodeWeight(const EvalContext &context,
 FailureOr<std::vector<char>> mlir::ane::evaluateWeight(Value root) {
   if (isCancelled())
     return emitError(root.getLoc()) << "interrupted";
+  if (auto module = root.getParentRegion()->getParentOfType<ModuleOp>())
+    if (auto absent = module->getAttrOfType<StringAttr>(kAbsentAttr))
+      return emitError(root.getLoc()) << absent.getValue();
   // In fp32, so that a tree rounds once, at the end; its own evaluator, so that
   // nothing outlives the tensor.
   EvalContext context(root.getContext(), Numerics::Float32);

@@ -192,3 +192,17 @@ def test_git_lfs_pointers(tmp_path):
     for model in ("m.onnx", "m.mil"):
         done = subprocess.run([ane_mlir.find_tool("onnx-to-ane"), tmp_path / model, "-o", tmp_path / "m.anepkg"], capture_output=True, text=True)
         assert done.returncode == 1 and "is a Git LFS pointer" in done.stderr and "git lfs pull" in done.stderr, (model, done.returncode, done.stderr)
+
+
+def test_a_bundle_without_a_weight_file(tmp_path):
+    """Nothing runs on numbers that are not there."""
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "weight.bin").write_bytes(weight_file(64, 2, 32, np.arange(8, dtype=np.float32).tobytes()))
+    (tmp_path / "m.mil").write_text(TEXT.format(dtype="fp32", offset=64, scaled='tensor<fp32, [8]> v = identity(x = w)[name = string("v")];'))
+    raised = tmp_path / "m.mlir"
+    (tmp_path / "weights" / "weight.bin").unlink()
+    raised.write_text(tool("onnx-to-ane", tmp_path / "m.mil", "--compile-to=placed"))
+    mil = subprocess.run([ane_mlir.find_tool("ane-opt"), raised, "--convert-ane-to-mil", "-o", tmp_path / "p.mlir"], capture_output=True, text=True)
+    written = subprocess.run([ane_mlir.find_tool("ane-translate"), "--ane-to-anepkg", tmp_path / "p.mlir", "-o", tmp_path / "m.anepkg"], capture_output=True, text=True)
+    assert mil.returncode == 1 or written.returncode == 1, (mil.stderr, written.stderr)
+    assert "is not found" in mil.stderr + written.stderr and not (tmp_path / "m.anepkg").exists()
