@@ -179,8 +179,8 @@ bool mlir::ane::isTakenBySurface(TransposeOp op) {
       break;
     source = before->getOperand(0);
   }
-  if (auto argument = dyn_cast<BlockArgument>(source); argument &&
-                                                       !isState(argument))
+  if (auto argument = dyn_cast<BlockArgument>(source);
+      argument && !isState(argument))
     if (auto view = findInputOrder(argument);
         view && llvm::is_contained(view->absorbed, op))
       return true;

@@ -487,6 +487,23 @@ static StringRef whyWhole(func::FuncOp function, const Accuracy &accuracy) {
                        : "";
 }
 
+/// Floating-point operations of a run, with those that an element costs that is
+/// only moved or looked at.
+static double countWork(func::FuncOp function, size_t samples) {
+  constexpr double kEachElement = 16;
+  const Target &target = getTarget(function);
+  WeightTrees trees;
+  double sum = 0;
+  for (Operation &op : function.getBody().front().without_terminator()) {
+    auto cost = dyn_cast<CostOpInterface>(op);
+    if (!cost || !op.getNumResults() || isConstantTree(op.getResult(0)))
+      continue;
+    OpWork work = findWork(&op, target, 1);
+    sum += work.cost.flops + kEachElement * work.elements;
+  }
+  return sum * samples;
+}
+
 FailureOr<Accuracy> mlir::ane::keepAccuracy(func::FuncOp function,
                                             ArrayRef<Sample> samples,
                                             const References &references,
@@ -495,12 +512,8 @@ FailureOr<Accuracy> mlir::ane::keepAccuracy(func::FuncOp function,
                                             std::vector<Loss> &losses) {
   ScopedDiagnosticHandler silence(function.getContext(),
                                   [](Diagnostic &) { return success(); });
-  auto start = std::chrono::steady_clock::now();
-  auto elapsed = [&] {
-    return std::chrono::duration<double>(std::chrono::steady_clock::now() -
-                                         start)
-        .count();
-  };
+  // By work, not by time: what is written must not depend on the machine.
+  double work = countWork(function, samples.size()), done = 2 * work;
   marked = 0;
   Lockstep lockstep(function, options);
   // Nearly always nothing is to be found, which takes half the time to see.
@@ -515,7 +528,7 @@ FailureOr<Accuracy> mlir::ane::keepAccuracy(func::FuncOp function,
   std::vector<Loss> found = losses;
   std::vector<Operation *> ops = lockstep.lossOps;
   for (unsigned round = 0; round < 8 && !ops.empty(); ++round) {
-    if (elapsed() * (round + 2) / (round + 1) > options.budget)
+    if ((done += work) > options.budget)
       break;
     bool more = false;
     for (auto [op, loss] : llvm::zip(ops, found))
@@ -541,7 +554,7 @@ FailureOr<Accuracy> mlir::ane::keepAccuracy(func::FuncOp function,
       break;
   }
   StringRef why = whyWhole(function, best);
-  if (!why.empty() && elapsed() < options.budget) {
+  if (!why.empty() && done + work <= options.budget) {
     marks.addAll(why);
     auto whole = lockstep.run(samples, references, nullptr);
     if (succeeded(whole) && whole->isGood() && whole->worst() < best.worst()) {

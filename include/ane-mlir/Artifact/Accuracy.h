@@ -70,8 +70,9 @@ struct PrecisionOptions {
   bool placed = true;
   /// The engine's own arithmetic instead of plain fp16; slow.
   bool engine = true;
-  /// Seconds after which no further attempt begins.
-  double budget = 10;
+  /// Floating-point operations after which no further attempt begins: some ten
+  /// seconds of the engine's arithmetic on two cores.
+  double budget = 6e10;
   /// Told how far a run is: operations, of how many.
   std::function<void(size_t done, size_t total)> step;
 };
