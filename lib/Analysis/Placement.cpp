@@ -41,50 +41,34 @@ stageOfWeight(Operation *op,
   return first;
 }
 
-/// The last stage in which each op is in time for those that read it.
-static llvm::DenseMap<Operation *, unsigned>
-findLatest(Block &block, const llvm::DenseMap<Operation *, unsigned> &stages) {
-  unsigned last[2] = {0, 0}; // of the engine, of the host
-  for (auto [op, stage] : stages)
-    last[stage % 2] = std::max(last[stage % 2], stage);
-  llvm::DenseMap<Operation *, unsigned> latest;
-  for (Operation &op : llvm::reverse(block.without_terminator())) {
-    auto at = stages.find(&op);
-    if (at == stages.end())
-      continue;
-    unsigned stage = last[at->second % 2];
-    for (Operation *user : op.getUsers())
-      if (auto it = latest.find(user); it != latest.end())
-        stage = std::min(stage, it->second % 2 == stage % 2 ? it->second
-                                : it->second                ? it->second - 1
-                                                            : 0);
-    latest[&op] = stage;
-  }
-  return latest;
-}
-
 /// A stage all of which may wait for the next of its kind is part of that: one
-/// program, and one crossing, fewer.
-static void joinStages(Block &block,
-                       llvm::DenseMap<Operation *, unsigned> &stages) {
+/// program, and one crossing, fewer. From the last on, so that those who read
+/// it are where they stay.
+static void joinStages(llvm::DenseMap<Operation *, unsigned> &stages) {
   unsigned count = 0;
   for (auto [op, stage] : stages)
     count = std::max(count, stage + 1);
-  if (count < 3)
-    return;
-  auto latest = findLatest(block, stages);
   llvm::SmallVector<llvm::SmallVector<Operation *>> members(count);
   for (auto [op, stage] : stages)
     members[stage].push_back(op);
-  for (unsigned stage = 0; stage + 2 < count; ++stage) {
-    if (members[stage].empty() || members[stage + 2].empty() ||
-        llvm::any_of(members[stage], [&](Operation *op) {
-          return latest.lookup(op) < stage + 2;
-        }))
+  for (unsigned stage = count; stage-- > 0;) {
+    unsigned next = stage + 2;
+    while (next < count && members[next].empty())
+      next += 2;
+    if (next >= count || members[stage].empty())
+      continue;
+    auto mayWait = [&](Operation *op) {
+      return llvm::all_of(op->getUsers(), [&](Operation *user) {
+        auto at = stages.find(user);
+        return at == stages.end() || at->second == stage || at->second >= next;
+      });
+    };
+    if (!llvm::all_of(members[stage], mayWait))
       continue;
     for (Operation *op : members[stage])
-      stages[op] = stage + 2;
-    llvm::append_range(members[stage + 2], members[stage]);
+      stages[op] = next;
+    llvm::append_range(members[next], members[stage]);
+    members[stage].clear();
   }
 }
 
@@ -104,7 +88,7 @@ mlir::ane::assignStages(Block &block, const llvm::DenseSet<Operation *> &trees,
       }
     stages[&op] = stage;
   }
-  joinStages(block, stages);
+  joinStages(stages);
   // A run-time weight is an input of the program that convolves with it (L19),
   // not of the first one.
   for (auto &[op, stage] : stages)

@@ -248,6 +248,11 @@ static void addFunction(Report &report, func::FuncOp function, RowMap &rowOf,
   }
 }
 
+static void addLiveBytes(Report &report, func::FuncOp function) {
+  if (auto bytes = function->getAttrOfType<IntegerAttr>("ane.live_bytes"))
+    report.liveBytes = std::max(report.liveBytes, double(bytes.getInt()));
+}
+
 static void addAlternatives(Report &report, func::FuncOp function) {
   auto predicted = function->getAttrOfType<DictionaryAttr>("ane.predicted");
   if (!predicted)
@@ -363,9 +368,11 @@ Report mlir::ane::makeReport(ModuleOp module, llvm::StringRef model) {
                   call.getOutputs());
   }
   report.isPackage = report.programs.empty();
-  for (auto function : module.getOps<func::FuncOp>())
+  for (auto function : module.getOps<func::FuncOp>()) {
+    addLiveBytes(report, function);
     report.isPackage ? addFunction(report, function, rowOf, clock)
                      : addAlternatives(report, function);
+  }
   if (main)
     addOutputs(report, main, rowOf);
   addTraining(report, module);

@@ -262,6 +262,7 @@ void Report::writeJSON(llvm::raw_ostream &os, unsigned indent) const {
     });
     if (alternatives)
       j.attributeObject("alternatives", [&] {
+        j.attribute("fastest", alternatives->fastest(hostOps == 0));
         j.attribute("placed_us", alternatives->placedMicros);
         j.attribute("host_only_us", alternatives->hostMicros);
         j.attribute("cheapest_us", alternatives->cheapestMicros);
@@ -475,7 +476,36 @@ static void writeVerdict(const Report::Alternatives &a, bool allOnEngine,
                      : " (--placement=host)\n");
 }
 
+StringRef Report::Alternatives::fastest(bool allOnEngine) const {
+  constexpr double kAsGood = 1.02;
+  if (hostMicros <= std::min(cheapestMicros, placedMicros))
+    return "host";
+  return allOnEngine && placedMicros <= kAsGood * cheapestMicros ? "engine"
+                                                                 : "split";
+}
+
+/// The first line of a summary.
+static void writeFastest(const Report::Alternatives &a, bool allOnEngine,
+                         llvm::raw_ostream &os) {
+  StringRef fastest = a.fastest(allOnEngine);
+  os << "predicted to be fastest: ";
+  if (fastest == "host")
+    os << llvm::format("the host alone, %.1f us (as placed %.1f us)\n",
+                       a.hostMicros, a.placedMicros);
+  else if (fastest == "engine")
+    os << llvm::format("the engine, as placed, %.1f us (the host alone "
+                       "%.1f us)\n",
+                       a.placedMicros, a.hostMicros);
+  else
+    os << llvm::format("a split between engine and host, %.1f us (as placed "
+                       "%.1f us, the host alone %.1f us)\n",
+                       std::min(a.cheapestMicros, a.placedMicros),
+                       a.placedMicros, a.hostMicros);
+}
+
 void Report::writeText(llvm::raw_ostream &os) const {
+  if (alternatives)
+    writeFastest(*alternatives, hostOps == 0, os);
   os << "target " << target << ": " << engineOps << " ops on the engine, "
      << hostOps << " on the host; predicted engine time "
      << llvm::format("%.1f", predictedMicros) << " us ± "
@@ -504,6 +534,11 @@ void Report::writeText(llvm::raw_ostream &os) const {
                      .str())
        << " (coarse model of the host)\n";
   }
+  if (liveBytes > onChipBytes)
+    os << llvm::format("values alive together: %.0f MB, of which %.0f MB stay "
+                       "on chip; what is whole is predicted to be no slower so "
+                       "(--live-bytes=N divides it)\n",
+                       liveBytes / 1e6, onChipBytes / 1e6);
   if (training)
     os << "a step of training: " << training->parameters << " weights of "
        << llvm::format("%.3g", training->elements) << " numbers; "

@@ -13,6 +13,7 @@
 #include <exception>
 #include <mutex>
 #include <stdexcept>
+#include <thread>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -60,6 +61,27 @@ float EvalContext::roundParameter(const llvm::APFloat &value,
              : single;
 }
 
+/// Starts the threads of the context's pool, if the machine lets it. LLVM's
+/// pool cannot be left by an exception, as one from a lack of memory: so many
+/// threads are tried outside of it first.
+static bool startThreads(MLIRContext *context) {
+  std::vector<std::thread> tried;
+  std::mutex gate;
+  bool started = true;
+  try {
+    std::lock_guard<std::mutex> closed(gate);
+    for (unsigned i = 0; i < context->getNumThreads(); ++i)
+      tried.emplace_back([&] { std::lock_guard<std::mutex> passed(gate); });
+  } catch (const std::exception &) {
+    started = false;
+  }
+  for (std::thread &thread : tried)
+    thread.join();
+  if (started)
+    mlir::parallelFor(context, 0, context->getNumThreads(), [](size_t) {});
+  return started;
+}
+
 void EvalContext::parallelFor(
     int64_t count, int64_t grain,
     llvm::function_ref<void(int64_t, int64_t)> body) const {
@@ -67,6 +89,9 @@ void EvalContext::parallelFor(
       std::min<int64_t>(context->getNumThreads(),
                         (count + grain - 1) / std::max<int64_t>(grain, 1));
   if (tasks <= 1 || !context->isMultithreadingEnabled())
+    return body(0, count);
+  static const bool hasThreads = startThreads(context);
+  if (!hasThreads)
     return body(0, count);
   // A pool forgets what is thrown on its threads; here it is thrown again.
   std::exception_ptr thrown;

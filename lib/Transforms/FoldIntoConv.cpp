@@ -199,7 +199,9 @@ struct FoldGeluScales : OpRewritePattern<MulOp> {
           !behind || use.getOperandNumber() != 0 ||
           !isConstantTree(behind.getWeight()))
         return rewriter.notifyMatchFailure(op, "others read it");
-    if (op.getZ().use_empty() || !erf->hasOneUse() || !gate->hasOneUse())
+    // A derivative, for one.
+    if (op.getZ().use_empty() || !erf->hasOneUse() || !gate->hasOneUse() ||
+        !op.getX().hasOneUse() || !erf.getX().hasOneUse())
       return rewriter.notifyMatchFailure(op, "others read a part of it");
     scale(rewriter, *conv, 1, inner->second);
     if (bias)

@@ -11,6 +11,7 @@
 #include "Reshape.h"
 #include "ane-mlir/Analysis/CostModel.h"
 #include "dialects/ANE/IR/WeightTrees.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -55,17 +56,56 @@ struct ChannelMeanToConv : OpRewritePattern<ReduceMeanOp> {
         op.getAxes()->size() != 1 || !op.getKeepDims() ||
         ((*op.getAxes())[0] != 1 && (*op.getAxes())[0] != -3))
       return b.notifyMatchFailure(op, "is no mean over channels");
-    if (!isRuled(op, "L33") && !isFaster(op))
-      return b.notifyMatchFailure(op, "is no slower");
+    bool bounded = isBoundedSquare(op.getX());
+    if (!isRuled(op, "L33") &&
+        (!isFaster(op) || (isSquare(op.getX()) && !bounded)))
+      return b.notifyMatchFailure(op, "is no slower, or would lose squares");
     int64_t count = x.getDimSize(1);
-    Value weight =
-        filled(b, op.getLoc(), x.clone({1, count, 1, 1}), 1.0 / count);
-    b.replaceOp(
-        op, pointwise(b, op.getLoc(), typeOf(op.getY()), op.getX(), weight, 1));
+    double part = weightOf(op.getX(), count);
+    Value weight = filled(b, op.getLoc(), x.clone({1, count, 1, 1}), part);
+    Value sum =
+        pointwise(b, op.getLoc(), typeOf(op.getY()), op.getX(), weight, 1);
+    // By a quotient, since a factor would go back into the weights.
+    if (part * count != 1)
+      sum = RealDivOp::create(
+          b, op.getLoc(), typeOf(sum), sum,
+          filled(b, op.getLoc(), RankedTensorType::get({}, x.getElementType()),
+                 part * count));
+    b.replaceOp(op, sum);
     return success();
   }
 
 private:
+  static bool isSquare(Value v) {
+    auto square = v.getDefiningOp<MulOp>();
+    return square && square.getX() == square.getY();
+  }
+  /// Of what is divided by its mean magnitude (SafeNorm.cpp): the sum of all is
+  /// within fp16, and one over their number comes after it. As a weight it
+  /// would make products that the engine's multipliers lose (below 2^-14,
+  /// engine.md §6.12).
+  static bool isBoundedSquare(Value v) {
+    if (!isSquare(v))
+      return false;
+    auto part = v.getDefiningOp<MulOp>().getX().getDefiningOp<MulOp>();
+    auto quotient = part && splatOf(part.getY())
+                        ? part.getX().getDefiningOp<RealDivOp>()
+                        : RealDivOp();
+    return quotient && quotient.getY().getDefiningOp<MaximumOp>();
+  }
+
+  /// A weight below which the multipliers lose products, and above which their
+  /// sum saturates (L60), is as bad: half of one over the number, in powers of
+  /// two. Magnitudes that a norm is divided by need not be exact, and may be
+  /// large; bounded squares are added up whole.
+  static double weightOf(Value x, int64_t count) {
+    if (isBoundedSquare(x))
+      return 1;
+    if (x.getDefiningOp<AbsOp>())
+      return 1.0 / count;
+    return std::exp2(-std::floor(std::log2(double(count)) / 2));
+  }
+
   /// As a convolution with so many output channels as are computed at once: the
   /// others of them idle.
   static bool isFaster(ReduceMeanOp op) {

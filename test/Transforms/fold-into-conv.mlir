@@ -87,3 +87,24 @@ func.func @gelu(%x: tensor<1x8x1x32xf32>) -> tensor<1x4x1x32xf32> {
   %z = ane.conv %g, %v {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x16x1x32xf32>, tensor<4x16x1x1xf32>) -> tensor<1x4x1x32xf32>
   return %z : tensor<1x4x1x32xf32>
 }
+
+// What a derivative reads too stays as it is.
+// CHECK-LABEL: func @gelu_and_more
+// CHECK: ane.mul {{.*}}(tensor<1x16x1x32xf32>, tensor<f32>)
+// CHECK: ane.mul {{.*}}(tensor<1x16x1x32xf32>, tensor<f32>)
+func.func @gelu_and_more(%x: tensor<1x8x1x32xf32>) -> (tensor<1x4x1x32xf32>, tensor<1x16x1x32xf32>) {
+  %w = ane.constant dense<0.5> : tensor<16x8x1x1xf32>
+  %v = ane.constant dense<0.5> : tensor<4x16x1x1xf32>
+  %half = ane.constant dense<0.5> : tensor<f32>
+  %root = ane.constant dense<0.70710678> : tensor<f32>
+  %one = ane.constant dense<1.0> : tensor<f32>
+  %y = ane.conv %x, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x8x1x32xf32>, tensor<16x8x1x1xf32>) -> tensor<1x16x1x32xf32>
+  %h = ane.mul %y, %half : (tensor<1x16x1x32xf32>, tensor<f32>) -> tensor<1x16x1x32xf32>
+  %r = ane.mul %y, %root : (tensor<1x16x1x32xf32>, tensor<f32>) -> tensor<1x16x1x32xf32>
+  %e = ane.erf %r : (tensor<1x16x1x32xf32>) -> tensor<1x16x1x32xf32>
+  %a = ane.add %e, %one : (tensor<1x16x1x32xf32>, tensor<f32>) -> tensor<1x16x1x32xf32>
+  %g = ane.mul %h, %a : (tensor<1x16x1x32xf32>, tensor<1x16x1x32xf32>) -> tensor<1x16x1x32xf32>
+  %z = ane.conv %g, %v {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x16x1x32xf32>, tensor<4x16x1x1xf32>) -> tensor<1x4x1x32xf32>
+  %d = ane.exp %r : (tensor<1x16x1x32xf32>) -> tensor<1x16x1x32xf32>
+  return %z, %d : tensor<1x4x1x32xf32>, tensor<1x16x1x32xf32>
+}

@@ -118,8 +118,14 @@ struct Report {
     /// Times the positions of this model from which the engine pays; 0 always,
     /// infinite never.
     double crossover;
+
+    /// Which is predicted to be the fastest: "engine" (as placed, all of it
+    /// there), "host", or "split".
+    llvm::StringRef fastest(bool allOnEngine) const;
   };
   std::optional<Alternatives> alternatives;
+  /// Bytes of values alive together, at most; 0 where ane-tile did not look.
+  double liveBytes = 0;
   /// Of a bundle that trains: what one run of its programs moves, in bytes of
   /// the surfaces of engine programs.
   struct Training {
