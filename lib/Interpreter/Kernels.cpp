@@ -7,6 +7,7 @@
 #include "EngineNumerics.h"
 #include "Evaluators.h"
 #include "ane-mlir/Interpreter/Blas.h"
+#include <cstdlib>
 #include <dlfcn.h>
 #include <dnnl.hpp>
 #include <mutex>
@@ -67,12 +68,23 @@ static memory wrap(const memory::desc &desc, const float *data) {
   return memory(desc, engine(), const_cast<float *>(data));
 }
 
+/// oneDNN ends the process where it has no memory for the code that it makes:
+/// whether there would be some is asked before.
+static void expectRoomForCode() {
+  constexpr size_t kCode = 16 << 20;
+  void *volatile room = std::malloc(kCode); // not to be optimised away
+  if (!room)
+    throw std::bad_alloc();
+  std::free(room);
+}
+
 /// `source` in the layout a primitive asked for.
 static memory reordered(dnnl::stream &stream, memory source,
                         const memory::desc &wanted) {
   if (source.get_desc() == wanted)
     return source;
   memory target(wanted, engine());
+  expectRoomForCode();
   dnnl::reorder(source, target).execute(stream, source, target);
   return target;
 }
@@ -432,8 +444,10 @@ void ConvolutionPart::run() const {
       weight.floats().data() + first() * (weight.size() / weight.shape()[0]);
   Key key = this->key();
   memory::desc source = xDesc, target = yDesc; // C++17 captures no bindings
-  MadeConvolution &made =
-      findConvolution(key, [&] { return make(source, target); });
+  MadeConvolution &made = findConvolution(key, [&] {
+    expectRoomForCode();
+    return make(source, target);
+  });
   memory from =
       reordered(stream, wrap(source, xData), made.description.src_desc());
   memory weights =
