@@ -150,7 +150,7 @@ std::optional<OrderedView> mlir::ane::findOutputOrder(OpOperand &output) {
 static bool isUnplanned(Block *block) {
   Operation *parent = block->getParentOp();
   if (!isa<func::FuncOp, ProgramOp>(parent) || !block->isEntryBlock() ||
-      getClock(parent).door == Door::CoreML)
+      getClock(parent).door != Door::Memory)
     return false;
   auto program = dyn_cast<ProgramOp>(parent);
   return !program ||

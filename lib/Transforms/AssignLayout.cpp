@@ -347,7 +347,7 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
   /// Read or written by the host alone, in any order that its surface has.
   bool isPort(Value v) const {
     auto function = cast<func::FuncOp>(v.getParentBlock()->getParentOp());
-    if (getClock(function).door == Door::CoreML)
+    if (getClock(function).door != Door::Memory)
       return false;
     if (auto argument = dyn_cast<BlockArgument>(v))
       return !function.getArgAttr(argument.getArgNumber(), "ane.state");
