@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import html.parser
 import json
 import pathlib
@@ -25,11 +26,14 @@ BUILD = pathlib.Path(ane_mlir.find_tool("onnx-to-ane")).resolve().parents[1]
 @pytest.fixture(scope="module")
 def site(tmp_path_factory) -> pathlib.Path:
     pytest.importorskip("sphinx")
-    if not (BUILD / "docs" / "ane.md").exists():
-        subprocess.run(["cmake", "--build", BUILD, "--target", "ane-mlir-doc"], check=True, capture_output=True)
     output = tmp_path_factory.mktemp("site")
-    # Warnings are errors.
-    subprocess.run([sys.executable, ROOT / "tools" / "site" / "build_site.py", BUILD, output], check=True)
+    # One of several processes at a time: it writes into the build folder.
+    with (BUILD / "site.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (BUILD / "docs" / "ane.md").exists():
+            subprocess.run(["cmake", "--build", BUILD, "--target", "ane-mlir-doc"], check=True, capture_output=True)
+        # Warnings are errors.
+        subprocess.run([sys.executable, ROOT / "tools" / "site" / "build_site.py", BUILD, output], check=True)
     return output
 
 
