@@ -359,7 +359,7 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
 
   /// Predicted microseconds of a norm over the last axis, and of its
   /// definition, which is what it becomes with tokens last: passes over its
-  /// elements and the largest of each row.
+  /// elements, two means and the largest of each row.
   static std::pair<double, double> normCosts(LayerNormOp op,
                                              const Clock &clock) {
     constexpr double kPasses = 8;
@@ -367,7 +367,7 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
     return {predict(op, clock).total(),
             elements / 1e3 *
                 (kPasses / clock.rate("elementwise_geps") +
-                 1 / clock.rate("reduce_geps"))};
+                 3 / clock.rate("reduce_geps"))};
   }
 
   /// Of a transpose as written, and with tokens last on both sides.
@@ -739,13 +739,13 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
     for (auto [op, node] : nodes) {
       // Where it is all the same, tokens are last: convolutions are near.
       cut.addLabelCost(node, false, 0.01);
-      if (auto norm = dyn_cast<LayerNormOp>(op)) {
+      // Where means over channels need the multipliers (L33), a norm over the
+      // last axis loses less.
+      if (auto norm = dyn_cast<LayerNormOp>(op);
+          norm && !target.hasRule("L33")) {
         auto [stays, moves] = normCosts(norm, clock);
         cut.addLabelCost(node, false, stays);
         cut.addLabelCost(node, true, moves);
-      } else if (isa<ReduceMeanOp>(op)) {
-        // Over channels a convolution, with tokens last.
-        cut.addLabelCost(node, false, predict(op, clock).total());
       }
     }
     std::vector<bool> solution = cut.solve();

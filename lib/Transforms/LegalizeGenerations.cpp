@@ -19,6 +19,8 @@ using namespace mlir::ane;
 /// Cores, each of which computes other output channels (engine.md §5.1: 16
 /// cores).
 static constexpr double kOutputsAtOnce = 16;
+/// Squares up to which the multipliers lose less than 0.4 % of their mean.
+static constexpr int64_t kMostSquares = 1024;
 /// Microseconds for which another form is taken.
 static constexpr double kWorthwhile = 1;
 
@@ -43,9 +45,10 @@ static Value pointwise(OpBuilder &b, Location loc, RankedTensorType type,
 }
 
 namespace {
-/// A mean over channels is a 1x1 convolution with one over their number: where
-/// the mean fails (L33), and where it is predicted to take longer, as the
-/// multipliers do what the units for reductions would.
+/// A mean over channels is a 1x1 convolution where the mean fails (L33). The
+/// multipliers lose products below 2^-14 (L61), so that elsewhere only the mean
+/// of squares of at most 1 is one, where it is predicted to be faster: what is
+/// lost of those is bounded.
 struct ChannelMeanToConv : OpRewritePattern<ReduceMeanOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ReduceMeanOp op,
@@ -56,12 +59,12 @@ struct ChannelMeanToConv : OpRewritePattern<ReduceMeanOp> {
         op.getAxes()->size() != 1 || !op.getKeepDims() ||
         ((*op.getAxes())[0] != 1 && (*op.getAxes())[0] != -3))
       return b.notifyMatchFailure(op, "is no mean over channels");
+    int64_t count = x.getDimSize(1);
     bool bounded = isBoundedSquare(op.getX());
     if (!isRuled(op, "L33") &&
-        (!isFaster(op) || (isSquare(op.getX()) && !bounded)))
-      return b.notifyMatchFailure(op, "is no slower, or would lose squares");
-    int64_t count = x.getDimSize(1);
-    double part = weightOf(op.getX(), count);
+        !(bounded && count <= kMostSquares && isFaster(op)))
+      return b.notifyMatchFailure(op, "is no slower, or would lose its parts");
+    double part = weightOf(bounded, count);
     Value weight = filled(b, op.getLoc(), x.clone({1, count, 1, 1}), part);
     Value sum =
         pointwise(b, op.getLoc(), typeOf(op.getY()), op.getX(), weight, 1);
@@ -76,34 +79,27 @@ struct ChannelMeanToConv : OpRewritePattern<ReduceMeanOp> {
   }
 
 private:
-  static bool isSquare(Value v) {
-    auto square = v.getDefiningOp<MulOp>();
-    return square && square.getX() == square.getY();
-  }
-  /// Of what is divided by its mean magnitude (SafeNorm.cpp): the sum of all is
-  /// within fp16, and one over their number comes after it. As a weight it
-  /// would make products that the engine's multipliers lose (below 2^-14,
-  /// engine.md §6.12).
+  /// Of what is divided by its largest magnitude (SafeNorm.cpp).
   static bool isBoundedSquare(Value v) {
-    if (!isSquare(v))
-      return false;
-    auto part = v.getDefiningOp<MulOp>().getX().getDefiningOp<MulOp>();
-    auto quotient = part && splatOf(part.getY())
-                        ? part.getX().getDefiningOp<RealDivOp>()
+    auto square = v.getDefiningOp<MulOp>();
+    auto quotient = square && square.getX() == square.getY()
+                        ? square.getX().getDefiningOp<RealDivOp>()
                         : RealDivOp();
-    return quotient && quotient.getY().getDefiningOp<MaximumOp>();
+    auto least =
+        quotient ? quotient.getY().getDefiningOp<MaximumOp>() : MaximumOp();
+    auto most =
+        least ? least.getX().getDefiningOp<ReduceMaxOp>() : ReduceMaxOp();
+    auto magnitude = most ? most.getX().getDefiningOp<AbsOp>() : AbsOp();
+    return magnitude && magnitude.getX() == quotient.getX();
   }
 
-  /// A weight below which the multipliers lose products, and above which their
-  /// sum saturates (L60), is as bad: half of one over the number, in powers of
-  /// two. Magnitudes that a norm is divided by need not be exact, and may be
-  /// large; bounded squares are added up whole.
-  static double weightOf(Value x, int64_t count) {
-    if (isBoundedSquare(x))
-      return 1;
-    if (x.getDefiningOp<AbsOp>())
-      return 1.0 / count;
-    return std::exp2(-std::floor(std::log2(double(count)) / 2));
+  /// Squares of at most 1 are weighted as far as their sum stays within half of
+  /// what the accumulator holds (L60), and divided by their number after it:
+  /// each is lost below 2^-14 of its weight, all together below count^2 2^-28
+  /// of the largest. Of others the sum may be of any size.
+  static double weightOf(bool bounded, int64_t count) {
+    return bounded ? std::exp2(std::floor(14 - std::log2(double(count))))
+                   : 1.0 / count;
   }
 
   /// As a convolution with so many output channels as are computed at once: the

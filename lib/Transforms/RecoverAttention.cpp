@@ -14,6 +14,7 @@
 #include "RecoverSafe.h"
 #include "Reshape.h"
 #include "dialects/ANE/IR/WeightTrees.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -76,7 +77,8 @@ struct AbsorbTranspose : OpRewritePattern<MatmulOp> {
   }
 };
 
-/// The factor of all keys is one of the queries, where these are fewer.
+/// The factor of all keys is one of the queries, where these are fewer and it
+/// makes neither of them too large or small for fp16.
 struct ScaleSmallerSide : OpRewritePattern<MatmulOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(MatmulOp op,
@@ -90,6 +92,9 @@ struct ScaleSmallerSide : OpRewritePattern<MatmulOp> {
                                  std::pair{scale.getY(), scale.getX()}}) {
       if (typeOf(factor).getNumElements() != 1 || !isConstantTree(factor) ||
           typeOf(value) != typeOf(scale.getZ()))
+        continue;
+      double magnitude = std::fabs(splatOf(factor).value_or(0));
+      if (magnitude < 0x1p-6 || magnitude > 1)
         continue;
       Value number = reshapeTo(b, op.getLoc(), factor, {});
       Value x =
@@ -114,7 +119,7 @@ struct Repeat {
 };
 
 /// Copies of a value along an axis where it has one entry.
-std::optional<Repeat> matchCopies(Value v) {
+static std::optional<Repeat> matchCopies(Value v) {
   if (auto tile = v.getDefiningOp<TileOp>()) {
     auto from = typeOf(tile.getX());
     ArrayRef<int64_t> reps = tile.getReps();
@@ -142,7 +147,7 @@ std::optional<Repeat> matchCopies(Value v) {
 
 /// Entries in groups: copies along an axis behind `axis`, which a reshape joins
 /// with it; or a gather of 0, 0, 1, 1, ….
-std::optional<Repeat> matchRepeat(Value v) {
+static std::optional<Repeat> matchRepeat(Value v) {
   if (auto copies = matchCopies(v))
     return copies; // a group of all
   if (auto gather = v.getDefiningOp<GatherOp>()) {
@@ -151,7 +156,8 @@ std::optional<Repeat> matchRepeat(Value v) {
     auto indices = constant
                        ? dyn_cast<DenseIntElementsAttr>(constant.getValue())
                        : DenseIntElementsAttr();
-    if (!indices || indices.getType().getRank() != 1 || !from.hasStaticShape())
+    if (!indices || indices.getType().getRank() != 1 ||
+        gather.getBatchDims().value_or(0) || !from.hasStaticShape())
       return std::nullopt;
     int64_t axis = gather.getAxis() < 0
                        ? (int64_t)gather.getAxis() + from.getRank()
@@ -227,6 +233,10 @@ struct GroupQueries : OpRewritePattern<MatmulOp> {
   }
 };
 
+/// Parts of a cache: what was kept of the first tokens, the last ones, new
+/// ones.
+static constexpr size_t kMostParts = 3;
+
 /// A product with a cache and what is new behind it is made of both as they
 /// lie, where its other side is the smaller one.
 struct SplitCache : OpRewritePattern<MatmulOp> {
@@ -235,7 +245,8 @@ struct SplitCache : OpRewritePattern<MatmulOp> {
                                 PatternRewriter &b) const override {
     auto concat = op.getY().getDefiningOp<ConcatOp>();
     if (!isRunTimeProduct(op) || op.getTransposeX() || !concat ||
-        concat.getInterleave() || !concat->hasOneUse())
+        concat.getInterleave() || !concat->hasOneUse() ||
+        concat.getValues().size() > kMostParts)
       return b.notifyMatchFailure(op, "its right side is in one part");
     auto y = typeOf(op.getY());
     int64_t rank = y.getRank();

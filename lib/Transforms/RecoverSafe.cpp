@@ -516,7 +516,7 @@ struct RecoverNorm : OpRewritePattern<Op> {
       auto squares = matchRoot(root, !divides);
       if (squares && data.getType() == type && fits(root, *squares) &&
           areEqual(squares->x, data) && !isShortTree(data) &&
-          !isDividedBySize(data)) {
+          !isDividedByLargest(data)) {
         b.replaceOp(op, normaliseSafely(b, op.getLoc(), data, squares->axes,
                                         squares->guard));
         return success();
@@ -526,18 +526,15 @@ struct RecoverNorm : OpRewritePattern<Op> {
     }
     return b.notifyMatchFailure(op, "is no norm");
   }
-  /// Without a guard the safe form is a norm too, of what is divided by its
-  /// largest or mean magnitude already.
-  static bool isDividedBySize(Value data) {
-    if (auto part = data.getDefiningOp<MulOp>(); part && splatOf(part.getY()))
-      data = part.getX();
+  /// Without a guard the safe form is a norm too, of what is at most 1 already.
+  static bool isDividedByLargest(Value data) {
     auto div = data.getDefiningOp<RealDivOp>();
     auto least =
         div ? div.getY().template getDefiningOp<MaximumOp>() : MaximumOp();
-    Operation *size = least ? least.getX().getDefiningOp() : nullptr;
-    if (!isa_and_nonnull<ReduceMaxOp, ReduceMeanOp>(size))
-      return false;
-    auto magnitude = size->getOperand(0).template getDefiningOp<AbsOp>();
+    auto most = least ? least.getX().template getDefiningOp<ReduceMaxOp>()
+                      : ReduceMaxOp();
+    auto magnitude =
+        most ? most.getX().template getDefiningOp<AbsOp>() : AbsOp();
     return magnitude && magnitude.getX() == div.getX();
   }
   /// Does `root` broadcast along just the axes that were reduced?

@@ -10,14 +10,6 @@
 using namespace mlir;
 using namespace mlir::ane;
 
-/// Rows are divided by so many of their mean magnitudes: what is usual becomes
-/// a sixteenth, whose square fp16 holds, ...
-static constexpr double kTypicalPart = 16;
-/// ... and a row that is one large element at most this.
-static constexpr double kLargestPart = 128;
-/// Elements up to which both are so.
-static constexpr double kMostByMean = 8192;
-
 Value mlir::ane::normaliseSafely(OpBuilder &b, Location loc, Value x,
                                  ArrayRef<int64_t> axes,
                                  const NormGuard &guard) {
@@ -43,35 +35,21 @@ Value mlir::ane::normaliseSafely(OpBuilder &b, Location loc, Value x,
   double root = guard.sum ? std::sqrt(count) : 1;
   double least = std::max({0x1p-14, std::sqrt(inside) / 16, guard.outside});
 
-  // By the mean magnitude, which a convolution computes, as far as the largest
-  // of so many elements stays within kLargestPart of it; else by the largest.
-  double part = std::max(kTypicalPart,
-                         std::exp2(std::ceil(std::log2(count / kLargestPart))));
-  bool byMean = count <= kMostByMean;
-  Value size = AbsOp::create(b, loc, type, x);
-  size = byMean
-             ? ReduceMeanOp::create(b, loc, small, size, over, keep).getResult()
-             : ReduceMaxOp::create(b, loc, small, size, over, keep).getResult();
-  Value m = MaximumOp::create(
-      b, loc, small, size,
-      number(byMean ? std::max(least / part, 0x1p-14) : least));
+  Value most = ReduceMaxOp::create(b, loc, small,
+                                   AbsOp::create(b, loc, type, x), over, keep);
+  Value m = MaximumOp::create(b, loc, small, most, number(least));
   Value z = RealDivOp::create(b, loc, type, x, m);
-  // m is `part` times as much from here on; so large it may be beyond fp16.
-  if (byMean)
-    z = MulOp::create(b, loc, type, z, number(1 / part));
-  double unit = byMean ? part : 1;
   Value v = ReduceMeanOp::create(b, loc, small,
                                  MulOp::create(b, loc, type, z, z), over, keep);
   if (inside > 0) {
-    Value t =
-        RealDivOp::create(b, loc, small, number(std::sqrt(inside) / unit), m);
+    Value t = RealDivOp::create(b, loc, small, number(std::sqrt(inside)), m);
     v = AddOp::create(b, loc, small, v, MulOp::create(b, loc, small, t, t));
   }
   if (guard.outside > 0) {
     Value d = SqrtOp::create(b, loc, small, v);
     if (root != 1)
       d = MulOp::create(b, loc, small, d, number(root));
-    Value e = RealDivOp::create(b, loc, small, number(guard.outside / unit), m);
+    Value e = RealDivOp::create(b, loc, small, number(guard.outside), m);
     d = guard.isMaximum ? MaximumOp::create(b, loc, small, d, e).getResult()
                         : AddOp::create(b, loc, small, d, e).getResult();
     // A row of zeros stays one; others have larger roots.

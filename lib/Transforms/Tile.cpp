@@ -322,7 +322,17 @@ public:
       });
   }
 
+  /// Whether no part needs the whole, which is made behind it.
+  bool isValid() const {
+    return llvm::none_of(added(), [&](Operation *op) {
+      return llvm::is_contained(op->getOperands(), group.end);
+    });
+  }
+
+  /// Microseconds of the parts, slices and joins.
   double predict(const Clock &clock) const {
+    if (!isValid())
+      return INFINITY;
     double sum = 0;
     for (Operation *op : added())
       sum += ane::predict(op, clock).total();
@@ -493,7 +503,10 @@ struct Tile : ane::impl::TilePassBase<Tile> {
       if (axes.empty())
         continue;
       int64_t parts = std::ceil(2 * peak.bytes / limit);
-      Trial(group, Cut{axes[0], parts}).commit([](Operation *) {});
+      Trial trial(group, Cut{axes[0], parts});
+      if (!trial.isValid())
+        continue;
+      trial.commit([](Operation *) {});
       ++numSplit;
       return true;
     }

@@ -11,6 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from real_inputs import mel_filters, speech
 
 import ane_mlir
+import builders
 
 # A part of the largest magnitude.
 BARS = {"fp16": 1e-2, "engine": 1e-2}
@@ -310,3 +311,27 @@ def test_log_mel(tmp_path, power, logarithm, scale, numerics):
         assert np.isfinite(expected).all() and np.isfinite(actual).all()
         error = np.abs(actual - expected)
         assert error.max() <= BARS[numerics], f"{np.count_nonzero(error > BARS[numerics])} of {error.size} beyond, the worst {error.max():.2e}, among true zeros {error[expected == expected.min()].max():.2e}"
+
+
+@pytest.mark.parametrize("target", ["h16", "h17"])
+@pytest.mark.parametrize("width", [64, 768, 2048])
+@pytest.mark.parametrize("kind", ["layer", "root"])
+def test_norms_of_real_widths(tmp_path, kind, width, target) -> None:
+    """Rows of 1e-4 to 1e4, with one large element, an offset, or nothing but zeros: as many and as wide that norms are what the cost model makes of them
+    in real models. Each row by itself: a small one is no more off than a large one."""
+    rng = np.random.default_rng(5)
+    g = builders._Random(0)
+    h = g.norm("x", width) if kind == "layer" else g.rms_norm("x", width)
+    model = g.finish({"x": (1, 256, width)}, {"h": h, "y": g.node("MatMul", h, g.random(width, 64))})
+    onnx.save(model, tmp_path / "m.onnx")
+    rows = 10.0 ** rng.uniform(-4, 4, (1, 256, 1))
+    x = rng.standard_normal((1, 256, width)) * rows
+    x[:, ::7, 3] *= 200
+    x[:, 1::7] += 3 * rows[:, 1::7]
+    x[:, 2::31] = 0
+    x = np.clip(x, -5e4, 5e4).astype(np.float16).astype(np.float32)
+    expected = reference(tmp_path / "m.onnx", {"x": x})[0]
+    bundle = ane_mlir.compile(tmp_path / "m.onnx", target=target)
+    for numerics in ("fp16", "engine"):
+        error = np.abs(bundle.run({"x": x}, numerics=numerics)["h"] - expected).max(-1) / np.maximum(np.abs(expected).max(-1), 1e-3)
+        assert error.max() < 0.01, (numerics, int(error.argmax()), float(error.max()))

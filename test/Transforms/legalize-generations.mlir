@@ -7,41 +7,47 @@
 module attributes {ane.target = #ane.target<"TARGET">} {
 // H17-LABEL: func @mean
 // H17: ane.conv {{.*}}(tensor<1x512x1x128xf16>, tensor<1x512x1x1xf16>) -> tensor<1x1x1x128xf16>
-// Elsewhere where the multipliers are predicted to save more than a microsecond.
+// H17-NEXT: return
 // H16-LABEL: func @mean
-// H16: ane.conv
+// H16: ane.reduce_mean
 func.func @mean(%x: tensor<1x512x1x128xf16>) -> tensor<1x1x1x128xf16> {
   %y = ane.reduce_mean %x {axes = array<i64: 1>, keep_dims = true} : (tensor<1x512x1x128xf16>) -> tensor<1x1x1x128xf16>
   return %y : tensor<1x1x1x128xf16>
 }
 
-// Squares of what was divided by its mean magnitude are added up whole; others keep their mean, whose parts the
-// multipliers would lose.
+// Elsewhere squares of what was divided by its largest magnitude, if that is predicted to be faster; of more channels the
+// multipliers would lose too many.
 // H16-LABEL: func @mean_of_squares
-// H16: ane.constant dense<1.000000e+00> : tensor<1x512x1x1xf16>
+// H16: ane.constant dense<3.200000e+01> : tensor<1x512x1x1xf16>
 // H16: %[[S:.*]] = ane.conv
 // H16: ane.real_div %[[S]],
 // H16: ane.reduce_mean
-func.func @mean_of_squares(%x: tensor<1x512x1x128xf16>, %m: tensor<1x1x1x128xf16>) -> (tensor<1x1x1x128xf16>, tensor<1x1x1x128xf16>) {
+// H16-LABEL: func @mean_of_many_squares
+// H16: ane.reduce_mean
+// H17-LABEL: func @mean_of_many_squares
+// H17: ane.constant dense<4.000000e+00> : tensor<1x4096x1x1xf16>
+// H17: ane.conv
+func.func @mean_of_squares(%x: tensor<1x512x1x128xf16>) -> (tensor<1x1x1x128xf16>, tensor<1x1x1x128xf16>) {
   %least = ane.constant dense<1.0e-4> : tensor<f16>
-  %part = ane.constant dense<0.0625> : tensor<f16>
+  %a = ane.abs %x : (tensor<1x512x1x128xf16>) -> tensor<1x512x1x128xf16>
+  %m = ane.reduce_max %a {axes = array<i64: 1>, keep_dims = true} : (tensor<1x512x1x128xf16>) -> tensor<1x1x1x128xf16>
   %n = ane.maximum %m, %least : (tensor<1x1x1x128xf16>, tensor<f16>) -> tensor<1x1x1x128xf16>
-  %q = ane.real_div %x, %n : (tensor<1x512x1x128xf16>, tensor<1x1x1x128xf16>) -> tensor<1x512x1x128xf16>
-  %z = ane.mul %q, %part : (tensor<1x512x1x128xf16>, tensor<f16>) -> tensor<1x512x1x128xf16>
+  %z = ane.real_div %x, %n : (tensor<1x512x1x128xf16>, tensor<1x1x1x128xf16>) -> tensor<1x512x1x128xf16>
   %s = ane.mul %z, %z : (tensor<1x512x1x128xf16>, tensor<1x512x1x128xf16>) -> tensor<1x512x1x128xf16>
   %y = ane.reduce_mean %s {axes = array<i64: 1>, keep_dims = true} : (tensor<1x512x1x128xf16>) -> tensor<1x1x1x128xf16>
   %t = ane.mul %x, %x : (tensor<1x512x1x128xf16>, tensor<1x512x1x128xf16>) -> tensor<1x512x1x128xf16>
   %w = ane.reduce_mean %t {axes = array<i64: 1>, keep_dims = true} : (tensor<1x512x1x128xf16>) -> tensor<1x1x1x128xf16>
   return %y, %w : tensor<1x1x1x128xf16>, tensor<1x1x1x128xf16>
 }
-
-// H16-LABEL: func @mean_of_few
-// H16: ane.reduce_mean
-// H17-LABEL: func @mean_of_few
-// H17: ane.conv
-func.func @mean_of_few(%x: tensor<1x512x1x4xf16>) -> tensor<1x1x1x4xf16> {
-  %y = ane.reduce_mean %x {axes = array<i64: 1>, keep_dims = true} : (tensor<1x512x1x4xf16>) -> tensor<1x1x1x4xf16>
-  return %y : tensor<1x1x1x4xf16>
+func.func @mean_of_many_squares(%x: tensor<1x4096x1x128xf16>) -> tensor<1x1x1x128xf16> {
+  %least = ane.constant dense<1.0e-4> : tensor<f16>
+  %a = ane.abs %x : (tensor<1x4096x1x128xf16>) -> tensor<1x4096x1x128xf16>
+  %m = ane.reduce_max %a {axes = array<i64: 1>, keep_dims = true} : (tensor<1x4096x1x128xf16>) -> tensor<1x1x1x128xf16>
+  %n = ane.maximum %m, %least : (tensor<1x1x1x128xf16>, tensor<f16>) -> tensor<1x1x1x128xf16>
+  %z = ane.real_div %x, %n : (tensor<1x4096x1x128xf16>, tensor<1x1x1x128xf16>) -> tensor<1x4096x1x128xf16>
+  %s = ane.mul %z, %z : (tensor<1x4096x1x128xf16>, tensor<1x4096x1x128xf16>) -> tensor<1x4096x1x128xf16>
+  %y = ane.reduce_mean %s {axes = array<i64: 1>, keep_dims = true} : (tensor<1x4096x1x128xf16>) -> tensor<1x1x1x128xf16>
+  return %y : tensor<1x1x1x128xf16>
 }
 
 // H15-LABEL: func @rotate
