@@ -295,7 +295,7 @@ def test_damaged_packages(tmp_path):
 
 
 def test_schemas_up_to_date():
-    """Schemas.inc is what the pinned packages' schemas say."""
+    """lib/Conversion/ONNXToANE/Schemas is what the pinned packages' schemas say."""
     check = subprocess.run([sys.executable, ROOT / "tools" / "dev" / "onnx-schemas", "--check"], capture_output=True, text=True)
     assert check.returncode == 0, check.stdout + check.stderr
 

@@ -28,16 +28,16 @@ struct SchemaRow {
 
 static constexpr uint64_t kTypeSets[] = {
 #define ONNX_TYPE_SET(index, mask) mask,
-#include "Schemas.inc"
+#include "Schemas/Schemas.inc"
 };
 static constexpr StringLiteral kAttributeLists[] = {
 #define ONNX_ATTRIBUTES(index, text) StringLiteral(text),
-#include "Schemas.inc"
+#include "Schemas/Schemas.inc"
 };
 static constexpr SchemaRow kRows[] = {
 #define ONNX_SCHEMA(domain, op, since, inputs, outputs, types, attributes)     \
   {domain, op, since, inputs, outputs, types, attributes},
-#include "Schemas.inc"
+#include "Schemas/Schemas.inc"
 };
 
 static uint64_t typeSet(StringRef index) {

@@ -30,7 +30,7 @@ struct FormalValue {
 
 struct FormalAttribute {
   StringRef name;
-  /// A letter of Schemas.inc.
+  /// A letter of Schemas/Schemas.inc.
   char kind;
   bool required;
 };
