@@ -2,8 +2,8 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// t = floor + sum over ops of arithmetic + weights (engine.md §5.9), the floor
-// being that of the door. Few positions leave the multipliers idle, 3x3
+// t = floor + sum over ops of arithmetic + weights (engine/cost.md §5.9), the
+// floor being that of the door. Few positions leave the multipliers idle, 3x3
 // convolutions need fewer multiplications, quantised activations run at twice
 // the rate in deep programs. What follows a convolution as its scale, bias,
 // activation or residual is free; other ops have a rate of elements by kind;
@@ -136,7 +136,7 @@ static Operation *findBefore(Operation *op) {
 }
 
 /// Follows a convolution as its scale, bias, activation or residual; one of
-/// each, in any order (engine.md §5.9).
+/// each, in any order (engine/cost.md §5.9).
 static bool isAbsorbed(Operation *op) {
   unsigned seen = 0;
   while (op && !isMacs(op)) {
@@ -196,7 +196,7 @@ static bool isView(Operation *op) {
 }
 
 /// The one reshape of a run-time weight is how a convolution reads its input
-/// [1,O,1,I] (L19; engine.md §1.9 g); what is streamed counts with the
+/// [1,O,1,I] (L19; engine/mil-text.md §1.9 g); what is streamed counts with the
 /// convolution.
 static bool isWeightForm(Operation *op) {
   if (!isa<ReshapeOp>(op) || !isa<BlockArgument>(op->getOperand(0)))

@@ -25,7 +25,7 @@ namespace fb = anemlir::manifest;
 // Reading
 //===----------------------------------------------------------------------===//
 
-/// The first systems of a specification (mil.md §3.4).
+/// The first systems of a specification (mil/package.md §3.4).
 static std::vector<std::string> systemsOf(int specification) {
   switch (specification) {
   case 6:

@@ -21,7 +21,7 @@ using namespace mlir;
 using namespace mlir::ane;
 
 /// Ranks beyond are refused by Core ML but for constants that only compressed
-/// ones read (mil.md §1.0).
+/// ones read (mil/operations.md §1.0).
 static constexpr int64_t kMostAxes = 5;
 
 namespace {
@@ -397,7 +397,7 @@ void Verifier::verifyOperation(mil::FuncOp func, mil::OpOp op) {
                 Twine(kMostAxes) + " axes");
     }
   // Operands of one letter have one dtype; constants beside data may have their
-  // own from ios17 on (mil.md §1.0).
+  // own from ios17 on (mil/operations.md §1.0).
   Type element;
   for (Value v : mil::operandsOfOneType(op)) {
     Type own = getElementTypeOrSelf(v.getType());

@@ -130,7 +130,7 @@ static LogicalResult checkRanks(mil::FuncOp func) {
   for (Operation &op : func.getBody().front())
     for (Value result : op.getResults())
       // A constant that nothing reads is not written; a table that only
-      // constexpr_* reads is no value that runs (mil.md §1).
+      // constexpr_* reads is no value that runs (mil/operations.md §1).
       if (auto type = dyn_cast<RankedTensorType>(result.getType());
           type && type.getRank() > 5 &&
           (!mil::getConstant(result) ||
@@ -284,7 +284,7 @@ static LogicalResult mergeBuckets(std::vector<PackagePart> &parts,
 static FailureOr<int> chooseOpset(MutableArrayRef<PackagePart> parts,
                                   const PackageOptions &options) {
   // Functions and states came with ios18, as did several flexible inputs
-  // (mil.md §2.3).
+  // (mil/types.md §2.3).
   bool newest = parts.size() > 1 || parts[0].name != "main";
   int opset = 15;
   for (PackagePart &part : parts) {

@@ -51,7 +51,7 @@ LogicalResult evaluateOp(Range1dOp op, EvalContext &context,
 }
 
 /// Numbers are those of a fixed generator: runs can be repeated, and nothing
-/// else is promised (mil.md §8).
+/// else is promised (mil/numerics.md §8).
 template <typename Op>
 static std::mt19937_64 generator(Op op) {
   int64_t seed = op.getSeed();

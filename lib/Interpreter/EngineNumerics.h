@@ -2,9 +2,10 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// The target's record says which (dialects/ANE/Targets, engine.md §4.3).
-// Tables are piecewise linear over 33 knots, as measured; where their knots are
-// is not known, so they are placed such that the error has the measured size.
+// The target's record says which (dialects/ANE/Targets, engine/legality.md
+// §4.3). Tables are piecewise linear over 33 knots, as measured; where their
+// knots are is not known, so they are placed such that the error has the
+// measured size.
 //
 //===----------------------------------------------------------------------===//
 

@@ -2,7 +2,7 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// Grids, padding and box conventions are those of mil.md §8.
+// Grids, padding and box conventions are those of mil/numerics.md §8.
 //
 //===----------------------------------------------------------------------===//
 

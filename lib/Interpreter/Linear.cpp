@@ -75,7 +75,7 @@ LogicalResult evaluateOp(ConvTransposeOp op, EvalContext &context,
     positions *= x.shape()[i + 2];
     outputs *= y.shape()[i + 2];
     // The crop that makes the size fit: explicit padding, or half of what is
-    // too much (mil.md §8).
+    // too much (mil/numerics.md §8).
     int64_t full = (x.shape()[i + 2] - 1) * window.strides[i] +
                    (window.kernel[i] - 1) * window.dilations[i] + 1;
     offset[i] = op.getPadType() == "custom" ? op.getPad()[2 * i]
@@ -512,7 +512,7 @@ LogicalResult evaluateOp(GruOp op, EvalContext &context, ArrayRef<Tensor> in,
       recurrent(batch * 3 * hidden), reset(batch * hidden),
       candidate(batch * hidden);
   StringRef f = op.getRecurrentActivation(), g = op.getActivation();
-  // Gate order r, o, z (mil.md §1.12).
+  // Gate order r, o, z (mil/operations.md §1.12).
   auto cell = [&](const float *gates, float *h, float *) {
     batchedMatmul(context, h, whh.floats().data(), recurrent.data(), batch,
                   hidden, 3 * hidden, false, true, {0}, {0});

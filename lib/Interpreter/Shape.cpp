@@ -558,7 +558,7 @@ LogicalResult evaluateOp(SlidingWindowsOp op, EvalContext &context,
 }
 
 //===----------------------------------------------------------------------===//
-// Resampling of the last two axes (grids of mil.md §8)
+// Resampling of the last two axes (grids of mil/numerics.md §8)
 //===----------------------------------------------------------------------===//
 
 static LogicalResult

@@ -29,8 +29,8 @@ private:
 };
 
 /// lib/Target/Bundle/Manifest.fbs, with nothing in it that contradicts itself:
-/// indices exist, shapes can be counted, layouts follow the rule of engine.md
-/// §3.5, every tensor is written before it is read.
+/// indices exist, shapes can be counted, layouts follow the rule of
+/// engine/runtime.md §3.5, every tensor is written before it is read.
 struct Bundle {
   struct Surface {
     uint32_t program;

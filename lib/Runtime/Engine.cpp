@@ -45,7 +45,7 @@ EngineOptions EngineOptions::from(const ane_device_options &options) {
 }
 
 //===----------------------------------------------------------------------===//
-// What belongs to the process: the engine counts so (engine.md §3.3)
+// What belongs to the process: the engine counts so (engine/runtime.md §3.3)
 //===----------------------------------------------------------------------===//
 
 struct EngineProgram::Process {
@@ -90,7 +90,7 @@ Engine::Engine(const EngineOptions &options)
                               "; this version of the system is not known to "
                               "the runtime");
   ObjC::Pool pool(objc);
-  // Both keys together: one alone is ignored (engine.md §3.1).
+  // Both keys together: one alone is ignored (engine/runtime.md §3.1).
   optionsOfCalls = objc.retain(
       options.instance
           ? objc.dictionary(
@@ -130,7 +130,7 @@ Surface::Surface(const ObjC &objc, size_t bytes) : objc(objc) {
                                 " bytes cannot be made; use fewer requests in "
                                 "flight, or a smaller model");
   }
-  // What pads a surface is computed with: zeros (engine.md §3.5).
+  // What pads a surface is computed with: zeros (engine/runtime.md §3.5).
   objc.lockSurface(surface, false);
   memory = objc.surfaceBase(surface);
   std::memset(memory, 0, bytes);

@@ -2,10 +2,10 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// The whole contract of engine.md §3 in one place: text as NSData, a dictionary
-// of weights that is never nil, staging, compile, load with one retry, surfaces
-// in symbol order, requests that are built once, unloading; the budgets of a
-// process. Numbers are records (dialects/ANE/Targets/Runtime.td).
+// The whole contract of engine/runtime.md §3 in one place: text as NSData, a
+// dictionary of weights that is never nil, staging, compile, load with one
+// retry, surfaces in symbol order, requests that are built once, unloading; the
+// budgets of a process. Numbers are records (dialects/ANE/Targets/Runtime.td).
 //
 //===----------------------------------------------------------------------===//
 

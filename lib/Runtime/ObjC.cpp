@@ -107,7 +107,7 @@ std::string ObjC::text(id string) const {
   return utf8 ? utf8 : "";
 }
 
-/// engine.md §3.7: what stands in an error, and what it means.
+/// engine/runtime.md §3.7: what stands in an error, and what it means.
 static constexpr std::pair<const char *, const char *> kMeanings[] = {
     {"InvalidMILProgram",
      "the compiler does not take the text: an operation or constant in a form "

@@ -56,7 +56,8 @@ public:
   id dictionary(const id *keys, const id *values, size_t count) const;
   /// UTF-8 of an NSString, "" of null.
   std::string text(id string) const;
-  /// "domain, code N: description" of an NSError, and what engine.md §3.7 says.
+  /// "domain, code N: description" of an NSError, and what engine/runtime.md
+  /// §3.7 says.
   std::string describe(id error) const;
   id retain(id object) const;
   void release(id object) const;

@@ -3,8 +3,9 @@
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
 // A program's text and weights must be on disk while it is compiled and loaded
-// (engine.md §3.2). Each device of a process has a folder of its own, locked as
-// long as the process lives, so that two never stage into each other (L77):
+// (engine/runtime.md §3.2). Each device of a process has a folder of its own,
+// locked as long as the process lives, so that two never stage into each other
+// (L77):
 //
 //   TMP/ane-mlir-run-PID-XXXXXX/lock
 //   TMP/ane-mlir-run-PID-XXXXXX/N/model.mil, N/weights/weight.bin

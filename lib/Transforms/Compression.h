@@ -3,7 +3,8 @@
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
 // Numbers only: what a weight is as integers times scales, or as indices into
-// a table. The forms are those of MIL's constexpr operations (mil.md §1.12).
+// a table. The forms are those of MIL's constexpr operations (mil/operations.md
+// §1.14).
 //
 //===----------------------------------------------------------------------===//
 

@@ -49,7 +49,7 @@ struct LiveOpPattern : OpRewritePattern<Op> {
   virtual LogicalResult rewrite(Op op, PatternRewriter &rewriter) const = 0;
 };
 
-/// gelu as its definition (L03, engine.md §6.6).
+/// gelu as its definition (L03, engine/rewrites.md §6.6).
 struct DecomposeGelu : LiveOpPattern<GeluOp> {
   using LiveOpPattern::LiveOpPattern;
   LogicalResult rewrite(GeluOp op, PatternRewriter &b) const override {
@@ -184,8 +184,9 @@ static bool hasConstantParameters(LayerNormOp op) {
          (!op.getBeta() || isConstantTree(op.getBeta()));
 }
 
-/// Normalisation over other axes than the last (engine.md §1.11.4, §6.5),
-/// or with parameters of run time, which both doors refuse (L24).
+/// Normalisation over other axes than the last (engine/operations.md §1.11.4,
+/// engine/rewrites.md §6.5), or with parameters of run time, which both doors
+/// refuse (L24).
 struct DecomposeLayerNorm : LiveOpPattern<LayerNormOp> {
   using LiveOpPattern::LiveOpPattern;
   LogicalResult rewrite(LayerNormOp op, PatternRewriter &b) const override {
@@ -214,8 +215,8 @@ struct DecomposeLinear : LiveOpPattern<LinearOp> {
   }
 };
 
-/// A bias operand is disputed on RAW (engine.md §1.11.1); the back end
-/// fuses the addition anyway.
+/// A bias operand is disputed on RAW (engine/operations.md §1.11.1); the back
+/// end fuses the addition anyway.
 template <typename Op>
 struct SeparateBias : LiveOpPattern<Op> {
   using LiveOpPattern<Op>::LiveOpPattern;

@@ -16,7 +16,7 @@
 using namespace mlir;
 using namespace mlir::ane;
 
-/// Cores, each of which computes other output channels (engine.md §5.1: 16
+/// Cores, each of which computes other output channels (engine/cost.md §5.1: 16
 /// cores).
 static constexpr double kOutputsAtOnce = 16;
 /// Squares up to which the multipliers lose less than 0.4 % of their mean.

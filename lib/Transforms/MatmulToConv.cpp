@@ -4,8 +4,9 @@
 //
 // C[M,N] = A[M,K] B[K,N] with a constant B is a convolution of data (1,K,1,M)
 // with a weight (N,K,1,1), which the engine runs about three times as fast as a
-// product (engine.md §5.7, §6.1). The transposes around it are left to
-// ane-assign-layout, which cancels what it can over the whole graph.
+// product (engine/cost.md §5.7, engine/rewrites.md §6.1). The transposes around
+// it are left to ane-assign-layout, which cancels what it can over the whole
+// graph.
 //
 //===----------------------------------------------------------------------===//
 

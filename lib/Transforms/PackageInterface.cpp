@@ -3,7 +3,7 @@
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
 // Core ML has arrays of fp32, fp16 and int32 with at least one axis, images,
-// and states in fp16 (mil.md §2.3, §3).
+// and states in fp16 (mil/types.md §2.3, mil/package.md §3).
 //
 //===----------------------------------------------------------------------===//
 

@@ -4,7 +4,7 @@
 //
 // Core ML's operations take fewer types than MIL text can spell: element-wise
 // ones know fp16, fp32 and int32, select takes its shape from its values
-// (mil.md §1, as coremltools checks it).
+// (mil/operations.md §1, as coremltools checks it).
 //
 //===----------------------------------------------------------------------===//
 
@@ -108,8 +108,8 @@ struct PreparePackage : ane::impl::PreparePackagePassBase<PreparePackage> {
       if (auto select = dyn_cast<SelectOp>(op))
         stretch(select);
     }
-    // Values have at most five axes (mil.md §1.0); reshapes in a row that
-    // this leaves are one in the end.
+    // Values have at most five axes (mil/operations.md §1.0); reshapes in a row
+    // that this leaves are one in the end.
     ops.clear();
     getOperation().walk([&](Operation *op) {
       if (lookupOpInfo(op->getName().getStringRef()) &&

@@ -4,9 +4,9 @@
 //
 // gelu, silu, layer_norm, softmax and hardswish from the fragments that
 // exporters write. The compilers behind us do not put them together reliably
-// (engine.md §6.31), and the layout of a norm is better chosen while it is one
-// op. Only fragments that compute the same function are matched; other users of
-// a part keep it.
+// (engine/rewrites.md §6.31), and the layout of a norm is better chosen while
+// it is one op. Only fragments that compute the same function are matched;
+// other users of a part keep it.
 //
 //===----------------------------------------------------------------------===//
 
@@ -400,7 +400,7 @@ struct RecoverSoftmax : OpRewritePattern<RealDivOp> {
 };
 
 /// x / sqrt(v) -> x * rsqrt(v) where v is smaller than x: what is left of an
-/// RMS norm (engine.md §6.4).
+/// RMS norm (engine/rewrites.md §6.4).
 struct RootQuotient : OpRewritePattern<RealDivOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(RealDivOp op,

@@ -6,8 +6,8 @@
 // queries gets its own, they are turned over, and new ones are put behind a
 // cache. A product takes a turned operand by its flag, the queries of a group
 // are rows of one product, and a product with two parts is two products
-// (engine.md §6.25). Copies of a cache are most of what a step of decoding
-// moves.
+// (engine/rewrites.md §6.25). Copies of a cache are most of what a step of
+// decoding moves.
 //
 //===----------------------------------------------------------------------===//
 

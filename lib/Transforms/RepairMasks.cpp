@@ -273,7 +273,7 @@ private:
 };
 
 /// log(softmax(x)) is x - log sum exp x: probabilities below 2^-24 are 0 in
-/// fp16 (engine.md §6.9).
+/// fp16 (engine/rewrites.md §6.9).
 void expandLogSoftmax(LogOp op) {
   auto softmax = op.getX().getDefiningOp<SoftmaxOp>();
   if (!softmax || op.getEpsilon().convertToFloat() > 1e-6f)

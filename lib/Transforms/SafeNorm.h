@@ -26,9 +26,9 @@ struct NormGuard {
 /// x / root(mean(x^2 over axes) + inside), for rows of any size in one tensor.
 ///
 /// Squares of values beyond 255 are infinite in fp16, and of values below 2^-12
-/// zero. Each row is divided by its largest magnitude m first (engine.md
-/// §6.4b), with m at least a number that keeps inside / m^2 within fp16; the
-/// quotient is the same for any m.
+/// zero. Each row is divided by its largest magnitude m first
+/// (engine/rewrites.md §6.4b), with m at least a number that keeps inside / m^2
+/// within fp16; the quotient is the same for any m.
 Value normaliseSafely(OpBuilder &b, Location loc, Value x,
                       ArrayRef<int64_t> axes, const NormGuard &guard);
 

@@ -6,7 +6,7 @@
 // around it are made part by part, heads, channels or rows, if the cost model
 // says that this pays: softmax and products slow down beyond it, slices cost.
 // With `live-bytes` the values that are alive together decide instead. Weights
-// are left whole: they stream at one rate (engine.md §5.9).
+// are left whole: they stream at one rate (engine/cost.md §5.9).
 //
 // The parts of a value are built backward: tile(v, axis, [lo, hi)) asks for the
 // parts of v's operands that it needs, rows of a convolution with their halo.

@@ -1,6 +1,6 @@
 """Every node test as a Core ML package: written, accepted by coremltools, read back to ONNX's outputs.
 
-coremltools rebuilds each op with its own type inference and compares, runs its own passes and writes again (mil.md
+coremltools rebuilds each op with its own type inference and compares, runs its own passes and writes again (mil/coremltools.md
 §6.3, steps 1 to 3 and 5); what it does not check (identifiers, the description against the function) is checked here.
 Usage: package_sweep.py [--sample K/M] [--verbose] [--only SUBSTRING]
 """

@@ -25,7 +25,7 @@ THEIRS_REFUSES = {
     "convnext_v2_grn": "its exporter has no ReduceL2", "detector_postprocess": "its exporter has no ArgMax", "distilbert_dynamo": "GatherND of booleans",
     "gemma2_softcap_prefill": "its exporter has no Reciprocal", "mistral_decode_kv": "its exporter has no Reciprocal", "mobilenet_v3_like": "its exporter has no HardSwish",
     "rnn_trio": "its exporter has no LSTM", "silero-vad-16k-op15.onnx": "its simplifier loses a value of an If",
-    "vae_decoder_block": "Reshape with 0 to another rank, which from ios17 on would mean another axis (mil.md §1.9)",
+    "vae_decoder_block": "Reshape with 0 to another rank, which from ios17 on would mean another axis (mil/operations.md §1.9)",
 }  # fmt: skip
 ALL_OFF = "--disable-pass=ane-recover,ane-simplify,ane-fold-into-conv,ane-legalize,ane-matmul-to-conv,ane-assign-layout,ane-tile,ane-repair-fp16"
 

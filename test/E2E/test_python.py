@@ -396,7 +396,7 @@ MIL = """program(1.3)
 
 def test_simulate(tmp_path):
     values = np.linspace(-2, 2, 128).astype(np.float16)
-    # MILBlob v2: header, descriptor, payload (dialects/ANE/engine.md, 2.1).
+    # MILBlob v2: header, descriptor, payload (dialects/ANE/engine/weights.md, 2.1).
     blob = np.zeros(128 + 256, np.uint8)
     blob[:8].view(np.uint32)[:] = (1, 2)
     descriptor = blob[64:128]

@@ -57,7 +57,7 @@ class Links(html.parser.HTMLParser):
 def test_links_lead_somewhere(site):
     """Files and anchors; nothing is loaded from elsewhere."""
     pages = {path: Links(path) for path in site.glob("*.html")}
-    assert len(pages) >= 17
+    assert len(pages) >= 31
     lost, inside = [], 0
     for path, page in pages.items():
         for target in page.targets:
@@ -76,6 +76,14 @@ def test_links_lead_somewhere(site):
 def test_everything_is_there(site):
     """Each rule, operation, pass, target and option has a place of its own."""
     names = {path.stem: Links(path).names for path in site.glob("*.html")}
+    # Chapters are pages below that of their document.
+    for document, others in (("engine", {"cost", "legality", "mil-text", "open-questions", "operations", "rewrites", "runtime", "weights"}), ("mil", {"coremltools", "numerics", "onnx", "operations", "package", "types"})):
+        assert others == {name.removeprefix(document + "-") for name in names if name.startswith(document + "-")} - {"dialect"}
+        beside = (site / f"{document}.html").read_text()
+        assert all(f'class="toctree-l2"><a class="reference internal" href="{document}-{other}.html"' in beside for other in others), document
+    # What --explain names is a link to the section.
+    told = (site / "rules.html").read_text()
+    assert 'href="engine-legality.html#structural-limits' in told or 'href="engine-legality.html#41-structural-limits"' in told
     assert {"rule-" + rule.lower().replace(".", "-") for rule in rules()} <= names["rules"]
     assert len([name for name in names["rules"] if name.startswith("source-")]) > 20
     told = {path.stem: re.sub(r"<[^>]+>", "", path.read_text()) for path in site.glob("*.html")}
@@ -110,7 +118,7 @@ def test_manifests_follow_the_schema(site, tmp_path):
 def test_in_the_browser(site, width):
     """Wide tables scroll in themselves; the search finds rules, options and operations out of files."""
     with browser.chromium() as chromium:
-        for name in ("index", "readme", "rules", "options", "ops", "targets", "manifest", "engine"):
+        for name in ("index", "readme", "rules", "options", "ops", "targets", "manifest", "engine", "engine-legality", "engine-mil-text", "mil", "mil-operations"):
             page = browser.Page(chromium, site / f"{name}.html", width)
             assert page.overflow() <= 0 and not page.complaints, (name, page.complaints)
             page.close()

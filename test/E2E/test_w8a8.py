@@ -25,7 +25,7 @@ WINDOW = """        string pt = const()[name = string("pt"), val = string("valid
 
 
 def weight_file(folder, layers: int, width: int) -> list[int]:
-    """Bytes in one weight file, as engine.md §2 has it; the offsets of their descriptors."""
+    """Bytes in one weight file, as engine/weights.md §2 has it; the offsets of their descriptors."""
     rng, data, offsets = np.random.default_rng(0), bytearray(64), []
     for _ in range(layers):
         offsets.append(len(data))
@@ -43,7 +43,7 @@ def weight_file(folder, layers: int, width: int) -> list[int]:
 
 
 def text(folder, layers: int, width: int, side: int, codes: bool) -> str:
-    """A chain of 1x1 convolutions; with `codes` each reads bytes (engine.md §1.9 f)."""
+    """A chain of 1x1 convolutions; with `codes` each reads bytes (engine/mil-text.md §1.9 f)."""
     tensor = f"[1, {width}, {side}, {side}]"
     lines, value = [HEADER % f"tensor<fp16, {tensor}>", WINDOW], "x"
     for i, offset in enumerate(weight_file(folder, layers, width)):

@@ -1,4 +1,4 @@
-// What engines do to numbers (engine.md §4.3).
+// What engines do to numbers (engine/legality.md §4.3).
 // RUN: sed 's/TARGET/h16/' %s | ane-opt --ane-evaluate-constants="numerics=engine" | FileCheck %s --check-prefixes=CHECK,FIXED
 // RUN: sed 's/TARGET/h15/' %s | ane-opt --ane-evaluate-constants="numerics=engine" | FileCheck %s --check-prefixes=CHECK,ZERO
 // RUN: sed 's/TARGET/h17/' %s | ane-opt --ane-evaluate-constants="numerics=engine" | FileCheck %s --check-prefixes=CHECK,KEPT

@@ -2,9 +2,9 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// Each documented misbehaviour (engine.md §2, §3, rules L40 to L78): first that
-// the stand-in has it, asked without the loader's care, then that the loader
-// survives it or says what it is.
+// Each documented misbehaviour (engine/weights.md §2, engine/runtime.md §3,
+// rules L40 to L78): first that the stand-in has it, asked without the loader's
+// care, then that the loader survives it or says what it is.
 //
 //===----------------------------------------------------------------------===//
 
@@ -190,7 +190,8 @@ TEST(StandIn, OffsetsOfFilesAreZero) {
   EXPECT_TRUE(has(raw.compile(raw.staged(addition(14), {"w.bin"},
                                          folder.child("0"), "", 64)),
                   "InvalidMILProgram: the offset"));
-  // In the text: the descriptor's, never the payload's (engine.md §2.1).
+  // In the text: the descriptor's, never the payload's (engine/weights.md
+  // §2.1).
   auto text = [](int offset) {
     return milText(
         "tensor<fp16, [1, 4, 1, 32]> a000",

@@ -97,7 +97,7 @@ private:
   unsigned files = 0, seed;
 };
 
-/// Bytes of a surface by the rule of engine.md §3.5, and its layout.
+/// Bytes of a surface by the rule of engine/runtime.md §3.5, and its layout.
 runtime::Layout layoutOf(const std::vector<int64_t> &shape);
 uint64_t requiredBytes(const std::vector<int64_t> &shape);
 

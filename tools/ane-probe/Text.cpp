@@ -55,7 +55,7 @@ static std::string makeWeights(int64_t count, int64_t fanIn, bool ones) {
   auto put = [&](size_t at, uint64_t value, size_t size) {
     std::memcpy(blob.data() + at, &value, size);
   };
-  // engine.md §2.1: header, one descriptor, payload.
+  // engine/weights.md §2.1: header, one descriptor, payload.
   put(0, 1, 4), put(4, 2, 4), put(64, 0xdeadbeef, 4), put(68, 1, 4);
   put(72, uint64_t(count) * 2, 8), put(80, 128, 8);
   blob.resize(128 + size_t(count) * 2);

@@ -26,11 +26,19 @@ DOCUMENTS = {
     "dialects/ANE/README.md": "ane-dialect.md",
     "dialects/MIL/README.md": "mil-dialect.md",
     "dialects/ONNX/README.md": "onnx-dialect.md",
+    "lib/Transforms/README.md": "transforms.md",
+    "lib/Training/README.md": "training.md",
     "python/README.md": "python.md",
     "test/Runtime/StandIn/README.md": "stand-in.md",
     ".github/CONTRIBUTING.md": "contributing.md",
     ".github/CHANGELOG.md": "changes.md",
 }
+#: Chapters of a document, in the order in which it links them: pages below its own.
+CHAPTERS = {
+    document: list(dict.fromkeys(re.findall(r"\]\(((?:engine|mil)/[\w-]+\.md)", (ROOT / document).read_text())))
+    for document in ("dialects/ANE/engine.md", "dialects/MIL/mil.md")
+}
+DOCUMENTS |= {f"{pathlib.PurePosixPath(document).parent}/{name}": name.replace("/", "-") for document, names in CHAPTERS.items() for name in names}
 
 TITLES = {
     "readme.md": "What it does, and how to use it",
@@ -40,6 +48,8 @@ TITLES = {
     "ane-dialect.md": "The ane dialect",
     "mil-dialect.md": "The mil dialect",
     "onnx-dialect.md": "The onnx dialect",
+    "transforms.md": "Looking at passes",
+    "training.md": "Training",
     "stand-in.md": "The runtime's stand-in",
 }
 
@@ -95,7 +105,10 @@ class Site:
             parts[i] = text
         text = "".join(parts)
         text = re.sub(r"(?<!!)\[((?:`[^`\n]*`|[^]\[`\n])+)\]\(([^)\s]+)\)", lambda m: m[0] if m[2].startswith("pictures/") else self.link(path, m[1], m[2]), text)
-        self.write(DOCUMENTS[name], self.link_sections(self.under_one_title(text)))
+        text = self.link_sections(self.under_one_title(text))
+        if name in CHAPTERS:
+            text += "\n```{toctree}\n:hidden:\n:maxdepth: 1\n\n" + "\n".join(chapter.replace("/", "-").removesuffix(".md") for chapter in CHAPTERS[name]) + "\n```\n"
+        self.write(DOCUMENTS[name], text)
 
     def under_one_title(self, text: str) -> str:
         """Sections of a document that has several at the highest level go below its first."""
@@ -107,15 +120,21 @@ class Site:
         return "".join(parts).replace("#" + heads[0], heads[0], 1)
 
     def link_sections(self, text: str) -> str:
-        """engine.md §5.9 leads to the section where that is a heading."""
-        known = {name: {m[1]: anchor(m[0].lstrip("# ")) for m in re.finditer(r"^#+ (\d+(?:\.\d+)*)\b.*$", (ROOT / path).read_text(), re.M)} for name, path in (("engine.md", "dialects/ANE/engine.md"), ("mil.md", "dialects/MIL/mil.md"))}
+        """engine/cost.md §5.9 leads to the section where that is a heading, to the page where it is a row of a table."""
+        known = {}
+        for document, chapters in CHAPTERS.items():
+            for path in (ROOT / document, *((ROOT / document).parent / name for name in chapters)):
+                heads = re.finditer(r"^#+ (\d+(?:\.\d+)*)\b.*$", path.read_text(), re.M)
+                known[path.relative_to((ROOT / document).parent).as_posix()] = {m[1]: anchor(m[0].lstrip("# ")) for m in heads}
 
         def section(m: re.Match[str]) -> str:
+            if m[1] not in known:
+                return m[0]
             found = known[m[1]].get(m[2])
-            return f"[{m[1]} §{m[2]}]({m[1]}#{found})" if found else m[0]
+            return f"[{m[1]} §{m[2]}]({m[1].replace('/', '-')}{'#' + found if found else ''})"
 
         parts = re.split(r"(^```.*?^```|`[^`\n]+`|\[[^]\n]*\]\([^)\n]*\))", text, flags=re.S | re.M)
-        parts[::2] = [re.sub(r"\b(engine\.md|mil\.md) §(\d+(?:\.\d+)*)", section, part) for part in parts[::2]]
+        parts[::2] = [re.sub(r"(?:\bdialects/(?:ANE|MIL)/|(?<!/)\b)((?:engine|mil)(?:/[\w-]+)?\.md)(?: §|, section )(\d+(?:\.\d+)*)", section, part) for part in parts[::2]]
         return "".join(parts)
 
     # Reference ------------------------------------------------------------------------------------------------------------------
@@ -156,12 +175,11 @@ class Site:
 
         text = "# Rules and limits\n\nWhat is known of the engine, each with its evidence: what `--explain=ID` prints. `S` are limits of sizes, `L` rules of legality.\n"
         text += "".join(entry(name, said) for name, said in self.rules.items())
-        text = text.replace("dialects/ANE/engine.md, section 4", "[engine.md](engine.md), section 4")
         text += "\n## Sources\n\nGrades: A two or more independent measurements or shipped code, B one measurement with a check, C one report, D static tables or inference.\n"
         for name, said in self.sources.items():
             head, *lines = said.rstrip().split("\n")
             text += f"\n(source-{name.lower()})=\n### {name}\n\n{head.partition(': ')[2]}\n\n" + "".join(f"- {line.strip()}\n" for line in lines if "more:" not in line)
-        self.write("rules.md", text)
+        self.write("rules.md", self.link_sections(text))
 
     def write_tools(self) -> None:
         """From the manual pages that the tools print."""
@@ -220,7 +238,7 @@ class Site:
         text += "\n- [What it does and how to use it](readme.md)\n- [Options of the tools](options.md)\n- [Operations](ops.md), [passes](passes.md), [targets](targets.md), [rules and sources](rules.md)\n- [Manifest of a bundle](manifest.md)\n"
         text += tree("Use", ["readme.md", "python.md", "options.md", "manifest.md", "changes.md"])
         text += tree("Reference", ["ops.md", "passes.md", "targets.md", "rules.md", *coverage])
-        text += tree("Background", ["engine.md", "mil.md", "ane-dialect.md", "mil-dialect.md", "onnx-dialect.md", "stand-in.md", "contributing.md"])
+        text += tree("Background", ["engine.md", "mil.md", "ane-dialect.md", "mil-dialect.md", "onnx-dialect.md", "transforms.md", "training.md", "stand-in.md", "contributing.md"])
         self.write("index.md", text)
 
     def gather(self) -> None:

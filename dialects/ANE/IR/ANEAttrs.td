@@ -26,7 +26,7 @@ def ANE_SurfaceAttr : ANE_Attr<"Surface", "surface"> {
     W a multiple of 32. Packing copies the logical tensor, viewed as `view` (same elements, rank 4), to the front of
     each axis, converts it to fp16 and leaves zeros in the padding; unpacking is the reverse. `order`, where it is there,
     are the elements of the logical tensor between neighbours along each axis of `view`: the surface has them in another
-    order, as a transposition would (engine.md §6.2).
+    order, as a transposition would (engine/rewrites.md §6.2).
   }];
   let parameters = (ins "::mlir::RankedTensorType":$logical, ArrayRefParameter<"int64_t">:$view, ArrayRefParameter<"int64_t">:$shape,
                         OptionalArrayRefParameter<"int64_t">:$order);

@@ -63,8 +63,8 @@ class ANE_From<string op, int version, list<string> renames = [], string dom = "
   string domain = dom;
 }
 
-/// What is known of the engine and this op (engine.md §1.11). `raw`, `compiled`, `e5rt` and `table` count as placeable,
-/// best first; `host` names the rule that keeps the op off the engine. `why` is what the report says.
+/// What is known of the engine and this op (engine/operations.md §1.11). `raw`, `compiled`, `e5rt` and `table` count as
+/// placeable, best first; `host` names the rule that keeps the op off the engine. `why` is what the report says.
 class ANE_Evidence<string level_, string rule_, string why_> {
   string level = level_;
   string rule = rule_;

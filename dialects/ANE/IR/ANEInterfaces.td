@@ -17,7 +17,7 @@ def ANE_LegalityOpInterface : OpInterface<"LegalityOpInterface"> {
   let cppNamespace = "::mlir::ane";
   let description = [{
     Can the engine of a target take this op as it stands? The answer is the list of rules it breaks, each with the
-    operand or attribute, the actual value, the limit and the rule's id in engine.md. Empty means legal.
+    operand or attribute, the actual value, the limit and the rule's id in engine/legality.md. Empty means legal.
   }];
   let methods = [InterfaceMethod<"Appends every rule of `target` that this op breaks.", "void", "findViolations",
       (ins "const ::mlir::ane::Target &":$target, "::mlir::ane::ViolationList &":$violations)>];
@@ -37,7 +37,7 @@ def ANE_EvaluateOpInterface : OpInterface<"EvaluateOpInterface"> {
   let cppNamespace = "::mlir::ane";
   let description = [{
     Reference evaluation. `inputs` has one tensor per operand; on success `outputs` has one per result. Failure has
-    already emitted a diagnostic at the op. Semantics: mil.md §8.
+    already emitted a diagnostic at the op. Semantics: mil/numerics.md §8.
   }];
   let methods = [InterfaceMethod<"Evaluates this op on concrete tensors.", "::mlir::LogicalResult", "evaluate",
       (ins "::mlir::ane::EvalContext &":$context, "::llvm::ArrayRef<::mlir::ane::Tensor>":$inputs,

@@ -56,8 +56,8 @@ OpFoldResult IdentityOp::fold(FoldAdaptor) {
 }
 
 void CastOp::findViolations(const Target &target, ViolationList &violations) {
-  // fp16 <-> bool, int8, uint8, int16 compile; int32 does not (engine.md
-  // §1.11.6).
+  // fp16 <-> bool, int8, uint8, int16 compile; int32 does not
+  // (engine/operations.md §1.11.6).
   auto ok = [](Type type) {
     return type.isF16() || type.isInteger(1) || type.isInteger(8);
   };

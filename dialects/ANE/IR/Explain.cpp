@@ -75,6 +75,15 @@ StringRef mlir::ane::remedyOf(StringRef id) {
   return "";
 }
 
+/// Chapter and section of engine.md that hold a rule or limit.
+static std::string placeOf(StringRef id) {
+  if (id.starts_with("S"))
+    return "legality.md, section 4.1";
+  if (id.starts_with("L"))
+    return "legality.md, section 4.2";
+  return ("operations.md, section " + id).str();
+}
+
 bool mlir::ane::explain(StringRef id, llvm::raw_ostream &os,
                         llvm::raw_ostream &errors) {
   for (const Explanation &e : kExplanations) {
@@ -97,7 +106,7 @@ bool mlir::ane::explain(StringRef id, llvm::raw_ostream &os,
     else if (lookupRule(e.id) == nullptr)
       os << "  what to do: stay at or below the limit, or leave the operation "
             "on the host\n";
-    os << "  more: dialects/ANE/engine.md, section 4\n";
+    os << "  more: dialects/ANE/engine/" << placeOf(e.id) << '\n';
     return true;
   }
   if (const Source *source = findSource(id)) {

@@ -526,7 +526,7 @@ Cost EinsumOp::estimateCost(const Target &) {
                      x.getShape().back());
 }
 
-/// Result type of a pool; ceil_mode as in mil.md §1.5.
+/// Result type of a pool; ceil_mode as in mil/operations.md §1.5.
 static LogicalResult inferPool(std::optional<Location> loc, StringRef opName,
                                Value input, ArrayRef<int64_t> kernel,
                                ArrayRef<int64_t> strides, StringRef padType,

@@ -50,7 +50,8 @@ LogicalResult DequantizeOp::inferReturnTypes(MLIRContext *,
 }
 
 /// Bytes between quantize and dequantize are no integer arithmetic (L06): both
-/// were evaluated with one scale for the whole tensor (L36, engine.md §1.11.6).
+/// were evaluated with one scale for the whole tensor (L36,
+/// engine/operations.md §1.11.6).
 template <typename Op>
 static void findCodeViolations(Op op, Type codes, const Target &target,
                                ViolationList &violations) {

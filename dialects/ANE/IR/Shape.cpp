@@ -98,7 +98,7 @@ INFER(SqueezeOp) {
           normalizeAxis(loc, getOperationName(), axis, x.getRank());
       if (failed(normal))
         return failure();
-      // MIL keeps an axis whose length is not 1 (mil.md §1.9).
+      // MIL keeps an axis whose length is not 1 (mil/operations.md §1.9).
       gone[*normal] = x.getDimSize(*normal) == 1;
     }
   } else {

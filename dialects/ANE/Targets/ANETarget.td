@@ -4,7 +4,8 @@
 //
 // Facts are records with a source and an evidence grade (A: two or more independent measurements or shipped code;
 // B: one measurement with a check; C: one report; D: static tables or inference). Passes ask the target; they never
-// compare chip names. Identifiers are those of dialects/ANE/engine.md ("S1", "L40"); Sources.td says what each source is.
+// compare chip names. Identifiers are those of dialects/ANE/engine/legality.md ("S1", "L40"); Sources.td says what each
+// source is.
 //
 //===----------------------------------------------------------------------===//
 
@@ -53,7 +54,7 @@ class ANE_CostParameter<string name_, string value_, string unit_, string source
   string source = source_;
 }
 
-/// How the engine computes where that differs from IEEE (engine.md §4.3).
+/// How the engine computes where that differs from IEEE (engine/legality.md §4.3).
 class ANE_NumericContract<string accumulator_, bit productRounds_, bit tiesAway_, bit nanIsInf_, string grade_, string source_> {
   /// fp32, or q15.16: each product is rounded to a multiple of 2^-16, halves away from zero, and dropped when the exponents
   /// of its factors add up to -17 or less. With a partial sum from 2^15 on the result of both is infinite; q15.16-zero is

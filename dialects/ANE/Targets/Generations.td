@@ -2,8 +2,8 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// Limits: engine.md §4.1. Rates: §5.1, §5.2, §5.5; where a generation has no measurement the nearest older one
-// is used and the source says so.
+// Limits: engine/legality.md §4.1. Rates: engine/cost.md §5.1, §5.2, §5.5; where a generation has no measurement the
+// nearest older one is used and the source says so.
 //
 //===----------------------------------------------------------------------===//
 
@@ -29,8 +29,8 @@ class ANE_Common<int s1, string s1src, int kw, int kh, int smallW, int smallH, i
   ];
 }
 
-// The clock (engine.md §5.9): a floor that belongs to the door, and for each op the rates below. What carries a value is its
-// source; test/Analysis/published.py says how far published times are from what all of them make together.
+// The clock (engine/cost.md §5.9): a floor that belongs to the door, and for each op the rates below. What carries a
+// value is its source; test/Analysis/published.py says how far published times are from what all of them make together.
 
 /// Floor of one evaluation through each door (engine.md §0.2), and the door that is meant unless the user says otherwise.
 class ANE_Floors<string memory, string memorySrc, string e5rt, string e5rtSrc, string coreml, string coremlSrc, string door = "0"> {
@@ -90,7 +90,7 @@ class ANE_ErrorBars<string memory, string memorySrc, string e5rt, string e5rtSrc
   ];
 }
 
-/// The CPU beside the engine; coarse, for placement only (engine.md §5.10). Rates of one cluster's matrix unit in fp32,
+/// The CPU beside the engine; coarse, for placement only (engine/cost.md §5.10). Rates of one cluster's matrix unit in fp32,
 /// which fp16 does not speed up, and of memory as the vendor states it.
 class ANE_Host<string tflops, string tflopsSrc, string gbs, string gbsSrc> {
   list<ANE_CostParameter> costs = [

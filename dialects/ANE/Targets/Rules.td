@@ -4,7 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-// Identifiers and evidence: engine.md §4.2. What a rule says is what the user reads where an op breaks it.
+// Identifiers and evidence: engine/legality.md §4.2. What a rule says is what the user reads where an op breaks it.
 
 def : ANE_Rule<"L01", "concat is refused", "?", "OR, M5X vs MX, LM, FG, IM, DF", "CE on M4 Max and M5 Max, works on M1 to M5 in five projects", "emitted with axis and interleave">;
 def : ANE_Rule<"L02", "rsqrt, log and inverse need an epsilon", "A", "IM", "CE everywhere", "always emitted">;

@@ -2,7 +2,7 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// The numbers of the run-time contract (engine.md §3). lib/Runtime and its stand-in have them from here, as a header of
+// The numbers of the run-time contract (engine/runtime.md §3). lib/Runtime and its stand-in have them from here, as a header of
 // plain constants: neither links MLIR.
 //
 //===----------------------------------------------------------------------===//
@@ -11,7 +11,7 @@ include "dialects/ANE/Targets/ANETarget.td"
 include "dialects/ANE/Targets/Sources.td"
 include "dialects/ANE/Targets/Rules.td"
 
-/// `rule` is the rule or limit that the number belongs to, or the section of engine.md.
+/// `rule` is the rule or limit that the number belongs to, or the section of engine/weights.md (§2) and engine/runtime.md (§3).
 class ANE_RuntimeFact<int value_, string unit_, string rule_, string grade_, string source_, string what_> {
   string what = what_;
   int value = value_;

@@ -2,7 +2,7 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// What each source is, in more words and with locators: engine.md §0.3 and §7.4.
+// What each source is, in more words and with locators: engine.md §0.3 and engine/open-questions.md §7.4.
 //
 //===----------------------------------------------------------------------===//
 

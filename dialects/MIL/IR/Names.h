@@ -15,7 +15,7 @@
 
 namespace mlir::mil {
 
-/// [A-Za-z_][A-Za-z0-9_]* and no reserved word (mil.md §2.5).
+/// [A-Za-z_][A-Za-z0-9_]* and no reserved word (mil/types.md §2.5).
 bool isLegalIdentifier(llvm::StringRef name);
 /// A legal identifier that resembles `name`.
 std::string makeIdentifier(llvm::StringRef name);

@@ -3,7 +3,7 @@
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
 // The op records know when an operation and its arguments came; here is what
-// depends on types and values (mil.md §1 and §2.1).
+// depends on types and values (mil/operations.md §1 and mil/types.md §2.1).
 //
 //===----------------------------------------------------------------------===//
 

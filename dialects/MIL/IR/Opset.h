@@ -15,8 +15,8 @@ namespace mlir::mil {
 int opsetNumber(llvm::StringRef opset);
 
 /// The first opset, 15 … 18, that has everything in an operation: the name, the
-/// arguments, and the types of its values (mil.md §1). 0 for an operation
-/// that no opset has.
+/// arguments, and the types of its values (mil/operations.md §1). 0 for an
+/// operation that no opset has.
 int requiredOpset(OpOp op);
 /// The floats among the operands of `op` that have to be of one type: not
 /// scales, fill values, coordinates and epsilons, which have their own.
@@ -25,7 +25,7 @@ SmallVector<Value> operandsOfOneType(OpOp op);
 int requiredOpset(FuncOp func);
 
 /// The specification that brought an opset: 6 for ios15 … 9 for ios18, 10 for
-/// ios26 (mil.md §3.4); 0 for another name.
+/// ios26 (mil/package.md §3.4); 0 for another name.
 int specificationOf(llvm::StringRef opset);
 /// "CoreML5" is 15 … "CoreML8" 18, "CoreML9" 26; 0 for another key.
 int opsetOfKey(llvm::StringRef key);

@@ -103,7 +103,7 @@ double predictMicros(const Cost &cost, const Clock &clock);
 Prediction predict(ProgramOp program);
 
 /// Microseconds of one op, or of a host program, on the CPU beside the engine:
-/// arithmetic or memory, whichever takes longer. Coarse (engine.md §5.10).
+/// arithmetic or memory, whichever takes longer. Coarse (engine/cost.md §5.10).
 double predictHostMicros(const OpWork &work, const Target &target,
                          double scale = 1);
 double predictHostMicros(Operation *op, const Target &target);

@@ -21,10 +21,10 @@ struct Finding {
   std::string message;
 };
 
-/// What coremltools' loader finds (mil.md §6.3) and what it does not look
-/// at: identifiers, the description against the functions, the opset against
-/// the specification's version and the operations, the types of constants,
-/// dimensions left open, missing names, weight files, the manifest.
+/// What coremltools' loader finds (mil/coremltools.md §6.3) and what it does
+/// not look at: identifiers, the description against the functions, the opset
+/// against the specification's version and the operations, the types of
+/// constants, dimensions left open, missing names, weight files, the manifest.
 std::vector<Finding> verifyMIL(MILSource &source, StringRef path);
 
 /// Findings as JSON with a `version`; keys are only added while it stays.

@@ -3,7 +3,8 @@
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
 // A .mlpackage is a folder: Manifest.json, a Model message with an ML Program,
-// and its weights in the same MILBlob files as elsewhere (mil.md §3-§5).
+// and its weights in the same MILBlob files as elsewhere (mil/package.md
+// §3-§5).
 //
 //===----------------------------------------------------------------------===//
 
@@ -48,7 +49,7 @@ struct PackageInfo {
     /// Classifiers: the outputs that hold the label and the probabilities.
     std::string predictedFeature, predictedProbabilities;
   };
-  /// 6 … 10; see mil.md §3.4.
+  /// 6 … 10; see mil/package.md §3.4.
   int specification = 0;
   int64_t programVersion = 0;
   /// One named "main" where the description names none.

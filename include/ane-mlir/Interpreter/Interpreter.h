@@ -5,7 +5,7 @@
 // One interpreter, over `ane`: the constant folder, the weight writer, ane-run
 // and the numeric checks all use it. Convolution, matmul and pooling go through
 // oneDNN in fp32; everything accumulates in fp32 and is then rounded as
-// Numerics says (mil.md §8).
+// Numerics says (mil/numerics.md §8).
 //
 //===----------------------------------------------------------------------===//
 
@@ -27,7 +27,8 @@ enum class Numerics {
   /// The declared dtype.
   Float16,
   /// The declared dtype, and in engine programs what the target's engine is
-  /// known to do: accumulators, tables, special values (engine.md §4.3).
+  /// known to do: accumulators, tables, special values (engine/legality.md
+  /// §4.3).
   Engine,
 };
 std::optional<Numerics> lookupNumerics(llvm::StringRef name);

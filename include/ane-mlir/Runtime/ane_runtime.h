@@ -5,7 +5,7 @@
  * A C interface (C99) to bundles (.anepkg): what is in one, sessions on a
  * device, requests. The library behind it needs neither LLVM nor MLIR, and no
  * SDK: the engine's classes are found by name when a device is opened. What it
- * does with them is the contract of dialects/ANE/engine.md, section 3.
+ * does with them is the contract of dialects/ANE/engine/runtime.md, section 3.
  *
  *   ane_bundle *bundle;  ane_device *device;  ane_session *session;
  *   if (ane_bundle_open("model.anepkg", &bundle) || ...)
@@ -146,7 +146,7 @@ typedef struct ane_device ane_device;
 enum {
   /* Lock a surface around every access of the CPU. A lock costs 20 to 50 us;
    * evaluation is synchronous, so it is not needed where no one else maps the
-   * surface (engine.md 3.6). */
+   * surface (engine/runtime.md 3.6). */
   ANE_LOCK_SURFACES = 1,
   /* Do not remove staging directories on SIGINT, SIGTERM and SIGHUP. Without
    * it, handlers are installed where the process has none of its own. */

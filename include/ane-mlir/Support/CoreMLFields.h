@@ -3,7 +3,7 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// mil.md §3. Only what we write and read.
+// mil/package.md §3. Only what we write and read.
 //
 //===----------------------------------------------------------------------===//
 

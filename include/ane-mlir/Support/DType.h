@@ -3,8 +3,8 @@
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
 // One table of the element types: MIL's name, size, weight-file code, ONNX code
-// and NumPy's letter. Sources: engine.md §2.1 (codes), mil.md §2.1
-// (names), onnx-ml.proto (TensorProto.DataType).
+// and NumPy's letter. Sources: engine/weights.md §2.1 (codes), mil/types.md
+// §2.1 (names), onnx-ml.proto (TensorProto.DataType).
 //
 //===----------------------------------------------------------------------===//
 

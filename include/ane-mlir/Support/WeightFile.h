@@ -4,8 +4,8 @@
 //
 // file := header(64) { align64 descriptor(64) payload }. `offset` in MIL is the
 // descriptor's (first tensor: 64), the descriptor holds the payload's absolute
-// offset, the last payload is not padded. Source: engine.md §2.1,
-// mil.md §5.
+// offset, the last payload is not padded. Source: engine/weights.md §2.1,
+// mil/package.md §5.
 //
 //===----------------------------------------------------------------------===//
 
@@ -20,7 +20,7 @@
 
 namespace mlir::ane {
 
-/// The path of the weight file in every MIL text (engine.md §2.2).
+/// The path of the weight file in every MIL text (engine/weights.md §2.2).
 inline constexpr llvm::StringLiteral kWeightPath =
     "@model_path/weights/weight.bin";
 /// On the op of a weight tree's root: for each result its offset in the weight

@@ -4,7 +4,8 @@
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
 // A .mlpackage is a folder: Manifest.json, a Model message with an ML Program,
-// and its weights in the same MILBlob files as elsewhere (mil.md §3-§5).
+// and its weights in the same MILBlob files as elsewhere (mil/package.md
+// §3-§5).
 //
 //===----------------------------------------------------------------------===//
 

@@ -2,8 +2,8 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// engine.md §3.5: rows are aligned to 64 bytes, planes and batches follow,
-// the allocation is at least 16 KiB and rounded to 64 KiB. This formula
+// engine/runtime.md §3.5: rows are aligned to 64 bytes, planes and batches
+// follow, the allocation is at least 16 KiB and rounded to 64 KiB. This formula
 // explains the published measurements; it was not run on a device here.
 //
 //===----------------------------------------------------------------------===//

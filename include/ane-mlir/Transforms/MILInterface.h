@@ -17,7 +17,7 @@ void addStates(mil::FuncOp func,
                const llvm::DenseMap<unsigned, unsigned> &resultOfArgument);
 
 /// The probabilities that result `output` holds become a label and a dictionary
-/// of these names (mil.md §1.13).
+/// of these names (mil/operations.md §1.13).
 void addClassifier(mil::FuncOp func, unsigned output,
                    ArrayRef<std::string> labels, StringRef labelName,
                    StringRef probabilitiesName);

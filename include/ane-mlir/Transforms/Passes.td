@@ -88,9 +88,9 @@ def LegalizePass : Pass<"ane-legalize", "::mlir::ModuleOp"> {
   let summary = "Rewrites ops into forms that the target's engine takes";
   let description = [{
     gelu, batch_norm, instance_norm, linear and tile are decomposed, one-dimensional convolutions and pools become
-    two-dimensional, biases become additions, squeeze and expand_dims become reshapes (engine.md §1.11, §6). round
-    becomes floors, and a number that scales what was rounded takes the full shape (L30). Kernels, strides, pools and axes
-    beyond the target's limits become several, or others over rearranged values.
+    two-dimensional, biases become additions, squeeze and expand_dims become reshapes (engine/operations.md §1.11,
+    engine/rewrites.md §6). round becomes floors, and a number that scales what was rounded takes the full shape (L30).
+    Kernels, strides, pools and axes beyond the target's limits become several, or others over rearranged values.
     Behind Core ML's own front end (`door=coreml`) what only the raw compiler lacks is left whole: gelu, layer_norm,
     biases. Tests: test/Transforms/legalize.mlir and legalize-*.mlir.
   }];

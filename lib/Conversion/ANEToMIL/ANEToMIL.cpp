@@ -26,7 +26,7 @@ using namespace mlir::ane;
 static constexpr int64_t kInlineElements = 16;
 
 /// buildInfo that every known runtime accepts; its contents are not validated
-/// (engine.md §1.1). A list of (key, value), in order.
+/// (engine/mil-text.md §1.1). A list of (key, value), in order.
 static constexpr std::pair<StringLiteral, StringLiteral> kBuildInfo[] = {
     {"coremlc-component-MIL", "3510.2.1"},
     {"coremlc-version", "3505.4.1"},
@@ -483,7 +483,7 @@ FailureOr<mil::ProgramOp> Converter::run(StringRef symbol,
   source->walk([](Operation *op) { op->removeAttr(kWeightAttr); });
   Block &block = source->getRegion(0).front();
   // The lowest opset that has every op; the modern dialect was seen with ios18
-  // only (engine.md §1.2).
+  // only (engine/mil-text.md §1.2).
   int opset = verbose ? 16 : 18;
   for (Operation &op : block)
     if (const OpInfo *info = lookupOpInfo(op.getName().getStringRef()))

@@ -3,9 +3,9 @@
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
 // The engine takes a run-time weight for 1x1 convolutions of one batch alone
-// (engine.md 4.1, L19). What taps of the kernel see are slices of the padded
-// image; beside each other as channels they make any kernel one of 1x1, and
-// batch and positions are its width.
+// (engine/legality.md 4.1, L19). What taps of the kernel see are slices of the
+// padded image; beside each other as channels they make any kernel one of 1x1,
+// and batch and positions are its width.
 //
 //===----------------------------------------------------------------------===//
 

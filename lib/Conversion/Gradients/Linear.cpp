@@ -170,7 +170,7 @@ WindowSteps mlir::ane::stepsOf(ConvTransposeOp op) {
     int64_t full = (x[i + 2] - 1) * window.strides[i] +
                    (window.kernel[i] - 1) * window.dilations[i] + 1,
             extent = y[i + 2];
-    // The crop that the op makes (mil.md §8).
+    // The crop that the op makes (mil/numerics.md §8).
     int64_t begin = op.getPadType() == "custom" ? op.getPad()[2 * i]
                     : op.getPadType() == "same"
                         ? std::max<int64_t>(0, full - extent) / 2

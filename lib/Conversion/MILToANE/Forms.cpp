@@ -213,7 +213,8 @@ LogicalResult Raiser::normalise(mil::OpOp op, Arguments &arguments) {
   };
   if (type == "fill_like")
     add("value", number(0));
-  // MIL's defaults; ours are the mathematical functions (mil.md §1.1).
+  // MIL's defaults; ours are the mathematical functions (mil/operations.md
+  // §1.1).
   if (type == "inverse")
     add("epsilon", number(1e-4f));
   if (type == "rsqrt")
@@ -299,7 +300,7 @@ LogicalResult Raiser::raiseReshape(mil::OpOp op) {
     if (failed(list))
       return failure();
     // 0 keeps an extent: of the axis of the same number, from ios17 on counted
-    // from the right (mil.md §1.9).
+    // from the right (mil/operations.md §1.9).
     for (auto [i, dim] : llvm::enumerate(*list)) {
       if (dim != 0) {
         shape.push_back(dim);
@@ -538,7 +539,7 @@ LogicalResult Raiser::raiseList(mil::OpOp op) {
 
 /// ios15 has boxes [n,B,4], scores [n,B,K] and a threshold of scores; from
 /// ios17 on the last two axes are the other way round and the threshold is gone
-/// (mil.md §1.9, §8).
+/// (mil/operations.md §1.9, mil/numerics.md §8).
 LogicalResult Raiser::raiseNms(mil::OpOp op) {
   if (!argument(op, "score_threshold"))
     return raiseByTable(

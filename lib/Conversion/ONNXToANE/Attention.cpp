@@ -4,7 +4,7 @@
 //
 // Attention is written out as products and a softmax: MIL's fused op ignores
 // masks on the engine (L15). Query heads that share a key head are stacked
-// along the sequence instead of repeating keys and values (engine.md
+// along the sequence instead of repeating keys and values (engine/rewrites.md
 // §6.25).
 //
 //===----------------------------------------------------------------------===//

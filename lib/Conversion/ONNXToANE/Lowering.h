@@ -238,7 +238,7 @@ void addQLinearHandlers(HandlerTable &table);
 void addTraditionalHandlers(HandlerTable &table);
 
 /// The element type that carries an ONNX type through ane: fp64, bf16, fp8 and
-/// fp4 compute as fp32, integers below 8 bits as 8 (mil.md §9 rule 2; MIL
+/// fp4 compute as fp32, integers below 8 bits as 8 (mil/onnx.md §9 rule 2; MIL
 /// has none of them at run time).
 Type carrierOf(Type element);
 

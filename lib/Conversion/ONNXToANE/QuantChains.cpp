@@ -4,8 +4,8 @@
 //
 // The engine multiplies bytes faster than halves where a convolution reads a
 // pair of quantize and dequantize and its weights are bytes, and where there
-// are several such in a row (engine.md §5.4, §6.19). Those pairs are marked; of
-// all others the steps are left out (Quant.cpp).
+// are several such in a row (engine/cost.md §5.4, engine/rewrites.md §6.19).
+// Those pairs are marked; of all others the steps are left out (Quant.cpp).
 //
 //===----------------------------------------------------------------------===//
 
@@ -15,7 +15,7 @@ using namespace mlir;
 using namespace mlir::ane;
 using onnxir::NodeOp;
 
-/// Fewer convolutions were not seen to be faster (engine.md §5.3).
+/// Fewer convolutions were not seen to be faster (engine/cost.md §5.3).
 static constexpr size_t kLeastConvs = 4;
 
 static bool is(Value value, StringRef op) {

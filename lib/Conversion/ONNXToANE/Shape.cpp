@@ -644,7 +644,7 @@ static LogicalResult lowerReverseSequence(C &c) {
 
 //===----------------------------------------------------------------------===//
 // Resize: separable, Y = A_h · X · A_wᵀ with constant matrices built from
-// ONNX's formula (mil.md §9)
+// ONNX's formula (mil/onnx.md §9)
 //===----------------------------------------------------------------------===//
 
 namespace {

@@ -2,7 +2,7 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// Recursive descent over the grammar of engine.md §1.3, with what real
+// Recursive descent over the grammar of engine/mil-text.md §1.3, with what real
 // compiled models add: attributes between a function's parameters and body,
 // nested tuple, list and dict types, unknown dimensions, comments.
 //

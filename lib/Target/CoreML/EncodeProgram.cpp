@@ -110,7 +110,7 @@ std::string ProgramEncoder::namedType(StringRef name, Type type) {
 }
 
 /// The wire form of numbers: typed lists for some dtypes, bytes for the others
-/// (mil.md §3.3).
+/// (mil/package.md §3.3).
 static std::string tensorValue(DType dtype, const Tensor &tensor) {
   std::string list, message;
   {

@@ -2,7 +2,7 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// The grammar is that of engine.md §1.3, the layout coremlc's. Names,
+// The grammar is that of engine/mil-text.md §1.3, the layout coremlc's. Names,
 // constants and offsets are fixed in the IR; the only choice here is the
 // spelling of scalars, which is the program's `verbose`.
 //

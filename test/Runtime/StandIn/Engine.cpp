@@ -68,7 +68,8 @@ private:
 };
 } // namespace
 
-/// What the boundary must be: 0, or the compiler's code (engine.md §3.7).
+/// What the boundary must be: 0, or the compiler's code (engine/runtime.md
+/// §3.7).
 static long checkBoundary(ProgramOp program, std::string &why) {
   auto check = [&](Type type, bool isInput) -> long {
     auto tensor = cast<RankedTensorType>(type);

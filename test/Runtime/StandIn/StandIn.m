@@ -2,8 +2,9 @@
  *
  * Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
  *
- * Names and order of calls: engine.md, section 3.1. What is refused, and how:
- * sections 2.3, 3.3 to 3.7, rules L40 to L78.
+ * Names and order of calls: engine/runtime.md, section 3.1. What is refused,
+ * and how: sections 3.3 to 3.7, engine/weights.md, section 2.3, rules L40 to
+ * L78.
  *
 \*===----------------------------------------------------------------------===*/
 
@@ -168,11 +169,12 @@ void CFRelease(id object) { [object release]; }
   if (![text isKindOfClass:[NSData class]])
     [NSException raise:NSInvalidArgumentException
                 format:@"-[%@ bytes]: unrecognized selector: the text of a "
-                       @"program is NSData of UTF-8 (engine.md 3.1)",
+                       @"program is NSData of UTF-8 (engine/runtime.md 3.1)",
                        [text class]];
   if (!weights) {
     fprintf(stderr, "ane-standin: the weights of a program are nil; without "
-                    "weights they are an empty dictionary (engine.md 2.2)\n");
+                    "weights they are an empty dictionary "
+                    "(engine/weights.md 2.2)\n");
     abort();
   }
   _ANEInMemoryModelDescriptor *descriptor = [[self new] autorelease];
@@ -234,7 +236,7 @@ static NSString *hash(NSData *data) {
 }
 
 /* Positions of parameters in byte-wise order of their symbols; outputs compare
- * with their suffix (engine.md 3.4). */
+ * with their suffix (engine/runtime.md 3.4). */
 static NSArray *sortedSymbols(standin_program *program, BOOL isInput) {
   NSMutableArray *symbols = [NSMutableArray array];
   size_t count = isInput ? standin_input_count(program) : standin_output_count(program);
@@ -405,7 +407,7 @@ static const standin_parameter *findParameter(standin_program *program, BOOL isI
   return YES;
 }
 
-/* Removes what was staged, as the framework does (engine.md 3.2). */
+/* Removes what was staged, as the framework does (engine/runtime.md 3.2). */
 - (BOOL)unloadWithQoS:(unsigned)qos error:(NSError **)error {
   if (!goesOn(STANDIN_UNLOAD))
     return refuse(error, 3, @"Program unload failure: told to by ANE_STANDIN");
