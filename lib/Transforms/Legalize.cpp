@@ -490,6 +490,7 @@ struct Legalize : ane::impl::LegalizePassBase<Legalize> {
       populateSiluPattern(patterns);
     if (late && door == "raw")
       populateGenerationPatterns(patterns);
+    populateChannelNormPatterns(patterns);
     patterns.add<VectorProduct, DecomposeBatchNorm, DecomposeInstanceNorm,
                  DecomposeLinear, WidenPool<MaxPoolOp>, WidenPool<AvgPoolOp>,
                  WidenPool<L2PoolOp>, ToReshape<SqueezeOp>,

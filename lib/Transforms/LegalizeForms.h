@@ -7,6 +7,7 @@
 #ifndef ANEMLIR_LIB_TRANSFORMS_LEGALIZEFORMS_H
 #define ANEMLIR_LIB_TRANSFORMS_LEGALIZEFORMS_H
 
+#include "dialects/ANE/IR/ANE.h"
 #include "mlir/IR/PatternMatch.h"
 
 namespace mlir::ane {
@@ -31,6 +32,10 @@ void populateResizePatterns(RewritePatternSet &patterns, bool raw);
 /// What single generations refuse, in other forms; layouts are assigned.
 void populateGenerationPatterns(RewritePatternSet &patterns);
 
+/// Norms over channels by convolutions, where that is predicted to be faster or
+/// means fail (L33); layouts are assigned.
+void populateChannelNormPatterns(RewritePatternSet &patterns);
+
 /// Operations on more axes than the engine's work on fewer where they can (S5).
 void limitRanks(Operation *module);
 
@@ -39,6 +44,20 @@ void populateRoundingPatterns(RewritePatternSet &patterns);
 
 /// silu becomes x / (1 + exp(-x)).
 void populateSiluPattern(RewritePatternSet &patterns);
+
+/// True when the target has the rule and `ane.rules` does not switch it off.
+bool isRuled(Operation *op, StringRef id);
+
+/// A constant whose elements all are `value`.
+Value filled(OpBuilder &b, Location loc, RankedTensorType type, double value);
+
+/// A 1x1 convolution of [N, C, H, W] with `weight`, of `type`.
+Value pointwise(OpBuilder &b, Location loc, RankedTensorType type, Value x,
+                Value weight, int64_t groups);
+
+/// True for a mean of [N, C, H, W] over C that keeps its axis and is computed
+/// at run time.
+bool isOverChannels(ReduceMeanOp op);
 
 } // namespace mlir::ane
 

@@ -11,109 +11,56 @@
 #include "Reshape.h"
 #include "ane-mlir/Analysis/CostModel.h"
 #include "dialects/ANE/IR/WeightTrees.h"
-#include <cmath>
 
 using namespace mlir;
 using namespace mlir::ane;
 
-/// Cores, each of which computes other output channels (engine/cost.md §5.1: 16
-/// cores).
-static constexpr double kOutputsAtOnce = 16;
-/// Squares up to which the multipliers lose less than 0.4 % of their mean.
-static constexpr int64_t kMostSquares = 1024;
 /// Microseconds for which another form is taken.
 static constexpr double kWorthwhile = 1;
 
-static bool isRuled(Operation *op, StringRef id) {
+bool mlir::ane::isRuled(Operation *op, StringRef id) {
   return getTarget(op).hasRule(id) && getRuleSwitch(op, id) != false;
 }
 
-static Value filled(OpBuilder &b, Location loc, RankedTensorType type,
-                    double value) {
+Value mlir::ane::filled(OpBuilder &b, Location loc, RankedTensorType type,
+                        double value) {
   return ConstantOp::create(
       b, loc, type,
       DenseElementsAttr::get(type, ArrayRef<Attribute>{b.getFloatAttr(
                                        type.getElementType(), value)}));
 }
 
-static Value pointwise(OpBuilder &b, Location loc, RankedTensorType type,
-                       Value x, Value weight, int64_t groups) {
+Value mlir::ane::pointwise(OpBuilder &b, Location loc, RankedTensorType type,
+                           Value x, Value weight, int64_t groups) {
   return ConvOp::create(
       b, loc, type, x, weight, Value(), b.getDenseI64ArrayAttr({1, 1}),
       b.getStringAttr("valid"), b.getDenseI64ArrayAttr({0, 0, 0, 0}),
       b.getDenseI64ArrayAttr({1, 1}), b.getI64IntegerAttr(groups));
 }
 
+bool mlir::ane::isOverChannels(ReduceMeanOp op) {
+  auto x = typeOf(op.getX());
+  return !isConstantTree(op.getY()) && x.getRank() == 4 && x.hasStaticShape() &&
+         isa<FloatType>(x.getElementType()) && op.getAxes() &&
+         op.getAxes()->size() == 1 && op.getKeepDims() &&
+         ((*op.getAxes())[0] == 1 || (*op.getAxes())[0] == -3);
+}
+
 namespace {
-/// A mean over channels is a 1x1 convolution where the mean fails (L33). The
-/// multipliers lose products below 2^-14 (L61), so that elsewhere only the mean
-/// of squares of at most 1 is one, where it is predicted to be faster: what is
-/// lost of those is bounded.
+/// A mean over channels is a 1x1 convolution where the mean fails (L33).
+/// Elsewhere it is not: the multipliers lose products below 2^-14 (L61).
 struct ChannelMeanToConv : OpRewritePattern<ReduceMeanOp> {
   using OpRewritePattern::OpRewritePattern;
   LogicalResult matchAndRewrite(ReduceMeanOp op,
                                 PatternRewriter &b) const override {
     auto x = typeOf(op.getX());
-    if (isConstantTree(op.getY()) || x.getRank() != 4 || !x.hasStaticShape() ||
-        !isa<FloatType>(x.getElementType()) || !op.getAxes() ||
-        op.getAxes()->size() != 1 || !op.getKeepDims() ||
-        ((*op.getAxes())[0] != 1 && (*op.getAxes())[0] != -3))
-      return b.notifyMatchFailure(op, "is no mean over channels");
-    int64_t count = x.getDimSize(1);
-    bool bounded = isBoundedSquare(op.getX());
-    if (!isRuled(op, "L33") &&
-        !(bounded && count <= kMostSquares && isFaster(op)))
-      return b.notifyMatchFailure(op, "is no slower, or would lose its parts");
-    double part = weightOf(bounded, count);
-    Value weight = filled(b, op.getLoc(), x.clone({1, count, 1, 1}), part);
-    Value sum =
-        pointwise(b, op.getLoc(), typeOf(op.getY()), op.getX(), weight, 1);
-    // By a quotient, since a factor would go back into the weights.
-    if (part * count != 1)
-      sum = RealDivOp::create(
-          b, op.getLoc(), typeOf(sum), sum,
-          filled(b, op.getLoc(), RankedTensorType::get({}, x.getElementType()),
-                 part * count));
-    b.replaceOp(op, sum);
+    if (!isRuled(op, "L33") || !isOverChannels(op))
+      return b.notifyMatchFailure(op, "is no mean over channels that fails");
+    Value weight = filled(b, op.getLoc(), x.clone({1, x.getDimSize(1), 1, 1}),
+                          1.0 / x.getDimSize(1));
+    b.replaceOp(
+        op, pointwise(b, op.getLoc(), typeOf(op.getY()), op.getX(), weight, 1));
     return success();
-  }
-
-private:
-  /// Of what is divided by its largest magnitude (SafeNorm.cpp).
-  static bool isBoundedSquare(Value v) {
-    auto square = v.getDefiningOp<MulOp>();
-    auto quotient = square && square.getX() == square.getY()
-                        ? square.getX().getDefiningOp<RealDivOp>()
-                        : RealDivOp();
-    auto least =
-        quotient ? quotient.getY().getDefiningOp<MaximumOp>() : MaximumOp();
-    auto most =
-        least ? least.getX().getDefiningOp<ReduceMaxOp>() : ReduceMaxOp();
-    auto magnitude = most ? most.getX().getDefiningOp<AbsOp>() : AbsOp();
-    return magnitude && magnitude.getX() == quotient.getX();
-  }
-
-  /// Squares of at most 1 are weighted as far as their sum stays within half of
-  /// what the accumulator holds (L60), and divided by their number after it:
-  /// each is lost below 2^-14 of its weight, all together below count^2 2^-28
-  /// of the largest. Of others the sum may be of any size.
-  static double weightOf(bool bounded, int64_t count) {
-    return bounded ? std::exp2(std::floor(14 - std::log2(double(count))))
-                   : 1.0 / count;
-  }
-
-  /// As a convolution with so many output channels as are computed at once: the
-  /// others of them idle.
-  static bool isFaster(ReduceMeanOp op) {
-    auto x = typeOf(op.getX());
-    Clock clock = getClock(op);
-    Cost conv;
-    conv.kind = Cost::Kind::Conv;
-    conv.positions = double(x.getNumElements()) / x.getDimSize(1);
-    conv.flops = 2.0 * kOutputsAtOnce * x.getNumElements();
-    conv.weightBytes = 2.0 * x.getDimSize(1);
-    return predictMicros(conv, clock) + kWorthwhile <
-           predict(op, clock).total();
   }
 };
 
