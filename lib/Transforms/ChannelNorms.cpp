@@ -32,7 +32,7 @@ static constexpr double kWorthwhile = 1;
 /// holds.
 static constexpr double kShare = 0x1p-7;
 /// Magnitudes below this one vanish in the divisor.
-static constexpr double kLost = 0x1p-17 / kShare;
+static constexpr double kLost = 0x1p-16 / kShare;
 /// The largest one, also where its sum is infinite: there magnitudes are beyond
 /// 2,048 in the mean, and at most 2 after it.
 static constexpr double kMostDivisor = 0x1p15;
@@ -42,15 +42,13 @@ static constexpr int64_t kMostChannels = 2048;
 
 namespace {
 /// As SafeNorm.cpp writes it: z = x / m with m = max(most magnitude, least),
-/// and the mean of z^2. In a layer_norm x = u - mean(u).
+/// and the mean of z^2.
 struct ChannelNorm {
   ReduceMeanOp squares;
   MulOp square;
   RealDivOp quotient;
   MaximumOp divisor;
   ReduceMaxOp most;
-  SubOp centred;
-  ReduceMeanOp mean;
   double least;
 
   static std::optional<ChannelNorm> match(ReduceMeanOp op) {
@@ -74,15 +72,6 @@ struct ChannelNorm {
         norm.divisor.getType() != op.getType())
       return std::nullopt;
     norm.least = *least;
-    norm.centred = norm.quotient.getX().getDefiningOp<SubOp>();
-    norm.mean = norm.centred ? norm.centred.getY().getDefiningOp<ReduceMeanOp>()
-                             : ReduceMeanOp();
-    if (!norm.mean || norm.mean.getX() != norm.centred.getX() ||
-        !norm.mean->hasOneUse() || !isOverChannels(norm.mean) ||
-        !llvm::all_of(norm.centred->getUsers(), [&](Operation *user) {
-          return user == magnitude || user == norm.quotient;
-        }))
-      norm.mean = {};
     return norm;
   }
 };
@@ -110,40 +99,17 @@ struct ChannelNormToConv : OpRewritePattern<ReduceMeanOp> {
       return pointwise(b, loc, op.getType(), v,
                        filled(b, loc, x.clone({1, count, 1, 1}), weight), 1);
     };
-    // By quotients, since factors would go back into the weights.
-    auto average = [&](Value v, double weight) -> Value {
-      return RealDivOp::create(
-          b, loc, op.getType(), v,
-          filled(b, loc, RankedTensorType::get({}, x.getElementType()),
-                 count * weight));
-    };
-    auto limited = [&](Value v, double least, double most) -> Value {
-      return ClipOp::create(b, loc, op.getType(), v, b.getF32FloatAttr(least),
-                            b.getF32FloatAttr(most));
-    };
-    if (norm->mean) {
-      b.setInsertionPoint(norm->mean);
-      Value offset =
-          limited(sum(norm->mean.getX(), kShare), -kMostDivisor, kMostDivisor);
-      b.replaceOp(norm->mean, average(offset, kShare));
-    }
     b.setInsertionPoint(norm->most);
     // Of what vanished the squares are no more, either.
     double smallest = std::max(norm->least, kLost * kShare * std::sqrt(count));
-    b.replaceOp(norm->divisor, limited(sum(norm->most.getX(), kShare), smallest,
-                                       kMostDivisor));
-    if (norm->mean) {
-      // What the offset is short of the mean.
-      b.setInsertionPointAfter(norm->quotient);
-      Value z = norm->quotient, total = sum(z, 1);
-      auto centred = SubOp::create(b, loc, x, z, average(total, 1));
-      b.replaceUsesWithIf(z, centred, [&](OpOperand &use) {
-        return use.getOwner() != centred &&
-               use.getOwner() != total.getDefiningOp();
-      });
-    }
+    b.replaceOpWithNewOp<ClipOp>(
+        norm->divisor, op.getType(), sum(norm->most.getX(), kShare),
+        b.getF32FloatAttr(smallest), b.getF32FloatAttr(kMostDivisor));
     b.setInsertionPoint(op);
-    b.replaceOp(op, average(sum(op.getX(), 1), 1));
+    // By a quotient, since a factor would go back into the weights.
+    b.replaceOpWithNewOp<RealDivOp>(
+        op, op.getType(), sum(op.getX(), 1),
+        filled(b, loc, RankedTensorType::get({}, x.getElementType()), count));
     return success();
   }
 
@@ -162,11 +128,6 @@ private:
     for (Operation *op :
          {norm.squares.getOperation(), norm.most.getOperation()})
       now += predict(op, clock).total();
-    if (norm.mean) {
-      ReduceMeanOp mean = norm.mean;
-      now += predict(mean, clock).total();
-      then += 2 * one + predict(norm.centred, clock).total();
-    }
     return then + kWorthwhile < now;
   }
 };
