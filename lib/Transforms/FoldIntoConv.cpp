@@ -6,8 +6,10 @@
 
 #include "Reshape.h"
 #include "RewriteGreedily.h"
+#include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "mlir/IR/PatternMatch.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -125,6 +127,124 @@ struct FoldChannelConstant : OpRewritePattern<Op> {
   }
 };
 
+/// True for a constant that has one number per channel of `type`.
+static bool isPerChannel(Value value, RankedTensorType type) {
+  auto own = cast<RankedTensorType>(value.getType());
+  int64_t channels = type.getDimSize(1),
+          axis = own.getRank() - (type.getRank() - 1);
+  return isConstantTree(value) && own.getNumElements() == channels &&
+         axis >= 0 && axis < own.getRank() && own.getDimSize(axis) == channels;
+}
+
+/// True when more than one operation reads the weights as they are run: scaled,
+/// they would be stored twice.
+static bool isShared(Value weight) {
+  return llvm::count_if(weight.getUsers(), [](Operation *user) {
+           return !user->getNumResults() || !isConstantTree(user->getResult(0));
+         }) > 1;
+}
+
+/// True when weights are decoded from fewer bits, which they would lose.
+static bool isDecoded(Value weight) {
+  Operation *op = weight.getDefiningOp();
+  return op && (isa<DequantizeOp>(op) || isCompressed(op) ||
+                op->getName().stripDialect().starts_with("constexpr_") ||
+                llvm::any_of(op->getOperands(), isDecoded));
+}
+
+/// True when the weights of a convolution stay as far from the ends of fp16 as
+/// they are: an image's 1 / 255 is no factor of them.
+static bool isMild(Value factors) {
+  EvalContext context(factors.getContext(), Numerics::Float32);
+  FailureOr<Tensor> values = ConstantEvaluator(context).evaluate(factors);
+  if (failed(values) || !values->isFloat())
+    return false;
+  float most = 0;
+  for (int64_t i = 0; i < values->size(); ++i)
+    most = std::max(most, std::fabs(values->floats()[i]));
+  return most >= 0x1p-4 && most <= 0x1p6;
+}
+
+/// conv(x * c) and conv(x + c) with one constant per channel, where nothing
+/// but convolutions reads the product or the sum -> conv(x)
+template <typename Op, bool isScale>
+struct FoldConstantBefore : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
+  LogicalResult matchAndRewrite(Op op, PatternRewriter &b) const override {
+    RankedTensorType type = op.getType();
+    Value x = op.getX(), other = op.getY();
+    if (isConstantTree(x))
+      std::swap(x, other);
+    if (type.getRank() != 4 || x.getType() != type || op->use_empty() ||
+        isConstantTree(op.getResult()))
+      return b.notifyMatchFailure(op, "is of other shapes");
+    SmallVector<ConvOp> readers;
+    for (Operation *user : op->getUsers()) {
+      auto conv = dyn_cast<ConvOp>(user);
+      if (!conv || conv.getX() != op.getResult() || conv.getGroups() != 1 ||
+          !isConstantTree(conv.getWeight()) || isShared(conv.getWeight()) ||
+          isDecoded(conv.getWeight()) || (!isScale && !isPlain(conv)))
+        return b.notifyMatchFailure(op, "is read by others");
+      readers.push_back(conv);
+    }
+    if (!isPerChannel(other, type) || (isScale && !isMild(other)))
+      return b.notifyMatchFailure(op, "has no constant per channel");
+    for (ConvOp conv : readers) {
+      b.setInsertionPoint(conv);
+      Location loc = conv.getLoc();
+      auto weightType = cast<RankedTensorType>(conv.getWeight().getType());
+      Value wide = reshapeTo(b, loc, other, {1, type.getDimSize(1), 1, 1});
+      Value product = MulOp::create(b, loc, weightType, conv.getWeight(), wide);
+      if (isScale) {
+        b.modifyOpInPlace(conv, [&] {
+          conv.getXMutable().assign(x);
+          conv.getWeightMutable().assign(product);
+        });
+        continue;
+      }
+      b.modifyOpInPlace(conv, [&] { conv.getXMutable().assign(x); });
+      addBehind(b, conv, product);
+    }
+    return success();
+  }
+
+private:
+  /// Each output sees as many inputs.
+  static bool isPlain(ConvOp conv) {
+    return conv.getPadType() == "valid" ||
+           llvm::all_of(conv.getPad(), [](int64_t p) { return p == 0; });
+  }
+
+  /// The sums of `product`, [O, C, 1, 1], are added to what is added already.
+  static void addBehind(PatternRewriter &b, ConvOp conv, Value product) {
+    Location loc = conv.getLoc();
+    auto type = cast<RankedTensorType>(product.getType());
+    int64_t outputs = type.getDimSize(0);
+    Value sum = ReduceSumOp::create(b, loc, type.clone({outputs, 1, 1, 1}),
+                                    product, b.getDenseI64ArrayAttr({1, 2, 3}),
+                                    b.getBoolAttr(true));
+    Value shift = reshapeTo(b, loc, sum, {1, outputs, 1, 1});
+    auto after = conv->hasOneUse() ? dyn_cast<AddOp>(*conv->getUsers().begin())
+                                   : AddOp();
+    if (after && after.getX() == conv.getResult() &&
+        isConstantTree(after.getY())) {
+      auto have = cast<RankedTensorType>(after.getY().getType());
+      if (have.getNumElements() == outputs && have.getRank() >= 3 &&
+          have.getDimSize(have.getRank() - 3) == outputs) {
+        b.setInsertionPoint(after);
+        Value both = AddOp::create(
+            b, loc, typeOf(shift),
+            reshapeTo(b, loc, after.getY(), {1, outputs, 1, 1}), shift);
+        b.modifyOpInPlace(after, [&] { after.getYMutable().assign(both); });
+        return;
+      }
+    }
+    b.setInsertionPointAfter(conv);
+    auto added = AddOp::create(b, loc, conv.getType(), conv, shift);
+    b.replaceAllUsesExcept(conv, added.getResult(), added);
+  }
+};
+
 /// conv(pad(x)) with zeros around the spatial axes -> conv(x)
 struct FoldPad : OpRewritePattern<ConvOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -237,6 +357,10 @@ struct FoldIntoConv : ane::impl::FoldIntoConvPassBase<FoldIntoConv> {
     RewritePatternSet patterns(&getContext());
     patterns.add<FoldChannelConstant<MulOp, true>, FoldGeluScales>(
         &getContext());
+    // Norms have their own factors once they are in parts.
+    if (scaleOnly)
+      patterns.add<FoldConstantBefore<MulOp, true>,
+                   FoldConstantBefore<AddOp, false>>(&getContext());
     if (!scaleOnly)
       patterns.add<FoldBatchNorm, FoldChannelConstant<AddOp, false>, FoldPad>(
           &getContext());

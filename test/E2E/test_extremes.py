@@ -314,7 +314,7 @@ def test_log_mel(tmp_path, power, logarithm, scale, numerics):
 
 
 @pytest.mark.parametrize("target", ["h16", "h17"])
-@pytest.mark.parametrize("width", [64, 768, 2048])
+@pytest.mark.parametrize("width", [64, 768, 2048, 4096])
 @pytest.mark.parametrize("kind", ["layer", "root"])
 def test_norms_of_real_widths(tmp_path, kind, width, target) -> None:
     """Rows of 1e-4 to 1e4, with one large element, an offset, or nothing but zeros: as many and as wide that norms are what the cost model makes of them
@@ -329,6 +329,8 @@ def test_norms_of_real_widths(tmp_path, kind, width, target) -> None:
     x[:, ::7, 3] *= 200
     x[:, 1::7] += 3 * rows[:, 1::7]
     x[:, 2::31] = 0
+    x[:, 3::7] = np.sign(x[:, 3::7]) * rows[:, 3::7]  # of one magnitude
+    x[:, 4::13] = rows[:, 4::13]  # of one value
     x = np.clip(x, -5e4, 5e4).astype(np.float16).astype(np.float32)
     expected = reference(tmp_path / "m.onnx", {"x": x})[0]
     bundle = ane_mlir.compile(tmp_path / "m.onnx", target=target)

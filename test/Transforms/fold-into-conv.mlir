@@ -1,5 +1,6 @@
 // RUN: ane-opt %s --ane-fold-into-conv | FileCheck %s
 // RUN: ane-opt %s --ane-fold-into-conv --ane-evaluate-constants="numerics=fp32" | FileCheck %s --check-prefix=VALUE
+// RUN: ane-opt %s --ane-fold-into-conv=scale-only=true --ane-evaluate-constants="numerics=fp32" | FileCheck %s --check-prefix=NORM
 
 // Batch norm: weight * gamma / sqrt(var), bias = beta - mean * gamma / sqrt(var).
 // CHECK-LABEL: func @batch_norm
@@ -107,4 +108,56 @@ func.func @gelu_and_more(%x: tensor<1x8x1x32xf32>) -> (tensor<1x4x1x32xf32>, ten
   %z = ane.conv %g, %v {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x16x1x32xf32>, tensor<4x16x1x1xf32>) -> tensor<1x4x1x32xf32>
   %d = ane.exp %r : (tensor<1x16x1x32xf32>) -> tensor<1x16x1x32xf32>
   return %z, %d : tensor<1x4x1x32xf32>, tensor<1x16x1x32xf32>
+}
+
+// In parts a norm ends with its factors and offsets: those of what convolutions alone read are the weights' and a bias, once. An
+// image's 1/255 would leave little of them; what others read too, and what codes stand for, stays.
+// NORM-LABEL: func @behind_a_norm
+// NORM-NEXT: %[[W:.+]] = ane.constant dense<{{.*}}6.000000e+00{{.*}}-2.000000e+00
+// NORM-NEXT: %[[Y:.+]] = ane.conv %arg0, %[[W]] {
+// NORM-NEXT: %[[B:.+]] = ane.constant dense<7.000000e+00>
+// NORM-NEXT: %[[Z:.+]] = ane.add %[[Y]], %[[B]]
+// NORM-NEXT: return %[[Z]]
+// NORM-LABEL: func @of_an_image
+// NORM: ane.mul
+// NORM-LABEL: func @read_twice
+// NORM: ane.mul
+// NORM: ane.add
+// NORM-LABEL: func @of_codes
+// NORM: ane.mul
+func.func @behind_a_norm(%x: tensor<1x2x1x4xf32>) -> tensor<1x1x1x4xf32> {
+  %gamma = ane.constant dense<[[[[3.0]], [[-1.0]]]]> : tensor<1x2x1x1xf32>
+  %beta = ane.constant dense<[[[1.0]], [[2.0]]]> : tensor<2x1x1xf32>
+  %w = ane.constant dense<[[[[2.0]], [[2.0]]]]> : tensor<1x2x1x1xf32>
+  %bias = ane.constant dense<1.0> : tensor<1x1x1x1xf32>
+  %s = ane.mul %x, %gamma : (tensor<1x2x1x4xf32>, tensor<1x2x1x1xf32>) -> tensor<1x2x1x4xf32>
+  %n = ane.add %s, %beta : (tensor<1x2x1x4xf32>, tensor<2x1x1xf32>) -> tensor<1x2x1x4xf32>
+  %c = ane.conv %n, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x2x1x4xf32>, tensor<1x2x1x1xf32>) -> tensor<1x1x1x4xf32>
+  %y = ane.add %c, %bias : (tensor<1x1x1x4xf32>, tensor<1x1x1x1xf32>) -> tensor<1x1x1x4xf32>
+  return %y : tensor<1x1x1x4xf32>
+}
+func.func @of_an_image(%x: tensor<1x2x1x4xf32>) -> tensor<1x1x1x4xf32> {
+  %scale = ane.constant dense<[[[[0.0039]], [[0.0042]]]]> : tensor<1x2x1x1xf32>
+  %w = ane.constant dense<2.0> : tensor<1x2x1x1xf32>
+  %s = ane.mul %x, %scale : (tensor<1x2x1x4xf32>, tensor<1x2x1x1xf32>) -> tensor<1x2x1x4xf32>
+  %c = ane.conv %s, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x2x1x4xf32>, tensor<1x2x1x1xf32>) -> tensor<1x1x1x4xf32>
+  return %c : tensor<1x1x1x4xf32>
+}
+func.func @read_twice(%x: tensor<1x2x1x4xf32>) -> (tensor<1x1x1x4xf32>, tensor<1x2x1x4xf32>) {
+  %gamma = ane.constant dense<[[[[3.0]], [[-1.0]]]]> : tensor<1x2x1x1xf32>
+  %beta = ane.constant dense<[[[1.0]], [[2.0]]]> : tensor<2x1x1xf32>
+  %w = ane.constant dense<2.0> : tensor<1x2x1x1xf32>
+  %s = ane.mul %x, %gamma : (tensor<1x2x1x4xf32>, tensor<1x2x1x1xf32>) -> tensor<1x2x1x4xf32>
+  %n = ane.add %s, %beta : (tensor<1x2x1x4xf32>, tensor<2x1x1xf32>) -> tensor<1x2x1x4xf32>
+  %c = ane.conv %n, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x2x1x4xf32>, tensor<1x2x1x1xf32>) -> tensor<1x1x1x4xf32>
+  return %c, %n : tensor<1x1x1x4xf32>, tensor<1x2x1x4xf32>
+}
+func.func @of_codes(%x: tensor<1x2x1x4xf32>) -> tensor<1x1x1x4xf32> {
+  %gamma = ane.constant dense<[[[[3.0]], [[-1.0]]]]> : tensor<1x2x1x1xf32>
+  %codes = ane.constant dense<7> : tensor<1x2x1x1xi8>
+  %step = ane.constant dense<0.5> : tensor<f32>
+  %w = ane.dequantize %codes, %step : (tensor<1x2x1x1xi8>, tensor<f32>) -> tensor<1x2x1x1xf32>
+  %s = ane.mul %x, %gamma : (tensor<1x2x1x4xf32>, tensor<1x2x1x1xf32>) -> tensor<1x2x1x4xf32>
+  %c = ane.conv %s, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x2x1x4xf32>, tensor<1x2x1x1xf32>) -> tensor<1x1x1x4xf32>
+  return %c : tensor<1x1x1x4xf32>
 }

@@ -15,17 +15,26 @@ func.func @mean(%x: tensor<1x512x1x128xf16>) -> tensor<1x1x1x128xf16> {
   return %y : tensor<1x1x1x128xf16>
 }
 
-// Elsewhere squares of what was divided by its largest magnitude, if that is predicted to be faster; of more channels the
-// multipliers would lose too many.
+// The squares of what is divided by its largest magnitude are sums on the multipliers where that is predicted to be faster, and
+// what it is divided by is a share of all magnitudes; of more channels the multipliers would lose too many. An accumulator that
+// is zero when it overflows makes no divisor (H15).
 // H16-LABEL: func @mean_of_squares
-// H16: ane.constant dense<3.200000e+01> : tensor<1x512x1x1xf16>
-// H16: %[[S:.*]] = ane.conv
+// H16-DAG: %[[SHARE:.*]] = ane.constant dense<7.812500e-03> : tensor<1x512x1x1xf16>
+// H16-DAG: %[[ONE:.*]] = ane.constant dense<1.000000e+00> : tensor<1x512x1x1xf16>
+// H16: %[[A:.*]] = ane.abs
+// H16-NEXT: %[[C:.*]] = ane.conv %[[A]], %[[SHARE]]
+// H16-NEXT: %[[M:.*]] = ane.clip %[[C]] {alpha = 3.45266977E-4 : f32, beta = 3.276800e+04 : f32}
+// H16-NEXT: %[[Z:.*]] = ane.real_div %arg0, %[[M]]
+// H16-NEXT: %[[Q:.*]] = ane.mul %[[Z]], %[[Z]]
+// H16: %[[S:.*]] = ane.conv %[[Q]], %[[ONE]]
 // H16: ane.real_div %[[S]],
 // H16: ane.reduce_mean
+// H15-LABEL: func @mean_of_squares
+// H15: ane.reduce_max
+// H15: ane.reduce_mean
 // H16-LABEL: func @mean_of_many_squares
 // H16: ane.reduce_mean
 // H17-LABEL: func @mean_of_many_squares
-// H17: ane.constant dense<4.000000e+00> : tensor<1x4096x1x1xf16>
 // H17: ane.conv
 func.func @mean_of_squares(%x: tensor<1x512x1x128xf16>) -> (tensor<1x1x1x128xf16>, tensor<1x1x1x128xf16>) {
   %least = ane.constant dense<1.0e-4> : tensor<f16>
