@@ -704,6 +704,7 @@ void Reader::readOutput() {
   options.output = flags.out;
   options.compileTo = given<O::Phase>(flags.compileTo);
   options.report = flags.report;
+  options.advice = !flags.report.empty();
   options.trace = flags.trace;
   if (auto spelling = given<Spelling>(flags.dialect))
     options.verbose = *spelling == Spelling::Verbose;

@@ -618,7 +618,7 @@ void Compiler::makeReport() {
       options.input == "-"
           ? StringRef("standard input")
           : llvm::sys::path::filename(StringRef(options.input).rtrim('/'));
-  result.report = ane::makeReport(module(), name);
+  result.report = ane::makeReport(module(), name, options.advice);
   if (modules.size() > 1 && options.form() == Form::Bundle)
     emitRemark(module().getLoc())
         << "the report and the summary are of function '"

@@ -338,7 +338,8 @@ static void addOutputs(Report &report, func::FuncOp main, const RowMap &rowOf) {
   }
 }
 
-Report mlir::ane::makeReport(ModuleOp module, llvm::StringRef model) {
+Report mlir::ane::makeReport(ModuleOp module, llvm::StringRef model,
+                             bool advice) {
   Report report;
   WeightTrees trees;
   Clock clock = getClock(module);
@@ -376,7 +377,8 @@ Report mlir::ane::makeReport(ModuleOp module, llvm::StringRef model) {
   if (main)
     addOutputs(report, main, rowOf);
   addTraining(report, module);
-  addAdvice(report, rowOf.ops, clock);
+  if (advice)
+    addAdvice(report, rowOf.ops, clock);
   return report;
 }
 

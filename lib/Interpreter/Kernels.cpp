@@ -476,12 +476,46 @@ static std::string runGuarded(const ConvolutionPart &part) {
   }
 }
 
+/// True for a 1x1 convolution, which is a product of its weight with each image
+/// as they lie: what takes no other layout takes no time to get there.
+static bool isProduct(const Tensor &x, const Tensor &y,
+                      const WindowGeometry &window, int64_t groups) {
+  return groups == 1 && llvm::all_equal(window.kernel) &&
+         window.kernel.front() == 1 &&
+         x.shape().drop_front(2) == y.shape().drop_front(2) &&
+         llvm::all_of(window.pads,
+                      [](auto pad) { return !pad.first && !pad.second; });
+}
+
+static void pointwiseConvolution(const EvalContext &context, const Tensor &x,
+                                 const Tensor &weight, const Tensor *bias,
+                                 Tensor &y) {
+  int64_t outputs = y.shape()[1], inputs = x.shape()[1],
+          places = outputs
+                       ? y.size() / std::max<int64_t>(1, y.shape()[0] * outputs)
+                       : 0;
+  SmallVector<int64_t> same(y.shape()[0], 0), images;
+  for (int64_t i = 0; i < y.shape()[0]; ++i)
+    images.push_back(i);
+  batchedMatmul(context, weight.floats().data(), x.floats().data(),
+                y.mutableFloats().data(), outputs, inputs, places, false, false,
+                same, images);
+  if (bias)
+    for (int64_t i = 0; i < y.shape()[0] * outputs; ++i)
+      for (float &value : y.mutableFloats().slice(i * places, places))
+        value += bias->floats()[i % outputs];
+}
+
 std::string mlir::ane::convolution(const EvalContext &context, const Tensor &x,
                                    const Tensor &weight, const Tensor *bias,
                                    const WindowGeometry &window, int64_t groups,
                                    Tensor &y) {
   if (context.getEngine()) {
     engineConvolution(context, x, weight, bias, window, groups, y);
+    return {};
+  }
+  if (isProduct(x, y, window, groups)) {
+    pointwiseConvolution(context, x, weight, bias, y);
     return {};
   }
   // Output channels, or groups with the channels they read.

@@ -9,6 +9,8 @@
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/ErrorHandling.h"
+#include <array>
+#include <cassert>
 
 using namespace mlir::ane;
 
@@ -57,10 +59,29 @@ const Rule *mlir::ane::lookupRule(llvm::StringRef id) {
   return nullptr;
 }
 
+/// The first characters of an identifier, all that most have.
+static uint32_t packed(llvm::StringRef id) {
+  uint32_t key = 0;
+  for (char c : id.take_front(sizeof(key)))
+    key = key << 8 | uint8_t(c);
+  return key;
+}
+
 const Limit *Target::limit(llvm::StringRef id) const {
-  for (const Limit &limit : limits)
-    if (limit.id == id)
-      return &limit;
+  // Every op asks for a dozen.
+  static const auto keys = [] {
+    std::array<llvm::SmallVector<uint32_t, 32>, std::size(kTargets)> keys;
+    for (auto [list, target] : llvm::zip_equal(keys, kTargets))
+      for (const Limit &limit : target.limits)
+        list.push_back(packed(limit.id));
+    return keys;
+  }();
+  assert(this >= kTargets && this < std::end(kTargets) &&
+         "targets are records");
+  uint32_t wanted = packed(id);
+  for (auto [i, key] : llvm::enumerate(keys[this - kTargets]))
+    if (key == wanted && limits[i].id == id)
+      return &limits[i];
   return nullptr;
 }
 

@@ -159,8 +159,8 @@ private:
 LogicalResult requireEvidence(ModuleOp module, llvm::StringRef level);
 
 /// Collects the report of a placed module, or of one that is no programs yet:
-/// of a package.
-Report makeReport(ModuleOp module, llvm::StringRef model);
+/// of a package. `advice`: with what would make it faster, and other targets.
+Report makeReport(ModuleOp module, llvm::StringRef model, bool advice);
 
 } // namespace mlir::ane
 
