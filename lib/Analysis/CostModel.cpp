@@ -13,6 +13,16 @@
 
 #include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Analysis/SurfaceOrder.h"
+#include "dialects/ANE/IR/Activation.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Norm.h"
+#include "dialects/ANE/IR/Pool.h"
+#include "dialects/ANE/IR/Quant.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Structure.h"
+#include "dialects/ANE/IR/Unary.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 #include <cmath>
 

@@ -5,6 +5,19 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Analysis/Placement.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Comparison.h"
+#include "dialects/ANE/IR/Dynamic.h"
+#include "dialects/ANE/IR/Gather.h"
+#include "dialects/ANE/IR/Image.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Pool.h"
+#include "dialects/ANE/IR/Rearrange.h"
+#include "dialects/ANE/IR/Reduction.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Structure.h"
+#include "dialects/ANE/IR/Unary.h"
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -106,4 +119,23 @@ mlir::ane::assignStages(Block &block, const llvm::DenseSet<Operation *> &trees,
       stages[&op] = std::max(stages[&op], *first);
   }
   return stages;
+}
+
+bool mlir::ane::isMovement(Operation *op) {
+  return isa<ReshapeOp, TransposeOp, ConcatOp, SplitOp, SliceByIndexOp,
+             SliceBySizeOp, StackOp, IdentityOp, ReverseOp, ReverseSequenceOp,
+             SqueezeOp, ExpandDimsOp, GatherOp, GatherAlongAxisOp, GatherNdOp,
+             TileOp, SelectOp, PadOp, Flatten2dOp, DepthToSpaceOp,
+             SpaceToDepthOp, PixelShuffleOp, PixelUnshuffleOp, BandPartOp,
+             SlidingWindowsOp, DynamicSliceOp, DynamicSliceBySizeOp,
+             SliceUpdateOp, UpsampleNearestNeighborOp, ResizeNearestNeighborOp>(
+      op);
+}
+
+bool mlir::ane::isExact(Operation *op) {
+  return isMovement(op) ||
+         isa<AbsOp, SignOp, ReluOp, MaximumOp, MinimumOp, MaxPoolOp,
+             ReduceMaxOp, ReduceMinOp, ReduceArgmaxOp, ReduceArgminOp, TopkOp,
+             ArgsortOp, NonZeroOp, OneHotOp, EqualOp, NotEqualOp, GreaterOp,
+             GreaterEqualOp, LessOp, LessEqualOp, FloorOp, CeilOp, RoundOp>(op);
 }

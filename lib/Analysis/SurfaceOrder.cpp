@@ -7,6 +7,8 @@
 #include "ane-mlir/Analysis/SurfaceOrder.h"
 #include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Interpreter/Tensor.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;

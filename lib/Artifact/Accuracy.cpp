@@ -10,6 +10,7 @@
 
 #include "ane-mlir/Artifact/Accuracy.h"
 #include "ane-mlir/Analysis/CostModel.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/raw_ostream.h"

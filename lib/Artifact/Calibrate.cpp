@@ -7,6 +7,7 @@
 #include "ane-mlir/Artifact/Calibrate.h"
 #include "ane-mlir/Artifact/TensorFiles.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
+#include "dialects/ANE/IR/Linear.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/MapVector.h"
 #include <cmath>

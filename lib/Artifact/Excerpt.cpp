@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Artifact/Excerpt.h"
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/ANEBase.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/StringExtras.h"

@@ -16,6 +16,7 @@
 #include "ane-mlir/Support/MappedFile.h"
 #include "ane-mlir/Support/WeightData.h"
 #include "ane-mlir/Target/Surface.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"

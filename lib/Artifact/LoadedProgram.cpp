@@ -6,6 +6,7 @@
 
 #include "ane-mlir/Artifact/LoadedProgram.h"
 #include "ane-mlir/Conversion/MILToANE.h"
+#include "dialects/ANE/IR/Structure.h"
 
 using namespace mlir;
 using namespace mlir::ane;

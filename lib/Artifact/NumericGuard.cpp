@@ -11,6 +11,7 @@
 #include "ane-mlir/Artifact/Excerpt.h"
 #include "ane-mlir/Artifact/TensorFiles.h"
 #include "ane-mlir/Support/Diagnostics.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "llvm/ADT/StringExtras.h"

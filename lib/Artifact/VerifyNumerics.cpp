@@ -9,6 +9,7 @@
 #include "ane-mlir/Artifact/TensorFiles.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Target/Surface.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"
 #include "mlir/Pass/PassInstrumentation.h"

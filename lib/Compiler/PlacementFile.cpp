@@ -7,7 +7,7 @@
 #include "PlacementFile.h"
 #include "ane-mlir/Support/JSON.h"
 #include "ane-mlir/Support/Usage.h"
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/ANEBase.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/Support/MemoryBuffer.h"
 

@@ -7,6 +7,8 @@
 #include "ane-mlir/Compiler/Report.h"
 #include "ReportAdvice.h"
 #include "ane-mlir/Analysis/CostModel.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"

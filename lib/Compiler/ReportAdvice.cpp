@@ -10,6 +10,9 @@
 
 #include "ReportAdvice.h"
 #include "dialects/ANE/IR/Explain.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Quant.h"
+#include "dialects/ANE/IR/Shape.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 #include "llvm/ADT/MapVector.h"
 #include "llvm/Support/Format.h"

@@ -8,6 +8,7 @@
 #include "ane-mlir/Host/ane_host.h"
 #include "ane-mlir/Interpreter/Blas.h"
 #include "ane-mlir/Support/WeightData.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "mlir/IR/Diagnostics.h"
 #include "llvm/Support/Path.h"

@@ -4,7 +4,10 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/ANE/IR/Dynamic.h"
 #include "Evaluators.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Random.h"
 #include <cmath>
 #include <random>
 
@@ -201,4 +204,7 @@ LogicalResult evaluateOp(ScaledDotProductAttentionOp op, EvalContext &context,
   out.push_back(std::move(y));
   return success();
 }
+
+#include "dialects/ANE/IR/DynamicEvaluators.inc"
+#include "dialects/ANE/IR/RandomEvaluators.inc"
 } // namespace mlir::ane

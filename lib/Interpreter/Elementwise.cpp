@@ -1,4 +1,4 @@
-//===- Elementwise.cpp - element-wise evaluators --------------------------===//
+//===- Elementwise.cpp - arithmetic, comparisons, casts, select -----------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
@@ -6,7 +6,10 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Evaluators.h"
+#include "ElementwiseLoops.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Comparison.h"
 #include <cmath>
 
 using namespace mlir;
@@ -33,174 +36,11 @@ static float floorModulo(float x, float y) {
   return (rest < 0) != (y < 0) ? rest + y : rest;
 }
 
-static LogicalResult noInteger(Operation *op) {
-  return op->emitOpError() << "has no integer semantics";
-}
-
-template <typename F, typename I>
-static LogicalResult evaluateUnary(Operation *op, EvalContext &context,
-                                   ArrayRef<Tensor> in,
-                                   SmallVectorImpl<Tensor> &out, F f, I g) {
-  Tensor y = context.makeResult(op->getResult(0), in[0].shape());
-  if (in[0].isFloat()) {
-    if constexpr (std::is_same_v<F, std::nullptr_t>) {
-      return noInteger(op);
-    } else {
-      ArrayRef<float> x = in[0].floats();
-      float *z = y.mutableFloats().data();
-      context.parallelFor(x.size(), 1 << 14, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; ++i)
-          z[i] = f(x[i]);
-      });
-    }
-  } else {
-    if constexpr (std::is_same_v<I, std::nullptr_t>) {
-      return noInteger(op);
-    } else {
-      for (auto [slot, x] : llvm::zip(y.mutableInts(), in[0].ints()))
-        slot = wrapTo(y.dtype(), g(x));
-    }
-  }
-  context.finish(y);
-  out.push_back(std::move(y));
-  return success();
-}
-
-/// One row with steps 0 or 1; the four cases are separate loops so that they
-/// vectorise.
-template <typename T, typename R, typename Fn>
-static void binaryRow(const T *x, int64_t sx, const T *y, int64_t sy, R *z,
-                      int64_t count, Fn fn) {
-  if (sx && sy)
-    for (int64_t i = 0; i < count; ++i)
-      z[i] = R(fn(x[i], y[i]));
-  else if (sx)
-    for (int64_t i = 0; i < count; ++i)
-      z[i] = R(fn(x[i], *y));
-  else if (sy)
-    for (int64_t i = 0; i < count; ++i)
-      z[i] = R(fn(*x, y[i]));
-  else
-    std::fill(z, z + count, R(fn(*x, *y)));
-}
-
-template <typename F, typename I>
-static LogicalResult evaluateBinary(Operation *op, EvalContext &context,
-                                    ArrayRef<Tensor> in,
-                                    SmallVectorImpl<Tensor> &out, F f, I g) {
-  auto shape = broadcastShapes(in[0].shape(), in[1].shape());
-  if (failed(shape))
-    return op->emitOpError()
-           << "expects shapes that broadcast, but got [" << in[0].shape()
-           << "] and [" << in[1].shape() << "]";
-  Tensor z = context.makeResult(op->getResult(0), *shape);
-  bool same = in[0].shape() == in[1].shape();
-  SmallVector<int64_t, 6> flat{z.size()}, one{1};
-  auto sx = same ? one : broadcastStrides(in[0].shape(), *shape),
-       sy = same ? one : broadcastStrides(in[1].shape(), *shape),
-       sz = same ? one : rowMajorStrides(*shape);
-  auto run = [&](auto zeroIn, auto zeroOut, auto fn) {
-    using T = decltype(zeroIn);
-    using R = decltype(zeroOut);
-    const T *x = storage<T>(in[0]).data(), *y = storage<T>(in[1]).data();
-    R *r = mutableStorage<R>(z).data();
-    if (same) {
-      context.parallelFor(z.size(), 1 << 14, [&](int64_t begin, int64_t end) {
-        binaryRow(x + begin, 1, y + begin, 1, r + begin, end - begin, fn);
-      });
-      return;
-    }
-    int64_t stepX = sx.empty() ? 0 : sx.back(),
-            stepY = sy.empty() ? 0 : sy.back();
-    forEachRow<3>(
-        *shape,
-        {ArrayRef<int64_t>(sx), ArrayRef<int64_t>(sy), ArrayRef<int64_t>(sz)},
-        [&](auto &offset, int64_t count) {
-          binaryRow(x + offset[0], stepX, y + offset[1], stepY, r + offset[2],
-                    count, fn);
-        });
-  };
-  if (in[0].isFloat()) {
-    if constexpr (std::is_same_v<F, std::nullptr_t>) {
-      return noInteger(op);
-    } else if (z.isFloat()) {
-      run(float(), float(), f);
-    } else {
-      run(float(), int64_t(), f);
-    }
-  } else {
-    if constexpr (std::is_same_v<I, std::nullptr_t>) {
-      return noInteger(op);
-    } else {
-      run(int64_t(), int64_t(), g);
-      if (z.dtype() != DType::Int64 && z.dtype() != DType::Bool)
-        for (int64_t &value : z.mutableInts())
-          value = wrapTo(z.dtype(), value);
-    }
-  }
-  context.finish(z);
-  out.push_back(std::move(z));
-  return success();
-}
-
 namespace mlir::ane {
-#include "dialects/ANE/IR/EvaluatorDefs.inc"
-
 LogicalResult evaluateOp(IdentityOp, EvalContext &, ArrayRef<Tensor> in,
                          SmallVectorImpl<Tensor> &out) {
   out.push_back(in[0]);
   return success();
-}
-
-LogicalResult evaluateOp(GeluOp op, EvalContext &context, ArrayRef<Tensor> in,
-                         SmallVectorImpl<Tensor> &out) {
-  StringRef mode = op.getMode();
-  auto run = [&](auto f) {
-    return evaluateUnary(op, context, in, out, f, nullptr);
-  };
-  if (mode == "EXACT")
-    return run([](float x) {
-      return 0.5f * x * (1.0f + std::erf(x * 0.70710678118654752f));
-    });
-  if (mode == "TANH_APPROXIMATION")
-    return run([](float x) {
-      return 0.5f * x *
-             (1.0f +
-              std::tanh(0.79788456080286536f * (x + 0.044715f * x * x * x)));
-    });
-  return run([](float x) { return x / (1.0f + std::exp(-1.702f * x)); });
-}
-
-/// y = fn(x, alpha[c], beta[c]) with the channel on axis 1.
-template <typename Fn>
-static LogicalResult perChannel(Operation *op, EvalContext &context,
-                                ArrayRef<Tensor> in,
-                                SmallVectorImpl<Tensor> &out, Fn fn) {
-  Tensor y = context.makeResult(op->getResult(0), in[0].shape());
-  AxisView view(in[0].shape(), 1);
-  const float *x = in[0].floats().data();
-  float *z = y.mutableFloats().data();
-  for (int64_t o = 0; o < view.outer; ++o)
-    for (int64_t c = 0; c < view.extent; ++c)
-      for (int64_t i = 0; i < view.inner; ++i, ++x, ++z)
-        *z =
-            fn(*x, in[1].floats()[c], in.size() > 2 ? in[2].floats()[c] : 0.0f);
-  context.finish(y);
-  out.push_back(std::move(y));
-  return success();
-}
-LogicalResult evaluateOp(PreluOp op, EvalContext &context, ArrayRef<Tensor> in,
-                         SmallVectorImpl<Tensor> &out) {
-  return perChannel(op, context, in, out, [](float x, float alpha, float) {
-    return x < 0 ? alpha * x : x;
-  });
-}
-LogicalResult evaluateOp(SoftplusParametricOp op, EvalContext &context,
-                         ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
-  return perChannel(op, context, in, out, [](float x, float alpha, float beta) {
-    return alpha * (std::log1p(std::exp(-std::fabs(beta * x))) +
-                    std::fmax(beta * x, 0.0f));
-  });
 }
 
 LogicalResult evaluateOp(CastOp op, EvalContext &context, ArrayRef<Tensor> in,
@@ -281,4 +121,8 @@ LogicalResult evaluateOp(SelectOp op, EvalContext &context, ArrayRef<Tensor> in,
   out.push_back(std::move(y));
   return success();
 }
+
+#include "dialects/ANE/IR/ArithmeticEvaluators.inc"
+#include "dialects/ANE/IR/CastEvaluators.inc"
+#include "dialects/ANE/IR/ComparisonEvaluators.inc"
 } // namespace mlir::ane

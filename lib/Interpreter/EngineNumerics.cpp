@@ -6,6 +6,13 @@
 
 #include "EngineNumerics.h"
 #include "Evaluators.h"
+#include "dialects/ANE/IR/Activation.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Norm.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Structure.h"
+#include "dialects/ANE/IR/Trigonometry.h"
+#include "dialects/ANE/IR/Unary.h"
 #include "llvm/ADT/bit.h"
 #include "llvm/Support/MathExtras.h"
 #include <cmath>

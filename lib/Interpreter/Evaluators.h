@@ -8,10 +8,23 @@
 #define ANEMLIR_LIB_INTERPRETER_EVALUATORS_H
 
 #include "ane-mlir/Interpreter/Interpreter.h"
+#include "llvm/ADT/StringMap.h"
 
 namespace mlir::ane {
-#define GET_EVALUATOR_DECLS
-#include "dialects/ANE/IR/EvaluatorDecls.inc"
+
+/// Evaluators by the names of their ops. Each family adds its own: the file
+/// that evaluates a family includes what ane-tblgen makes of its records at
+/// its end, so that an op without an evaluator is a link error.
+using Evaluator = LogicalResult (*)(Operation *, EvalContext &,
+                                    ArrayRef<Tensor>,
+                                    SmallVectorImpl<Tensor> &);
+using EvaluatorTable = llvm::StringMap<Evaluator>;
+template <typename Op>
+LogicalResult callEvaluator(Operation *op, EvalContext &context,
+                            ArrayRef<Tensor> inputs,
+                            SmallVectorImpl<Tensor> &outputs) {
+  return evaluateOp(cast<Op>(op), context, inputs, outputs);
+}
 
 /// Calls fn with the storage of a tensor: float or int64_t.
 template <typename Fn>

@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/ANE/IR/Gather.h"
 #include "Evaluators.h"
 #include <numeric>
 
@@ -397,4 +398,6 @@ LogicalResult evaluateOp(NonMaximumSuppressionOp op, EvalContext &context,
   out.append({std::move(boxes), std::move(scores), std::move(indices)});
   return success();
 }
+
+#include "dialects/ANE/IR/GatherEvaluators.inc"
 } // namespace mlir::ane

@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/ANE/IR/Image.h"
 #include "Evaluators.h"
 #include <cmath>
 
@@ -401,4 +402,6 @@ LogicalResult evaluateOp(BatchToSpaceOp op, EvalContext &context,
   out.push_back(std::move(y));
   return success();
 }
+
+#include "dialects/ANE/IR/ImageEvaluators.inc"
 } // namespace mlir::ane

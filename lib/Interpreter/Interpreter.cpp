@@ -6,7 +6,11 @@
 
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "EngineNumerics.h"
+#include "Evaluators.h"
 #include "ane-mlir/Support/Embedding.h"
+#include "dialects/ANE/IR/Control.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "mlir/IR/Threading.h"
 #include <chrono>
 #include <cmath>
@@ -59,53 +63,6 @@ float EvalContext::roundParameter(const llvm::APFloat &value,
   return dtype == DType::Float16 && numerics != Numerics::Float32
              ? roundTo(DType::Float16, single)
              : single;
-}
-
-/// Starts the threads of the context's pool, if the machine lets it. LLVM's
-/// pool cannot be left by an exception, as one from a lack of memory: so many
-/// threads are tried outside of it first.
-static bool startThreads(MLIRContext *context) {
-  std::vector<std::thread> tried;
-  std::mutex gate;
-  bool started = true;
-  try {
-    std::lock_guard<std::mutex> closed(gate);
-    for (unsigned i = 0; i < context->getNumThreads(); ++i)
-      tried.emplace_back([&] { std::lock_guard<std::mutex> passed(gate); });
-  } catch (const std::exception &) {
-    started = false;
-  }
-  for (std::thread &thread : tried)
-    thread.join();
-  if (started)
-    mlir::parallelFor(context, 0, context->getNumThreads(), [](size_t) {});
-  return started;
-}
-
-void EvalContext::parallelFor(
-    int64_t count, int64_t grain,
-    llvm::function_ref<void(int64_t, int64_t)> body) const {
-  int64_t tasks =
-      std::min<int64_t>(context->getNumThreads(),
-                        (count + grain - 1) / std::max<int64_t>(grain, 1));
-  if (tasks <= 1 || !context->isMultithreadingEnabled())
-    return body(0, count);
-  static const bool hasThreads = startThreads(context);
-  if (!hasThreads)
-    return body(0, count);
-  // A pool forgets what is thrown on its threads; here it is thrown again.
-  std::exception_ptr thrown;
-  std::mutex mutex;
-  mlir::parallelFor(context, 0, tasks, [&](size_t task) {
-    try {
-      body(count * task / tasks, count * (task + 1) / tasks);
-    } catch (...) {
-      std::lock_guard<std::mutex> guard(mutex);
-      thrown = std::current_exception();
-    }
-  });
-  if (thrown)
-    std::rethrow_exception(thrown);
 }
 
 /// Runs `body`; what it throws becomes a message at the op.
@@ -409,18 +366,29 @@ LogicalResult BlockInterpreter::run(ArrayRef<Tensor> arguments,
 //===----------------------------------------------------------------------===//
 
 namespace mlir::ane {
-#define GET_EVALUATOR_DECLS
-#include "dialects/ANE/IR/EvaluatorDecls.inc"
+#define ANE_TENSOR_FAMILY(NAME) void add##NAME##Evaluators(EvaluatorTable &);
+#include "dialects/ANE/IR/Families.inc"
 } // namespace mlir::ane
 
+static const EvaluatorTable &evaluators() {
+  static const EvaluatorTable table = [] {
+    EvaluatorTable made;
+#define ANE_TENSOR_FAMILY(NAME) add##NAME##Evaluators(made);
+#include "dialects/ANE/IR/Families.inc"
+    return made;
+  }();
+  return table;
+}
+
 namespace {
-template <typename Op>
-struct EvaluationModel
-    : EvaluateOpInterface::ExternalModel<EvaluationModel<Op>, Op> {
+/// One model for all ops: a class of its own for each would be instantiated
+/// for each.
+struct TableModel : EvaluateOpInterface::FallbackModel<TableModel> {
   LogicalResult evaluate(Operation *op, EvalContext &context,
                          ArrayRef<Tensor> inputs,
                          SmallVectorImpl<Tensor> &outputs) const {
-    return evaluateOp(cast<Op>(op), context, inputs, outputs);
+    return evaluators().lookup(op->getName().getStringRef())(op, context,
+                                                             inputs, outputs);
   }
 };
 } // namespace
@@ -483,7 +451,8 @@ void mlir::ane::registerEvaluationModels(DialectRegistry &registry) {
   registry.addExtension(+[](MLIRContext *context, ANEDialect *) {
     CondOp::attachInterface<CondModel>(*context);
     WhileLoopOp::attachInterface<WhileModel>(*context);
-#define EVALUATED_OP(OP) OP::attachInterface<EvaluationModel<OP>>(*context);
-#include "dialects/ANE/IR/EvaluatorDecls.inc"
+    for (StringRef name : evaluators().keys())
+      RegisteredOperationName::lookup(name, context)
+          ->attachInterface<TableModel>();
   });
 }

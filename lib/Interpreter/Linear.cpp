@@ -4,7 +4,10 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/ANE/IR/Linear.h"
 #include "Evaluators.h"
+#include "dialects/ANE/IR/Pool.h"
+#include "dialects/ANE/IR/Recurrent.h"
 #include <cmath>
 
 using namespace mlir;
@@ -578,4 +581,8 @@ LogicalResult evaluateOp(RnnOp op, EvalContext &context, ArrayRef<Tensor> in,
   }
   return success();
 }
+
+#include "dialects/ANE/IR/LinearEvaluators.inc"
+#include "dialects/ANE/IR/PoolEvaluators.inc"
+#include "dialects/ANE/IR/RecurrentEvaluators.inc"
 } // namespace mlir::ane

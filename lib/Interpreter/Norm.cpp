@@ -4,8 +4,10 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/ANE/IR/Norm.h"
 #include "EngineNumerics.h"
 #include "Evaluators.h"
+#include "dialects/ANE/IR/Reduction.h"
 #include <cmath>
 #include <limits>
 
@@ -426,4 +428,7 @@ LogicalResult evaluateOp(LocalResponseNormOp op, EvalContext &context,
   out.push_back(std::move(y));
   return success();
 }
+
+#include "dialects/ANE/IR/NormEvaluators.inc"
+#include "dialects/ANE/IR/ReductionEvaluators.inc"
 } // namespace mlir::ane

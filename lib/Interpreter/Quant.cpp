@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/ANE/IR/Quant.h"
 #include "Evaluators.h"
 #include <cmath>
 
@@ -210,4 +211,6 @@ LogicalResult evaluateOp(ConstexprSparseBlockwiseShiftScaleOp op,
   out.push_back(std::move(y));
   return success();
 }
+
+#include "dialects/ANE/IR/QuantEvaluators.inc"
 } // namespace mlir::ane

@@ -7,7 +7,11 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/ANE/IR/Shape.h"
 #include "Evaluators.h"
+#include "dialects/ANE/IR/Dynamic.h"
+#include "dialects/ANE/IR/Image.h"
+#include "dialects/ANE/IR/Rearrange.h"
 #include <cmath>
 
 using namespace mlir;
@@ -597,4 +601,7 @@ LogicalResult evaluateOp(ResizeNearestNeighborOp op, EvalContext &context,
       },
       out);
 }
+
+#include "dialects/ANE/IR/RearrangeEvaluators.inc"
+#include "dialects/ANE/IR/ShapeEvaluators.inc"
 } // namespace mlir::ane

@@ -21,8 +21,8 @@ using namespace mlir::ane;
 namespace fs = llvm::sys::fs;
 namespace path = llvm::sys::path;
 
-static llvm::Error failed(std::error_code error, llvm::StringRef what,
-                          llvm::StringRef path) {
+static llvm::Error errorOf(std::error_code error, llvm::StringRef what,
+                           llvm::StringRef path) {
   return llvm::createStringError(error, "cannot " + what + " '" + path +
                                             "': " + error.message());
 }
@@ -72,7 +72,7 @@ static llvm::Expected<Destination> resolve(llvm::StringRef given) {
     struct stat status;
     if (lstat(name.c_str(), &status)) {
       if (errno != ENOENT)
-        return failed(systemError(), "write", given);
+        return errorOf(systemError(), "write", given);
       break;
     }
     if (S_ISLNK(status.st_mode)) {
@@ -132,14 +132,14 @@ static llvm::Error writeThrough(const Destination &to, llvm::StringRef given,
   if (descriptor < 0) {
     descriptor = open(to.place.c_str(), O_WRONLY | O_CLOEXEC);
     if (descriptor < 0)
-      return failed(systemError(), "write", given);
+      return errorOf(systemError(), "write", given);
   }
   llvm::raw_fd_ostream os(descriptor, /*shouldClose=*/to.descriptor < 0);
   os << contents;
   os.flush();
   std::error_code error = os.error();
   os.clear_error();
-  return error ? failed(error, "write", given) : llvm::Error::success();
+  return error ? errorOf(error, "write", given) : llvm::Error::success();
 }
 
 /// One call after which each name has what the other had.
@@ -316,8 +316,8 @@ llvm::Error Outputs::makeItem(llvm::StringRef given, bool isFolder,
   if (!item->staging) {
     auto staging = Staging::create(parent);
     if (!staging)
-      return failed(llvm::errorToErrorCode(staging.takeError()), "write",
-                    given);
+      return errorOf(llvm::errorToErrorCode(staging.takeError()), "write",
+                     given);
     item->staging = std::move(*staging);
     stagings.push_back({parent, item->staging});
   }
@@ -373,7 +373,7 @@ llvm::Error Outputs::makeParents(llvm::StringRef given) {
       forgetFolder(slot);
       if (error.value() == EEXIST && fs::is_directory(prefix))
         continue; // another process was faster
-      return failed(error, "create", given);
+      return errorOf(error, "create", given);
     }
     parents.push_back({prefix.str().str(), slot});
   }
@@ -435,10 +435,10 @@ llvm::Error Outputs::join(Item &item) {
     llvm::SmallString<128> place(item.destination.place);
     path::append(place, path::filename(it->path()));
     if (rename(it->path().c_str(), place.c_str()))
-      return failed(systemError(), "write", place);
+      return errorOf(systemError(), "write", place);
   }
   item.state = Item::Joined;
-  return error ? failed(error, "write", item.given) : llvm::Error::success();
+  return error ? errorOf(error, "write", item.given) : llvm::Error::success();
 }
 
 /// Puts one output in place.
@@ -448,7 +448,7 @@ llvm::Error Outputs::place(Item &item) {
   struct stat status;
   if (lstat(place.c_str(), &status)) {
     if (errno != ENOENT || rename(item.made.c_str(), place.c_str()))
-      return failed(systemError(), "write", item.given);
+      return errorOf(systemError(), "write", item.given);
     item.state = Item::Placed;
     return llvm::Error::success();
   }
@@ -466,16 +466,16 @@ llvm::Error Outputs::place(Item &item) {
     return llvm::Error::success();
   }
   if (!cannotExchange(error))
-    return failed(error, "write", item.given);
+    return errorOf(error, "write", item.given);
   auto aside = item.staging->old(path::filename(place));
   if (!aside)
-    return failed(llvm::errorToErrorCode(aside.takeError()), "write",
-                  item.given);
+    return errorOf(llvm::errorToErrorCode(aside.takeError()), "write",
+                   item.given);
   item.aside = *aside;
   // A second name of the old file keeps it; a folder has to go first.
   bool moved = item.isFolder || link(place.c_str(), item.aside.c_str());
   if (moved && (error = moveFolder(place, item.aside)))
-    return failed(error, "write", item.given);
+    return errorOf(error, "write", item.given);
   if (rename(item.made.c_str(), place.c_str())) {
     error = systemError();
     if (moved && rename(item.aside.c_str(), place.c_str())) {
@@ -485,7 +485,7 @@ llvm::Error Outputs::place(Item &item) {
                                      "': " + error.message() +
                                      "; the old one is '" + kept + "'");
     }
-    return failed(error, "write", item.given);
+    return errorOf(error, "write", item.given);
   }
   item.state = Item::Moved;
   return llvm::Error::success();
@@ -582,7 +582,7 @@ llvm::LogicalResult mlir::ane::writeStagedFile(
     os.clear_error(); // or its end would be the program's
   }
   if (error && (printed || !opened))
-    report(failed(error, "write", shown));
+    report(errorOf(error, "write", shown));
   return llvm::success(printed && !error);
 }
 
@@ -606,7 +606,7 @@ llvm::Error mlir::ane::makeFolders(llvm::StringRef path,
                                    llvm::StringRef shown) {
   std::error_code error =
       fs::create_directories(path, /*IgnoreExisting=*/true, fs::perms::all_all);
-  return error ? failed(error, "create", shown) : llvm::Error::success();
+  return error ? errorOf(error, "create", shown) : llvm::Error::success();
 }
 
 llvm::Error mlir::ane::checkAllOurs(
@@ -627,7 +627,7 @@ llvm::Error mlir::ane::checkAllOurs(
       foreign = relative.str();
   }
   if (error)
-    return failed(error, "read", folder);
+    return errorOf(error, "read", folder);
   if (foreign.empty())
     return llvm::Error::success();
   return llvm::createStringError("'" + folder + "' exists and holds '" +

@@ -9,6 +9,14 @@
 
 #include "Loss.h"
 #include "ane-mlir/Support/Usage.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Comparison.h"
+#include "dialects/ANE/IR/Gather.h"
+#include "dialects/ANE/IR/Reduction.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Structure.h"
+#include "dialects/ANE/IR/Unary.h"
 
 using namespace mlir;
 using namespace mlir::ane;

@@ -7,6 +7,7 @@
 #include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Training/Passes.h"
+#include "dialects/ANE/IR/Pool.h"
 #include "mlir/IR/IRMapping.h"
 #include <set>
 

@@ -7,6 +7,7 @@
 #include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Conversion/Gradients.h"
 #include "ane-mlir/Training/Passes.h"
+#include "dialects/ANE/IR/Linear.h"
 #include "llvm/Support/Format.h"
 
 using namespace mlir;

@@ -15,6 +15,11 @@
 #include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Analysis/MinCut.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Norm.h"
+#include "dialects/ANE/IR/Reduction.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
 #include <map>

@@ -11,6 +11,8 @@
 #include "Retype.h"
 #include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Quant.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 
 using namespace mlir;

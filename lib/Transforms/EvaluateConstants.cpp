@@ -7,6 +7,7 @@
 #include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/Interfaces/FunctionInterfaces.h"
 

@@ -8,6 +8,12 @@
 #include "RewriteGreedily.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Norm.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Structure.h"
+#include "dialects/ANE/IR/Unary.h"
 #include "mlir/IR/PatternMatch.h"
 #include <cmath>
 

@@ -6,6 +6,9 @@
 
 #include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/MapVector.h"

@@ -7,6 +7,16 @@
 #include "IntegerRanges.h"
 #include "Reshape.h"
 #include "ane-mlir/Interpreter/Tensor.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Comparison.h"
+#include "dialects/ANE/IR/Dynamic.h"
+#include "dialects/ANE/IR/Gather.h"
+#include "dialects/ANE/IR/Rearrange.h"
+#include "dialects/ANE/IR/Reduction.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Structure.h"
+#include "dialects/ANE/IR/Unary.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;

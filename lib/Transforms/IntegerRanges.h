@@ -7,7 +7,7 @@
 #ifndef ANEMLIR_LIB_TRANSFORMS_INTEGERRANGES_H
 #define ANEMLIR_LIB_TRANSFORMS_INTEGERRANGES_H
 
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/ANEBase.h"
 #include "llvm/ADT/DenseMap.h"
 
 namespace mlir::ane {

@@ -8,6 +8,7 @@
 #define ANEMLIR_LIB_TRANSFORMS_KEEPWIDE_H
 
 #include "ane-mlir/Analysis/Placement.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "mlir/IR/PatternMatch.h"
 
 namespace mlir::ane {

@@ -10,6 +10,16 @@
 #include "RewriteGreedily.h"
 #include "SafeNorm.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/Activation.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Norm.h"
+#include "dialects/ANE/IR/Pool.h"
+#include "dialects/ANE/IR/Rearrange.h"
+#include "dialects/ANE/IR/Reduction.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Structure.h"
+#include "dialects/ANE/IR/Unary.h"
 #include "mlir/IR/PatternMatch.h"
 
 using namespace mlir;

@@ -11,6 +11,13 @@
 #include "LegalizeForms.h"
 #include "LimitRank.h"
 #include "Reshape.h"
+#include "dialects/ANE/IR/Activation.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Comparison.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Norm.h"
+#include "dialects/ANE/IR/Rearrange.h"
+#include "dialects/ANE/IR/Shape.h"
 
 using namespace mlir;
 using namespace mlir::ane;

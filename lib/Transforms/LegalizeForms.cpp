@@ -11,6 +11,17 @@
 #include "Reshape.h"
 #include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Comparison.h"
+#include "dialects/ANE/IR/Gather.h"
+#include "dialects/ANE/IR/Image.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Norm.h"
+#include "dialects/ANE/IR/Rearrange.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Structure.h"
+#include "dialects/ANE/IR/Unary.h"
 #include <cmath>
 
 using namespace mlir;

@@ -11,6 +11,10 @@
 
 #include "LegalizeForms.h"
 #include "Reshape.h"
+#include "dialects/ANE/IR/Image.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Structure.h"
 #include <cmath>
 #include <numeric>
 

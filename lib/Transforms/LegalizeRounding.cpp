@@ -7,6 +7,11 @@
 #include "LegalizeForms.h"
 #include "Reshape.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Comparison.h"
+#include "dialects/ANE/IR/Structure.h"
+#include "dialects/ANE/IR/Unary.h"
 
 using namespace mlir;
 using namespace mlir::ane;

@@ -10,6 +10,14 @@
 #include "LegalizeForms.h"
 #include "LimitRank.h"
 #include "Reshape.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Norm.h"
+#include "dialects/ANE/IR/Pool.h"
+#include "dialects/ANE/IR/Rearrange.h"
+#include "dialects/ANE/IR/Reduction.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "llvm/Support/MathExtras.h"
 #include <cmath>
 

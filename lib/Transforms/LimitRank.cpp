@@ -6,6 +6,15 @@
 
 #include "LimitRank.h"
 #include "Reshape.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Comparison.h"
+#include "dialects/ANE/IR/Gather.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Norm.h"
+#include "dialects/ANE/IR/Reduction.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Structure.h"
 #include <numeric>
 
 using namespace mlir;

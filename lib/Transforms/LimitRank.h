@@ -7,7 +7,7 @@
 #ifndef ANEMLIR_LIB_TRANSFORMS_LIMITRANK_H
 #define ANEMLIR_LIB_TRANSFORMS_LIMITRANK_H
 
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/ANEBase.h"
 
 namespace mlir::ane {
 

@@ -8,7 +8,9 @@
 #include "ane-mlir/Support/Usage.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "ane-mlir/Transforms/States.h"
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Gather.h"
+#include "dialects/ANE/IR/Shape.h"
 #include "llvm/ADT/StringExtras.h"
 
 using namespace mlir;

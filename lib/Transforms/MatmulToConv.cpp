@@ -13,6 +13,8 @@
 #include "Reshape.h"
 #include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Shape.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/PatternMatch.h"

@@ -9,6 +9,7 @@
 #include "Retype.h"
 #include "ane-mlir/Interpreter/Tensor.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;

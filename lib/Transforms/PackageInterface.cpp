@@ -10,6 +10,10 @@
 #include "ane-mlir/Interpreter/Tensor.h"
 #include "ane-mlir/Support/CoreMLFields.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;

@@ -6,7 +6,10 @@
 
 #include "ane-mlir/Analysis/Partition.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/Cast.h"
 #include "dialects/ANE/IR/Explain.h"
+#include "dialects/ANE/IR/Rearrange.h"
+#include "dialects/ANE/IR/Shape.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/StringSet.h"

@@ -12,6 +12,11 @@
 #include "Reshape.h"
 #include "Retype.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Comparison.h"
+#include "dialects/ANE/IR/Gather.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 

@@ -6,6 +6,7 @@
 
 #include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "llvm/Support/JSON.h"
 
 using namespace mlir;

@@ -13,6 +13,11 @@
 
 #include "RecoverSafe.h"
 #include "Reshape.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Gather.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 #include <cmath>
 

@@ -11,6 +11,13 @@
 #include "RecoverSafe.h"
 #include "SafeNorm.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
+#include "dialects/ANE/IR/Activation.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Reduction.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Structure.h"
+#include "dialects/ANE/IR/Unary.h"
 #include <cmath>
 
 using namespace mlir;

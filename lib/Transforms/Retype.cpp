@@ -6,6 +6,9 @@
 
 #include "Retype.h"
 #include "ane-mlir/Interpreter/Tensor.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Quant.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 
 using namespace mlir;

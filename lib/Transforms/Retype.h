@@ -7,7 +7,7 @@
 #ifndef ANEMLIR_LIB_TRANSFORMS_RETYPE_H
 #define ANEMLIR_LIB_TRANSFORMS_RETYPE_H
 
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/BuiltinOps.h"
 

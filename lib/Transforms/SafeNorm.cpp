@@ -5,6 +5,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "SafeNorm.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Reduction.h"
+#include "dialects/ANE/IR/Structure.h"
+#include "dialects/ANE/IR/Unary.h"
 #include <cmath>
 
 using namespace mlir;

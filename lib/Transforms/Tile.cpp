@@ -15,7 +15,10 @@
 
 #include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Transforms/Passes.h"
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Norm.h"
+#include "dialects/ANE/IR/Shape.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"

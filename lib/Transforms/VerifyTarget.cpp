@@ -6,6 +6,7 @@
 
 #include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 
 using namespace mlir;

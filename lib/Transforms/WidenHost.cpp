@@ -11,6 +11,9 @@
 #include "Reshape.h"
 #include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Transforms/Passes.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Quant.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 

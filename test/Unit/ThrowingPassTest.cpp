@@ -8,7 +8,7 @@
 #include "ane-mlir/Compiler/Pipelines.h"
 #include "ane-mlir/Support/Budget.h"
 #include "ane-mlir/Support/Diagnostics.h"
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/Unary.h"
 #include "lib/Transforms/RewriteGreedily.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/Pass.h"

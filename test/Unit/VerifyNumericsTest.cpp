@@ -6,6 +6,8 @@
 
 #include "ane-mlir/Artifact/VerifyNumerics.h"
 #include "ane-mlir/Compiler/InitAll.h"
+#include "dialects/ANE/IR/Trigonometry.h"
+#include "dialects/ANE/IR/Unary.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/Pass.h"

@@ -6,7 +6,8 @@
 
 #include "dialects/ANE/IR/WeightTrees.h"
 #include "ane-mlir/Compiler/InitAll.h"
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Unary.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Parser/Parser.h"
 #include "gtest/gtest.h"

@@ -2,16 +2,19 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// -gen-gradients: for each op that is a function of tensors one of: a function
-// made of the record's `gradient` expressions, the declaration of one that its
-// family writes (`ownGradient`), or the reason why there is none
-// (`noGradient`). An op that says nothing is an error here.
+// -gen-gradients: for each op of a family that is a function of tensors one of:
+// a function made of the record's `gradient` expressions, the declaration of
+// one that is written by hand (`ownGradient`), or the reason why there is none
+// (`noGradient`); and the function that puts them into the table. An op that
+// says nothing is an error here. The file of lib/Conversion/Gradients that
+// differentiates the family includes it at its end.
 //
 //===----------------------------------------------------------------------===//
 
 #include "mlir/TableGen/GenInfo.h"
 #include "mlir/TableGen/Operator.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/Path.h"
 #include "llvm/TableGen/Error.h"
 #include "llvm/TableGen/Record.h"
 
@@ -33,7 +36,7 @@ static void emitExpressions(const Record &def, raw_ostream &os) {
                                       Twine(op.getNumOperands()) + " operands");
   if (isZero(expressions))
     return;
-  os << "static void differentiateRecord(" << op.getCppClassName()
+  os << "static void differentiate(" << op.getCppClassName()
      << " op, Derivative &d) {\n  [[maybe_unused]] Term g = d.term(d.incoming("
         "0));\n";
   for (int i = 0; i < op.getNumOperands(); ++i)
@@ -58,16 +61,15 @@ static bool emitGradients(const RecordKeeper &records, raw_ostream &os) {
   for (const Record *def : records.getAllDerivedDefinitions("ANE_Op"))
     if (!def->getValueAsString("milName").empty())
       ops.push_back(def);
-  os << "#ifdef GET_GRADIENT_DECLS\n";
   for (const Record *def : ops)
     if (def->getValueAsBit("ownGradient"))
       os << "void differentiate(" << Operator(def).getCppClassName()
          << " op, Derivative &d);\n";
-  os << "#endif\n#ifdef GET_GRADIENT_DEFS\n";
   for (const Record *def : ops)
     if (!def->getValueAsListOfStrings("gradient").empty())
       emitExpressions(*def, os);
-  os << "#endif\n#ifdef GRADIENT_ROW\n";
+  os << "void add" << sys::path::stem(records.getInputFilename())
+     << "Gradients(GradientTable &table) {\n";
   for (const Record *def : ops) {
     std::string name = Operator(def).getOperationName();
     StringRef cpp = Operator(def).getCppClassName();
@@ -79,26 +81,19 @@ static bool emitGradients(const RecordKeeper &records, raw_ostream &os) {
     if (int(own) + !expressions.empty() + !reason.empty() > 1)
       PrintFatalError(def->getLoc(), "says more than one thing of its "
                                      "derivative");
-    os << "GRADIENT_ROW(\"" << name << "\", ";
-    auto call = [&](StringRef function) {
-      os << "+[](Operation *op, Derivative &d) { " << function << "(cast<"
-         << cpp << ">(op), d); }, \"\")\n";
-    };
-    if (own)
-      call("differentiate");
-    else if (source || (!expressions.empty() && isZero(expressions)))
-      os << "+[](Operation *, Derivative &) {}, \"\")\n";
-    else if (!expressions.empty())
-      call("differentiateRecord");
+    os << "  table[\"" << name << "\"] = {";
+    if (source || (!expressions.empty() && isZero(expressions)))
+      os << "+[](Operation *, Derivative &) {}, \"\"};\n";
+    else if (own || !expressions.empty())
+      os << "callDerivative<" << cpp << ">, \"\"};\n";
     else if (!reason.empty())
-      os << "nullptr, \"" << reason << "\")\n";
+      os << "nullptr, \"" << reason << "\"};\n";
     else
       PrintFatalError(def->getLoc(),
                       "says nothing of its derivative: expects `gradient`, "
                       "`ownGradient` or `noGradient`");
   }
-  os << "#endif\n#undef GET_GRADIENT_DECLS\n#undef GET_GRADIENT_DEFS\n"
-        "#undef GRADIENT_ROW\n";
+  os << "}\n";
   return false;
 }
 

@@ -2,9 +2,9 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// -gen-op-table      what ANEToMIL, MILToANE and the legality check know of an
-// op -gen-import-table  ONNX (domain, op, since) -> ane op -gen-coverage the
-// same as Markdown
+// -gen-op-table  what ANEToMIL, MILToANE and the legality check know of an op,
+//                and the import table: ONNX (domain, op, since) -> ane op
+// -gen-coverage  the same as Markdown
 //
 //===----------------------------------------------------------------------===//
 
@@ -47,6 +47,32 @@ static StringRef attributeKind(const Record &def, const NamedAttribute &attr) {
         "attribute '" + attr.name +
             "' has a storage type that MIL arguments cannot express");
   return kind;
+}
+
+/// Rows of the ONNX import table.
+static void emitImportTable(const RecordKeeper &records, raw_ostream &os) {
+  unsigned count = 0;
+  std::string rows;
+  for (const Record *def : records.getAllDerivedDefinitions("ANE_Op")) {
+    for (const Record *from : def->getValueAsListOfDefs("imports")) {
+      std::string renames = "{}";
+      auto attrs = from->getValueAsListOfStrings("attrs");
+      if (!attrs.empty()) {
+        os << "static constexpr llvm::StringLiteral kRenames" << count
+           << "[] = {";
+        for (StringRef attr : attrs)
+          os << quote(attr) << ", ";
+        os << "};\n";
+        renames = "kRenames" + std::to_string(count);
+      }
+      ++count;
+      rows += "  {" + quote(from->getValueAsString("domain")) + ", " +
+              quote(from->getValueAsString("onnxOp")) + ", " +
+              std::to_string(from->getValueAsInt("since")) + ", " +
+              quote(Operator(def).getOperationName()) + ", " + renames + "},\n";
+    }
+  }
+  os << "static constexpr ImportRow kImportRows[] = {\n" << rows << "};\n";
 }
 
 static bool emitOpTable(const RecordKeeper &records, raw_ostream &os) {
@@ -106,32 +132,7 @@ static bool emitOpTable(const RecordKeeper &records, raw_ostream &os) {
        << ", k" << op.getCppClassName() << "Args},\n";
   }
   os << "};\n";
-  return false;
-}
-
-static bool emitImportTable(const RecordKeeper &records, raw_ostream &os) {
-  unsigned count = 0;
-  std::string rows;
-  for (const Record *def : records.getAllDerivedDefinitions("ANE_Op")) {
-    for (const Record *from : def->getValueAsListOfDefs("imports")) {
-      std::string renames = "{}";
-      auto attrs = from->getValueAsListOfStrings("attrs");
-      if (!attrs.empty()) {
-        os << "static constexpr llvm::StringLiteral kRenames" << count
-           << "[] = {";
-        for (StringRef attr : attrs)
-          os << quote(attr) << ", ";
-        os << "};\n";
-        renames = "kRenames" + std::to_string(count);
-      }
-      ++count;
-      rows += "  {" + quote(from->getValueAsString("domain")) + ", " +
-              quote(from->getValueAsString("onnxOp")) + ", " +
-              std::to_string(from->getValueAsInt("since")) + ", " +
-              quote(Operator(def).getOperationName()) + ", " + renames + "},\n";
-    }
-  }
-  os << "static constexpr ImportRow kImportRows[] = {\n" << rows << "};\n";
+  emitImportTable(records, os);
   return false;
 }
 
@@ -170,7 +171,5 @@ static bool emitCoverage(const RecordKeeper &records, raw_ostream &os) {
 static mlir::GenRegistration genOpTable("gen-op-table",
                                         "What conversions know of each ane op",
                                         emitOpTable);
-static mlir::GenRegistration
-    genImportTable("gen-import-table", "ONNX import rows", emitImportTable);
 static mlir::GenRegistration
     genCoverage("gen-coverage", "Markdown table of the ops", emitCoverage);

@@ -50,10 +50,14 @@ if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
   add_compile_options("$<$<COMPILE_LANGUAGE:CXX>:SHELL:-Xclang -fno-pch-timestamp>")
 endif()
 
-# ane_library(NAME [PRECOMPILED] [DEPENDS target...] [LINK lib...]): one static library from the .cpp files of the current folder.
-# PRECOMPILED: it parses the dialect and has no compile options of its own.
+# MLIR's headers, parsed once for all libraries and tools.
+add_library(ANEMLIRPrecompiled STATIC ${PROJECT_SOURCE_DIR}/tools/cmake/Precompiled.cpp)
+target_precompile_headers(ANEMLIRPrecompiled PRIVATE ${PROJECT_SOURCE_DIR}/tools/cmake/Precompiled.h)
+
+# ane_library(NAME [SOURCES file...] [DEPENDS target...] [LINK lib...]): one static library, from the .cpp files of the current folder
+# unless SOURCES names others.
 function(ane_library name)
-  cmake_parse_arguments(ARG "PRECOMPILED" "" "SOURCES;DEPENDS;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "" "" "SOURCES;DEPENDS;LINK" ${ARGN})
   if(NOT ARG_SOURCES)
     file(GLOB ARG_SOURCES CONFIGURE_DEPENDS *.cpp)
   endif()
@@ -64,17 +68,29 @@ function(ane_library name)
   if(ARG_DEPENDS)
     add_dependencies(${name} ${ARG_DEPENDS})
   endif()
-  if(ARG_PRECOMPILED)
-    target_precompile_headers(${name} REUSE_FROM ANEMLIRPrecompiled)
-  endif()
+  target_precompile_headers(${name} REUSE_FROM ANEMLIRPrecompiled)
+endfunction()
+
+# ane_compile_with(FILE.cpp... OPTIONS option...): files of the current folder with options that make them other than the precompiled
+# headers.
+function(ane_compile_with)
+  cmake_parse_arguments(ARG "" "" "OPTIONS" ${ARGN})
+  set_property(SOURCE ${ARG_UNPARSED_ARGUMENTS} APPEND PROPERTY COMPILE_OPTIONS ${ARG_OPTIONS})
+  set_property(SOURCE ${ARG_UNPARSED_ARGUMENTS} PROPERTY SKIP_PRECOMPILE_HEADERS ON)
 endfunction()
 
 # ane_thread_local(FILE.cpp...): files of the current folder that have variables of a thread or use std::call_once, which has; code
 # for executables addresses them in a way that a shared library (the Python extension) must not.
 function(ane_thread_local)
   if(NOT CMAKE_POSITION_INDEPENDENT_CODE)
-    set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS -fPIC)
-    set_property(SOURCE ${ARGN} PROPERTY SKIP_PRECOMPILE_HEADERS ON)
+    ane_compile_with(${ARGN} OPTIONS -fPIC)
+  endif()
+endfunction()
+
+# ane_generated(FILE.cpp...): mostly what mlir-tblgen made. It computes nothing, and inlining it took the compiler long.
+function(ane_generated)
+  if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    set_property(SOURCE ${ARGN} APPEND PROPERTY COMPILE_OPTIONS -mllvm -inline-threshold=0)
   endif()
 endfunction()
 
@@ -86,6 +102,7 @@ function(ane_tool name)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LINK})
+  target_precompile_headers(${name} REUSE_FROM ANEMLIRPrecompiled)
   install(TARGETS ${name} RUNTIME DESTINATION bin)
 endfunction()
 

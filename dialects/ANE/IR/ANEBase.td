@@ -28,6 +28,11 @@ def ANE_Dialect : Dialect {
   }];
   let useDefaultAttributePrinterParser = 1;
   let hasConstantMaterializer = 1;
+  let extraClassDeclaration = [{
+    /// Adds the ops of one family (Family.cpp.in).
+    template <typename... Ops>
+    void addFamily() { addOperations<Ops...>(); }
+  }];
 }
 
 //===----------------------------------------------------------------------===//
@@ -139,6 +144,27 @@ class ANE_TensorOp<string mnemonic, list<Trait> traits = []>
       return ::mlir::ane::estimateElementwiseCost(*this);
     }
   }]);
+}
+
+//===----------------------------------------------------------------------===//
+// What several families are made of
+//===----------------------------------------------------------------------===//
+
+class ANE_Unary<string mnemonic, TypeConstraint type = ANE_Float, dag params = (ins)>
+    : ANE_TensorOp<mnemonic, []> {
+  let arguments = !con((ins type:$x), params);
+  let results = (outs type:$y);
+  let inferBody = [{
+      types.push_back(adaptor.getX().getType());
+      return ::mlir::success();
+  }];
+}
+class ANE_Broadcasting<string mnemonic, TypeConstraint type, string resultType> : ANE_TensorOp<mnemonic, []> {
+  let arguments = (ins type:$x, type:$y);
+  let results = (outs ANE_Any:$z);
+  let inferBody = [{
+      return ::mlir::ane::inferBroadcast(context, loc, getOperationName(), adaptor.getOperands(), }] # resultType # [{, types);
+  }];
 }
 
 #endif // ANE_BASE_TD

@@ -7,6 +7,11 @@
 //
 //===----------------------------------------------------------------------===//
 
+#ifndef ANE_CONTROL_TD
+#define ANE_CONTROL_TD
+
+include "dialects/ANE/IR/ANEBase.td"
+
 class ANE_ControlOp<string mnemonic, list<Trait> traits> : ANE_Op<mnemonic, traits # [IsolatedFromAbove, RecursiveMemoryEffects,
     SingleBlockImplicitTerminator<"::mlir::ane::YieldOp">, DeclareOpInterfaceMethods<ANE_LegalityOpInterface>,
     DeclareOpInterfaceMethods<ANE_CostOpInterface>]> {
@@ -32,3 +37,5 @@ def ANE_YieldOp : ANE_Op<"yield", [Pure, Terminator, ParentOneOf<["CondOp", "Whi
   let builders = [OpBuilder<(ins), "">];
   let assemblyFormat = "($values^ `:` type($values))? attr-dict";
 }
+
+#endif // ANE_CONTROL_TD

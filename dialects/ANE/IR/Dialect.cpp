@@ -4,8 +4,13 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Comparison.h"
+#include "dialects/ANE/IR/Gather.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "dialects/ANE/IR/TargetNames.h"
+#include "dialects/ANE/IR/Unary.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "mlir/IR/TypeUtilities.h"
@@ -19,11 +24,14 @@ using namespace mlir::ane;
 #define GET_ATTRDEF_CLASSES
 #include "dialects/ANE/IR/ANEAttrs.cpp.inc"
 
+namespace mlir::ane {
+#define ANE_FAMILY(NAME) void add##NAME##Ops(ANEDialect &dialect);
+#include "dialects/ANE/IR/Families.inc"
+} // namespace mlir::ane
+
 void ANEDialect::initialize() {
-  addOperations<
-#define GET_OP_LIST
-#include "dialects/ANE/IR/ANEOps.cpp.inc"
-      >();
+#define ANE_FAMILY(NAME) add##NAME##Ops(*this);
+#include "dialects/ANE/IR/Families.inc"
   addAttributes<
 #define GET_ATTRDEF_LIST
 #include "dialects/ANE/IR/ANEAttrs.cpp.inc"

@@ -4,7 +4,10 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/ANE/IR/Dynamic.h"
 #include "dialects/ANE/IR/Infer.h"
+#include "dialects/ANE/IR/Random.h"
+#include "dialects/ANE/IR/Structure.h"
 
 using namespace mlir;
 using namespace mlir::ane;

@@ -4,6 +4,11 @@
 //
 //===----------------------------------------------------------------------===//
 
+#ifndef ANE_DYNAMIC_TD
+#define ANE_DYNAMIC_TD
+
+include "dialects/ANE/IR/ANEBase.td"
+
 class ANE_Dynamic<string mnemonic, dag args, TypeConstraint result = ANE_Any> : ANE_TensorOp<mnemonic> {
   let arguments = args;
   let results = (outs result:$y);
@@ -37,28 +42,4 @@ def ANE_Range1dOp : ANE_Dynamic<"range_1d", (ins ANE_Number:$end, ANE_Number:$st
   let summary = "start, start + step, … before end";
 }
 
-// Numbers drawn anew at each run: never merged, so the result is an allocation of its own. The result's dtype is that of
-// the parameters in MIL.
-class ANE_Random<string mnemonic, dag args> : ANE_Op<mnemonic, [DeclareOpInterfaceMethods<ANE_LegalityOpInterface>,
-    DeclareOpInterfaceMethods<ANE_CostOpInterface>, ANE_EvaluateOpInterfaceMarker]> {
-  let arguments = !con(args, (ins DefaultValuedAttr<I64Attr, "-1">:$seed));
-  let results = (outs Res<ANE_Float, "drawn anew", [MemAlloc<DefaultResource>]>:$y);
-  let milName = mnemonic;
-  let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
-  let hasVerifier = 1;
-  let evidence = ANE_HostOnly<"L05", "no evidence that random numbers compile">;
-  let extraClassDefinition = [{
-    void $cppClass::findViolations(const ::mlir::ane::Target &target, ::mlir::ane::ViolationList &violations) {
-      ::mlir::ane::findCommonViolations(*this, target, violations);
-    }
-    ::mlir::ane::Cost $cppClass::estimateCost(const ::mlir::ane::Target &target) {
-      return ::mlir::ane::estimateElementwiseCost(*this);
-    }
-  }];
-}
-def ANE_RandomNormalOp : ANE_Random<"random_normal", (ins DenseI64ArrayAttr:$shape, ANE_F32Default0:$mean, ANE_F32Default1:$stddev)> { let summary = "Numbers of a normal distribution"; }
-def ANE_RandomUniformOp : ANE_Random<"random_uniform", (ins DenseI64ArrayAttr:$shape, ANE_F32Default0:$low, ANE_F32Default1:$high)> { let summary = "Numbers spread evenly between two"; }
-def ANE_RandomBernoulliOp : ANE_Random<"random_bernoulli", (ins DenseI64ArrayAttr:$shape,
-    DefaultValuedAttr<F32Attr, "0.5f">:$prob)> { let summary = "Ones with a probability, else zeros"; }
-def ANE_RandomCategoricalOp : ANE_Random<"random_categorical", (ins ANE_Float:$x, DefaultValuedAttr<StrAttr, "\"logits\"">:$mode,
-    DefaultValuedAttr<I64Attr, "1">:$size)> { let gradient = ["0"]; let summary = "Indices drawn by their logits or probabilities"; }
+#endif // ANE_DYNAMIC_TD

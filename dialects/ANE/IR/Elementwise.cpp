@@ -4,7 +4,11 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/Activation.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Comparison.h"
+#include "dialects/ANE/IR/Trigonometry.h"
+#include "dialects/ANE/IR/Unary.h"
 
 using namespace mlir;
 using namespace mlir::ane;

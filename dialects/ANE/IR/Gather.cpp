@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/ANE/IR/Gather.h"
 #include "dialects/ANE/IR/Infer.h"
 
 using namespace mlir;

@@ -4,6 +4,11 @@
 //
 //===----------------------------------------------------------------------===//
 
+#ifndef ANE_GATHER_TD
+#define ANE_GATHER_TD
+
+include "dialects/ANE/IR/ANEBase.td"
+
 class ANE_Indexing<string mnemonic, dag args, TypeConstraint result> : ANE_TensorOp<mnemonic> {
   let arguments = args;
   let results = (outs result:$y);
@@ -50,3 +55,5 @@ def ANE_NonMaximumSuppressionOp : ANE_TensorOp<"non_maximum_suppression"> {
   let milOpset = 17;
   let evidence = ANE_HostOnly<"L05", "no evidence that non_maximum_suppression compiles">;
 }
+
+#endif // ANE_GATHER_TD

@@ -4,7 +4,9 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/ANE/IR/Image.h"
 #include "dialects/ANE/IR/Infer.h"
+#include "dialects/ANE/IR/Structure.h"
 #include <cmath>
 
 using namespace mlir;

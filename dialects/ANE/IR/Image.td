@@ -4,6 +4,22 @@
 //
 //===----------------------------------------------------------------------===//
 
+#ifndef ANE_IMAGE_TD
+#define ANE_IMAGE_TD
+
+include "dialects/ANE/IR/ANEBase.td"
+
+class ANE_Resample<string mnemonic, dag params> : ANE_TensorOp<mnemonic> {
+  let arguments = !con((ins ANE_Float:$x), params);
+  let results = (outs ANE_Float:$y);
+  let evidence = ANE_Candidate;
+  let ownLegality = 1;
+}
+def ANE_UpsampleNearestNeighborOp : ANE_Resample<"upsample_nearest_neighbor",
+    (ins DefaultValuedAttr<I64Attr, "1">:$scale_factor_height, DefaultValuedAttr<I64Attr, "1">:$scale_factor_width)> { let ownGradient = 1; let summary = "Each position repeated by whole factors"; }
+def ANE_ResizeNearestNeighborOp : ANE_Resample<"resize_nearest_neighbor", (ins I64Attr:$target_size_height, I64Attr:$target_size_width)> { let ownGradient = 1; let summary = "The nearest position for each of a new size"; }
+def ANE_ResizeBilinearOp : ANE_Resample<"resize_bilinear", (ins I64Attr:$target_size_height, I64Attr:$target_size_width,
+    DefaultValuedAttr<StrAttr, "\"DEFAULT\"">:$sampling_mode)> { let ownGradient = 1; let summary = "A new size, interpolated by sampling mode"; }
 class ANE_Image<string mnemonic, dag args, TypeConstraint result = ANE_Float> : ANE_TensorOp<mnemonic> {
   let arguments = args;
   let results = (outs result:$y);
@@ -50,3 +66,5 @@ def ANE_AffineOp : ANE_Image<"affine", !con((ins ANE_Float:$x, ANE_Float:$transf
 class ANE_Batches<string mnemonic, dag param> : ANE_Image<mnemonic, !con((ins ANE_Any:$x, DenseI64ArrayAttr:$block_shape), param), ANE_Any>;
 def ANE_SpaceToBatchOp : ANE_Batches<"space_to_batch", (ins ANE_Int:$paddings)> { let ownGradient = 1; let summary = "Blocks of positions become batches"; }
 def ANE_BatchToSpaceOp : ANE_Batches<"batch_to_space", (ins ANE_Int:$crops)> { let ownGradient = 1; let summary = "Batches become blocks of positions"; }
+
+#endif // ANE_IMAGE_TD

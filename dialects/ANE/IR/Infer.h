@@ -7,7 +7,7 @@
 #ifndef ANEMLIR_DIALECTS_ANE_IR_INFER_H
 #define ANEMLIR_DIALECTS_ANE_IR_INFER_H
 
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/ANEBase.h"
 
 /// The head of OP::inferReturnTypes.
 #define INFER(OP)                                                              \

@@ -7,7 +7,11 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Norm.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Unary.h"
 #include "mlir/IR/BuiltinOps.h"
 
 using namespace mlir;

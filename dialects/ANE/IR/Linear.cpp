@@ -4,7 +4,10 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Pool.h"
+#include "dialects/ANE/IR/Recurrent.h"
+#include "dialects/ANE/IR/Shape.h"
 #include "llvm/Support/MathExtras.h"
 
 using namespace mlir;

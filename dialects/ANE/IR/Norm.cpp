@@ -4,7 +4,8 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/Norm.h"
+#include "dialects/ANE/IR/Reduction.h"
 
 using namespace mlir;
 using namespace mlir::ane;

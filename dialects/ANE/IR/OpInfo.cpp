@@ -9,7 +9,6 @@
 
 using namespace mlir::ane;
 
-#include "dialects/ANE/IR/ImportTable.inc"
 #include "dialects/ANE/IR/OpTable.inc"
 
 llvm::ArrayRef<OpInfo> mlir::ane::getOpInfos() { return kOps; }

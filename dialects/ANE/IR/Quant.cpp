@@ -4,7 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/Quant.h"
 
 using namespace mlir;
 using namespace mlir::ane;

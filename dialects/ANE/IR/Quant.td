@@ -4,6 +4,11 @@
 //
 //===----------------------------------------------------------------------===//
 
+#ifndef ANE_QUANT_TD
+#define ANE_QUANT_TD
+
+include "dialects/ANE/IR/ANEBase.td"
+
 def ANE_QuantizeOp : ANE_TensorOp<"quantize"> {
   let noGradient = "quantised values have steps; train the float model, or freeze what is quantised";
   let summary = "clip(round(input / scale) + zero_point)";
@@ -58,3 +63,5 @@ def ANE_ConstexprSparseBlockwiseShiftScaleOp : ANE_Constexpr<"constexpr_sparse_b
   let noGradient = "quantised values have steps; train the float model, or freeze what is quantised";
   let summary = "constexpr_blockwise_shift_scale of the non-zero elements alone";
 }
+
+#endif // ANE_QUANT_TD

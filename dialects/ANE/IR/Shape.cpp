@@ -4,7 +4,10 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Image.h"
 #include "dialects/ANE/IR/Infer.h"
+#include "dialects/ANE/IR/Rearrange.h"
 #include "mlir/IR/PatternMatch.h"
 
 using namespace mlir;

@@ -4,7 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "mlir/Interfaces/FunctionImplementation.h"
 
 using namespace mlir;
@@ -71,6 +71,3 @@ LogicalResult CallOp::verifySymbolUses(SymbolTableCollection &symbols) {
                          << " and " << getOutputs().size();
   return success();
 }
-
-#define GET_OP_CLASSES
-#include "dialects/ANE/IR/ANEOps.cpp.inc"

@@ -4,6 +4,10 @@
 //
 //===----------------------------------------------------------------------===//
 
+#ifndef ANE_STRUCTURE_TD
+#define ANE_STRUCTURE_TD
+
+include "dialects/ANE/IR/ANEBase.td"
 include "mlir/Interfaces/CallInterfaces.td"
 include "mlir/Interfaces/FunctionInterfaces.td"
 include "mlir/IR/SymbolInterfaces.td"
@@ -57,3 +61,5 @@ def ANE_CallOp : ANE_Op<"call", [DeclareOpInterfaceMethods<SymbolUserOpInterface
   let results = (outs Variadic<ANE_Any>:$outputs);
   let assemblyFormat = "$callee `(` $inputs `)` attr-dict `:` functional-type($inputs, $outputs)";
 }
+
+#endif // ANE_STRUCTURE_TD

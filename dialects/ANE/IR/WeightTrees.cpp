@@ -5,7 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/ANE/IR/WeightTrees.h"
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/Structure.h"
 
 using namespace mlir;
 using namespace mlir::ane;

@@ -11,7 +11,7 @@
 #ifndef ANEMLIR_ANALYSIS_COSTMODEL_H
 #define ANEMLIR_ANALYSIS_COSTMODEL_H
 
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/Structure.h"
 #include <optional>
 
 namespace mlir::ane {

@@ -7,7 +7,7 @@
 #ifndef ANEMLIR_ANALYSIS_PLACEMENT_H
 #define ANEMLIR_ANALYSIS_PLACEMENT_H
 
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/ANEBase.h"
 #include "llvm/ADT/DenseSet.h"
 
 namespace mlir::ane {
@@ -21,26 +21,11 @@ inline bool isOnEngine(Operation *op) {
 }
 
 /// True for an op that only moves elements.
-inline bool isMovement(Operation *op) {
-  return isa<ReshapeOp, TransposeOp, ConcatOp, SplitOp, SliceByIndexOp,
-             SliceBySizeOp, StackOp, IdentityOp, ReverseOp, ReverseSequenceOp,
-             SqueezeOp, ExpandDimsOp, GatherOp, GatherAlongAxisOp, GatherNdOp,
-             TileOp, SelectOp, PadOp, Flatten2dOp, DepthToSpaceOp,
-             SpaceToDepthOp, PixelShuffleOp, PixelUnshuffleOp, BandPartOp,
-             SlidingWindowsOp, DynamicSliceOp, DynamicSliceBySizeOp,
-             SliceUpdateOp, UpsampleNearestNeighborOp, ResizeNearestNeighborOp>(
-      op);
-}
+bool isMovement(Operation *op);
 
 /// True for an op that rounds nothing, in whatever precision its operands are:
 /// moves, compares and selections of elements.
-inline bool isExact(Operation *op) {
-  return isMovement(op) ||
-         isa<AbsOp, SignOp, ReluOp, MaximumOp, MinimumOp, MaxPoolOp,
-             ReduceMaxOp, ReduceMinOp, ReduceArgmaxOp, ReduceArgminOp, TopkOp,
-             ArgsortOp, NonZeroOp, OneHotOp, EqualOp, NotEqualOp, GreaterOp,
-             GreaterEqualOp, LessOp, LessEqualOp, FloorOp, CeilOp, RoundOp>(op);
-}
+bool isExact(Operation *op);
 
 /// Segment of each op: even ones run on the engine, odd ones on the host, in
 /// ascending order.

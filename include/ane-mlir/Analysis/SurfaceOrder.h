@@ -11,10 +11,11 @@
 #ifndef ANEMLIR_ANALYSIS_SURFACEORDER_H
 #define ANEMLIR_ANALYSIS_SURFACEORDER_H
 
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/ANEBase.h"
 #include <optional>
 
 namespace mlir::ane {
+class TransposeOp;
 
 /// What lies in a surface in place of an input or output.
 struct OrderedView {

@@ -8,6 +8,7 @@
 #define ANEMLIR_ARTIFACT_LOADEDPROGRAM_H
 
 #include "ane-mlir/Artifact/Artifact.h"
+#include "dialects/ANE/IR/Structure.h"
 
 namespace mlir::ane {
 

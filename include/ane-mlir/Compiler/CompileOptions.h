@@ -15,7 +15,7 @@
 #include "ane-mlir/Target/Bundle.h"
 #include "ane-mlir/Target/CoreML.h"
 #include "ane-mlir/Transforms/WeightForm.h"
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/ANEBase.h"
 #include "mlir/Pass/PassManager.h"
 
 namespace mlir::ane {

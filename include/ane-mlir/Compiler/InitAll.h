@@ -12,7 +12,7 @@
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Training/Passes.h"
 #include "ane-mlir/Transforms/Passes.h"
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/ANEBase.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "dialects/ONNX/IR/ONNX.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"

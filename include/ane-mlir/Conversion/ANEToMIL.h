@@ -7,7 +7,7 @@
 #ifndef ANEMLIR_CONVERSION_ANETOMIL_H
 #define ANEMLIR_CONVERSION_ANETOMIL_H
 
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/ANEBase.h"
 #include "dialects/MIL/IR/MIL.h"
 
 namespace mlir::ane {

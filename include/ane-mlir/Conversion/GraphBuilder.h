@@ -13,7 +13,7 @@
 #define ANEMLIR_CONVERSION_GRAPHBUILDER_H
 
 #include "ane-mlir/Interpreter/Interpreter.h"
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "mlir/IR/Builders.h"
 
 namespace mlir::ane {

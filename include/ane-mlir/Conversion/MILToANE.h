@@ -8,7 +8,7 @@
 #define ANEMLIR_CONVERSION_MILTOANE_H
 
 #include "ane-mlir/Support/WeightFile.h"
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 

@@ -9,7 +9,7 @@
 
 #include "ane-mlir/Conversion/ONNXToANE.h"
 #include "ane-mlir/Support/WeightFile.h"
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/ANEBase.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"

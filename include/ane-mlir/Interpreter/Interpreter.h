@@ -13,7 +13,7 @@
 #define ANEMLIR_INTERPRETER_INTERPRETER_H
 
 #include "ane-mlir/Interpreter/Tensor.h"
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/ANEBase.h"
 #include "llvm/ADT/DenseMap.h"
 #include <atomic>
 #include <functional>

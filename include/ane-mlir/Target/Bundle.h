@@ -8,7 +8,7 @@
 #define ANEMLIR_TARGET_BUNDLE_H
 
 #include "ane-mlir/Support/AtomicPath.h"
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/ANEBase.h"
 #include "mlir/IR/BuiltinOps.h"
 #include <functional>
 #include <optional>

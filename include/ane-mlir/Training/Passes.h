@@ -7,7 +7,7 @@
 #ifndef ANEMLIR_TRAINING_PASSES_H
 #define ANEMLIR_TRAINING_PASSES_H
 
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/ANEBase.h"
 #include "dialects/ONNX/IR/ONNX.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Pass/Pass.h"

@@ -7,7 +7,7 @@
 #ifndef ANEMLIR_TRANSFORMS_PASSES_H
 #define ANEMLIR_TRANSFORMS_PASSES_H
 
-#include "dialects/ANE/IR/ANE.h"
+#include "dialects/ANE/IR/ANEBase.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"
 

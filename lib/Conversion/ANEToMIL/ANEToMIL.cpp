@@ -13,6 +13,8 @@
 #include "ane-mlir/Conversion/Passes.h"
 #include "ane-mlir/Interpreter/Weights.h"
 #include "ane-mlir/Support/WeightFile.h"
+#include "dialects/ANE/IR/Control.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "dialects/MIL/IR/Names.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/STLExtras.h"

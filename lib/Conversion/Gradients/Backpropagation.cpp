@@ -5,44 +5,37 @@
 //===----------------------------------------------------------------------===//
 
 #include "Derivative.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Reduction.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Structure.h"
 
 using namespace mlir;
 using namespace mlir::ane;
 
-namespace {
-using Differentiate = void (*)(Operation *, Derivative &);
-struct Row {
-  StringLiteral name;
-  /// Null where `reason` says why there is none.
-  Differentiate function;
-  StringLiteral reason;
-};
-} // namespace
-
 namespace mlir::ane {
-#define GET_GRADIENT_DEFS
-#include "dialects/ANE/IR/Gradients.inc"
-
-static const Row kRows[] = {
-#define GRADIENT_ROW(NAME, FUNCTION, REASON) Row{NAME, FUNCTION, REASON},
-#include "dialects/ANE/IR/Gradients.inc"
-};
+#define ANE_TENSOR_FAMILY(NAME) void add##NAME##Gradients(GradientTable &);
+#include "dialects/ANE/IR/Families.inc"
 } // namespace mlir::ane
 
-static const Row *lookup(StringRef name) {
-  static const llvm::StringMap<const Row *> table = [] {
-    llvm::StringMap<const Row *> rows;
-    for (const Row &row : kRows)
-      rows[row.name] = &row;
+/// Null for what is no function of tensors.
+static const DerivativeRow *lookup(StringRef name) {
+  static const GradientTable table = [] {
+    GradientTable rows;
+#define ANE_TENSOR_FAMILY(NAME) add##NAME##Gradients(rows);
+#include "dialects/ANE/IR/Families.inc"
     return rows;
   }();
-  return table.lookup(name);
+  auto row = table.find(name);
+  return row == table.end() ? nullptr : &row->second;
 }
 
 bool mlir::ane::hasGradient(StringRef opName, StringRef *reason) {
-  const Row *row = lookup(opName);
+  const DerivativeRow *row = lookup(opName);
   if (reason)
-    *reason = row ? StringRef(row->reason) : "it is no function of tensors";
+    *reason = row ? row->reason : "it is no function of tensors";
   return row && row->function;
 }
 
@@ -92,7 +85,7 @@ LogicalResult Backpropagation::run() {
         llvm::none_of(op->getOperands(),
                       [&](Value v) { return active.contains(v); }))
       continue;
-    const Row *row = lookup(op->getName().getStringRef());
+    const DerivativeRow *row = lookup(op->getName().getStringRef());
     if (!row || !row->function) {
       auto error = op->emitError()
                    << "'" << op->getName() << "' has no derivative";

@@ -11,6 +11,8 @@
 
 #include "Derivative.h"
 #include "ane-mlir/Conversion/Gradients.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Linear.h"
 
 using namespace mlir;
 using namespace mlir::ane;

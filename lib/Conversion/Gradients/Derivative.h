@@ -12,8 +12,11 @@
 #define ANEMLIR_LIB_CONVERSION_GRADIENTS_DERIVATIVE_H
 
 #include "Term.h"
+#include "llvm/ADT/StringMap.h"
 
 namespace mlir::ane {
+class ConvOp;
+class ConvTransposeOp;
 
 class Derivative {
 public:
@@ -157,8 +160,19 @@ Value scatterWindows(Derivative &d, Value x, Value weight,
                      const WindowSteps &window, ArrayRef<int64_t> extents,
                      int64_t groups);
 
-#define GET_GRADIENT_DECLS
-#include "dialects/ANE/IR/Gradients.inc"
+/// Derivatives by the names of their ops. Each family adds its own: the file
+/// that differentiates a family includes what ane-tblgen makes of its records
+/// at its end.
+struct DerivativeRow {
+  /// Null where `reason` says why there is none.
+  void (*function)(Operation *, Derivative &);
+  StringRef reason;
+};
+using GradientTable = llvm::StringMap<DerivativeRow>;
+template <typename Op>
+void callDerivative(Operation *op, Derivative &d) {
+  differentiate(cast<Op>(op), d);
+}
 
 } // namespace mlir::ane
 

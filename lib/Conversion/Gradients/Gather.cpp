@@ -7,7 +7,13 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/ANE/IR/Gather.h"
 #include "Derivative.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Comparison.h"
+#include "dialects/ANE/IR/Dynamic.h"
+#include "dialects/ANE/IR/Random.h"
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -16,7 +22,9 @@ static Value zerosLike(Derivative &d, Value x) {
   return d.create<FillLikeOp>({x, d.scalarLike(0, x)});
 }
 
-void mlir::ane::differentiate(GatherOp op, Derivative &d) {
+namespace mlir::ane {
+
+void differentiate(GatherOp op, Derivative &d) {
   Value x = op.getX(), indices = op.getIndices(), g = d.incoming(0);
   int64_t axis = Derivative::wrap(op.getAxis(), d.rankOf(x)),
           batch = op.getBatchDims().value_or(0);
@@ -60,14 +68,14 @@ void mlir::ane::differentiate(GatherOp op, Derivative &d) {
   d.give(0u, d.reshape(sum, shape));
 }
 
-void mlir::ane::differentiate(GatherAlongAxisOp op, Derivative &d) {
+void differentiate(GatherAlongAxisOp op, Derivative &d) {
   d.give(0u,
          d.create<ScatterAlongAxisOp>(
              {zerosLike(d, op.getX()), op.getIndices(), d.incoming(0)},
              {d.attr("axis", int64_t(op.getAxis())), d.text("mode", "add")}));
 }
 
-void mlir::ane::differentiate(GatherNdOp op, Derivative &d) {
+void differentiate(GatherNdOp op, Derivative &d) {
   if (op.getBatchDims().value_or(0)) {
     d.refuse("gather_nd with batch dimensions");
     return;
@@ -98,7 +106,7 @@ differentiateScatter(Op op, Derivative &d,
   }
 }
 
-void mlir::ane::differentiate(ScatterOp op, Derivative &d) {
+void differentiate(ScatterOp op, Derivative &d) {
   NamedAttribute axis = d.attr("axis", int64_t(op.getAxis()));
   differentiateScatter(
       op, d,
@@ -110,7 +118,7 @@ void mlir::ane::differentiate(ScatterOp op, Derivative &d) {
         return d.create<GatherOp>({g, op.getIndices()}, {axis});
       });
 }
-void mlir::ane::differentiate(ScatterAlongAxisOp op, Derivative &d) {
+void differentiate(ScatterAlongAxisOp op, Derivative &d) {
   NamedAttribute axis = d.attr("axis", int64_t(op.getAxis()));
   differentiateScatter(
       op, d,
@@ -122,7 +130,7 @@ void mlir::ane::differentiate(ScatterAlongAxisOp op, Derivative &d) {
         return d.create<GatherAlongAxisOp>({g, op.getIndices()}, {axis});
       });
 }
-void mlir::ane::differentiate(ScatterNdOp op, Derivative &d) {
+void differentiate(ScatterNdOp op, Derivative &d) {
   differentiateScatter(
       op, d,
       [&](Value data, Value updates, StringRef mode) {
@@ -132,7 +140,7 @@ void mlir::ane::differentiate(ScatterNdOp op, Derivative &d) {
       [&](Value g) { return d.create<GatherNdOp>({g, op.getIndices()}); });
 }
 
-void mlir::ane::differentiate(OneHotOp op, Derivative &d) {
+void differentiate(OneHotOp op, Derivative &d) {
   Term g = d.term(d.incoming(0));
   Term hot = d.term(d.create<OneHotOp>(
       {op.getIndices(), d.scalarLike(1, g.value), d.scalarLike(0, g.value)},
@@ -150,7 +158,7 @@ void mlir::ane::differentiate(OneHotOp op, Derivative &d) {
                           d.shapeOf(op->getOperand(i))));
 }
 
-void mlir::ane::differentiate(TopkOp op, Derivative &d) {
+void differentiate(TopkOp op, Derivative &d) {
   if (Value g = d.incoming(0))
     d.give(0u,
            d.create<ScatterAlongAxisOp>(
@@ -171,13 +179,13 @@ static SmallVector<NamedAttribute> masksOf(Op op) {
   return attributes;
 }
 
-void mlir::ane::differentiate(DynamicSliceOp op, Derivative &d) {
+void differentiate(DynamicSliceOp op, Derivative &d) {
   d.give(0u, d.create<SliceUpdateOp>({zerosLike(d, op.getX()), d.incoming(0),
                                       op.getBegin(), op.getEnd()},
                                      masksOf(op)));
 }
 
-void mlir::ane::differentiate(DynamicSliceBySizeOp op, Derivative &d) {
+void differentiate(DynamicSliceBySizeOp op, Derivative &d) {
   Value g = d.incoming(0), begin = op.getBegin();
   Value extents = d.create<CastOp>(
       {d.graph.ints(d.loc, d.shapeOf(g))},
@@ -186,7 +194,7 @@ void mlir::ane::differentiate(DynamicSliceBySizeOp op, Derivative &d) {
                                       d.create<AddOp>({begin, extents})}));
 }
 
-void mlir::ane::differentiate(SliceUpdateOp op, Derivative &d) {
+void differentiate(SliceUpdateOp op, Derivative &d) {
   Value g = d.incoming(0);
   if (d.wants(0u))
     d.give(0u, d.create<SliceUpdateOp>({g, zerosLike(d, op.getUpdate()),
@@ -198,7 +206,7 @@ void mlir::ane::differentiate(SliceUpdateOp op, Derivative &d) {
                          d.shapeOf(op.getUpdate())));
 }
 
-void mlir::ane::differentiate(FillLikeOp op, Derivative &d) {
+void differentiate(FillLikeOp op, Derivative &d) {
   Value g = d.incoming(0);
   SmallVector<int64_t> axes;
   for (int64_t i = 0; i < d.rankOf(g); ++i)
@@ -206,3 +214,8 @@ void mlir::ane::differentiate(FillLikeOp op, Derivative &d) {
   if (d.wants(1u))
     d.give(1u, d.reshape(d.sum(g, axes), d.shapeOf(op.getValue())));
 }
+
+#include "dialects/ANE/IR/DynamicGradients.inc"
+#include "dialects/ANE/IR/GatherGradients.inc"
+#include "dialects/ANE/IR/RandomGradients.inc"
+} // namespace mlir::ane

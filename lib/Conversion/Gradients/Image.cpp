@@ -8,6 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/ANE/IR/Image.h"
 #include "Derivative.h"
 
 using namespace mlir;
@@ -57,7 +58,9 @@ static void foldImage(Derivative &d, Value x, Value y,
   d.give(0u, g);
 }
 
-void mlir::ane::differentiate(ResizeNearestNeighborOp op, Derivative &d) {
+namespace mlir::ane {
+
+void differentiate(ResizeNearestNeighborOp op, Derivative &d) {
   foldImage(d, op.getX(), op.getY(), [&](Value unit, bool vertical) {
     return d.create<ResizeNearestNeighborOp>(
         {unit}, {d.attr("target_size_height",
@@ -67,7 +70,7 @@ void mlir::ane::differentiate(ResizeNearestNeighborOp op, Derivative &d) {
   });
 }
 
-void mlir::ane::differentiate(ResizeBilinearOp op, Derivative &d) {
+void differentiate(ResizeBilinearOp op, Derivative &d) {
   foldImage(d, op.getX(), op.getY(), [&](Value unit, bool vertical) {
     return d.create<ResizeBilinearOp>(
         {unit}, {d.attr("target_size_height",
@@ -78,7 +81,7 @@ void mlir::ane::differentiate(ResizeBilinearOp op, Derivative &d) {
   });
 }
 
-void mlir::ane::differentiate(UpsampleBilinearOp op, Derivative &d) {
+void differentiate(UpsampleBilinearOp op, Derivative &d) {
   foldImage(d, op.getX(), op.getY(), [&](Value unit, bool vertical) {
     SmallVector<NamedAttribute> attributes{
         d.graph.real(vertical ? "scale_factor_width" : "scale_factor_height",
@@ -95,7 +98,7 @@ void mlir::ane::differentiate(UpsampleBilinearOp op, Derivative &d) {
   });
 }
 
-void mlir::ane::differentiate(ResizeOp op, Derivative &d) {
+void differentiate(ResizeOp op, Derivative &d) {
   Value g = d.incoming(0);
   int64_t first = d.rankOf(op.getX()) - int64_t(op.getResizedDims());
   for (auto [i, wanted] : llvm::enumerate(op.getShape())) {
@@ -113,7 +116,7 @@ void mlir::ane::differentiate(ResizeOp op, Derivative &d) {
   d.give(0u, g);
 }
 
-void mlir::ane::differentiate(CropOp op, Derivative &d) {
+void differentiate(CropOp op, Derivative &d) {
   int64_t rank = d.rankOf(op.getX());
   SmallVector<int64_t> before(rank, 0), after(rank, 0);
   before[rank - 2] = op.getCropHeight()[0];
@@ -123,13 +126,16 @@ void mlir::ane::differentiate(CropOp op, Derivative &d) {
   d.give(0u, d.padOrCrop(d.incoming(0), before, after));
 }
 
-void mlir::ane::differentiate(SpaceToBatchOp op, Derivative &d) {
+void differentiate(SpaceToBatchOp op, Derivative &d) {
   d.give(0u,
          d.create<BatchToSpaceOp>({d.incoming(0), op.getPaddings()},
                                   {d.attr("block_shape", op.getBlockShape())}));
 }
-void mlir::ane::differentiate(BatchToSpaceOp op, Derivative &d) {
+void differentiate(BatchToSpaceOp op, Derivative &d) {
   d.give(0u,
          d.create<SpaceToBatchOp>({d.incoming(0), op.getCrops()},
                                   {d.attr("block_shape", op.getBlockShape())}));
 }
+
+#include "dialects/ANE/IR/ImageGradients.inc"
+} // namespace mlir::ane

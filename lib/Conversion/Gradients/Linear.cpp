@@ -9,7 +9,14 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/ANE/IR/Linear.h"
 #include "Derivative.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Comparison.h"
+#include "dialects/ANE/IR/Norm.h"
+#include "dialects/ANE/IR/Pool.h"
+#include "dialects/ANE/IR/Recurrent.h"
+#include "dialects/ANE/IR/Shape.h"
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -150,7 +157,9 @@ static void giveBias(Derivative &d, unsigned operand) {
          d.reshape(d.sum(g, axes), d.shapeOf(d.op->getOperand(operand))));
 }
 
-void mlir::ane::differentiate(ConvOp op, Derivative &d) {
+namespace mlir::ane {
+
+void differentiate(ConvOp op, Derivative &d) {
   WindowSteps window = stepsOf(op);
   Value g = d.incoming(0);
   if (d.wants(0u))
@@ -162,7 +171,7 @@ void mlir::ane::differentiate(ConvOp op, Derivative &d) {
   giveBias(d, 2);
 }
 
-WindowSteps mlir::ane::stepsOf(ConvTransposeOp op) {
+WindowSteps stepsOf(ConvTransposeOp op) {
   ArrayRef<int64_t> x = Derivative::shapeOf(op.getX()),
                     y = Derivative::shapeOf(op.getY());
   WindowSteps window = windowOf(op, op.getY());
@@ -180,7 +189,7 @@ WindowSteps mlir::ane::stepsOf(ConvTransposeOp op) {
   return window;
 }
 
-void mlir::ane::differentiate(ConvTransposeOp op, Derivative &d) {
+void differentiate(ConvTransposeOp op, Derivative &d) {
   Value g = d.incoming(0), x = op.getX();
   WindowSteps window = stepsOf(op);
   SmallVector<int64_t> before(2, 0), after(2, 0);
@@ -248,19 +257,19 @@ static void differentiateProduct(Derivative &d, Value x, Value y, Value g,
   }
 }
 
-void mlir::ane::differentiate(MatmulOp op, Derivative &d) {
+void differentiate(MatmulOp op, Derivative &d) {
   differentiateProduct(d, op.getX(), op.getY(), d.incoming(0),
                        op.getTransposeX(), op.getTransposeY());
 }
 
-void mlir::ane::differentiate(LinearOp op, Derivative &d) {
+void differentiate(LinearOp op, Derivative &d) {
   differentiateProduct(d, op.getX(), op.getWeight(), d.incoming(0), false,
                        true);
   if (op.getBias() && d.wants(2u))
     d.give(2u, d.sumTo(d.incoming(0), d.shapeOf(op.getBias())));
 }
 
-void mlir::ane::differentiate(EinsumOp op, Derivative &d) {
+void differentiate(EinsumOp op, Derivative &d) {
   // x nchw, y nwhu, z nchu, or without n; h is a batch axis of the product.
   Value x = op.getValues()[0], y = op.getValues()[1], g = d.incoming(0);
   int64_t c = d.rankOf(x) - 3, h = c + 1, w = c + 2;
@@ -277,7 +286,7 @@ void mlir::ane::differentiate(EinsumOp op, Derivative &d) {
            d.transpose(d.matmul(d.transpose(x, swap), gh, true, false), swap));
 }
 
-void mlir::ane::differentiate(ScaledDotProductAttentionOp op, Derivative &d) {
+void differentiate(ScaledDotProductAttentionOp op, Derivative &d) {
   Value q = op.getQuery(), k = op.getKey(), v = op.getValue(),
         mask = op.getAttnMask(), g = d.incoming(0);
   double scale = 1 / std::sqrt(double(d.shapeOf(q).back()));
@@ -340,7 +349,7 @@ static Value constantKernel(Derivative &d, int64_t channels,
   return d.graph.constant(d.loc, tensor);
 }
 
-void mlir::ane::differentiate(MaxPoolOp op, Derivative &d) {
+void differentiate(MaxPoolOp op, Derivative &d) {
   // The first of equal elements receives all, as it does elsewhere.
   WindowSteps window = poolSteps(op);
   Value x = op.getX(), y = op.getY(), g = d.incoming(0);
@@ -426,14 +435,14 @@ static Value spreadWindows(Derivative &d, Value share, Value x,
                         channels);
 }
 
-void mlir::ane::differentiate(AvgPoolOp op, Derivative &d) {
+void differentiate(AvgPoolOp op, Derivative &d) {
   WindowSteps window = poolSteps(op);
   Value share = d.create<MulOp>({d.incoming(0), inverseCounts(d, op, window)});
   if (share)
     d.give(0u, spreadWindows(d, share, op.getX(), window));
 }
 
-void mlir::ane::differentiate(L2PoolOp op, Derivative &d) {
+void differentiate(L2PoolOp op, Derivative &d) {
   // y = sqrt(sum x²): x * (g / y), where y is 0 nothing.
   Term y = d.term(op.getY()), g = d.term(d.incoming(0));
   Term share = select(y > 0, g / select(y > 0, y, 1.0), 0);
@@ -442,3 +451,8 @@ void mlir::ane::differentiate(L2PoolOp op, Derivative &d) {
            d.term(op.getX()) *
                d.term(spreadWindows(d, share.value, op.getX(), poolSteps(op))));
 }
+
+#include "dialects/ANE/IR/LinearGradients.inc"
+#include "dialects/ANE/IR/PoolGradients.inc"
+#include "dialects/ANE/IR/RecurrentGradients.inc"
+} // namespace mlir::ane

@@ -4,12 +4,16 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/ANE/IR/Norm.h"
 #include "Derivative.h"
+#include "dialects/ANE/IR/Reduction.h"
 
 using namespace mlir;
 using namespace mlir::ane;
 
-void mlir::ane::differentiate(SoftmaxOp op, Derivative &d) {
+namespace mlir::ane {
+
+void differentiate(SoftmaxOp op, Derivative &d) {
   Term y = d.term(op.getY()), g = d.term(d.incoming(0));
   int64_t axis = Derivative::wrap(op.getAxis(), d.rankOf(op.getY()));
   Term inner = d.term(d.sum((g * y).value, {axis}));
@@ -62,7 +66,7 @@ static void normalize(Derivative &d, Value xValue, Value gamma, Value beta,
   d.give(xValue, (inverse * (g - mean - normal * along)).value);
 }
 
-void mlir::ane::differentiate(LayerNormOp op, Derivative &d) {
+void differentiate(LayerNormOp op, Derivative &d) {
   SmallVector<int64_t> axes;
   for (int64_t axis : op.getAxes())
     axes.push_back(Derivative::wrap(axis, d.rankOf(op.getX())));
@@ -71,7 +75,7 @@ void mlir::ane::differentiate(LayerNormOp op, Derivative &d) {
             op.getEpsilon().convertToDouble());
 }
 
-void mlir::ane::differentiate(InstanceNormOp op, Derivative &d) {
+void differentiate(InstanceNormOp op, Derivative &d) {
   SmallVector<int64_t> axes;
   for (int64_t i = 2; i < d.rankOf(op.getX()); ++i)
     axes.push_back(i);
@@ -79,7 +83,7 @@ void mlir::ane::differentiate(InstanceNormOp op, Derivative &d) {
             op.getEpsilon().convertToDouble());
 }
 
-void mlir::ane::differentiate(BatchNormOp op, Derivative &d) {
+void differentiate(BatchNormOp op, Derivative &d) {
   Value xValue = op.getX(), gamma = op.getGamma();
   SmallVector<int64_t> shape(d.rankOf(xValue), 1), summed;
   shape[1] = d.shapeOf(xValue)[1];
@@ -114,7 +118,7 @@ void mlir::ane::differentiate(BatchNormOp op, Derivative &d) {
          -0.5 * (scaled * centred) * (inverse * inverse * inverse));
 }
 
-void mlir::ane::differentiate(L2NormOp op, Derivative &d) {
+void differentiate(L2NormOp op, Derivative &d) {
   int64_t rank = d.rankOf(op.getX());
   Term x = d.term(op.getX()), g = d.term(d.incoming(0));
   SmallVector<int64_t> axes{rank - 3, rank - 2, rank - 1};
@@ -142,7 +146,7 @@ static Term channelWindow(Derivative &d, Term x, int64_t before,
   return sum;
 }
 
-void mlir::ane::differentiate(LocalResponseNormOp op, Derivative &d) {
+void differentiate(LocalResponseNormOp op, Derivative &d) {
   int64_t size = op.getSize(), before = size / 2, after = size - 1 - before;
   double alpha = op.getAlpha().convertToDouble() / size,
          beta = op.getBeta().convertToDouble(), k = op.getK().convertToDouble();
@@ -184,10 +188,10 @@ struct Reduction {
 };
 } // namespace
 
-void mlir::ane::differentiate(ReduceSumOp op, Derivative &d) {
+void differentiate(ReduceSumOp op, Derivative &d) {
   d.give(0u, Reduction(op, d).g);
 }
-void mlir::ane::differentiate(ReduceMeanOp op, Derivative &d) {
+void differentiate(ReduceMeanOp op, Derivative &d) {
   Reduction r(op, d);
   d.give(0u, r.g * (1.0 / double(std::max<int64_t>(1, r.elements))));
 }
@@ -202,33 +206,33 @@ static void giveExtreme(const Reduction &r, Derivative &d) {
   Term share = r.g / d.term(d.sum(ones.value, r.axes));
   d.give(0u, ones * share);
 }
-void mlir::ane::differentiate(ReduceMaxOp op, Derivative &d) {
+void differentiate(ReduceMaxOp op, Derivative &d) {
   giveExtreme(Reduction(op, d), d);
 }
-void mlir::ane::differentiate(ReduceMinOp op, Derivative &d) {
+void differentiate(ReduceMinOp op, Derivative &d) {
   giveExtreme(Reduction(op, d), d);
 }
-void mlir::ane::differentiate(ReduceL2NormOp op, Derivative &d) {
+void differentiate(ReduceL2NormOp op, Derivative &d) {
   Reduction r(op, d);
   d.give(0u, r.x * select(r.y > 0, r.g / select(r.y > 0, r.y, 1.0), 0));
 }
-void mlir::ane::differentiate(ReduceLogSumExpOp op, Derivative &d) {
+void differentiate(ReduceLogSumExpOp op, Derivative &d) {
   Reduction r(op, d);
   d.give(0u, r.g * exp(r.x - r.y));
 }
-void mlir::ane::differentiate(ReduceL1NormOp op, Derivative &d) {
+void differentiate(ReduceL1NormOp op, Derivative &d) {
   Reduction r(op, d);
   d.give(0u, r.g * sign(r.x));
 }
-void mlir::ane::differentiate(ReduceLogSumOp op, Derivative &d) {
+void differentiate(ReduceLogSumOp op, Derivative &d) {
   Reduction r(op, d);
   d.give(0u, r.g / d.term(d.sum(r.x.value, r.axes)));
 }
-void mlir::ane::differentiate(ReduceSumSquareOp op, Derivative &d) {
+void differentiate(ReduceSumSquareOp op, Derivative &d) {
   Reduction r(op, d);
   d.give(0u, 2 * r.g * r.x);
 }
-void mlir::ane::differentiate(ReduceProdOp op, Derivative &d) {
+void differentiate(ReduceProdOp op, Derivative &d) {
   // The product of the others: by division, except where a zero is among them.
   Reduction r(op, d);
   Term isZero = r.x == 0.0;
@@ -244,9 +248,13 @@ void mlir::ane::differentiate(ReduceProdOp op, Derivative &d) {
   d.give(0u, r.g * gradient);
 }
 
-void mlir::ane::differentiate(CumsumOp op, Derivative &d) {
+void differentiate(CumsumOp op, Derivative &d) {
   d.give(0u, d.create<CumsumOp>({d.incoming(0)},
                                 {d.attr("axis", int64_t(op.getAxis())),
                                  d.flag("exclusive", op.getExclusive()),
                                  d.flag("reverse", !op.getReverse())}));
 }
+
+#include "dialects/ANE/IR/NormGradients.inc"
+#include "dialects/ANE/IR/ReductionGradients.inc"
+} // namespace mlir::ane

@@ -7,7 +7,11 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/ANE/IR/Shape.h"
 #include "Derivative.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Image.h"
+#include "dialects/ANE/IR/Rearrange.h"
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -17,20 +21,14 @@ template <typename Op>
 static void reshapeBack(Op op, Derivative &d) {
   d.give(0u, d.reshape(d.incoming(0), d.shapeOf(op.getX())));
 }
-void mlir::ane::differentiate(ReshapeOp op, Derivative &d) {
-  reshapeBack(op, d);
-}
-void mlir::ane::differentiate(ExpandDimsOp op, Derivative &d) {
-  reshapeBack(op, d);
-}
-void mlir::ane::differentiate(SqueezeOp op, Derivative &d) {
-  reshapeBack(op, d);
-}
-void mlir::ane::differentiate(Flatten2dOp op, Derivative &d) {
-  reshapeBack(op, d);
-}
+namespace mlir::ane {
 
-void mlir::ane::differentiate(TransposeOp op, Derivative &d) {
+void differentiate(ReshapeOp op, Derivative &d) { reshapeBack(op, d); }
+void differentiate(ExpandDimsOp op, Derivative &d) { reshapeBack(op, d); }
+void differentiate(SqueezeOp op, Derivative &d) { reshapeBack(op, d); }
+void differentiate(Flatten2dOp op, Derivative &d) { reshapeBack(op, d); }
+
+void differentiate(TransposeOp op, Derivative &d) {
   SmallVector<int64_t> inverse(op.getPerm().size());
   int64_t rank = inverse.size();
   for (auto [i, axis] : llvm::enumerate(op.getPerm()))
@@ -38,7 +36,7 @@ void mlir::ane::differentiate(TransposeOp op, Derivative &d) {
   d.give(0u, d.transpose(d.incoming(0), inverse));
 }
 
-void mlir::ane::differentiate(ConcatOp op, Derivative &d) {
+void differentiate(ConcatOp op, Derivative &d) {
   int64_t axis = Derivative::wrap(op.getAxis(), d.rankOf(op.getY())), at = 0,
           parts = op.getValues().size();
   for (auto [i, value] : llvm::enumerate(op.getValues())) {
@@ -51,7 +49,7 @@ void mlir::ane::differentiate(ConcatOp op, Derivative &d) {
   }
 }
 
-void mlir::ane::differentiate(StackOp op, Derivative &d) {
+void differentiate(StackOp op, Derivative &d) {
   int64_t axis = Derivative::wrap(op.getAxis(), d.rankOf(op.getY()));
   for (auto [i, value] : llvm::enumerate(op.getValues()))
     if (d.wants(unsigned(i)))
@@ -59,7 +57,7 @@ void mlir::ane::differentiate(StackOp op, Derivative &d) {
              d.reshape(d.slice(d.incoming(0), axis, i, 1), d.shapeOf(value)));
 }
 
-void mlir::ane::differentiate(SplitOp op, Derivative &d) {
+void differentiate(SplitOp op, Derivative &d) {
   int64_t rank = d.rankOf(op.getX()),
           axis = Derivative::wrap(op.getAxis(), rank), at = 0,
           extent = d.shapeOf(op.getX())[axis];
@@ -83,7 +81,7 @@ void mlir::ane::differentiate(SplitOp op, Derivative &d) {
   }
 }
 
-void mlir::ane::differentiate(SliceByIndexOp op, Derivative &d) {
+void differentiate(SliceByIndexOp op, Derivative &d) {
   ArrayRef<int64_t> shape = d.shapeOf(op.getX());
   int64_t rank = shape.size();
   SmallVector<int64_t> kept, before(rank, 0), after(rank, 0), turned,
@@ -124,7 +122,7 @@ void mlir::ane::differentiate(SliceByIndexOp op, Derivative &d) {
   d.give(0u, d.padOrCrop(g, before, after));
 }
 
-void mlir::ane::differentiate(SliceBySizeOp op, Derivative &d) {
+void differentiate(SliceBySizeOp op, Derivative &d) {
   SmallVector<int64_t> before(op.getBegin()), after;
   for (auto [i, extent] : llvm::enumerate(d.shapeOf(op.getX())))
     after.push_back(extent - before[i] - d.shapeOf(op.getY())[i]);
@@ -157,7 +155,7 @@ static Value foldPad(Derivative &d, Value g, int64_t axis, int64_t before,
   return middle;
 }
 
-void mlir::ane::differentiate(PadOp op, Derivative &d) {
+void differentiate(PadOp op, Derivative &d) {
   int64_t rank = d.rankOf(op.getX()), axes = op.getPad().size() / 2;
   Value g = d.incoming(0);
   SmallVector<int64_t> before(rank, 0), after(rank, 0);
@@ -189,62 +187,62 @@ static Value sumCopies(Derivative &d, Value g, int64_t axis, int64_t count,
   return d.reshape(sum, shape);
 }
 
-void mlir::ane::differentiate(TileOp op, Derivative &d) {
+void differentiate(TileOp op, Derivative &d) {
   Value g = d.incoming(0);
   for (auto [i, count] : llvm::enumerate(op.getReps()))
     g = sumCopies(d, g, i, count, true);
   d.give(0u, g);
 }
 
-void mlir::ane::differentiate(UpsampleNearestNeighborOp op, Derivative &d) {
+void differentiate(UpsampleNearestNeighborOp op, Derivative &d) {
   int64_t rank = d.rankOf(op.getX());
   Value g =
       sumCopies(d, d.incoming(0), rank - 2, op.getScaleFactorHeight(), false);
   d.give(0u, sumCopies(d, g, rank - 1, op.getScaleFactorWidth(), false));
 }
 
-void mlir::ane::differentiate(ReverseOp op, Derivative &d) {
+void differentiate(ReverseOp op, Derivative &d) {
   SmallVector<NamedAttribute> attributes;
   if (auto axes = op.getAxes())
     attributes.push_back(d.attr("axes", *axes));
   d.give(0u, d.create<ReverseOp>({d.incoming(0)}, attributes));
 }
 
-void mlir::ane::differentiate(ReverseSequenceOp op, Derivative &d) {
+void differentiate(ReverseSequenceOp op, Derivative &d) {
   d.give(0u, d.create<ReverseSequenceOp>(
                  {d.incoming(0), op.getLengths()},
                  {d.attr("seq_axis", int64_t(op.getSeqAxis())),
                   d.attr("batch_axis", int64_t(op.getBatchAxis()))}));
 }
 
-void mlir::ane::differentiate(DepthToSpaceOp op, Derivative &d) {
+void differentiate(DepthToSpaceOp op, Derivative &d) {
   d.give(0u, d.create<SpaceToDepthOp>(
                  {d.incoming(0)},
                  {d.attr("block_size", int64_t(op.getBlockSize()))}));
 }
-void mlir::ane::differentiate(SpaceToDepthOp op, Derivative &d) {
+void differentiate(SpaceToDepthOp op, Derivative &d) {
   d.give(0u, d.create<DepthToSpaceOp>(
                  {d.incoming(0)},
                  {d.attr("block_size", int64_t(op.getBlockSize()))}));
 }
-void mlir::ane::differentiate(PixelShuffleOp op, Derivative &d) {
+void differentiate(PixelShuffleOp op, Derivative &d) {
   d.give(0u, d.create<PixelUnshuffleOp>(
                  {d.incoming(0)},
                  {d.attr("downscale_factor", int64_t(op.getUpscaleFactor()))}));
 }
-void mlir::ane::differentiate(PixelUnshuffleOp op, Derivative &d) {
+void differentiate(PixelUnshuffleOp op, Derivative &d) {
   d.give(0u, d.create<PixelShuffleOp>(
                  {d.incoming(0)},
                  {d.attr("upscale_factor", int64_t(op.getDownscaleFactor()))}));
 }
 
-void mlir::ane::differentiate(BandPartOp op, Derivative &d) {
+void differentiate(BandPartOp op, Derivative &d) {
   d.give(0u, d.create<BandPartOp>({d.incoming(0)},
                                   {d.attr("lower", int64_t(op.getLower())),
                                    d.attr("upper", int64_t(op.getUpper()))}));
 }
 
-void mlir::ane::differentiate(SlidingWindowsOp op, Derivative &d) {
+void differentiate(SlidingWindowsOp op, Derivative &d) {
   int64_t rank = d.rankOf(op.getX()),
           axis = Derivative::wrap(op.getAxis(), rank),
           extent = d.shapeOf(op.getX())[axis];
@@ -260,3 +258,7 @@ void mlir::ane::differentiate(SlidingWindowsOp op, Derivative &d) {
            d.padOrCrop(d.spread(part, axis, op.getStride()), before, after));
   }
 }
+
+#include "dialects/ANE/IR/RearrangeGradients.inc"
+#include "dialects/ANE/IR/ShapeGradients.inc"
+} // namespace mlir::ane

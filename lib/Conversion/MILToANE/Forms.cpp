@@ -8,6 +8,16 @@
 //===----------------------------------------------------------------------===//
 
 #include "Raiser.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Comparison.h"
+#include "dialects/ANE/IR/Control.h"
+#include "dialects/ANE/IR/Dynamic.h"
+#include "dialects/ANE/IR/Gather.h"
+#include "dialects/ANE/IR/Image.h"
+#include "dialects/ANE/IR/Quant.h"
+#include "dialects/ANE/IR/Reduction.h"
+#include "dialects/ANE/IR/Shape.h"
 #include "mlir/IR/Verifier.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/MathExtras.h"

@@ -9,6 +9,8 @@
 
 #include "Raiser.h"
 #include "ane-mlir/Support/WeightData.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "dialects/MIL/IR/Opset.h"
 #include "mlir/IR/Verifier.h"
 #include "llvm/Support/Endian.h"

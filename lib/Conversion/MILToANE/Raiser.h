@@ -9,6 +9,7 @@
 
 #include "ane-mlir/Conversion/GraphBuilder.h"
 #include "ane-mlir/Conversion/MILToANE.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "llvm/ADT/MapVector.h"
 
 namespace mlir::ane {

@@ -10,6 +10,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "Lowering.h"
+#include "dialects/ANE/IR/Comparison.h"
+#include "dialects/ANE/IR/Gather.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Norm.h"
+#include "dialects/ANE/IR/Reduction.h"
+#include "dialects/ANE/IR/Unary.h"
 #include <cmath>
 
 using namespace mlir;

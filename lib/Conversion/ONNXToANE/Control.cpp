@@ -4,8 +4,16 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/ANE/IR/Control.h"
 #include "Lowering.h"
 #include "ane-mlir/Analysis/Loops.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Comparison.h"
+#include "dialects/ANE/IR/Dynamic.h"
+#include "dialects/ANE/IR/Gather.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "llvm/ADT/MapVector.h"
 
 using namespace mlir;

@@ -5,6 +5,12 @@
 //===----------------------------------------------------------------------===//
 
 #include "Lowering.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Pool.h"
+#include "dialects/ANE/IR/Reduction.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Unary.h"
 #include "llvm/Support/MathExtras.h"
 #include <cmath>
 #include <map>

@@ -5,6 +5,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "Lowering.h"
+#include "dialects/ANE/IR/Comparison.h"
+#include "dialects/ANE/IR/Gather.h"
 #include <numeric>
 
 using namespace mlir;

@@ -5,6 +5,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "Lowering.h"
+#include "dialects/ANE/IR/Norm.h"
+#include "dialects/ANE/IR/Unary.h"
 #include <cmath>
 
 using namespace mlir;

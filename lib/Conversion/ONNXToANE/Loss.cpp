@@ -5,6 +5,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "Lowering.h"
+#include "dialects/ANE/IR/Comparison.h"
+#include "dialects/ANE/IR/Gather.h"
+#include "dialects/ANE/IR/Reduction.h"
+#include "dialects/ANE/IR/Unary.h"
 
 using namespace mlir;
 using namespace mlir::ane;

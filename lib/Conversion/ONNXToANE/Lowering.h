@@ -138,16 +138,9 @@ public:
   Value concat(ArrayRef<Value> values, int64_t axis);
   Value broadcastTo(Value value, ArrayRef<int64_t> shape);
   Value slice(Value value, int64_t axis, int64_t begin, int64_t end);
-  Value gather(Value value, Value indices, int64_t axis) {
-    return create<GatherOp>({value, indices}, {graph.attr("axis", axis)});
-  }
-  Value matmul(Value a, Value b, bool transposeB = false) {
-    return create<MatmulOp>({a, b}, {graph.flag("transpose_y", transposeB)});
-  }
-  Value reduceSum(Value value, ArrayRef<int64_t> axes, bool keep = false) {
-    return create<ReduceSumOp>(
-        {value}, {graph.attr("axes", axes), graph.flag("keep_dims", keep)});
-  }
+  Value gather(Value value, Value indices, int64_t axis);
+  Value matmul(Value a, Value b, bool transposeB = false);
+  Value reduceSum(Value value, ArrayRef<int64_t> axes, bool keep = false);
   Value floats(ArrayRef<int64_t> shape, ArrayRef<float> values) {
     Tensor tensor(DType::Float32, shape);
     llvm::copy(values, tensor.mutableFloats().begin());
@@ -160,10 +153,10 @@ public:
   }
   Type f32() { return graph.builder.getF32Type(); }
   Type i32() { return graph.builder.getI32Type(); }
-  Value add(Value a, Value b) { return create<AddOp>({a, b}); }
-  Value sub(Value a, Value b) { return create<SubOp>({a, b}); }
-  Value mul(Value a, Value b) { return create<MulOp>({a, b}); }
-  Value div(Value a, Value b) { return create<RealDivOp>({a, b}); }
+  Value add(Value a, Value b);
+  Value sub(Value a, Value b);
+  Value mul(Value a, Value b);
+  Value div(Value a, Value b);
 
   // Constants.
   /// Compile-time integers behind `value`; failure (with a message naming

@@ -4,7 +4,11 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/ANE/IR/Norm.h"
 #include "Lowering.h"
+#include "dialects/ANE/IR/Comparison.h"
+#include "dialects/ANE/IR/Reduction.h"
+#include "dialects/ANE/IR/Unary.h"
 
 using namespace mlir;
 using namespace mlir::ane;

@@ -9,6 +9,13 @@
 #include "PaddedRows.h"
 #include "Schemas.h"
 #include "ane-mlir/Support/Usage.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Gather.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Reduction.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Unary.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/IRMapping.h"
 #include "llvm/ADT/DenseSet.h"
@@ -298,6 +305,24 @@ Value NodeContext::transpose(Value value, ArrayRef<int64_t> perm) {
   return identity ? value
                   : create<TransposeOp>({value}, {graph.attr("perm", perm)});
 }
+Value NodeContext::gather(Value value, Value indices, int64_t axis) {
+  return create<GatherOp>({value, indices}, {graph.attr("axis", axis)});
+}
+
+Value NodeContext::matmul(Value a, Value b, bool transposeB) {
+  return create<MatmulOp>({a, b}, {graph.flag("transpose_y", transposeB)});
+}
+
+Value NodeContext::reduceSum(Value value, ArrayRef<int64_t> axes, bool keep) {
+  return create<ReduceSumOp>(
+      {value}, {graph.attr("axes", axes), graph.flag("keep_dims", keep)});
+}
+
+Value NodeContext::add(Value a, Value b) { return create<AddOp>({a, b}); }
+Value NodeContext::sub(Value a, Value b) { return create<SubOp>({a, b}); }
+Value NodeContext::mul(Value a, Value b) { return create<MulOp>({a, b}); }
+Value NodeContext::div(Value a, Value b) { return create<RealDivOp>({a, b}); }
+
 Value NodeContext::concat(ArrayRef<Value> values, int64_t axis) {
   if (values.size() == 1)
     return values[0];

@@ -5,6 +5,11 @@
 //===----------------------------------------------------------------------===//
 
 #include "PaddedRows.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Comparison.h"
+#include "dialects/ANE/IR/Gather.h"
+#include "dialects/ANE/IR/Reduction.h"
+#include "dialects/ANE/IR/Structure.h"
 
 using namespace mlir;
 using namespace mlir::ane;

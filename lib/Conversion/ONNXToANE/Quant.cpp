@@ -4,7 +4,16 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/ANE/IR/Quant.h"
 #include "Lowering.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Norm.h"
+#include "dialects/ANE/IR/Pool.h"
+#include "dialects/ANE/IR/Reduction.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Unary.h"
 #include <cmath>
 
 using namespace mlir;

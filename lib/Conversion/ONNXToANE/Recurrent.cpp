@@ -7,7 +7,11 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/ANE/IR/Recurrent.h"
 #include "Lowering.h"
+#include "dialects/ANE/IR/Activation.h"
+#include "dialects/ANE/IR/Comparison.h"
+#include "dialects/ANE/IR/Unary.h"
 
 using namespace mlir;
 using namespace mlir::ane;

@@ -5,6 +5,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "Lowering.h"
+#include "dialects/ANE/IR/Comparison.h"
+#include "dialects/ANE/IR/Rearrange.h"
+#include "dialects/ANE/IR/Reduction.h"
+#include "dialects/ANE/IR/Shape.h"
 
 using namespace mlir;
 using namespace mlir::ane;

@@ -9,6 +9,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Lowering.h"
+#include "dialects/ANE/IR/Shape.h"
 
 using namespace mlir;
 using namespace mlir::ane;

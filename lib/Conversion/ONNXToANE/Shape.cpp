@@ -4,7 +4,13 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "dialects/ANE/IR/Shape.h"
 #include "Lowering.h"
+#include "dialects/ANE/IR/Comparison.h"
+#include "dialects/ANE/IR/Image.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Rearrange.h"
+#include "dialects/ANE/IR/Unary.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/MathExtras.h"
 #include <cmath>

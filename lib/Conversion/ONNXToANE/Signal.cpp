@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Lowering.h"
+#include "dialects/ANE/IR/Shape.h"
 #include <cmath>
 #include <numeric>
 

@@ -9,6 +9,9 @@
 
 #include "Lowering.h"
 #include "ane-mlir/Conversion/Gradients.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Comparison.h"
+#include "dialects/ANE/IR/Unary.h"
 
 using namespace mlir;
 using namespace mlir::ane;

@@ -23,7 +23,7 @@ enum : protozero::pbf_tag_type {
   kDoc = 12,
   kLocation = 14,
 };
-using Value =
+using NewValue =
     llvm::function_ref<std::optional<std::string>(const Initializer &)>;
 } // namespace
 
@@ -77,7 +77,7 @@ static Initializer describe(protozero::pbf_reader tensor) {
 }
 
 static void writeInitializer(protozero::data_view view,
-                             protozero::pbf_writer &graph, Value value) {
+                             protozero::pbf_writer &graph, NewValue value) {
   protozero::pbf_reader tensor(view);
   Initializer described = describe(tensor);
   std::optional<std::string> bytes = value(described);
@@ -99,7 +99,7 @@ static void writeInitializer(protozero::data_view view,
 }
 
 llvm::Expected<std::string>
-mlir::ane::rewriteInitializers(llvm::StringRef model, Value value) {
+mlir::ane::rewriteInitializers(llvm::StringRef model, NewValue value) {
   try {
     std::string made;
     protozero::pbf_writer writer(made);

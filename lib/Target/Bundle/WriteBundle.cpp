@@ -15,6 +15,7 @@
 #include "ane-mlir/Target/MILText.h"
 #include "ane-mlir/Target/Surface.h"
 #include "ane-mlir/Target/Weights.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "lib/Target/Bundle/Manifest_generated.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
