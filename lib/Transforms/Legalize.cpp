@@ -10,7 +10,6 @@
 #include "RewriteGreedily.h"
 #include "SafeNorm.h"
 #include "ane-mlir/Transforms/Passes.h"
-#include "dialects/ANE/IR/Activation.h"
 #include "dialects/ANE/IR/Arithmetic.h"
 #include "dialects/ANE/IR/Linear.h"
 #include "dialects/ANE/IR/Norm.h"

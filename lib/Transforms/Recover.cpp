@@ -14,7 +14,6 @@
 #include "RewriteGreedily.h"
 #include "ane-mlir/Interpreter/Tensor.h"
 #include "ane-mlir/Transforms/Passes.h"
-#include "dialects/ANE/IR/Activation.h"
 #include "dialects/ANE/IR/Arithmetic.h"
 #include "dialects/ANE/IR/Norm.h"
 #include "dialects/ANE/IR/Reduction.h"

@@ -11,7 +11,6 @@
 #include "RecoverSafe.h"
 #include "SafeNorm.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
-#include "dialects/ANE/IR/Activation.h"
 #include "dialects/ANE/IR/Arithmetic.h"
 #include "dialects/ANE/IR/Cast.h"
 #include "dialects/ANE/IR/Reduction.h"

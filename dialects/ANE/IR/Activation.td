@@ -17,20 +17,8 @@ def ANE_ThresholdOp : ANE_Unary<"threshold", ANE_Float, (ins F32Attr:$alpha)> {
   let scalar = "x < alpha ? alpha : x";
   let evidence = ANE_Candidate;
 }
-def ANE_SoftplusOp : ANE_Unary<"softplus"> {
-  let gradient = ["g * sigmoid(x)"];
-  let summary = "The logarithm of 1 + e to the power of x";
-  let imports = [ANE_From<"Softplus", 1>];
-  let scalar = "std::log1p(std::exp(-std::fabs(x))) + std::fmax(x, 0.0f)";
-}
 def ANE_SoftsignOp : ANE_Unary<"softsign"> { let gradient = ["g / square(1 + abs(x))"]; let summary = "x by 1 + |x|"; let imports = [ANE_From<"Softsign", 1>]; let scalar = "x / (1.0f + std::fabs(x))"; }
 let evidence = ANE_Candidate in {
-def ANE_LeakyReluOp : ANE_Unary<"leaky_relu", ANE_Float, (ins DefaultValuedAttr<F32Attr, "0.01f">:$alpha)> {
-  let gradient = ["select(x < 0, alpha * g, g)"];
-  let summary = "x, times alpha where negative";
-  let imports = [ANE_From<"LeakyRelu", 1>];
-  let scalar = "x < 0 ? alpha * x : x";
-}
 def ANE_EluOp : ANE_Unary<"elu", ANE_Float, (ins DefaultValuedAttr<F32Attr, "1.0f">:$alpha)> {
   let gradient = ["select(x > 0, g, g * (alpha * exp(minimum(x, 0))))"];
   let summary = "x, alpha times e^x - 1 where negative";
@@ -46,13 +34,6 @@ def ANE_ThresholdedReluOp : ANE_Unary<"thresholded_relu", ANE_Float, (ins F32Att
   let gradient = ["select(x >= alpha, g, 0)"];
   let summary = "x where it is at least alpha, else 0";
   let scalar = "x >= alpha ? x : 0.0f";
-}
-def ANE_SigmoidHardOp : ANE_Unary<"sigmoid_hard", ANE_Float,
-    (ins DefaultValuedAttr<F32Attr, "0.2f">:$alpha, DefaultValuedAttr<F32Attr, "0.5f">:$beta)> {
-  let gradient = ["select(y > 0, select(y < 1, alpha * g, 0), 0)"];
-  let summary = "alpha times x plus beta, limited to 0 … 1";
-  let imports = [ANE_From<"HardSigmoid", 1>];
-  let scalar = "std::fmin(std::fmax(alpha * x + beta, 0.0f), 1.0f)";
 }
 def ANE_LinearActivationOp : ANE_Unary<"linear_activation", ANE_Float, (ins F32Attr:$alpha, F32Attr:$beta)> {
   let gradient = ["alpha * g"];

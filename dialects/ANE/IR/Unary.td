@@ -78,6 +78,27 @@ def ANE_Relu6Op : ANE_Unary<"relu6"> {
 }
 def ANE_SigmoidOp : ANE_Unary<"sigmoid"> { let gradient = ["g * (y * (1 - y))"]; let summary = "One by 1 + e to the power of -x"; let imports = [ANE_From<"Sigmoid", 1>]; let scalar = "1.0f / (1.0f + std::exp(-x))"; }
 def ANE_SiluOp : ANE_Unary<"silu"> { let gradient = ["g * (sigmoid(x) * (1 + x - y))"]; let summary = "x times sigmoid(x)"; let scalar = "x / (1.0f + std::exp(-x))"; }
+def ANE_SoftplusOp : ANE_Unary<"softplus"> {
+  let gradient = ["g * sigmoid(x)"];
+  let summary = "The logarithm of 1 + e to the power of x";
+  let imports = [ANE_From<"Softplus", 1>];
+  let scalar = "std::log1p(std::exp(-std::fabs(x))) + std::fmax(x, 0.0f)";
+}
+def ANE_LeakyReluOp : ANE_Unary<"leaky_relu", ANE_Float, (ins DefaultValuedAttr<F32Attr, "0.01f">:$alpha)> {
+  let gradient = ["select(x < 0, alpha * g, g)"];
+  let summary = "x, times alpha where negative";
+  let imports = [ANE_From<"LeakyRelu", 1>];
+  let scalar = "x < 0 ? alpha * x : x";
+  let evidence = ANE_Candidate;
+}
+def ANE_SigmoidHardOp : ANE_Unary<"sigmoid_hard", ANE_Float,
+    (ins DefaultValuedAttr<F32Attr, "0.2f">:$alpha, DefaultValuedAttr<F32Attr, "0.5f">:$beta)> {
+  let gradient = ["select(y > 0, select(y < 1, alpha * g, 0), 0)"];
+  let summary = "alpha times x plus beta, limited to 0 … 1";
+  let imports = [ANE_From<"HardSigmoid", 1>];
+  let scalar = "std::fmin(std::fmax(alpha * x + beta, 0.0f), 1.0f)";
+  let evidence = ANE_Candidate;
+}
 def ANE_GeluOp : ANE_Unary<"gelu", ANE_Float, (ins DefaultValuedAttr<StrAttr, "\"EXACT\"">:$mode)> {
   let ownGradient = 1;
   let summary = "Gaussian error linear unit";

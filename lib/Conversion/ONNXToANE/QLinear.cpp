@@ -8,7 +8,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "Lowering.h"
-#include "dialects/ANE/IR/Activation.h"
 #include "dialects/ANE/IR/Arithmetic.h"
 #include "dialects/ANE/IR/Comparison.h"
 #include "dialects/ANE/IR/Linear.h"
