@@ -29,6 +29,9 @@ if(ANEMLIR_SANITIZERS)
   # Debian's LLVM is built without RTTI, so vptr checks cannot link.
   add_compile_options(-fsanitize=${ANEMLIR_SANITIZERS} -fno-sanitize=vptr,function -fno-sanitize-recover=all -fno-omit-frame-pointer -g1)
   add_link_options(-fsanitize=${ANEMLIR_SANITIZERS})
+  if(CMAKE_CXX_COMPILER_ID MATCHES "Clang")
+    add_compile_options(-fsanitize-ignorelist=${PROJECT_SOURCE_DIR}/tools/cmake/Sanitizers.ignore)
+  endif()
 endif()
 
 # Debian's imported MLIR targets name the shared libLLVM in their interface. A tool that loads it starts in
