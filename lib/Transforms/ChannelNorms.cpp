@@ -15,6 +15,10 @@
 #include "LegalizeForms.h"
 #include "Reshape.h"
 #include "ane-mlir/Analysis/CostModel.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Reduction.h"
+#include "dialects/ANE/IR/Unary.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 #include <cmath>
 

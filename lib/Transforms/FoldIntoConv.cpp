@@ -11,6 +11,8 @@
 #include "dialects/ANE/IR/Arithmetic.h"
 #include "dialects/ANE/IR/Linear.h"
 #include "dialects/ANE/IR/Norm.h"
+#include "dialects/ANE/IR/Quant.h"
+#include "dialects/ANE/IR/Reduction.h"
 #include "dialects/ANE/IR/Shape.h"
 #include "dialects/ANE/IR/Structure.h"
 #include "dialects/ANE/IR/Unary.h"

@@ -7,10 +7,10 @@
 #ifndef ANEMLIR_LIB_TRANSFORMS_LEGALIZEFORMS_H
 #define ANEMLIR_LIB_TRANSFORMS_LEGALIZEFORMS_H
 
-#include "dialects/ANE/IR/ANE.h"
 #include "mlir/IR/PatternMatch.h"
 
 namespace mlir::ane {
+class ReduceMeanOp;
 
 /// Gathers of neighbours become slices, resizing by a whole number upsampling,
 /// pads by their own edge slices beside the rest, a pixel shuffle behind a

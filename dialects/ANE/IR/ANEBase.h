@@ -37,7 +37,7 @@ class HasEvaluator : public OpTrait::TraitBase<ConcreteType, HasEvaluator> {};
 
 /// Work of one execution of an op.
 struct Cost {
-  /// How the multiply-accumulates are executed; rates differ (engine.md
+  /// How the multiply-accumulates are executed; rates differ (engine/cost.md
   /// §5.1).
   enum class Kind { Move, Elementwise, Conv, Matmul } kind = Kind::Move;
   /// Floating-point operations; one multiply-accumulate is two.
@@ -47,7 +47,7 @@ struct Cost {
   /// Bytes of run-time operands and results.
   double activationBytes = 0;
   /// Of convolutions and products: output channels and positions of the result
-  /// (rows or pixels); small ones leave the engine idle (engine.md §5.7).
+  /// (rows or pixels); small ones leave the engine idle (engine/cost.md §5.7).
   double channels = 0, positions = 0;
 };
 

@@ -2,7 +2,7 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// Semantics: mil.md §1.2 and §8.
+// Semantics: mil/operations.md §1.2 and mil/numerics.md §8.
 //
 //===----------------------------------------------------------------------===//
 

@@ -2,7 +2,7 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// Semantics: mil.md §1.1 and §8. `scalar` is the whole evaluator.
+// Semantics: mil/operations.md §1.1 and mil/numerics.md §8. `scalar` is the whole evaluator.
 //
 //===----------------------------------------------------------------------===//
 

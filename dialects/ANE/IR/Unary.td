@@ -2,7 +2,7 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// Semantics: mil.md §1.1-1.3 and §8. `scalar` is the whole evaluator. Whatever names one of these ops is compiled
+// Semantics: mil/operations.md §1.1-1.3 and mil/numerics.md §8. `scalar` is the whole evaluator. Whatever names one of these ops is compiled
 // again when another is added: new ones that passes do not look for belong in Activation.td or Trigonometry.td.
 //
 //===----------------------------------------------------------------------===//
