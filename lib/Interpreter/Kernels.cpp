@@ -70,9 +70,9 @@ static memory wrap(const memory::desc &desc, const float *data) {
 
 /// oneDNN ends the process where it has no memory for the code that it makes:
 /// whether there would be some is asked before.
-static void expectRoomForCode() {
-  constexpr size_t kCode = 16 << 20;
-  void *volatile room = std::malloc(kCode); // not to be optimised away
+static constexpr size_t kCode = 16 << 20;
+static void expectRoomForCode(size_t bytes = kCode) {
+  void *volatile room = std::malloc(bytes); // not to be optimised away
   if (!room)
     throw std::bad_alloc();
   std::free(room);
@@ -150,6 +150,9 @@ void mlir::ane::batchedMatmul(const EvalContext &context, const float *a,
       dnnl_sgemm(transposeA ? 'T' : 'N', transposeB ? 'T' : 'N', rows, columns,
                  k, 1.0f, pa, lda, pb, ldb, 0.0f, pc, n);
   };
+  if (!other && batch * m * n * k >= kTaskWork)
+    // And for the copies of parts of both sides that a product makes.
+    expectRoomForCode(kCode + std::min<size_t>(64 << 20, 4 * (m + n) * k));
   // Parts are products, or rows or columns of the only one.
   bool whole = batch > 1, rows = m >= n;
   partition(context,
