@@ -220,7 +220,8 @@ private:
   /// Each output sees as many inputs.
   static bool isPlain(ConvOp conv) {
     return conv.getPadType() == "valid" ||
-           llvm::all_of(conv.getPad(), [](int64_t p) { return p == 0; });
+           (conv.getPadType() == "custom" &&
+            llvm::all_of(conv.getPad(), [](int64_t p) { return p == 0; }));
   }
 
   /// The sums of `product`, [O, C, 1, 1], are added to what is added already.

@@ -125,6 +125,10 @@ func.func @gelu_and_more(%x: tensor<1x8x1x32xf32>) -> (tensor<1x4x1x32xf32>, ten
 // NORM: ane.add
 // NORM-LABEL: func @of_codes
 // NORM: ane.mul
+// NORM-LABEL: func @before_padding
+// NORM: ane.add %arg0
+// NORM-LABEL: func @before_padding_of_its_own
+// NORM: ane.add %arg0
 func.func @behind_a_norm(%x: tensor<1x2x1x4xf32>) -> tensor<1x1x1x4xf32> {
   %gamma = ane.constant dense<[[[[3.0]], [[-1.0]]]]> : tensor<1x2x1x1xf32>
   %beta = ane.constant dense<[[[1.0]], [[2.0]]]> : tensor<2x1x1xf32>
@@ -159,5 +163,19 @@ func.func @of_codes(%x: tensor<1x2x1x4xf32>) -> tensor<1x1x1x4xf32> {
   %w = ane.dequantize %codes, %step : (tensor<1x2x1x1xi8>, tensor<f32>) -> tensor<1x2x1x1xf32>
   %s = ane.mul %x, %gamma : (tensor<1x2x1x4xf32>, tensor<1x2x1x1xf32>) -> tensor<1x2x1x4xf32>
   %c = ane.conv %s, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x2x1x4xf32>, tensor<1x2x1x1xf32>) -> tensor<1x1x1x4xf32>
+  return %c : tensor<1x1x1x4xf32>
+}
+func.func @before_padding(%x: tensor<1x2x1x4xf32>) -> tensor<1x1x1x6xf32> {
+  %beta = ane.constant dense<[[[1.0]], [[2.0]]]> : tensor<2x1x1xf32>
+  %w = ane.constant dense<2.0> : tensor<1x2x1x1xf32>
+  %n = ane.add %x, %beta : (tensor<1x2x1x4xf32>, tensor<2x1x1xf32>) -> tensor<1x2x1x4xf32>
+  %c = ane.conv %n, %w {strides = array<i64: 1, 1>, pad_type = "custom", pad = array<i64: 0, 0, 1, 1>, dilations = array<i64: 1, 1>} : (tensor<1x2x1x4xf32>, tensor<1x2x1x1xf32>) -> tensor<1x1x1x6xf32>
+  return %c : tensor<1x1x1x6xf32>
+}
+func.func @before_padding_of_its_own(%x: tensor<1x2x1x4xf32>) -> tensor<1x1x1x4xf32> {
+  %beta = ane.constant dense<[[[1.0]], [[2.0]]]> : tensor<2x1x1xf32>
+  %w = ane.constant dense<2.0> : tensor<1x2x1x3xf32>
+  %n = ane.add %x, %beta : (tensor<1x2x1x4xf32>, tensor<2x1x1xf32>) -> tensor<1x2x1x4xf32>
+  %c = ane.conv %n, %w {strides = array<i64: 1, 1>, pad_type = "same", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x2x1x4xf32>, tensor<1x2x1x3xf32>) -> tensor<1x1x1x4xf32>
   return %c : tensor<1x1x1x4xf32>
 }
