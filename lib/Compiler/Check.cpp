@@ -133,6 +133,7 @@ bool CheckResult::passes() const {
 /// Compiles with the messages kept.
 static void compileFor(CompileOptions options, CheckedTarget &checked) {
   options.target = checked.target;
+  options.advice = false; // no format has it
   DialectRegistry registry;
   registerAllDialects(registry);
   MLIRContext context(registry);

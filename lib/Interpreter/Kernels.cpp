@@ -70,7 +70,7 @@ static memory wrap(const memory::desc &desc, const float *data) {
 
 /// oneDNN ends the process where it has no memory for the code that it makes:
 /// whether there would be some is asked before.
-static constexpr size_t kCode = 16 << 20;
+static constexpr size_t kCode = 16 << 20, kThreadMemory = 64 << 20;
 static void expectRoomForCode(size_t bytes = kCode) {
   void *volatile room = std::malloc(bytes); // not to be optimised away
   if (!room)
@@ -151,8 +151,11 @@ void mlir::ane::batchedMatmul(const EvalContext &context, const float *a,
                  k, 1.0f, pa, lda, pb, ldb, 0.0f, pc, n);
   };
   if (!other && batch * m * n * k >= kTaskWork)
-    // And for the copies of parts of both sides that a product makes.
-    expectRoomForCode(kCode + std::min<size_t>(64 << 20, 4 * (m + n) * k));
+    // Each thread makes code, in memory that the system gives it 64 MB at a
+    // time, and a product copies parts of both sides.
+    expectRoomForCode(context.getContext()->getNumThreads() *
+                          (kCode + kThreadMemory) +
+                      std::min<size_t>(64 << 20, 4 * (m + n) * k));
   // Parts are products, or rows or columns of the only one.
   bool whole = batch > 1, rows = m >= n;
   partition(context,
@@ -493,19 +496,17 @@ static bool isProduct(const Tensor &x, const Tensor &y,
 static void pointwiseConvolution(const EvalContext &context, const Tensor &x,
                                  const Tensor &weight, const Tensor *bias,
                                  Tensor &y) {
-  int64_t outputs = y.shape()[1], inputs = x.shape()[1],
-          places = outputs
-                       ? y.size() / std::max<int64_t>(1, y.shape()[0] * outputs)
-                       : 0;
-  SmallVector<int64_t> same(y.shape()[0], 0), images;
-  for (int64_t i = 0; i < y.shape()[0]; ++i)
-    images.push_back(i);
-  batchedMatmul(context, weight.floats().data(), x.floats().data(),
-                y.mutableFloats().data(), outputs, inputs, places, false, false,
-                same, images);
+  int64_t batch = y.shape()[0], outputs = y.shape()[1], places = 1;
+  for (int64_t extent : y.shape().drop_front(2))
+    places *= extent;
+  SmallVector<int64_t> same(batch, 0);
+  auto images = llvm::to_vector(llvm::seq<int64_t>(batch));
+  float *out = y.mutableFloats().data();
+  batchedMatmul(context, weight.floats().data(), x.floats().data(), out,
+                outputs, x.shape()[1], places, false, false, same, images);
   if (bias)
-    for (int64_t i = 0; i < y.shape()[0] * outputs; ++i)
-      for (float &value : y.mutableFloats().slice(i * places, places))
+    for (int64_t i = 0; i < batch * outputs; ++i)
+      for (float &value : llvm::MutableArrayRef(out + i * places, places))
         value += bias->floats()[i % outputs];
 }
 

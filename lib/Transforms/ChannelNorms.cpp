@@ -28,9 +28,6 @@ using namespace mlir::ane;
 /// Cores, each of which computes other output channels (engine/cost.md §5.1: 16
 /// cores).
 static constexpr double kOutputsAtOnce = 16;
-/// Microseconds for which another form is taken.
-static constexpr double kWorthwhile = 1;
-
 /// Weight of magnitudes in the divisor. No quotient of a row is beyond its
 /// inverse, so that squares add up to at most 2^14: half of what an accumulator
 /// holds.

@@ -62,6 +62,15 @@ static ConvOp rebuild(PatternRewriter &rewriter, ConvOp conv,
                         conv.getGroupsAttr());
 }
 
+/// True for a constant that has one number per channel of `type`.
+static bool isPerChannel(Value value, RankedTensorType type) {
+  auto own = cast<RankedTensorType>(value.getType());
+  int64_t channels = type.getDimSize(1),
+          axis = own.getRank() - (type.getRank() - 1);
+  return isConstantTree(value) && own.getNumElements() == channels &&
+         axis >= 0 && axis < own.getRank() && own.getDimSize(axis) == channels;
+}
+
 namespace {
 /// batch_norm(conv(x)) -> conv(x)
 struct FoldBatchNorm : OpRewritePattern<BatchNormOp> {
@@ -107,13 +116,9 @@ struct FoldChannelConstant : OpRewritePattern<Op> {
         continue;
       auto type = cast<RankedTensorType>(other.getType()),
            result = cast<RankedTensorType>(conv.getType());
-      int64_t channels = result.getDimSize(1),
-              axis = type.getRank() - (result.getRank() - 1);
-      bool perChannel =
-          type.getNumElements() == channels &&
-          (channels == 1 || (axis >= 0 && type.getDimSize(axis) == channels));
+      int64_t channels = result.getDimSize(1);
       bool one = type.getNumElements() == 1;
-      if (!perChannel && !one)
+      if (!one && !isPerChannel(other, result))
         continue;
       Value vector =
           reshapeTo(rewriter, op.getLoc(), other, {one ? 1 : channels});
@@ -134,15 +139,6 @@ struct FoldChannelConstant : OpRewritePattern<Op> {
         op, "no operand is a convolution beside a constant per channel");
   }
 };
-
-/// True for a constant that has one number per channel of `type`.
-static bool isPerChannel(Value value, RankedTensorType type) {
-  auto own = cast<RankedTensorType>(value.getType());
-  int64_t channels = type.getDimSize(1),
-          axis = own.getRank() - (type.getRank() - 1);
-  return isConstantTree(value) && own.getNumElements() == channels &&
-         axis >= 0 && axis < own.getRank() && own.getDimSize(axis) == channels;
-}
 
 /// True when more than one operation reads the weights as they are run: scaled,
 /// they would be stored twice.

@@ -497,9 +497,10 @@ struct Legalize : ane::impl::LegalizePassBase<Legalize> {
     }
     if (exactSilu)
       populateSiluPattern(patterns);
-    if (late && door == "raw")
+    if (late && door == "raw") {
       populateGenerationPatterns(patterns);
-    populateChannelNormPatterns(patterns);
+      populateChannelNormPatterns(patterns);
+    }
     patterns.add<VectorProduct, DecomposeBatchNorm, DecomposeInstanceNorm,
                  DecomposeLinear, WidenPool<MaxPoolOp>, WidenPool<AvgPoolOp>,
                  WidenPool<L2PoolOp>, ToReshape<SqueezeOp>,

@@ -45,6 +45,9 @@ void populateRoundingPatterns(RewritePatternSet &patterns);
 /// silu becomes x / (1 + exp(-x)).
 void populateSiluPattern(RewritePatternSet &patterns);
 
+/// Microseconds for which another form is taken.
+inline constexpr double kWorthwhile = 1;
+
 /// True when the target has the rule and `ane.rules` does not switch it off.
 bool isRuled(Operation *op, StringRef id);
 

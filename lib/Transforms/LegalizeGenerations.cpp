@@ -22,9 +22,6 @@
 using namespace mlir;
 using namespace mlir::ane;
 
-/// Microseconds for which another form is taken.
-static constexpr double kWorthwhile = 1;
-
 bool mlir::ane::isRuled(Operation *op, StringRef id) {
   return getTarget(op).hasRule(id) && getRuleSwitch(op, id) != false;
 }

@@ -29,9 +29,12 @@ func.func @mean(%x: tensor<1x512x1x128xf16>) -> tensor<1x1x1x128xf16> {
 // H16: %[[S:.*]] = ane.conv %[[Q]], %[[ONE]]
 // H16: ane.real_div %[[S]],
 // H16: ane.reduce_mean
-// H15-LABEL: func @mean_of_squares
-// H15: ane.reduce_max
-// H15: ane.reduce_mean
+// H15-LABEL: func @mean_of_squares_at_many_places
+// H15-NOT: ane.conv
+// H15: return
+// H16-LABEL: func @mean_of_squares_at_many_places
+// H16-NOT: ane.reduce_
+// H16: return
 // H16-LABEL: func @mean_of_many_squares
 // H16: ane.reduce_mean
 // H17-LABEL: func @mean_of_many_squares
@@ -47,6 +50,16 @@ func.func @mean_of_squares(%x: tensor<1x512x1x128xf16>) -> (tensor<1x1x1x128xf16
   %t = ane.mul %x, %x : (tensor<1x512x1x128xf16>, tensor<1x512x1x128xf16>) -> tensor<1x512x1x128xf16>
   %w = ane.reduce_mean %t {axes = array<i64: 1>, keep_dims = true} : (tensor<1x512x1x128xf16>) -> tensor<1x1x1x128xf16>
   return %y, %w : tensor<1x1x1x128xf16>, tensor<1x1x1x128xf16>
+}
+func.func @mean_of_squares_at_many_places(%x: tensor<1x512x1x4096xf16>) -> tensor<1x1x1x4096xf16> {
+  %least = ane.constant dense<1.0e-4> : tensor<f16>
+  %a = ane.abs %x : (tensor<1x512x1x4096xf16>) -> tensor<1x512x1x4096xf16>
+  %m = ane.reduce_max %a {axes = array<i64: 1>, keep_dims = true} : (tensor<1x512x1x4096xf16>) -> tensor<1x1x1x4096xf16>
+  %n = ane.maximum %m, %least : (tensor<1x1x1x4096xf16>, tensor<f16>) -> tensor<1x1x1x4096xf16>
+  %z = ane.real_div %x, %n : (tensor<1x512x1x4096xf16>, tensor<1x1x1x4096xf16>) -> tensor<1x512x1x4096xf16>
+  %s = ane.mul %z, %z : (tensor<1x512x1x4096xf16>, tensor<1x512x1x4096xf16>) -> tensor<1x512x1x4096xf16>
+  %y = ane.reduce_mean %s {axes = array<i64: 1>, keep_dims = true} : (tensor<1x512x1x4096xf16>) -> tensor<1x1x1x4096xf16>
+  return %y : tensor<1x1x1x4096xf16>
 }
 func.func @mean_of_many_squares(%x: tensor<1x4096x1x128xf16>) -> tensor<1x1x1x128xf16> {
   %least = ane.constant dense<1.0e-4> : tensor<f16>

@@ -45,6 +45,8 @@ def FoldIntoConvPass : Pass<"ane-fold-into-conv", "::mlir::ModuleOp"> {
   let summary = "Batch norm, per-channel scale and shift, and zero padding disappear into the convolution before them";
   let description = [{
     Weights and biases become weight trees over the originals, evaluated once when the weight file is written.
+    With `scale-only`, behind the layouts, factors and offsets per channel that convolutions alone read go into those too:
+    a norm in parts ends with them.
     Test: test/Transforms/fold-into-conv.mlir.
   }];
   let options = [Option<"scaleOnly", "scale-only", "bool", "false", "Leave additions: the raw compiler takes no bias">];
