@@ -169,8 +169,34 @@ static bool isMild(Value factors) {
   return most >= 0x1p-4 && most <= 0x1p6;
 }
 
-/// conv(x * c) and conv(x + c) with one constant per channel, where nothing
-/// but convolutions reads the product or the sum -> conv(x)
+/// True for what a norm over channels gives before its factors and offsets, as
+/// SafeNorm.cpp writes it: a value times the inverse of a root, or divided by a
+/// root with a least value, one of each place.
+static bool isNormalised(Value v) {
+  auto perPlace = [](Value x) {
+    auto type = cast<RankedTensorType>(x.getType());
+    return type.getRank() == 4 && type.getDimSize(1) == 1;
+  };
+  if (auto quotient = v.getDefiningOp<RealDivOp>())
+    return perPlace(quotient.getY()) &&
+           quotient.getY().getDefiningOp<MaximumOp>();
+  auto product = v.getDefiningOp<MulOp>();
+  if (!product)
+    return false;
+  // Its own factors: one per channel, or one number behind the root.
+  if (isPerChannel(product.getY(), product.getType()))
+    return isNormalised(product.getX());
+  Value inverse = product.getY();
+  if (auto scaled = inverse.getDefiningOp<MulOp>();
+      scaled && splatOf(scaled.getY()))
+    inverse = scaled.getX();
+  return perPlace(inverse) && inverse.getDefiningOp<RsqrtOp>();
+}
+
+/// conv(x * c) and conv(x + c) with one constant per channel, where x is a
+/// norm's and nothing but convolutions reads the product or the sum -> conv(x).
+/// Of other values an offset may be most: a convolution of pixels loses to
+/// fp16 what one of pixels less their mean holds.
 template <typename Op, bool isScale>
 struct FoldConstantBefore : OpRewritePattern<Op> {
   using OpRewritePattern<Op>::OpRewritePattern;
@@ -180,8 +206,8 @@ struct FoldConstantBefore : OpRewritePattern<Op> {
     if (isConstantTree(x))
       std::swap(x, other);
     if (type.getRank() != 4 || x.getType() != type || op->use_empty() ||
-        isConstantTree(op.getResult()))
-      return b.notifyMatchFailure(op, "is of other shapes");
+        isConstantTree(op.getResult()) || !isNormalised(x))
+      return b.notifyMatchFailure(op, "is no norm's");
     SmallVector<ConvOp> readers;
     for (Operation *user : op->getUsers()) {
       auto conv = dyn_cast<ConvOp>(user);

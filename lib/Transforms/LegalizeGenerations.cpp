@@ -18,6 +18,7 @@
 #include "dialects/ANE/IR/Structure.h"
 #include "dialects/ANE/IR/Unary.h"
 #include "dialects/ANE/IR/WeightTrees.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -60,10 +61,20 @@ struct ChannelMeanToConv : OpRewritePattern<ReduceMeanOp> {
     auto x = typeOf(op.getX());
     if (!isRuled(op, "L33") || !isOverChannels(op))
       return b.notifyMatchFailure(op, "is no mean over channels that fails");
-    Value weight = filled(b, op.getLoc(), x.clone({1, x.getDimSize(1), 1, 1}),
-                          1.0 / x.getDimSize(1));
-    b.replaceOp(
-        op, pointwise(b, op.getLoc(), typeOf(op.getY()), op.getX(), weight, 1));
+    // A power of two is what fp16 holds, as one over the number of channels is
+    // not: the mean of equal values is their value.
+    int64_t count = x.getDimSize(1);
+    double weight = std::exp2(-std::ceil(std::log2(double(count))));
+    Location loc = op.getLoc();
+    Value sum = pointwise(b, loc, typeOf(op.getY()), op.getX(),
+                          filled(b, loc, x.clone({1, count, 1, 1}), weight), 1);
+    // By a quotient, since a factor would go back into the weights.
+    if (count * weight != 1)
+      sum = RealDivOp::create(
+          b, loc, typeOf(sum), sum,
+          filled(b, loc, RankedTensorType::get({}, x.getElementType()),
+                 count * weight));
+    b.replaceOp(op, sum);
     return success();
   }
 };

@@ -12,12 +12,14 @@
 #include "SafeNorm.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Comparison.h"
 #include "dialects/ANE/IR/Cast.h"
 #include "dialects/ANE/IR/Reduction.h"
 #include "dialects/ANE/IR/Shape.h"
 #include "dialects/ANE/IR/Structure.h"
 #include "dialects/ANE/IR/Unary.h"
 #include <cmath>
+#include <limits>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -168,9 +170,9 @@ static Value skipBroadcast(Value v) {
   return v;
 }
 
-/// What stands behind a guard against zero (v + number, max(v, number) or a
-/// clip from below), which goes into `guard`; `v` itself where there is none.
-/// Null where the number is negative.
+/// What stands behind a guard against zero (v + number, max(v, number), a clip
+/// from below, or v == 0 ? number : v), which goes into `guard`; `v` itself
+/// where there is none. Null where the number is negative.
 static Value matchGuard(Value v, double &guard, bool &isMaximum) {
   v = skipBroadcast(v);
   guard = 0;
@@ -188,6 +190,15 @@ static Value matchGuard(Value v, double &guard, bool &isMaximum) {
     guard = clip.getAlpha().convertToDouble();
     isMaximum = true;
     inner = clip.getX();
+  } else if (auto select = v.getDefiningOp<SelectOp>()) {
+    // Zero is divided by some number, and nothing else changes.
+    auto isZero = select.getCond().getDefiningOp<EqualOp>();
+    if (isZero && isZero.getX() == select.getB() &&
+        isNumber(isZero.getY(), 0) && numberOf(select.getA())) {
+      guard = std::numeric_limits<float>::min();
+      isMaximum = true;
+      inner = select.getB();
+    }
   }
   return guard < 0 ? Value() : skipBroadcast(inner);
 }

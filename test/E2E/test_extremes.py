@@ -337,3 +337,35 @@ def test_norms_of_real_widths(tmp_path, kind, width, target) -> None:
     for numerics in ("fp16", "engine"):
         error = np.abs(bundle.run({"x": x}, numerics=numerics)["h"] - expected).max(-1) / np.maximum(np.abs(expected).max(-1), 1e-3)
         assert error.max() < 0.01, (numerics, int(error.argmax()), float(error.max()))
+
+
+@pytest.mark.parametrize("target", ["h13", "h16"])
+def test_offset_that_centres(tmp_path, target) -> None:
+    """Pixels less their mean, in front of a 1x1 convolution: the offset is no bias of it, since the convolution of the pixels themselves would be rounded
+    where its largest part has not gone yet."""
+    rng = np.random.default_rng(6)
+    g = builders._Random(0)
+    centred = g.node("Add", "x", g.weight("mean", np.full((64, 1, 1), -120, np.float32)))
+    weight = g.weight("w", np.abs(rng.standard_normal((32, 64, 1, 1))).astype(np.float32) * 0.1)
+    onnx.save(g.finish({"x": (1, 64, 8, 128)}, {"y": g.node("Conv", centred, weight)}), tmp_path / "m.onnx")
+    x = (120 + rng.standard_normal((1, 64, 8, 128)) * 4).astype(np.float16).astype(np.float32)
+    expected = reference(tmp_path / "m.onnx", {"x": x})[0]
+    bundle = ane_mlir.compile(tmp_path / "m.onnx", target=target, check="off")
+    for numerics in ("fp32", "fp16", "engine"):
+        assert np.abs(bundle.run({"x": x}, numerics=numerics)["y"] - expected).max() < 0.002 * np.abs(expected).max(), numerics
+
+
+@pytest.mark.parametrize("target", ["h15", "h16", "h17"])
+@pytest.mark.parametrize("p", [1, 2])
+def test_lp_norm_beyond_fp16(tmp_path, p, target) -> None:
+    """The norm of a row may be more than fp16 holds where its elements are not; a row of zeros stays one."""
+    g = builders._Random(0)
+    onnx.save(g.finish({"x": (1, 128, 1024)}, {"y": g.node("LpNormalization", "x", axis=-1, p=p)}), tmp_path / "m.onnx")
+    rows = np.geomspace(1e-2, 3e4, 128).reshape(1, 128, 1)
+    x = (np.random.default_rng(7).uniform(0.5, 1, (1, 128, 1024)) * rows).astype(np.float16).astype(np.float32)
+    x[0, 5] = 0
+    expected = reference(tmp_path / "m.onnx", {"x": x})[0]
+    bundle = ane_mlir.compile(tmp_path / "m.onnx", target=target)
+    for numerics in ("fp16", "engine"):
+        error = np.abs(bundle.run({"x": x}, numerics=numerics)["y"] - expected).max(-1) / np.maximum(np.abs(expected).max(-1), 1e-6)
+        assert error.max() < 0.005, (numerics, int(error.argmax()), float(error.max()))

@@ -111,25 +111,30 @@ func.func @gelu_and_more(%x: tensor<1x8x1x32xf32>) -> (tensor<1x4x1x32xf32>, ten
 }
 
 // In parts a norm ends with its factors and offsets: those of what convolutions alone read are the weights' and a bias, once. An
-// image's 1/255 would leave little of them; what others read too, and what codes stand for, stays.
+// image's 1/255 would leave little of them; what others read too, what codes stand for, and what is no norm's stays.
 // NORM-LABEL: func @behind_a_norm
+// NORM: %[[Z:.+]] = ane.mul %arg0, %{{.+}} : (tensor<1x2x1x4xf32>, tensor<1x1x1x4xf32>)
 // NORM-NEXT: %[[W:.+]] = ane.constant dense<{{.*}}6.000000e+00{{.*}}-2.000000e+00
-// NORM-NEXT: %[[Y:.+]] = ane.conv %arg0, %[[W]] {
+// NORM-NEXT: %[[Y:.+]] = ane.conv %[[Z]], %[[W]] {
 // NORM-NEXT: %[[B:.+]] = ane.constant dense<7.000000e+00>
-// NORM-NEXT: %[[Z:.+]] = ane.add %[[Y]], %[[B]]
-// NORM-NEXT: return %[[Z]]
+// NORM-NEXT: %[[S:.+]] = ane.add %[[Y]], %[[B]]
+// NORM-NEXT: return %[[S]]
 // NORM-LABEL: func @of_an_image
-// NORM: ane.mul
+// NORM: ane.mul {{.+}} : (tensor<1x2x1x4xf32>, tensor<1x2x1x1xf32>)
 // NORM-LABEL: func @read_twice
-// NORM: ane.mul
+// NORM: ane.mul {{.+}} : (tensor<1x2x1x4xf32>, tensor<1x2x1x1xf32>)
 // NORM: ane.add
 // NORM-LABEL: func @of_codes
-// NORM: ane.mul
+// NORM: ane.mul {{.+}} : (tensor<1x2x1x4xf32>, tensor<1x2x1x1xf32>)
 // NORM-LABEL: func @before_padding
-// NORM: ane.add %arg0
+// NORM: ane.add %{{.+}} -> tensor<1x2x1x4xf32>
 // NORM-LABEL: func @before_padding_of_its_own
+// NORM: ane.add %{{.+}} -> tensor<1x2x1x4xf32>
+// NORM-LABEL: func @of_pixels_less_their_mean
 // NORM: ane.add %arg0
-func.func @behind_a_norm(%x: tensor<1x2x1x4xf32>) -> tensor<1x1x1x4xf32> {
+func.func @behind_a_norm(%u: tensor<1x2x1x4xf32>, %v: tensor<1x1x1x4xf32>) -> tensor<1x1x1x4xf32> {
+  %i = ane.rsqrt %v : (tensor<1x1x1x4xf32>) -> tensor<1x1x1x4xf32>
+  %x = ane.mul %u, %i : (tensor<1x2x1x4xf32>, tensor<1x1x1x4xf32>) -> tensor<1x2x1x4xf32>
   %gamma = ane.constant dense<[[[[3.0]], [[-1.0]]]]> : tensor<1x2x1x1xf32>
   %beta = ane.constant dense<[[[1.0]], [[2.0]]]> : tensor<2x1x1xf32>
   %w = ane.constant dense<[[[[2.0]], [[2.0]]]]> : tensor<1x2x1x1xf32>
@@ -140,14 +145,18 @@ func.func @behind_a_norm(%x: tensor<1x2x1x4xf32>) -> tensor<1x1x1x4xf32> {
   %y = ane.add %c, %bias : (tensor<1x1x1x4xf32>, tensor<1x1x1x1xf32>) -> tensor<1x1x1x4xf32>
   return %y : tensor<1x1x1x4xf32>
 }
-func.func @of_an_image(%x: tensor<1x2x1x4xf32>) -> tensor<1x1x1x4xf32> {
+func.func @of_an_image(%u: tensor<1x2x1x4xf32>, %v: tensor<1x1x1x4xf32>) -> tensor<1x1x1x4xf32> {
+  %i = ane.rsqrt %v : (tensor<1x1x1x4xf32>) -> tensor<1x1x1x4xf32>
+  %x = ane.mul %u, %i : (tensor<1x2x1x4xf32>, tensor<1x1x1x4xf32>) -> tensor<1x2x1x4xf32>
   %scale = ane.constant dense<[[[[0.0039]], [[0.0042]]]]> : tensor<1x2x1x1xf32>
   %w = ane.constant dense<2.0> : tensor<1x2x1x1xf32>
   %s = ane.mul %x, %scale : (tensor<1x2x1x4xf32>, tensor<1x2x1x1xf32>) -> tensor<1x2x1x4xf32>
   %c = ane.conv %s, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x2x1x4xf32>, tensor<1x2x1x1xf32>) -> tensor<1x1x1x4xf32>
   return %c : tensor<1x1x1x4xf32>
 }
-func.func @read_twice(%x: tensor<1x2x1x4xf32>) -> (tensor<1x1x1x4xf32>, tensor<1x2x1x4xf32>) {
+func.func @read_twice(%u: tensor<1x2x1x4xf32>, %v: tensor<1x1x1x4xf32>) -> (tensor<1x1x1x4xf32>, tensor<1x2x1x4xf32>) {
+  %i = ane.rsqrt %v : (tensor<1x1x1x4xf32>) -> tensor<1x1x1x4xf32>
+  %x = ane.mul %u, %i : (tensor<1x2x1x4xf32>, tensor<1x1x1x4xf32>) -> tensor<1x2x1x4xf32>
   %gamma = ane.constant dense<[[[[3.0]], [[-1.0]]]]> : tensor<1x2x1x1xf32>
   %beta = ane.constant dense<[[[1.0]], [[2.0]]]> : tensor<2x1x1xf32>
   %w = ane.constant dense<2.0> : tensor<1x2x1x1xf32>
@@ -156,7 +165,9 @@ func.func @read_twice(%x: tensor<1x2x1x4xf32>) -> (tensor<1x1x1x4xf32>, tensor<1
   %c = ane.conv %n, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x2x1x4xf32>, tensor<1x2x1x1xf32>) -> tensor<1x1x1x4xf32>
   return %c, %n : tensor<1x1x1x4xf32>, tensor<1x2x1x4xf32>
 }
-func.func @of_codes(%x: tensor<1x2x1x4xf32>) -> tensor<1x1x1x4xf32> {
+func.func @of_codes(%u: tensor<1x2x1x4xf32>, %v: tensor<1x1x1x4xf32>) -> tensor<1x1x1x4xf32> {
+  %i = ane.rsqrt %v : (tensor<1x1x1x4xf32>) -> tensor<1x1x1x4xf32>
+  %x = ane.mul %u, %i : (tensor<1x2x1x4xf32>, tensor<1x1x1x4xf32>) -> tensor<1x2x1x4xf32>
   %gamma = ane.constant dense<[[[[3.0]], [[-1.0]]]]> : tensor<1x2x1x1xf32>
   %codes = ane.constant dense<7> : tensor<1x2x1x1xi8>
   %step = ane.constant dense<0.5> : tensor<f32>
@@ -165,17 +176,28 @@ func.func @of_codes(%x: tensor<1x2x1x4xf32>) -> tensor<1x1x1x4xf32> {
   %c = ane.conv %s, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x2x1x4xf32>, tensor<1x2x1x1xf32>) -> tensor<1x1x1x4xf32>
   return %c : tensor<1x1x1x4xf32>
 }
-func.func @before_padding(%x: tensor<1x2x1x4xf32>) -> tensor<1x1x1x6xf32> {
+func.func @before_padding(%u: tensor<1x2x1x4xf32>, %v: tensor<1x1x1x4xf32>) -> tensor<1x1x1x6xf32> {
+  %i = ane.rsqrt %v : (tensor<1x1x1x4xf32>) -> tensor<1x1x1x4xf32>
+  %x = ane.mul %u, %i : (tensor<1x2x1x4xf32>, tensor<1x1x1x4xf32>) -> tensor<1x2x1x4xf32>
   %beta = ane.constant dense<[[[1.0]], [[2.0]]]> : tensor<2x1x1xf32>
   %w = ane.constant dense<2.0> : tensor<1x2x1x1xf32>
   %n = ane.add %x, %beta : (tensor<1x2x1x4xf32>, tensor<2x1x1xf32>) -> tensor<1x2x1x4xf32>
   %c = ane.conv %n, %w {strides = array<i64: 1, 1>, pad_type = "custom", pad = array<i64: 0, 0, 1, 1>, dilations = array<i64: 1, 1>} : (tensor<1x2x1x4xf32>, tensor<1x2x1x1xf32>) -> tensor<1x1x1x6xf32>
   return %c : tensor<1x1x1x6xf32>
 }
-func.func @before_padding_of_its_own(%x: tensor<1x2x1x4xf32>) -> tensor<1x1x1x4xf32> {
+func.func @before_padding_of_its_own(%u: tensor<1x2x1x4xf32>, %v: tensor<1x1x1x4xf32>) -> tensor<1x1x1x4xf32> {
+  %i = ane.rsqrt %v : (tensor<1x1x1x4xf32>) -> tensor<1x1x1x4xf32>
+  %x = ane.mul %u, %i : (tensor<1x2x1x4xf32>, tensor<1x1x1x4xf32>) -> tensor<1x2x1x4xf32>
   %beta = ane.constant dense<[[[1.0]], [[2.0]]]> : tensor<2x1x1xf32>
   %w = ane.constant dense<2.0> : tensor<1x2x1x3xf32>
   %n = ane.add %x, %beta : (tensor<1x2x1x4xf32>, tensor<2x1x1xf32>) -> tensor<1x2x1x4xf32>
   %c = ane.conv %n, %w {strides = array<i64: 1, 1>, pad_type = "same", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x2x1x4xf32>, tensor<1x2x1x3xf32>) -> tensor<1x1x1x4xf32>
+  return %c : tensor<1x1x1x4xf32>
+}
+func.func @of_pixels_less_their_mean(%x: tensor<1x2x1x4xf32>) -> tensor<1x1x1x4xf32> {
+  %mean = ane.constant dense<[[[-128.0]], [[-120.0]]]> : tensor<2x1x1xf32>
+  %w = ane.constant dense<2.0> : tensor<1x2x1x1xf32>
+  %n = ane.add %x, %mean : (tensor<1x2x1x4xf32>, tensor<2x1x1xf32>) -> tensor<1x2x1x4xf32>
+  %c = ane.conv %n, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x2x1x4xf32>, tensor<1x2x1x1xf32>) -> tensor<1x1x1x4xf32>
   return %c : tensor<1x1x1x4xf32>
 }
