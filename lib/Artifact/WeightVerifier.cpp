@@ -18,12 +18,14 @@ WeightOpener WeightVerifier::watch(WeightOpener opener, StringRef program) {
              -> llvm::Expected<std::shared_ptr<const MappedFile>> {
     auto file = opener(wanted);
     if (file)
-      add((*file)->path(), program);
+      add(*file, program);
     return file;
   };
 }
 
-void WeightVerifier::add(StringRef path, StringRef program) {
+void WeightVerifier::add(std::shared_ptr<const MappedFile> file,
+                         StringRef program) {
+  StringRef path = file->path();
   if (!isHashName(path))
     return;
   std::lock_guard<std::mutex> guard(mutex);
@@ -33,8 +35,8 @@ void WeightVerifier::add(StringRef path, StringRef program) {
   it->second.first = program.str();
   if (!threads)
     threads = std::make_unique<llvm::StdThreadPool>();
-  threads->async([it = it] {
-    if (llvm::Error error = checkHashName(it->first))
+  threads->async([it = it, file = std::move(file)] {
+    if (llvm::Error error = checkHashName(it->first, file->data()))
       it->second.second = llvm::toString(std::move(error));
   });
 }

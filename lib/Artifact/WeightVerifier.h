@@ -26,7 +26,7 @@ public:
   llvm::Error finish();
 
 private:
-  void add(StringRef path, StringRef program);
+  void add(std::shared_ptr<const MappedFile> file, StringRef program);
   bool enabled;
   std::mutex mutex;
   /// By path: the program that opened it first, and what is wrong.

@@ -191,10 +191,17 @@ bool mlir::ane::isHashName(llvm::StringRef path) {
   return stem.size() == 64 && llvm::all_of(stem, llvm::isHexDigit);
 }
 
-llvm::Error mlir::ane::checkHashName(llvm::StringRef path) {
+llvm::Error mlir::ane::checkHashName(llvm::StringRef path,
+                                     llvm::ArrayRef<char> mapped) {
   if (!isHashName(path))
     return llvm::Error::success();
-  auto sum = sumOf(path);
+  llvm::Expected<std::string> sum = sumOf(path);
+  if (!sum && !mapped.empty() && !llvm::sys::fs::exists(path)) {
+    llvm::consumeError(sum.takeError());
+    Hash hash;
+    hash.update(mapped);
+    sum = hash.finish();
+  }
   if (!sum)
     return llvm::createStringError("cannot read '" + path +
                                    "': " + llvm::toString(sum.takeError()));

@@ -90,6 +90,8 @@ class Session:
             raise usage_of(diagnostics) if misuse else RunError(os.fspath(path), diagnostics)
         self._session = session
         self._path = os.fspath(path)
+        #: Keeps a folder that is removed with its object.
+        self._owner: Package | None = None
         self.numerics = numerics
         self.seconds = 0.0
 
@@ -127,7 +129,9 @@ class Package:
 
     def session(self, **options: Any) -> Session:
         """Loads it to be run many times; options as in Session."""
-        return Session(self.path, **options)
+        session = Session(self.path, **options)
+        session._owner = self
+        return session
 
     def run(self, feeds: Mapping[str, ArrayLike], numerics: str = "fp16", function: str | None = None, device: str = "interpreter") -> dict[str, NDArray[Any]]:
         """Runs in the interpreter, or with device="engine" through the runtime (Session); results by name, in the model's order.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import gc
 import hashlib
 import json
@@ -167,6 +168,17 @@ def test_errors_are_data(tmp_path):
         ane_mlir.compile(tmp_path / "nothing.onnx")
 
 
+def test_session_outlives_bundle():
+    """What it runs stays where `compile` chose a folder, until it is gone itself."""
+    session = ane_mlir.compile(DIGITS, dims={"batch": 1}).session()
+    gc.collect()
+    folder = pathlib.Path(session._path)
+    assert folder.exists() and list(session.run({"image": IMAGE}))
+    del session
+    gc.collect()
+    assert not folder.exists()
+
+
 def test_inputs(bundle):
     session = bundle.session()
     (port,) = session.inputs
@@ -311,7 +323,9 @@ def test_ctrl_c(tmp_path, phase):
     out, scratch = tmp_path / "out", tmp_path / "tmp"
     out.mkdir()
     scratch.mkdir()
-    process = subprocess.Popen([sys.executable, script, out], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**ENV, "TMPDIR": str(scratch)})
+    # A shell's background jobs, and so perhaps this run of the tests, ignore the signal.
+    listen = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    process = subprocess.Popen([sys.executable, script, out], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**ENV, "TMPDIR": str(scratch)}, preexec_fn=listen)
     assert process.stdout
     for line in process.stdout:
         if line.strip() == phase:

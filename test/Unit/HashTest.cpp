@@ -6,6 +6,7 @@
 
 #include "ane-mlir/Support/Hash.h"
 #include "llvm/ADT/StringRef.h"
+#include "llvm/Support/Error.h"
 #include "gtest/gtest.h"
 
 using namespace mlir::ane;
@@ -41,4 +42,17 @@ TEST(HashTest, SameAsPortable) {
       ASSERT_EQ(sum(part, piece, /*portable=*/false), expected)
           << size << " bytes in pieces of " << piece;
   }
+}
+
+// A mapped file that somebody removes is compared as it was mapped.
+TEST(HashTest, NameOfRemovedFile) {
+  std::string path = "/nowhere/"
+                     "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f"
+                     "20015ad.bin";
+  llvm::ArrayRef<char> right("abc", 3), wrong("abd", 3);
+  EXPECT_EQ(llvm::toString(checkHashName(path, right)), "");
+  EXPECT_NE(llvm::toString(checkHashName(path, wrong)).find("is corrupt"),
+            std::string::npos);
+  EXPECT_NE(llvm::toString(checkHashName(path)).find("cannot read"),
+            std::string::npos);
 }

@@ -42,7 +42,10 @@ private:
 bool isHashName(llvm::StringRef path);
 
 /// An error where such a file does not have the sum that its name says.
-llvm::Error checkHashName(llvm::StringRef path);
+/// `mapped` is the same file's contents if it was mapped before: they are read
+/// where the file has been removed since.
+llvm::Error checkHashName(llvm::StringRef path,
+                          llvm::ArrayRef<char> mapped = {});
 
 } // namespace mlir::ane
 
