@@ -42,8 +42,8 @@ Prediction &Prediction::operator+=(const Prediction &other) {
 /// Part of the peak rate at this many positions: constant up to 64, then linear
 /// in the logarithm through 1024 to 4096.
 static double efficiency(double positions, const Target &target) {
-  double narrow = target.cost("narrow_efficiency"),
-         middle = target.cost("middle_efficiency");
+  double narrow = target.cost(CostId::NarrowEfficiency),
+         middle = target.cost(CostId::MiddleEfficiency);
   double x = std::log2(std::max(positions, 1.0));
   if (x <= 6)
     return narrow;
@@ -52,19 +52,25 @@ static double efficiency(double positions, const Target &target) {
   return x <= 12 ? middle + (1 - middle) * (x - 10) / 2 : 1;
 }
 
-/// A target's parameter for each door: "e5rt_dispatch_us".
-static double ofDoor(const Clock &clock, StringRef what) {
-  return clock.rate((stringify(clock.door) + what).str());
+double Clock::floor() const {
+  static constexpr CostId kFloors[] = {CostId::MemoryDispatchUs,
+                                       CostId::E5rtDispatchUs,
+                                       CostId::CoremlDispatchUs};
+  return rate(kFloors[unsigned(door)]);
 }
 
-double Clock::floor() const { return ofDoor(*this, "_dispatch_us"); }
-double Clock::error() const { return ofDoor(*this, "_error_percent") / 100; }
+double Clock::error() const {
+  static constexpr CostId kErrors[] = {CostId::MemoryErrorPercent,
+                                       CostId::E5rtErrorPercent,
+                                       CostId::CoremlErrorPercent};
+  return rate(kErrors[unsigned(door)]) / 100;
+}
 
 double Clock::surfaces(double bytes, double busy) const {
   // In memory they move while the engine computes; elsewhere they are packed.
   if (door == Door::Memory)
-    return std::max(0.0, bytes / (rate("activation_gbs") * 1e3) - busy);
-  return bytes / (rate("packing_gbs") * 1e3);
+    return std::max(0.0, bytes / (rate(CostId::ActivationGbs) * 1e3) - busy);
+  return bytes / (rate(CostId::PackingGbs) * 1e3);
 }
 
 static constexpr Door kDoors[] = {Door::Memory, Door::E5RT, Door::CoreML};
@@ -87,29 +93,31 @@ Clock mlir::ane::getClock(Operation *op) {
   for (Operation *parent = op; parent && !said; parent = parent->getParentOp())
     if (auto attr = parent->getAttrOfType<StringAttr>("ane.door"))
       said = parseDoor(attr.getValue());
-  return {target, said.value_or(kDoors[unsigned(target.cost("door"))])};
+  return {target, said.value_or(kDoors[unsigned(target.cost(CostId::Door))])};
 }
 
 /// Operations per microsecond (1 TFLOPS is 1e6) of a convolution or product.
 static double arithmeticRate(const OpWork &work, const Clock &clock) {
   bool conv = work.cost.kind == Cost::Kind::Conv;
-  double rate = clock.rate(conv ? "conv_tflops" : "matmul_tflops") * 1e6 *
-                efficiency(work.cost.positions, clock.target) * work.speedup;
+  double rate = clock.rate(conv ? CostId::ConvTflops : CostId::MatmulTflops) *
+                1e6 * efficiency(work.cost.positions, clock.target) *
+                work.speedup;
   if (work.winograd)
-    rate *= clock.rate("winograd_gain");
-  if (!conv && work.cost.activationBytes > clock.rate("on_chip_mb") * 1e6)
-    rate *= clock.rate(work.scores ? "spilled_scores" : "spilled_product");
+    rate *= clock.rate(CostId::WinogradGain);
+  if (!conv && work.cost.activationBytes > clock.rate(CostId::OnChipMb) * 1e6)
+    rate *= clock.rate(work.scores ? CostId::SpilledScores
+                                   : CostId::SpilledProduct);
   return rate;
 }
 
 static Prediction predictMacs(const OpWork &work, const Clock &clock) {
   Prediction p;
   p.compute = work.depthwise
-                  ? work.elements / (clock.rate("depthwise_geps") * 1e3)
+                  ? work.elements / (clock.rate(CostId::DepthwiseGeps) * 1e3)
                   : work.cost.flops / arithmeticRate(work, clock);
-  p.weights = work.cost.weightBytes / (clock.rate("weight_gbs") * 1e3);
+  p.weights = work.cost.weightBytes / (clock.rate(CostId::WeightGbs) * 1e3);
   // What streams while the multipliers work, or the other way round.
-  double hidden = clock.door == Door::Memory ? clock.rate("overlap") : 0;
+  double hidden = clock.door == Door::Memory ? clock.rate(CostId::Overlap) : 0;
   (p.compute < p.weights ? p.compute : p.weights) *= 1 - hidden;
   return p;
 }
@@ -293,8 +301,8 @@ llvm::StringRef mlir::ane::stringify(OpWork::Kind kind) {
 static double w8a8Speedup(Block &block, const Target &target) {
   auto quantised =
       llvm::count_if(block, [](Operation &op) { return isQuantised(&op); });
-  return quantised >= 8   ? target.cost("w8a8_speedup")
-         : quantised >= 4 ? target.cost("w8a8_shallow_speedup")
+  return quantised >= 8   ? target.cost(CostId::W8a8Speedup)
+         : quantised >= 4 ? target.cost(CostId::W8a8ShallowSpeedup)
                           : 1;
 }
 
@@ -325,31 +333,32 @@ OpWork mlir::ane::findWork(Operation *op, const Target &target) {
                   isQuantised(op) ? w8a8Speedup(*op->getBlock(), target) : 1);
 }
 
-static StringRef vectorRate(OpWork::Kind kind) {
+static CostId vectorRate(OpWork::Kind kind) {
   switch (kind) {
   case OpWork::Kind::Softmax:
-    return "softmax_geps";
+    return CostId::SoftmaxGeps;
   case OpWork::Kind::Norm:
-    return "norm_geps";
+    return CostId::NormGeps;
   case OpWork::Kind::Reduce:
-    return "reduce_geps";
+    return CostId::ReduceGeps;
   case OpWork::Kind::Pool:
-    return "pool_geps";
+    return CostId::PoolGeps;
   default:
-    return "elementwise_geps";
+    return CostId::ElementwiseGeps;
   }
 }
 
 /// Elements at the rate of their kind, or what does not stay on chip.
 static double vectorMicros(const OpWork &work, const Clock &clock) {
   double rate = clock.rate(vectorRate(work.kind)) * 1e3,
-         beyond = work.cost.activationBytes - clock.rate("on_chip_mb") * 1e6;
+         beyond =
+             work.cost.activationBytes - clock.rate(CostId::OnChipMb) * 1e6;
   if (beyond <= 0)
     return work.elements / rate;
   if (work.scores)
-    return work.elements / (rate * clock.rate("spilled_scores"));
+    return work.elements / (rate * clock.rate(CostId::SpilledScores));
   return std::max(work.elements / rate,
-                  beyond / (clock.rate("weight_gbs") * 1e3));
+                  beyond / (clock.rate(CostId::WeightGbs) * 1e3));
 }
 
 Prediction mlir::ane::predict(const OpWork &work, const Clock &clock,
@@ -367,7 +376,8 @@ Prediction mlir::ane::predict(const OpWork &work, const Clock &clock,
   case OpWork::Kind::Macs:
     return predictMacs(scaled, clock);
   case OpWork::Kind::Move:
-    p.move = scaled.cost.activationBytes / (clock.rate("activation_gbs") * 1e3);
+    p.move =
+        scaled.cost.activationBytes / (clock.rate(CostId::ActivationGbs) * 1e3);
     break;
   default:
     p.vector = vectorMicros(scaled, clock);
@@ -392,10 +402,10 @@ double mlir::ane::predictHostMicros(const OpWork &work, const Target &target,
   if (work.kind == OpWork::Kind::Free)
     return 0;
   double arithmetic =
-             scale * work.cost.flops / (target.cost("host_tflops") * 1e6),
+             scale * work.cost.flops / (target.cost(CostId::HostTflops) * 1e6),
          memory = (work.cost.weightBytes + scale * work.cost.activationBytes) /
-                  (target.cost("host_gbs") * 1e3);
-  return target.cost("host_op_us") + std::max(arithmetic, memory);
+                  (target.cost(CostId::HostGbs) * 1e3);
+  return target.cost(CostId::HostOpUs) + std::max(arithmetic, memory);
 }
 
 double mlir::ane::predictHostMicros(Operation *op, const Target &target) {

@@ -108,13 +108,17 @@ static Description::Port toPort(StringRef name, Type type) {
   return port;
 }
 
-/// The words of a list of strings, whichever way it is written.
+/// The words of a list of strings or whole numbers, whichever way it is
+/// written.
 static void addWords(Attribute attr, std::vector<std::string> &words) {
   if (auto text = dyn_cast<StringAttr>(attr))
     words.push_back(text.getValue().str());
   else if (auto texts = dyn_cast<DenseStringElementsAttr>(attr))
     for (StringRef text : texts.getRawStringData())
       words.push_back(text.str());
+  else if (auto numbers = dyn_cast<DenseIntElementsAttr>(attr))
+    for (const APInt &number : numbers.getValues<APInt>())
+      words.push_back(std::to_string(number.getSExtValue()));
   else if (auto literal = dyn_cast<mil::LiteralAttr>(attr))
     addWords(literal.getValue(), words);
   else if (auto list = dyn_cast<ArrayAttr>(attr))

@@ -183,11 +183,17 @@ void Verifier::verifyFeature(mil::FuncOp func, const PackageFeature &feature,
         feature.colorSpace == coreml::kRGB || feature.colorSpace == coreml::kBGR
             ? 3
             : 1;
-    if (!tensor || tensor.getRank() != 4 || tensor.getDimSize(1) != channels ||
-        feature.shape !=
-            SmallVector<int64_t>{tensor.getDimSize(2), tensor.getDimSize(3)})
-      wrong("an image of " + Twine(channels) + " channels, " +
-            Twine(feature.shape[0]) + " by " + Twine(feature.shape[1]));
+    auto sizes = llvm::to_vector(ArrayRef(feature.enumerated));
+    sizes.push_back(feature.shape);
+    for (ArrayRef<int64_t> size : sizes)
+      if (!tensor || tensor.getRank() != 4 ||
+          tensor.getDimSize(1) != channels ||
+          failed(verifyCompatibleShape(tensor.getShape().drop_front(2), size)))
+        wrong("an image of " + Twine(channels) + " channels, " +
+              Twine(size[0]) + " by " + Twine(size[1]));
+    if (tensor && !tensor.hasStaticShape() && feature.enumerated.empty() &&
+        !feature.hasRange)
+      wrong("an image of one size");
     return;
   }
   case Kind::Array:
@@ -441,7 +447,10 @@ void Verifier::verifyFunction(mil::FuncOp func) {
       boundary(type, cast<StringAttr>(name).getValue());
     for (auto [i, type] :
          llvm::enumerate(body.getTerminator()->getOperandTypes()))
-      boundary(type, "result " + Twine(i));
+      if (auto producer =
+              body.getTerminator()->getOperand(i).getDefiningOp<mil::OpOp>();
+          !producer || producer.getType() != "classify")
+        boundary(type, "result " + Twine(i));
   }
   // Everything else: rebuilt with our own inference.
   ScopedDiagnosticHandler collect(

@@ -25,11 +25,15 @@
 #include "dialects/MIL/IR/Names.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/Support/Path.h"
+#include <numeric>
 
 using namespace mlir;
 using namespace mlir::ane;
 using Form = CompileOptions::Form;
 using Phase = CompileOptions::Phase;
+
+/// As many functions or shapes as one artifact may hold.
+static constexpr size_t kMostShapes = 64;
 
 namespace {
 /// A value for each symbolic dimension, and the function that it makes.
@@ -38,6 +42,8 @@ struct Bucket {
   std::vector<std::pair<StringRef, int64_t>> dims;
   /// Of a MIL program with several functions.
   std::string function;
+  /// Of a package whose inputs take several.
+  mil::ShapeBindings shapes;
 };
 
 class Compiler {
@@ -49,8 +55,9 @@ public:
 private:
   LogicalResult readInputValues();
   OwningOpRef<ModuleOp> importModel(const Bucket &bucket);
-  OwningOpRef<ModuleOp> importMIL(StringRef function);
+  OwningOpRef<ModuleOp> importMIL(const Bucket &bucket);
   LogicalResult findFunctions();
+  LogicalResult findShapes(const MILSource &source, mil::FuncOp func);
   LogicalResult markStates(ModuleOp module);
   LogicalResult selectParameters(ModuleOp module, ONNXToANEOptions &bound);
   LogicalResult differentiate(ModuleOp module);
@@ -248,14 +255,16 @@ static void addProvenance(PackageOptions &package, const PackageInfo &info,
 
 /// Each function of a MIL program is one of the bundle's.
 LogicalResult Compiler::findFunctions() {
-  if (!options.isFromMIL() || !options.function.empty())
+  if (!options.isFromMIL())
     return success();
   FailureOr<MILSource> source = MILSource::open(options.input, context);
   if (failed(source))
     return failure();
-  FailureOr<mil::FuncOp> main = source->function("");
-  if (failed(main))
+  FailureOr<mil::FuncOp> main = source->function(options.function);
+  if (failed(main) || failed(findShapes(*source, *main)))
     return failure();
+  if (!options.function.empty() || buckets.size() > 1)
+    return success();
   std::vector<Bucket> found(1);
   found.front().function = found.front().label = main->getSymName().str();
   for (auto func : source->program.getOps<mil::FuncOp>())
@@ -300,12 +309,67 @@ LogicalResult Compiler::markStates(ModuleOp module) {
   return success();
 }
 
-OwningOpRef<ModuleOp> Compiler::importMIL(StringRef function) {
+/// The inputs of a package take one of several shapes: a package that is
+/// written keeps all that are listed.
+LogicalResult Compiler::findShapes(const MILSource &source, mil::FuncOp func) {
+  const PackageInfo::Function *described = source.describe(func);
+  if (!described || options.compileTo)
+    return success();
+  std::vector<const PackageFeature *> listed;
+  for (const PackageFeature &feature : described->inputs) {
+    bool open = feature.hasRange || feature.enumerated.size() > 1;
+    if (!open || options.inputShapes.contains(feature.name))
+      continue;
+    if (!feature.hasRange && options.form() == Form::Package &&
+        (listed.empty() ||
+         listed[0]->enumerated.size() == feature.enumerated.size())) {
+      listed.push_back(&feature);
+      continue;
+    }
+    InFlightDiagnostic remark = emitRemark(func.getLoc());
+    remark << "input '" << feature.name << "' takes "
+           << (feature.hasRange ? "a range of shapes" : "several shapes")
+           << "; what is made takes its default alone, ";
+    llvm::interleave(feature.shape, remark, "x");
+    remark << "; --input-shape=" << feature.name << "=… chooses another";
+  }
+  if (listed.empty())
+    return success();
+  size_t count = listed[0]->enumerated.size();
+  if (count > kMostShapes)
+    return emitError(func.getLoc())
+           << "input '" << listed[0]->name << "' takes " << count
+           << " shapes, more than the " << kMostShapes
+           << " that are compiled; --input-shape=" << listed[0]->name
+           << "=… makes a package for one";
+  // The default comes first and stays it.
+  std::vector<size_t> order(count);
+  std::iota(order.begin(), order.end(), size_t(0));
+  std::stable_partition(order.begin(), order.end(), [&](size_t i) {
+    return listed[0]->enumerated[i] == listed[0]->shape;
+  });
+  buckets.assign(count, Bucket());
+  for (auto [i, bucket] : llvm::zip_equal(order, buckets)) {
+    bucket.function = func.getSymName().str();
+    for (const PackageFeature *feature : listed) {
+      ArrayRef<int64_t> shape = feature->enumerated[i];
+      bool image = feature->kind == PackageFeature::Kind::Image;
+      bucket.shapes[feature->name] =
+          image ? imageShape(*feature, shape) : SmallVector<int64_t>(shape);
+      bucket.label += (bucket.label.empty() ? "" : "_") + feature->name;
+      for (int64_t dim : shape)
+        bucket.label += "_" + std::to_string(dim);
+    }
+  }
+  return success();
+}
+
+OwningOpRef<ModuleOp> Compiler::importMIL(const Bucket &bucket) {
   FailureOr<MILSource> source = MILSource::open(options.input, context);
   if (failed(source))
     return {};
   FailureOr<mil::FuncOp> func = source->function(
-      function.empty() ? StringRef(options.function) : function);
+      bucket.function.empty() ? options.function : bucket.function);
   if (failed(func))
     return {};
   progress.phase("converting");
@@ -313,7 +377,10 @@ OwningOpRef<ModuleOp> Compiler::importMIL(StringRef function) {
   if (options.form() == Form::Package)
     takeClassifier(*func, package);
   std::string name = func->getSymName().str();
-  mil::ShapeBindings shapes = source->bindShapes(*func, options.inputShapes);
+  mil::ShapeBindings given = options.inputShapes;
+  for (auto &entry : bucket.shapes)
+    given[entry.getKey()] = entry.getValue();
+  mil::ShapeBindings shapes = source->bindShapes(*func, given);
   if (failed(runConversions(*source->module, [&](OpPassManager &pm) {
         pm.addPass(createConvertMILToANEPass(name, source->weights, shapes));
       })))
@@ -341,7 +408,7 @@ OwningOpRef<ModuleOp> Compiler::importModel(const Bucket &bucket) {
   progress.phase("reading");
   OwningOpRef<ModuleOp> module;
   if (options.isFromMIL()) {
-    module = importMIL(bucket.function);
+    module = importMIL(bucket);
   } else {
     module = importONNX(options.input, context, options.outputs);
     if (!module || options.stopsAt(Phase::ONNX))

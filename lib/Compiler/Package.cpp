@@ -215,7 +215,8 @@ static LogicalResult classify(PackagePart &part,
   unsigned before = llvm::count_if(
       part.states, [&](auto &state) { return state.second < *output; });
   addClassifier(part.function(), *output - before, options.classLabels,
-                options.labelName(), options.probabilitiesName());
+                options.integerLabels, options.labelName(),
+                options.probabilitiesName());
   part.classified = *output;
   return success();
 }
@@ -348,8 +349,11 @@ void mlir::ane::takeClassifier(mil::FuncOp func, PackageOptions &package) {
     package.labelProbabilities =
         cast<StringAttr>(op.getNames()[1]).getValue().str();
     package.probabilities = mil::getName(func, probabilities).str();
-    if (package.classLabels.empty())
+    if (package.classLabels.empty()) {
       package.classLabels = std::move(labels);
+      auto kind = dyn_cast<RankedTensorType>(op.getResult(0).getType());
+      package.integerLabels = kind && kind.getElementType().isInteger(64);
+    }
     SmallVector<Value> left;
     for (Value result : terminator->getOperands())
       if (result.getDefiningOp() != op)

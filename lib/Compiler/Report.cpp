@@ -350,7 +350,7 @@ Report mlir::ane::makeReport(ModuleOp module, llvm::StringRef model,
   report.producer = "ane-mlir " ANEMLIR_VERSION;
   report.door = stringify(clock.door).str();
   report.error = clock.error();
-  report.onChipBytes = 1e6 * clock.rate("on_chip_mb");
+  report.onChipBytes = 1e6 * clock.rate(CostId::OnChipMb);
   // Programs follow the schedule, so that what a call takes is known when its
   // program comes.
   RowMap rowOf;

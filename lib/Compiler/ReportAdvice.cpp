@@ -47,7 +47,7 @@ static bool hasNarrowWeights(Operation *op) {
 static void adviseArithmetic(Operation *op, const OpWork &work,
                              const Clock &clock, double compute,
                              Advice &advice) {
-  double speedup = clock.rate("w8a8_speedup");
+  double speedup = clock.rate(CostId::W8a8Speedup);
   if (work.depthwise) {
     advice.why = "one or two channels per group leave the multipliers idle";
     advice.remedy = "Fewer groups, or a smaller kernel.";

@@ -41,7 +41,8 @@ struct StageWeights : ane::impl::StageWeightsPassBase<StageWeights> {
     if (!matmul || use.getOperandNumber() != 1 || matmul.getTransposeX() ||
         matmul.getX() == matmul.getY() || matmul->hasAttr("ane.fp32"))
       return false;
-    const Limit *inputs = target.limit("S13"), *outputs = target.limit("S14");
+    const Limit *inputs = target.limit(LimitId::S13),
+                *outputs = target.limit(LimitId::S14);
     return i % kLane == 0 && (!inputs || i <= inputs->value) &&
            (!outputs || o <= outputs->value);
   }
@@ -99,8 +100,8 @@ struct StageWeights : ane::impl::StageWeightsPassBase<StageWeights> {
   /// is predicted to take less time than leaving them to the host.
   LogicalResult stageConvolutions(func::FuncOp main, BlockArgument weight) {
     Clock clock = getClock(main);
-    const Limit *inputs = clock.target.limit("S13"),
-                *outputs = clock.target.limit("S14");
+    const Limit *inputs = clock.target.limit(LimitId::S13),
+                *outputs = clock.target.limit(LimitId::S14);
     SmallVector<Operation *> users;
     for (OpOperand &use : weight.getUses())
       if (use.getOperandNumber() == 1 && findColumnForm(use.getOwner()) &&

@@ -333,7 +333,7 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
         2.0 * type.getNumElements() *
         llvm::divideCeil(type.getElementType().getIntOrFloatBitWidth(), 8u);
     // A constant part, so that fewer transposes win where traffic ties.
-    return 0.5 + bytes / (target.cost("activation_gbs") * 1e3);
+    return 0.5 + bytes / (target.cost(CostId::ActivationGbs) * 1e3);
   }
   /// Predicted microseconds of storing `v` the other way.
   double conversionCost(Value v, Tokens token, const Target &target) const {
@@ -371,8 +371,8 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
     double elements = op.getX().getType().getNumElements();
     return {predict(op, clock).total(),
             elements / 1e3 *
-                (kPasses / clock.rate("elementwise_geps") +
-                 3 / clock.rate("reduce_geps"))};
+                (kPasses / clock.rate(CostId::ElementwiseGeps) +
+                 3 / clock.rate(CostId::ReduceGeps))};
   }
 
   /// Of a transpose as written, and with tokens last on both sides.

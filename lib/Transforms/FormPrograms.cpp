@@ -150,7 +150,7 @@ struct FormPrograms : ane::impl::FormProgramsPassBase<FormPrograms> {
       for (Operation &op : block.without_terminator())
         if (auto it = stages.find(&op); it != stages.end())
           whole[it->second].push_back(&op);
-      const Limit *limit = getTarget(module).limit("S18");
+      const Limit *limit = getTarget(module).limit(LimitId::S18);
       size_t most = maxOps  ? maxOps
                     : limit ? limit->value * kOpsOfBlock - kBoundaryOps
                             : ~size_t(0);

@@ -281,7 +281,7 @@ struct PatchesToDepth : LiveOpPattern<ConvOp> {
         !isConstantTree(op.getWeight()))
       return b.notifyMatchFailure(op, "is no plain convolution");
     int64_t size = w.getDimSize(2);
-    const Limit *width = getTarget(op).limit("S9W");
+    const Limit *width = getTarget(op).limit(LimitId::S9W);
     if (!width || size <= width->value || w.getDimSize(3) != size ||
         llvm::any_of(op.getStrides(), [&](int64_t s) { return s != size; }) ||
         llvm::any_of(op.getDilations(), [](int64_t d) { return d != 1; }) ||

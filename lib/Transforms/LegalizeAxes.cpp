@@ -25,9 +25,12 @@ using namespace mlir::ane;
 /// What an axis of a tensor of this rank may have (S1, S2); much where nothing
 /// is known.
 static int64_t longest(Operation *op, int64_t rank, int64_t axis) {
-  StringRef id = axis >= rank - 2 ? "S1" : axis == rank - 3 ? "S2" : "S3";
+  LimitId id = axis >= rank - 2   ? LimitId::S1
+               : axis == rank - 3 ? LimitId::S2
+                                  : LimitId::S3;
   const Limit *limit = getTarget(op).limit(id);
-  return limit && getRuleSwitch(op, id) != false ? limit->value : INT32_MAX;
+  return limit && getRuleSwitch(op, stringify(id)) != false ? limit->value
+                                                            : INT32_MAX;
 }
 
 /// The reshape that makes `v`, through operations that keep its shape.

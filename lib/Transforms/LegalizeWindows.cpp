@@ -25,9 +25,10 @@ using namespace mlir;
 using namespace mlir::ane;
 
 /// What a limit allows; much where it is unknown or switched off.
-static int64_t allowed(Operation *op, StringRef id) {
+static int64_t allowed(Operation *op, LimitId id) {
   const Limit *limit = getTarget(op).limit(id);
-  return limit && getRuleSwitch(op, id) != false ? limit->value : INT32_MAX;
+  return limit && getRuleSwitch(op, stringify(id)) != false ? limit->value
+                                                            : INT32_MAX;
 }
 
 /// Whether a stride has other factors than 2 and 3 (S15).
@@ -133,8 +134,8 @@ struct SplitKernel : OpRewritePattern<ConvOp> {
     if (!c)
       return b.notifyMatchFailure(op, "is no plain convolution");
     bool small = !isPlain(op.getStrides()) || !isPlain(op.getDilations());
-    int64_t wide = allowed(op, small ? "S9W" : "S6"),
-            high = allowed(op, small ? "S9H" : "S7"),
+    int64_t wide = allowed(op, small ? LimitId::S9W : LimitId::S6),
+            high = allowed(op, small ? LimitId::S9H : LimitId::S7),
             height = c->w.getDimSize(2), width = c->w.getDimSize(3);
     if (height <= high && width <= wide)
       return b.notifyMatchFailure(op, "kernel is within the limits");
@@ -197,10 +198,10 @@ struct StrideToPhases : OpRewritePattern<ConvOp> {
       return b.notifyMatchFailure(op, "has no strides, or dilations too");
     int64_t sh = op.getStrides()[0], sw = op.getStrides()[1],
             kh = c->w.getDimSize(2), kw = c->w.getDimSize(3);
-    if (kw <= allowed(op, "S9W") && kh <= allowed(op, "S9H") &&
+    if (kw <= allowed(op, LimitId::S9W) && kh <= allowed(op, LimitId::S9H) &&
         !isOddStride(op, sh) && !isOddStride(op, sw))
       return b.notifyMatchFailure(op, "kernel and strides are within limits");
-    if (c->x.getDimSize(1) * sh * sw > allowed(op, "S2"))
+    if (c->x.getDimSize(1) * sh * sw > allowed(op, LimitId::S2))
       return b.notifyMatchFailure(op, "would have too many channels");
     Location loc = op.getLoc();
     int64_t taps[] = {int64_t(llvm::divideCeil(kh, sh)),
@@ -240,7 +241,8 @@ struct TransposedToPhases : OpRewritePattern<ConvTransposeOp> {
     for (int i = 0; i < 2; ++i) {
       s[i] = op.getStrides()[i];
       k[i] = c->w.getDimSize(2 + i);
-      fits &= k[i] <= allowed(op, i ? "S9W" : "S9H") && !isOddStride(op, s[i]);
+      fits &= k[i] <= allowed(op, i ? LimitId::S9W : LimitId::S9H) &&
+              !isOddStride(op, s[i]);
       taps[i] = llvm::divideCeil(k[i], s[i]);
       first[i] = c->pad[2 * i] / s[i];
       count[i] = int64_t(llvm::divideCeil(
@@ -256,7 +258,7 @@ struct TransposedToPhases : OpRewritePattern<ConvTransposeOp> {
     if (fits)
       return b.notifyMatchFailure(op, "kernel and strides are within limits");
     int64_t outputs = c->y.getDimSize(1);
-    if (outputs * s[0] * s[1] > allowed(op, "S14"))
+    if (outputs * s[0] * s[1] > allowed(op, LimitId::S14))
       return b.notifyMatchFailure(op, "would have too many channels");
     Location loc = op.getLoc();
     SmallVector<int64_t> extent;
@@ -326,7 +328,8 @@ struct SplitChannels : OpRewritePattern<ConvOp> {
       return b.notifyMatchFailure(op, "is no plain convolution");
     Location loc = op.getLoc();
     int64_t inputs = c->x.getDimSize(1), outputs = c->y.getDimSize(1),
-            most = allowed(op, "S13"), mostOut = allowed(op, "S14");
+            most = allowed(op, LimitId::S13),
+            mostOut = allowed(op, LimitId::S14);
     SmallVector<Value> parts;
     auto part = [&](RankedTensorType type, Value x, Value weight, Value bias) {
       auto clone = cast<ConvOp>(b.clone(*op));
@@ -378,7 +381,7 @@ struct SplitPadded : OpRewritePattern<ConvOp> {
       return b.notifyMatchFailure(op, "is no plain convolution");
     for (int i = 0; i < 2; ++i) {
       int64_t extent = c->x.getDimSize(2 + i), outputs = c->y.getDimSize(2 + i),
-              most = allowed(op, "S1");
+              most = allowed(op, LimitId::S1);
       if (extent > most || outputs < 2 ||
           extent + c->pad[2 * i] + c->pad[2 * i + 1] <= most)
         continue;
@@ -485,7 +488,7 @@ struct CascadeMaxPool : OpRewritePattern<MaxPoolOp> {
   LogicalResult matchAndRewrite(MaxPoolOp op,
                                 PatternRewriter &b) const override {
     auto x = typeOf(op.getX());
-    int64_t most = allowed(op, "S10");
+    int64_t most = allowed(op, LimitId::S10);
     ArrayRef<int64_t> size = op.getKernelSizes();
     if (x.getRank() != 4 || op.getCeilMode() || isConstantTree(op.getY()) ||
         llvm::all_of(size, [&](int64_t k) { return k <= most; }))
@@ -542,7 +545,7 @@ struct CascadeAvgPool : OpRewritePattern<AvgPoolOp> {
   LogicalResult matchAndRewrite(AvgPoolOp op,
                                 PatternRewriter &b) const override {
     auto x = typeOf(op.getX());
-    int64_t most = allowed(op, "S11");
+    int64_t most = allowed(op, LimitId::S11);
     ArrayRef<int64_t> size = op.getKernelSizes();
     if (x.getRank() != 4 || op.getCeilMode() || isConstantTree(op.getY()) ||
         size != op.getStrides() ||
@@ -586,8 +589,8 @@ struct LocalResponseNorm : OpRewritePattern<LocalResponseNormOp> {
            k = op.getK().convertToDouble();
     int64_t count = type.getRank() == 4 ? type.getDimSize(1) : 0,
             size = op.getSize();
-    if (!count || count > allowed(op, "S13") || isConstantTree(op.getY()) ||
-        !(alpha > 0) || k < 0.01 || size < 1)
+    if (!count || count > allowed(op, LimitId::S13) ||
+        isConstantTree(op.getY()) || !(alpha > 0) || k < 0.01 || size < 1)
       return b.notifyMatchFailure(op, "is not over channels of images, or has "
                                       "nothing added");
     Location loc = op.getLoc();

@@ -86,20 +86,27 @@ void mlir::ane::addStates(
 }
 
 void mlir::ane::addClassifier(mil::FuncOp func, unsigned output,
-                              ArrayRef<std::string> labels, StringRef labelName,
+                              ArrayRef<std::string> labels, bool integers,
+                              StringRef labelName,
                               StringRef probabilitiesName) {
   Operation *terminator = func.getBody().front().getTerminator();
   OpBuilder b(terminator);
   MLIRContext *context = b.getContext();
+  RankedTensorType type = integers ? RankedTensorType::get({}, b.getI64Type())
+                                   : stringType(context);
   SmallVector<Attribute> classes;
   for (const std::string &label : labels)
-    classes.push_back(
-        DenseStringElementsAttr::get(stringType(context), StringRef(label)));
-  auto list = mil::ListType::get(context, stringType(context), classes.size());
-  auto dict = mil::DictType::get(context, stringType(context),
+    if (int64_t number = 0; integers) {
+      StringRef(label).getAsInteger(10, number);
+      classes.push_back(DenseElementsAttr::get(type, number));
+    } else {
+      classes.push_back(DenseStringElementsAttr::get(type, StringRef(label)));
+    }
+  auto list = mil::ListType::get(context, type, classes.size());
+  auto dict = mil::DictType::get(context, type,
                                  RankedTensorType::get({}, b.getF64Type()));
   auto classify =
-      addStatement(b, func.getLoc(), "classify", {stringType(context), dict},
+      addStatement(b, func.getLoc(), "classify", {type, dict},
                    {labelName, probabilitiesName},
                    {{"probabilities", terminator->getOperand(output)}},
                    {namedLiteral(b, "classes", list, b.getArrayAttr(classes))});

@@ -121,7 +121,8 @@ struct MatmulToConv : ane::impl::MatmulToConvPassBase<MatmulToConv> {
   /// Output channels per convolution, within S14; 0 when the product cannot be
   /// one on this target.
   static int64_t chunkOf(const Product &p, const Target &target) {
-    const Limit *inputs = target.limit("S13"), *outputs = target.limit("S14");
+    const Limit *inputs = target.limit(LimitId::S13),
+                *outputs = target.limit(LimitId::S14);
     if (inputs && p.k > inputs->value)
       return 0;
     int64_t most = outputs ? outputs->value : p.n;

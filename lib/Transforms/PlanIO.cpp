@@ -45,7 +45,7 @@ static SmallVector<int64_t, 4> chooseView(ArrayRef<int64_t> shape,
   int64_t count = 1;
   for (int64_t dim : view)
     count *= dim;
-  int64_t limit = target.limit("S1")->value;
+  int64_t limit = target.limit(LimitId::S1)->value;
   if (count % kLane)
     return view;
   // Longest whole rows first, so that rows stay few.

@@ -530,7 +530,7 @@ struct Tile : ane::impl::TilePassBase<Tile> {
     double most = 0;
     for (Operation *op : group.region)
       most = std::max(most, workingSet(op, clock));
-    int64_t least = std::ceil(most / (clock.rate("on_chip_mb") * 1e6));
+    int64_t least = std::ceil(most / (clock.rate(CostId::OnChipMb) * 1e6));
     return {least, least + 1, 2 * least};
   }
 
@@ -591,7 +591,7 @@ struct Tile : ane::impl::TilePassBase<Tile> {
   }
 
   void tileByCost(Block &block, const Clock &clock) {
-    double onChip = clock.rate("on_chip_mb") * 1e6;
+    double onChip = clock.rate(CostId::OnChipMb) * 1e6;
     SmallVector<Operation *> beyond;
     {
       WeightTrees trees;

@@ -48,7 +48,7 @@ struct VerifyTarget : ane::impl::VerifyTargetPassBase<VerifyTarget> {
         ViolationList violations;
         findEnabledViolations(legality, target, violations);
         for (Violation &violation : violations) {
-          const Limit *limit = target.limit(violation.rule);
+          const Limit *limit = target.findLimit(violation.rule);
           const Rule *rule = lookupRule(violation.rule);
           op.emitError() << "'" << op.getName() << "' op is not legal on "
                          << target.name << ": " << violation.reason << " ("

@@ -25,7 +25,7 @@ static std::string findRule(StringRef text) {
     StringRef word = text.take_while(llvm::isAlnum);
     if (word.size() > 1 && word.size() < 5 &&
         llvm::all_of(word.drop_front(), llvm::isDigit) &&
-        (lookupRule(word) || getDefaultTarget().limit(word)))
+        (lookupRule(word) || getDefaultTarget().findLimit(word)))
       return word.str();
     text = text.drop_front(std::max<size_t>(word.size(), !text.empty()));
   }

@@ -56,7 +56,8 @@ def test_from_package_to_package(tmp_path, package):
     assert classifier(tmp_path / "other.mlpackage")[0] == ["a", "b", "c"]
 
 
-def test_somebody_elses(tmp_path):
+@pytest.mark.parametrize("labels", [["red", "green", "blue"], [10, 20, -30]], ids=["texts", "numbers"])
+def test_somebody_elses(tmp_path, labels):
     ct = pytest.importorskip("coremltools")
     mb = ct.converters.mil.Builder
 
@@ -64,15 +65,25 @@ def test_somebody_elses(tmp_path):
     def program(x):
         return mb.softmax(x=x, axis=-1, name="chances")
 
-    model = ct.convert(program, convert_to="mlprogram", classifier_config=ct.ClassifierConfig(["red", "green", "blue"], predicted_feature_name="colour"), minimum_deployment_target=ct.target.iOS16)
+    model = ct.convert(program, convert_to="mlprogram", classifier_config=ct.ClassifierConfig(labels, predicted_feature_name="colour"), minimum_deployment_target=ct.target.iOS16)
+    spec = model.get_spec()
+    for output in spec.description.output:
+        output.shortDescription = f"about {output.name}"
+    model = ct.models.MLModel(spec, weights_dir=model.weights_dir)
     model.user_defined_metadata["com.apple.coreml.model.preview.type"] = "imageClassifier"
     model.save(str(tmp_path / "theirs.mlpackage"))
     theirs = classifier(tmp_path / "theirs.mlpackage")
     ours = ane_mlir.compile(tmp_path / "theirs.mlpackage", output=tmp_path / "ours.mlpackage")
-    assert theirs[0] == ["red", "green", "blue"] and theirs[1] == "colour" and classifier(ours.path) == theirs
+    assert theirs[0] == [str(label) for label in labels] and theirs[1] == "colour" and classifier(ours.path) == theirs and ane_mlir.verify(ours.path) == []
     assert ane_mlir.info(ours.path)["metadata"]["com.apple.coreml.model.preview.type"] == "imageClassifier"
     spec = ct.models.MLModel(str(ours.path), skip_model_load=True).get_spec()
     assert spec.description.predictedFeatureName == "colour"
+    assert {output.name: output.shortDescription for output in spec.description.output} == {name: f"about {name}" for name, _ in theirs[3]}
+    kinds = {output.name: output.type.WhichOneof("Type") for output in spec.description.output}
+    assert kinds["colour"] == ("int64Type" if labels[0] == 10 else "stringType")
+    # Of numbers the label is the number, of texts its place.
+    for artifact in (ane_mlir.Package(tmp_path / "theirs.mlpackage"), ours, ane_mlir.compile(tmp_path / "theirs.mlpackage")):
+        assert int(next(iter(artifact.run({"x": np.array([[0.1, -1.0, 2.0]], np.float32)}).values())).item()) == (-30 if labels[0] == 10 else 2)
 
 
 def test_refused(tmp_path, package):

@@ -75,3 +75,50 @@ def test_from_package_to_package(tmp_path, theirs):
 def test_info_says_so(theirs):
     said = subprocess.run([ane_mlir.find_tool("ane-info"), theirs], capture_output=True, text=True, check=True).stdout
     assert "may be left out (then 0.5)" in said and "what the camera sees" in said
+
+
+def flexible(tmp_path, **form):
+    """A convolution over pictures of several sizes, as coremltools writes it; `form` is TensorType's or ImageType's shape."""
+    (kind, shape), = form.items()
+    mb = ct.converters.mil.Builder
+    height, width = (ct.converters.mil.mil.get_new_symbol() for _ in range(2))
+
+    @mb.program(input_specs=[mb.TensorSpec(shape=(1, 3, height, width))], opset_version=ct.target.iOS16)
+    def program(x):
+        weight = np.random.default_rng(0).standard_normal((4, 3, 3, 3)).astype(np.float32) / 5
+        return mb.relu(x=mb.conv(x=x, weight=weight, pad_type="same"), name="out")
+
+    port = ct.ImageType(name="x", shape=shape) if kind == "image" else ct.TensorType(name="x", shape=shape)
+    model = ct.convert(program, inputs=[port], convert_to="mlprogram", minimum_deployment_target=ct.target.iOS16)
+    model.save(str(tmp_path / "flexible.mlpackage"))
+    return tmp_path / "flexible.mlpackage"
+
+
+@pytest.mark.parametrize("kind", ["array", "image"])
+def test_listed_shapes_stay(tmp_path, kind):
+    """All that are listed, the default first, with their values."""
+    shapes = [(1, 3, 8, 8), (1, 3, 16, 12), (1, 3, 6, 20)]
+    before = flexible(tmp_path, **{kind: ct.EnumeratedShapes(shapes=shapes, default=shapes[1])})
+    ours = ane_mlir.compile(before, output=tmp_path / "ours.mlpackage")
+    assert ane_mlir.verify(ours.path) == []
+    keys = ("kind", "shape", "color", "description")
+    old, new = (ports(path)["x"] for path in (before, ours.path))
+    assert {key: old.get(key) for key in keys} == {key: new.get(key) for key in keys} and sorted(old["shapes"]) == sorted(new["shapes"])
+    theirs = ct.models.MLModel(str(ours.path), skip_model_load=True).get_spec().description.input[0].type
+    assert len(theirs.imageType.enumeratedSizes.sizes if kind == "image" else theirs.multiArrayType.enumeratedShapes.shapes) == 3
+    for shape in shapes:
+        feeds = {"x": np.random.default_rng(1).uniform(0, 255 if kind == "image" else 1, shape).astype(np.float32)}
+        wanted, found = ane_mlir.Package(before).run(feeds, numerics="fp32")["out"], ours.run(feeds)["out"]
+        assert found.shape == (1, 4, *shape[2:])
+        np.testing.assert_allclose(found, wanted, rtol=1e-2, atol=1e-3 * np.abs(wanted).max())
+    # A bundle takes the default and says so; of what was asked for nothing need be said.
+    said = [d.message for d in ane_mlir.compile(before).diagnostics]
+    assert any("takes several shapes" in message and "--input-shape=x=" in message for message in said), said
+    assert not any("several shapes" in d.message for d in ane_mlir.compile(before, input_shapes={"x": shapes[0]}).diagnostics)
+
+
+def test_a_range_is_said(tmp_path):
+    before = flexible(tmp_path, array=ct.Shape(shape=(1, 3, ct.RangeDim(8, 32, default=16), ct.RangeDim(8, 32, default=16))))
+    ours = ane_mlir.compile(before, output=tmp_path / "ours.mlpackage")
+    assert any("takes a range of shapes; what is made takes its default alone, 1x3x16x16" in d.message for d in ours.diagnostics), ours.diagnostics
+    assert ports(ours.path)["x"]["shape"] == [1, 3, 16, 16]

@@ -2,6 +2,7 @@
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
+// -gen-target-ids   the enumerations LimitId and CostId
 // -gen-targets      C++ tables for dialects/ANE/IR/Target.cpp
 // -gen-explanations what --explain prints: rules, limits, sources
 // -gen-target-doc   the same as Markdown, with sources
@@ -9,6 +10,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "mlir/TableGen/GenInfo.h"
+#include "llvm/ADT/SetVector.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/StringSwitch.h"
@@ -97,7 +99,48 @@ static unsigned familyBits(const Record *rule) {
   return bits;
 }
 
+/// Identifiers of all limits, in the order in which targets first name them.
+static SetVector<StringRef> limitIds(const RecordKeeper &records) {
+  SetVector<StringRef> ids;
+  for (const Record *target : sortedTargets(records))
+    for (const Record *limit : target->getValueAsListOfDefs("limits"))
+      ids.insert(limit->getValueAsString("id"));
+  return ids;
+}
+
+/// Names of the cost parameters, which are the same ones of every target.
+static std::vector<StringRef> costNames(const RecordKeeper &records) {
+  std::vector<StringRef> first;
+  for (const Record *target : sortedTargets(records)) {
+    std::vector<StringRef> names;
+    for (const Record *cost : target->getValueAsListOfDefs("costs"))
+      names.push_back(cost->getValueAsString("parameter"));
+    if (first.empty())
+      first = names;
+    if (names != first)
+      PrintFatalError(target->getLoc(),
+                      "target has other cost parameters than the first");
+  }
+  return first;
+}
+
+static bool emitTargetIds(const RecordKeeper &records, raw_ostream &os) {
+  os << "enum class LimitId : uint8_t {";
+  for (StringRef id : limitIds(records))
+    os << id << ", ";
+  os << "};\nenum class CostId : uint8_t {";
+  for (StringRef name : costNames(records))
+    os << convertToCamelFromSnakeCase(name, /*capitalizeFirst=*/true) << ", ";
+  os << "};\n";
+  return false;
+}
+
 static bool emitTargets(const RecordKeeper &records, raw_ostream &os) {
+  SetVector<StringRef> ids = limitIds(records);
+  os << "static constexpr llvm::StringLiteral kLimitNames[] = {";
+  for (StringRef id : ids)
+    os << '"' << id << "\", ";
+  os << "};\n";
   for (const Record *target : sortedTargets(records)) {
     StringRef name = target->getValueAsString("target");
     os << "static constexpr Limit k_" << name << "_limits[] = {\n";
@@ -107,6 +150,14 @@ static bool emitTargets(const RecordKeeper &records, raw_ostream &os) {
          << limit->getValueAsInt("value") << ", '"
          << limit->getValueAsString("grade") << "', \""
          << limit->getValueAsString("source") << "\"},\n";
+    }
+    os << "};\nstatic constexpr int8_t k_" << name << "_places[] = {";
+    std::vector<const Record *> limits = target->getValueAsListOfDefs("limits");
+    for (StringRef id : ids) {
+      auto it = llvm::find_if(limits, [&](const Record *limit) {
+        return limit->getValueAsString("id") == id;
+      });
+      os << (it == limits.end() ? -1 : it - limits.begin()) << ", ";
     }
     os << "};\nstatic constexpr CostParameter k_" << name << "_costs[] = {\n";
     for (const Record *cost : target->getValueAsListOfDefs("costs")) {
@@ -129,7 +180,8 @@ static bool emitTargets(const RecordKeeper &records, raw_ostream &os) {
        << "\", k_" << name << "_chips, " << target->getValueAsInt("family")
        << ", "
        << (target->getValueAsString("dialect") == "verbose" ? "true" : "false")
-       << ", k_" << name << "_limits, k_" << name << "_costs, {";
+       << ", k_" << name << "_limits, k_" << name << "_places, k_" << name
+       << "_costs, {";
     const Record *numerics = target->getValueAsDef("numerics");
     checkSources(records, numerics, "numeric contract");
     os << "NumericContract::Accumulator::"
@@ -239,6 +291,9 @@ static bool emitTargetDoc(const RecordKeeper &records, raw_ostream &os) {
   return false;
 }
 
+static mlir::GenRegistration
+    genTargetIds("gen-target-ids", "Enumerations of limits and cost parameters",
+                 emitTargetIds);
 static mlir::GenRegistration genTargets("gen-targets", "Tables of target facts",
                                         emitTargets);
 static mlir::GenRegistration genExplanations("gen-explanations",

@@ -91,7 +91,7 @@ bool mlir::ane::explain(StringRef id, llvm::raw_ostream &os,
       continue;
     os << e.id << ": " << e.text << '\n';
     for (const Target &target : getTargets())
-      if (const Limit *limit = target.limit(e.id))
+      if (const Limit *limit = target.findLimit(e.id))
         os << "  " << llvm::left_justify(target.name, 8) << limit->value
            << "  (" << target.summary << "; " << limit->source << ")\n";
     if (!e.seen.empty())

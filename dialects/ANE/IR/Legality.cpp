@@ -49,23 +49,24 @@ static void findValueViolations(const llvm::Twine &what, Type type,
         {"L46", name + " has an unknown dimension: " + str(type)});
     return;
   }
-  auto check = [&](StringRef id, StringRef quantity, int64_t value) {
+  auto check = [&](LimitId id, StringRef quantity, int64_t value) {
     if (const Limit *limit = target.limit(id); limit && value > limit->value)
-      violations.push_back({id.str(), name + " has " + quantity.str() + " " +
-                                          std::to_string(value) +
-                                          ", the limit is " +
-                                          std::to_string(limit->value)});
+      violations.push_back(
+          {stringify(id).str(), name + " has " + quantity.str() + " " +
+                                    std::to_string(value) + ", the limit is " +
+                                    std::to_string(limit->value)});
   };
   int64_t rank = tensor.getRank();
-  check("S5", "rank", rank);
+  check(LimitId::S5, "rank", rank);
   if (tensor.getNumElements() == 0)
     violations.push_back({"S1", name + " is empty: " + str(type)});
-  static constexpr StringLiteral ids[] = {"S1", "S1", "S2", "S3"};
+  static constexpr LimitId ids[] = {LimitId::S1, LimitId::S1, LimitId::S2,
+                                    LimitId::S3};
   static constexpr StringLiteral names[] = {"width", "height", "channels",
                                             "batch"};
   for (int64_t i = 0; i < std::min<int64_t>(rank, 4); ++i) {
     bool depth = rank == 5 && i == 2;
-    check(depth ? "S4" : ids[i], depth ? "depth" : names[i],
+    check(depth ? LimitId::S4 : ids[i], depth ? "depth" : names[i],
           tensor.getDimSize(rank - 1 - i));
   }
 }
@@ -160,7 +161,7 @@ static constexpr StringLiteral kOpRules[] = {
 
 bool mlir::ane::canSwitchRule(StringRef id) {
   return llvm::is_contained(kOptionalRules, id) ||
-         llvm::is_contained(kOpRules, id) || getDefaultTarget().limit(id);
+         llvm::is_contained(kOpRules, id) || getDefaultTarget().findLimit(id);
 }
 
 static DictionaryAttr getRules(Operation *op) {

@@ -232,12 +232,12 @@ static void findConvViolations(Op op, bool transposed, const Target &target,
   if (weight.getRank() > 4)
     violations.push_back(
         {"S4", "a convolution over three spatial axes never lowers"});
-  auto check = [&](StringRef id, const llvm::Twine &what, int64_t value) {
+  auto check = [&](LimitId id, const llvm::Twine &what, int64_t value) {
     if (const Limit *limit = target.limit(id); limit && value > limit->value)
       violations.push_back(
-          {id.str(), (what + " " + llvm::Twine(value) + ", the limit is " +
-                      llvm::Twine(limit->value))
-                         .str()});
+          {stringify(id).str(), (what + " " + llvm::Twine(value) +
+                                 ", the limit is " + llvm::Twine(limit->value))
+                                    .str()});
   };
   auto large = [](ArrayRef<int64_t> values) {
     return llvm::any_of(values, [](int64_t v) { return v > 1; });
@@ -245,8 +245,9 @@ static void findConvViolations(Op op, bool transposed, const Target &target,
   bool small = transposed || large(op.getStrides()) || large(op.getDilations());
   int64_t width = weight.getShape().back(),
           height = weight.getRank() > 3 ? weight.getDimSize(2) : 1;
-  check(small ? "S9W" : "S6", "'weight' has kernel width", width);
-  check(small ? "S9H" : "S7", "'weight' has kernel height", height);
+  check(small ? LimitId::S9W : LimitId::S6, "'weight' has kernel width", width);
+  check(small ? LimitId::S9H : LimitId::S7, "'weight' has kernel height",
+        height);
   // The compiler counts the padded input.
   auto pads = resolvePadding(op.getPadType(), op.getPad(),
                              op.getX().getType().getShape().drop_front(2),
@@ -255,10 +256,10 @@ static void findConvViolations(Op op, bool transposed, const Target &target,
   if (!transposed && op.getPadType() == "custom")
     for (auto [i, pad] : llvm::enumerate(pads))
       if (pad.first || pad.second)
-        check("S1", "'x' has with its pads an extent of",
+        check(LimitId::S1, "'x' has with its pads an extent of",
               op.getX().getType().getDimSize(2 + i) + pad.first + pad.second);
-  check("S13", "'x' has channels", op.getX().getType().getDimSize(1));
-  check("S14", "result has channels", op.getY().getType().getDimSize(1));
+  check(LimitId::S13, "'x' has channels", op.getX().getType().getDimSize(1));
+  check(LimitId::S14, "result has channels", op.getY().getType().getDimSize(1));
   for (int64_t stride : op.getStrides()) {
     int64_t rest = stride;
     while (rest % 2 == 0)
@@ -384,10 +385,10 @@ void MatmulOp::findViolations(const Target &target, ViolationList &violations) {
   }
   if (x.getRank() >= 2)
     if (int64_t k = x.getShape()[x.getRank() - (getTransposeX() ? 2 : 1)];
-        target.limit("S12") && k > target.limit("S12")->value)
+        target.limit(LimitId::S12) && k > target.limit(LimitId::S12)->value)
       violations.push_back(
           {"S12", "K is " + std::to_string(k) + ", the limit is " +
-                      std::to_string(target.limit("S12")->value)});
+                      std::to_string(target.limit(LimitId::S12)->value)});
 }
 Cost MatmulOp::estimateCost(const Target &) {
   RankedTensorType x = getX().getType();
@@ -567,16 +568,16 @@ static LogicalResult inferPool(std::optional<Location> loc, StringRef opName,
 }
 
 template <typename Op>
-static void findPoolViolations(Op op, StringRef limitId, const Target &target,
+static void findPoolViolations(Op op, LimitId limitId, const Target &target,
                                ViolationList &violations) {
   findCommonViolations(op, target, violations);
   const Limit *limit = target.limit(limitId);
   for (int64_t size : op.getKernelSizes())
     if (limit && size > limit->value)
-      violations.push_back({limitId.str(), "'kernel_sizes' has " +
-                                               std::to_string(size) +
-                                               ", the limit is " +
-                                               std::to_string(limit->value)});
+      violations.push_back({stringify(limitId).str(),
+                            "'kernel_sizes' has " + std::to_string(size) +
+                                ", the limit is " +
+                                std::to_string(limit->value)});
   if (op.getX().getType().getRank() == 5)
     violations.push_back({"S4", "a pool over three spatial axes is unproven"});
 }
@@ -600,9 +601,9 @@ static void findPoolViolations(Op op, StringRef limitId, const Target &target,
     return macCost(*this, Cost::Kind::Elementwise,                             \
                    window * getY().getType().getNumElements() / 2);            \
   }
-ANE_POOL(MaxPoolOp, "S10")
-ANE_POOL(AvgPoolOp, "S11")
-ANE_POOL(L2PoolOp, "S11")
+ANE_POOL(MaxPoolOp, LimitId::S10)
+ANE_POOL(AvgPoolOp, LimitId::S11)
+ANE_POOL(L2PoolOp, LimitId::S11)
 #undef ANE_POOL
 
 /// Shapes of a recurrent op with `gates` rows per hidden unit.

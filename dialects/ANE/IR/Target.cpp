@@ -8,9 +8,6 @@
 #include "dialects/ANE/IR/TargetNames.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
-#include "llvm/Support/ErrorHandling.h"
-#include <array>
-#include <cassert>
 
 using namespace mlir::ane;
 
@@ -59,40 +56,17 @@ const Rule *mlir::ane::lookupRule(llvm::StringRef id) {
   return nullptr;
 }
 
-/// The first characters of an identifier, all that most have.
-static uint32_t packed(llvm::StringRef id) {
-  uint32_t key = 0;
-  for (char c : id.take_front(sizeof(key)))
-    key = key << 8 | uint8_t(c);
-  return key;
+llvm::StringLiteral mlir::ane::stringify(LimitId id) {
+  return kLimitNames[unsigned(id)];
 }
 
-const Limit *Target::limit(llvm::StringRef id) const {
-  // Every op asks for a dozen.
-  static const auto keys = [] {
-    std::array<llvm::SmallVector<uint32_t, 32>, std::size(kTargets)> keys;
-    for (auto [list, target] : llvm::zip_equal(keys, kTargets))
-      for (const Limit &limit : target.limits)
-        list.push_back(packed(limit.id));
-    return keys;
-  }();
-  assert(this >= kTargets && this < std::end(kTargets) &&
-         "targets are records");
-  uint32_t wanted = packed(id);
-  for (auto [i, key] : llvm::enumerate(keys[this - kTargets]))
-    if (key == wanted && limits[i].id == id)
-      return &limits[i];
-  return nullptr;
+const Limit *Target::findLimit(llvm::StringRef id) const {
+  const Limit *found =
+      llvm::find_if(limits, [&](const Limit &limit) { return limit.id == id; });
+  return found == limits.end() ? nullptr : found;
 }
 
 bool Target::hasRule(llvm::StringRef id) const {
   const Rule *rule = lookupRule(id);
   return rule && (!rule->families || (rule->families >> family & 1));
-}
-
-double Target::cost(llvm::StringRef name) const {
-  for (const CostParameter &parameter : costs)
-    if (parameter.name == name)
-      return parameter.value;
-  llvm_unreachable("every target record carries every cost parameter");
 }

@@ -19,6 +19,12 @@
 
 namespace mlir::ane {
 
+// LimitId::S1 …, CostId::ConvTflops …: a misspelt one does not compile.
+#include "dialects/ANE/IR/TargetIds.inc"
+
+/// "S1".
+llvm::StringLiteral stringify(LimitId id);
+
 struct Limit {
   llvm::StringLiteral id;
   int64_t value;
@@ -62,15 +68,22 @@ struct Target {
   /// MIL text in the spelling that macOS 13 understands.
   bool verboseDialect;
   llvm::ArrayRef<Limit> limits;
+  /// By LimitId: where it is in `limits`, or -1.
+  llvm::ArrayRef<int8_t> places;
+  /// By CostId.
   llvm::ArrayRef<CostParameter> costs;
   NumericContract numerics;
 
-  /// The limit with this identifier, or null when nothing is known.
-  const Limit *limit(llvm::StringRef id) const;
+  /// The limit, or null when nothing is known.
+  const Limit *limit(LimitId id) const {
+    int8_t place = places[unsigned(id)];
+    return place < 0 ? nullptr : &limits[place];
+  }
+  /// The same by a name that came from elsewhere, as "S1" in a diagnostic.
+  const Limit *findLimit(llvm::StringRef id) const;
   /// Whether the rule with this identifier is one of this generation.
   bool hasRule(llvm::StringRef id) const;
-  /// A cost parameter by name; every target has all of them.
-  double cost(llvm::StringRef name) const;
+  double cost(CostId id) const { return costs[unsigned(id)].value; }
 };
 
 llvm::ArrayRef<Target> getTargets();

@@ -27,7 +27,7 @@ struct Clock {
   const Target &target;
   Door door = Door::Memory;
 
-  double rate(llvm::StringRef name) const { return target.cost(name); }
+  double rate(CostId id) const { return target.cost(id); }
   /// Microseconds of one evaluation, whatever it computes.
   double floor() const;
   /// Microseconds by which `bytes` of inputs and outputs prolong a program that

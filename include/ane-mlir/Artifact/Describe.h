@@ -80,7 +80,7 @@ struct Description {
   void writeJSON(llvm::raw_ostream &os) const;
 };
 
-/// The labels of a classifier's function, if they are texts.
+/// The labels of a classifier's function; numbers in decimal.
 std::vector<std::string> labelsOf(mil::FuncOp func);
 
 /// Failure after a diagnostic where it cannot be read.

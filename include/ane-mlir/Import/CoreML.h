@@ -30,7 +30,8 @@ struct PackageFeature {
   /// The default shape of an array, [height, width] of an image; empty where
   /// the description leaves it open.
   SmallVector<int64_t> shape;
-  /// Other shapes that an array takes.
+  /// The shapes that an array takes, or the sizes of an image; the default is
+  /// one of them.
   std::vector<SmallVector<int64_t>> enumerated;
   bool hasRange = false;
   /// Images: 10 grey, 20 RGB, 30 BGR, 40 grey in fp16.
@@ -40,6 +41,10 @@ struct PackageFeature {
   bool optional = false;
   std::optional<double> defaultValue;
 };
+
+/// What an image of this [height, width] is to the program.
+SmallVector<int64_t> imageShape(const PackageFeature &feature,
+                                llvm::ArrayRef<int64_t> size);
 
 /// What a package says around its program.
 struct PackageInfo {

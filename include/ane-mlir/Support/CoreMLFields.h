@@ -86,7 +86,13 @@ enum : uint32_t {
 };
 }
 namespace image {
-enum : uint32_t { Width = 1, Height = 2, ColorSpace = 3 };
+enum : uint32_t {
+  Width = 1,
+  Height = 2,
+  ColorSpace = 3,
+  EnumeratedSizes = 21,
+  SizeRange = 31
+};
 }
 namespace program {
 enum : uint32_t { Version = 1, Functions = 2, Attributes = 4 };

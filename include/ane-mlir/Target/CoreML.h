@@ -53,6 +53,8 @@ struct PackageOptions {
   std::vector<std::pair<std::string, std::string>> states;
   /// Makes a classifier of the output named `probabilities` (or the only one).
   std::vector<std::string> classLabels;
+  /// The labels are whole numbers, here in decimal.
+  bool integerLabels = false;
   std::string probabilities;
   /// How several functions of one model, compiled for different shapes, are
   /// kept: as one function with enumerated shapes, as functions, or as the

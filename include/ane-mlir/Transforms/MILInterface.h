@@ -17,10 +17,11 @@ void addStates(mil::FuncOp func,
                const llvm::DenseMap<unsigned, unsigned> &resultOfArgument);
 
 /// The probabilities that result `output` holds become a label and a dictionary
-/// of these names (mil/operations.md §1.13).
+/// of these names (mil/operations.md §1.13). Labels are texts, or `integers` in
+/// decimal.
 void addClassifier(mil::FuncOp func, unsigned output,
-                   ArrayRef<std::string> labels, StringRef labelName,
-                   StringRef probabilitiesName);
+                   ArrayRef<std::string> labels, bool integers,
+                   StringRef labelName, StringRef probabilitiesName);
 
 } // namespace mlir::ane
 

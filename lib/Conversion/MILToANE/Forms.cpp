@@ -408,6 +408,25 @@ LogicalResult Raiser::raiseClassify(mil::OpOp op) {
                                                 {b.attr("axis", int64_t(0)),
                                                  b.flag("keep_dims", true)})
                      : Value();
+  // A text's place; a number itself.
+  mil::LiteralAttr classes = literalOf(argument(op, "classes"), op);
+  SmallVector<int32_t> numbers;
+  if (auto list =
+          classes ? dyn_cast<ArrayAttr>(classes.getValue()) : ArrayAttr())
+    for (Attribute entry : list) {
+      auto dense = dyn_cast<DenseIntElementsAttr>(entry);
+      if (!dense)
+        break;
+      int64_t number = (*dense.value_begin<APInt>()).getSExtValue();
+      if (number != int32_t(number))
+        return error(op) << "has the class " << number
+                         << ", which 32 bits do not hold";
+      numbers.push_back(number);
+    }
+  if (label && !numbers.empty())
+    label = b.create<GatherOp>(
+        op.getLoc(),
+        {b.constant(op.getLoc(), b.builder.getI32TensorAttr(numbers)), label});
   if (!label)
     return failure();
   values[op.getResult(0)] = label;

@@ -26,6 +26,39 @@ static SmallVector<int64_t> readShape(pbf_reader in, uint32_t tag) {
   return shape;
 }
 
+/// [height, width]; also of one of several sizes, whose fields are the same.
+static SmallVector<int64_t> readImage(pbf_reader in, PackageFeature &feature) {
+  int64_t width = 0, height = 0;
+  while (in.next())
+    switch (in.tag()) {
+    case image::Width:
+      width = in.get_int64();
+      break;
+    case image::Height:
+      height = in.get_int64();
+      break;
+    case image::ColorSpace:
+      feature.colorSpace = in.get_enum();
+      break;
+    case image::EnumeratedSizes: {
+      pbf_reader list = in.get_message();
+      while (list.next())
+        if (list.tag() == 1)
+          feature.enumerated.push_back(readImage(list.get_message(), feature));
+        else
+          list.skip();
+      break;
+    }
+    case image::SizeRange:
+      feature.hasRange = true;
+      in.skip();
+      break;
+    default:
+      in.skip();
+    }
+  return {height, width};
+}
+
 static void readArray(pbf_reader in, PackageFeature &feature) {
   while (in.next())
     switch (in.tag()) {
@@ -115,22 +148,10 @@ static PackageFeature readFeature(pbf_reader in) {
             state.skip();
         break;
       }
-      case featuretype::Image: {
+      case featuretype::Image:
         feature.kind = Kind::Image;
-        pbf_reader fields = type.get_message();
-        int64_t width = 0, height = 0;
-        while (fields.next())
-          if (fields.tag() == image::Width)
-            width = fields.get_int64();
-          else if (fields.tag() == image::Height)
-            height = fields.get_int64();
-          else if (fields.tag() == image::ColorSpace)
-            feature.colorSpace = fields.get_enum();
-          else
-            fields.skip();
-        feature.shape = {height, width};
+        feature.shape = readImage(type.get_message(), feature);
         break;
-      }
       case featuretype::Int64:
       case featuretype::Double:
         feature.kind = Kind::Number;

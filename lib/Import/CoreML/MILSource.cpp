@@ -6,6 +6,7 @@
 
 #include "ane-mlir/Import/MILSource.h"
 #include "ane-mlir/Import/MIL.h"
+#include "ane-mlir/Support/CoreMLFields.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
@@ -97,15 +98,25 @@ const PackageInfo::Function *MILSource::describe(mil::FuncOp func) const {
   return nullptr;
 }
 
+SmallVector<int64_t> mlir::ane::imageShape(const PackageFeature &feature,
+                                           ArrayRef<int64_t> size) {
+  bool colours =
+      feature.colorSpace == coreml::kRGB || feature.colorSpace == coreml::kBGR;
+  return {1, colours ? 3 : 1, size[0], size[1]};
+}
+
 mil::ShapeBindings
 MILSource::bindShapes(mil::FuncOp func, const mil::ShapeBindings &given) const {
   mil::ShapeBindings shapes;
   if (const PackageInfo::Function *described = describe(func))
-    for (const PackageFeature &feature : described->inputs)
+    for (const PackageFeature &feature : described->inputs) {
       if (feature.kind == PackageFeature::Kind::Array &&
           !feature.shape.empty() &&
           llvm::all_of(feature.shape, [](int64_t dim) { return dim > 0; }))
         shapes[feature.name] = feature.shape;
+      else if (feature.kind == PackageFeature::Kind::Image)
+        shapes[feature.name] = imageShape(feature, feature.shape);
+    }
   for (auto &entry : given)
     shapes[entry.getKey()] = entry.getValue();
   return shapes;

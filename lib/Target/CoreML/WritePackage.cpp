@@ -82,12 +82,24 @@ static std::string featureMessage(StringRef name, StringRef original,
   return message;
 }
 
-static std::string imageMessage(RankedTensorType type, uint32_t colorSpace) {
+static std::string imageMessage(RankedTensorType type, uint32_t colorSpace,
+                                ArrayRef<SmallVector<int64_t>> enumerated) {
   std::string message;
   pbf_writer out(message);
   out.add_int64(image::Width, type.getDimSize(3));
   out.add_int64(image::Height, type.getDimSize(2));
   out.add_enum(image::ColorSpace, colorSpace);
+  if (!enumerated.empty()) {
+    std::string list;
+    for (const SmallVector<int64_t> &shape : enumerated) {
+      std::string one;
+      pbf_writer size(one);
+      size.add_uint64(image::Width, shape[3]);
+      size.add_uint64(image::Height, shape[2]);
+      pbf_writer(list).add_message(1, one);
+    }
+    out.add_message(image::EnumeratedSizes, list);
+  }
   return message;
 }
 
@@ -129,7 +141,8 @@ static void describe(PackagePart &part, const PackageOptions &options,
         featureMessage(
             part.names[i], part.originals[i],
             image ? featuretype::Image : featuretype::MultiArray,
-            image ? imageMessage(part.types[i], image->colorSpace)
+            image ? imageMessage(part.types[i], image->colorSpace,
+                                 shapesOf(part, i))
                   : arrayMessage(part.types[i], shapesOf(part, i), note),
             note));
   }
@@ -138,15 +151,18 @@ static void describe(PackagePart &part, const PackageOptions &options,
                      [&](auto &s) { return s.second == i - part.inputs; }))
       continue;
     if (part.classified == i - part.inputs) {
+      // Keys of the dictionary are whole numbers (1) or strings (2).
       std::string empty, dictionary;
-      pbf_writer(dictionary).add_message(2, empty); // keys are strings
-      out.add_message(outputField,
-                      featureMessage(options.labelName(), options.labelName(),
-                                     featuretype::String, empty));
-      out.add_message(outputField,
-                      featureMessage(options.probabilitiesName(),
-                                     options.probabilitiesName(),
-                                     featuretype::Dictionary, dictionary));
+      pbf_writer(dictionary).add_message(options.integerLabels ? 1 : 2, empty);
+      auto feature = [&](StringRef name, uint32_t kind, StringRef type) {
+        out.add_message(outputField,
+                        featureMessage(name, name, kind, type.str(),
+                                       noteOf(options, name, true)));
+      };
+      feature(options.labelName(),
+              options.integerLabels ? featuretype::Int64 : featuretype::String,
+              empty);
+      feature(options.probabilitiesName(), featuretype::Dictionary, dictionary);
       continue;
     }
     const PortNote *note = noteOf(options, part.originals[i], true);
@@ -155,7 +171,7 @@ static void describe(PackagePart &part, const PackageOptions &options,
         outputField,
         featureMessage(part.names[i], part.originals[i],
                        image ? featuretype::Image : featuretype::MultiArray,
-                       image ? imageMessage(part.types[i], note->colorSpace)
+                       image ? imageMessage(part.types[i], note->colorSpace, {})
                              : arrayMessage(part.types[i], {}),
                        note));
   }
