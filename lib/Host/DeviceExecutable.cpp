@@ -8,6 +8,7 @@
 #include "ane-mlir/Artifact/Compare.h"
 #include "ane-mlir/Artifact/TensorFiles.h"
 #include "ane-mlir/Host/ane_host.h"
+#include "ane-mlir/Support/Embedding.h"
 #include "llvm/Support/raw_ostream.h"
 #include <chrono>
 #include <optional>
@@ -148,6 +149,9 @@ LogicalResult DeviceExecutable::openDevice(Side &side, StringRef kind) {
   on.size = sizeof on;
   on.kind = name.c_str();
   on.flags = options.poisonPadding ? ANE_POISON_PADDING : 0;
+  // A tool's handlers remove its own files and end it.
+  if (!areSignalsLeftAlone())
+    on.flags |= ANE_CHAIN_SIGNALS;
   ane_device *device = nullptr;
   if (failed(check(ane_device_open(&on, &device))))
     return failure();

@@ -41,6 +41,7 @@ EngineOptions EngineOptions::from(const ane_device_options &options) {
       orFact(options.failed_compile_pause_ms, facts::failedCompilePauseMs);
   result.lockSurfaces = options.flags & ANE_LOCK_SURFACES;
   result.handleSignals = !(options.flags & ANE_NO_SIGNALS);
+  result.chainSignals = options.flags & ANE_CHAIN_SIGNALS;
   return result;
 }
 
@@ -83,7 +84,7 @@ static constexpr const char *kClasses[] = {"_ANEInMemoryModelDescriptor",
 
 Engine::Engine(const EngineOptions &options)
     : options(options), objc(options.framework),
-      staging(options.staging, options.handleSignals) {
+      staging(options.staging, options.handleSignals, options.chainSignals) {
   for (const char *name : kClasses)
     if (!objc.find(name))
       fail(ANE_NO_DEVICE, "the framework has no class " + std::string(name) +

@@ -27,7 +27,7 @@ struct EngineOptions {
   unsigned instance = 0;
   /// Below 0 for no limit.
   int64_t compileBudget, residentLimit, queueDepth, failedCompilePauseMs;
-  bool lockSurfaces = false, handleSignals = true;
+  bool lockSurfaces = false, handleSignals = true, chainSignals = false;
   /// Off where the limits themselves are asked.
   bool limitsWeightFiles = true;
   /// What a caller asked for, defaults from the records filled in.

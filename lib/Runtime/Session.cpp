@@ -53,7 +53,8 @@ void Session::select(size_t function) {
     stopWorkers();
   selected = function;
   Plan &plan = now().plan;
-  ring.resize(size_t(inFlight));
+  // As many again for callbacks, which must not wait.
+  ring.resize(size_t(inFlight) * 2);
   for (Pending &entry : ring) {
     entry.inputs.resize(plan.inputs.size());
     entry.outputs.resize(plan.outputs.size());
@@ -274,13 +275,21 @@ ane_surface Session::surfaceOf(bool isInput, size_t index) {
 // Requests in flight
 //===----------------------------------------------------------------------===//
 
+/// Whether this thread is in a callback: the room that it would wait for may be
+/// made by itself alone.
+static thread_local bool inCallback = false;
+
 void Session::submit(const void *const *inputs, void *const *outputs,
                      ane_callback callback, void *user) {
   std::unique_lock<std::mutex> lock(mutex);
+  if (inCallback && waiting == ring.size())
+    fail(ANE_BUSY, "this callback has no room for a further request: each may "
+                   "submit one for the one that ended");
   if (workers.empty())
     for (size_t i = 0; i < size_t(inFlight); ++i)
       workers.emplace_back([this, i] { work(i); });
-  finished.wait(lock, [&] { return waiting < ring.size(); });
+  if (!inCallback)
+    finished.wait(lock, [&] { return waiting < size_t(inFlight); });
   Pending &entry = ring[(first + waiting) % ring.size()];
   std::copy_n(inputs, getPlan().inputs.size(), entry.inputs.begin());
   std::copy_n(outputs, getPlan().outputs.size(), entry.outputs.begin());
@@ -291,6 +300,9 @@ void Session::submit(const void *const *inputs, void *const *outputs,
 }
 
 void Session::wait() {
+  if (inCallback)
+    fail(ANE_BUSY, "a callback cannot wait for the requests, of which it is "
+                   "one");
   std::unique_lock<std::mutex> lock(mutex);
   finished.wait(lock, [&] { return !waiting && !working; });
 }
@@ -309,8 +321,11 @@ void Session::serve(Slot &slot, const Pending &request) {
     status = ANE_RUN_FAILED;
     message = "the framework raised an exception";
   }
-  if (request.callback)
-    request.callback(request.user, status, message.c_str());
+  if (!request.callback)
+    return;
+  inCallback = true;
+  request.callback(request.user, status, message.c_str());
+  inCallback = false;
 }
 
 void Session::work(size_t index) {

@@ -14,6 +14,7 @@
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <filesystem>
+#include <iterator>
 #include <mutex>
 #include <set>
 #include <sys/file.h>
@@ -83,9 +84,13 @@ SignalList::~SignalList() {
   slot->used = false;
 }
 
-void SignalList::installHandlers() {
+static constexpr int kSignals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+/// What handled each before.
+static struct sigaction before[std::size(kSignals)];
+
+void SignalList::installHandlers(bool chain) {
   static std::once_flag once;
-  std::call_once(once, [] {
+  std::call_once(once, [chain] {
     struct sigaction action{};
     action.sa_handler = [](int number) {
       dying = true;
@@ -95,15 +100,22 @@ void SignalList::installHandlers() {
              path += std::strlen(path) + 1)
           if (unlink(path))
             rmdir(path);
-      std::signal(number, SIG_DFL);
+      // Blocked until this returns.
+      for (size_t i = 0; i < std::size(kSignals); ++i)
+        if (kSignals[i] == number)
+          sigaction(number, &before[i], nullptr);
       std::raise(number);
     };
     sigemptyset(&action.sa_mask);
-    for (int number : {SIGHUP, SIGINT, SIGTERM}) {
-      struct sigaction now{};
-      if (!sigaction(number, nullptr, &now) && !(now.sa_flags & SA_SIGINFO) &&
-          now.sa_handler == SIG_DFL)
-        sigaction(number, &action, nullptr);
+    for (size_t i = 0; i < std::size(kSignals); ++i) {
+      if (sigaction(kSignals[i], nullptr, &before[i]))
+        continue;
+      bool own = before[i].sa_flags & SA_SIGINFO ||
+                 (before[i].sa_handler != SIG_DFL &&
+                  before[i].sa_handler != SIG_IGN);
+      bool ignored = !own && before[i].sa_handler == SIG_IGN;
+      if (!ignored && (chain || !own))
+        sigaction(kSignals[i], &action, nullptr);
     }
   });
 }
@@ -160,7 +172,8 @@ static void removeStale(const std::string &parent) {
     removeAll(path.string());
 }
 
-StagingRoot::StagingRoot(const std::string &parent, bool handleSignals)
+StagingRoot::StagingRoot(const std::string &parent, bool handleSignals,
+                         bool chainSignals)
     : signals(handleSignals) {
   std::string base = parent;
   while (base.size() > 1 && base.back() == '/')
@@ -183,7 +196,7 @@ StagingRoot::StagingRoot(const std::string &parent, bool handleSignals)
     failIO(file, "cannot be locked");
   }
   if (signals) {
-    SignalList::installHandlers();
+    SignalList::installHandlers(chainSignals);
     list = std::make_unique<SignalList>(std::vector<std::string>{file, folder});
   }
 }

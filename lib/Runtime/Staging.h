@@ -32,8 +32,9 @@ public:
   ~SignalList();
   SignalList(const SignalList &) = delete;
   SignalList &operator=(const SignalList &) = delete;
-  /// Installs handlers for SIGHUP, SIGINT and SIGTERM where they are default.
-  static void installHandlers();
+  /// Installs handlers for SIGHUP, SIGINT, SIGQUIT and SIGTERM where they are
+  /// default; with `chain` before those that are there, which are called next.
+  static void installHandlers(bool chain);
 
 private:
   struct Slot;
@@ -44,7 +45,8 @@ private:
 class StagingRoot {
 public:
   /// In `parent`; removes what dead processes left there.
-  StagingRoot(const std::string &parent, bool handleSignals);
+  StagingRoot(const std::string &parent, bool handleSignals,
+              bool chainSignals = false);
   ~StagingRoot();
   StagingRoot(const StagingRoot &) = delete;
   StagingRoot &operator=(const StagingRoot &) = delete;

@@ -8,8 +8,10 @@ import os
 import pathlib
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import tomllib
 
 import architectures
@@ -346,6 +348,31 @@ def test_device_options(tmp_path):
 #
 # ane-probe
 #
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM])
+def test_signals_leave_nothing(tmp_path, number):
+    """Neither of a bundle that runs nor of a question that is asked."""
+    bundle = convert(ROOT / "test/E2E/digits/digits.onnx", tmp_path, "--dim=batch=1")
+    staging = tmp_path / "staging"
+    staging.mkdir()
+    environment = {**os.environ, "ANE_RUNTIME_FRAMEWORK": str(STANDIN), "ANE_STANDIN": "target=h16;compiles=0;stall=0;delay=evaluate:4000000", "TMPDIR": str(staging)}
+
+    def listen() -> None:  # a shell's background jobs ignore some
+        for each in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_DFL)
+
+    for command in ([BIN / "ane-run", bundle, "--device=engine", "--random-inputs=1"], [BIN / "ane-probe", "--target=m4", "--only=L20", "-o", tmp_path / "answers.toml"]):
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=listen)
+        deadline = time.monotonic() + 60
+        # Until a program of it was staged.
+        while len(list(staging.glob("**/*"))) < 3 and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        assert process.poll() is None
+        process.send_signal(number)
+        assert process.wait(60) == -number, command
+        assert list(staging.iterdir()) == [], command
+
 
 # A machine that these are not true of; L72's files and S6's windows take a while each.
 PLANTED = ["L05", "L06", "L17", "L40", "L41", "L42", "L72", "S15", "S5", "S6"]

@@ -125,7 +125,7 @@ TEST(Faults, ProgramsThatMakeRoomForEachOther) {
 /// Runs `body` in a child of its own with handlers of signals on; its status.
 template <typename Body>
 static int inChild(const Folder &staging, const std::string &bundle,
-                   Body body) {
+                   Body body, uint32_t flags = 0) {
   fflush(nullptr);
   pid_t child = fork();
   if (!child) {
@@ -133,7 +133,7 @@ static int inChild(const Folder &staging, const std::string &bundle,
     dup2(null, 2);
     Opened *opened = new Opened; // never closed
     ane_device_options options = onStandIn(staging);
-    options.flags = 0;
+    options.flags = flags;
     if (!opened->open(bundle, options))
       _exit(99);
     bool ok;
@@ -155,10 +155,23 @@ TEST(Faults, ExitAndSignalsRemoveWhatWasStaged) {
   int status = inChild(staging, data.child("b"), [] { exit(3); });
   EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 3) << status;
   EXPECT_TRUE(staging.list().empty());
-  for (int number : {SIGTERM, SIGINT, SIGHUP}) {
+  for (int number : {SIGTERM, SIGINT, SIGHUP, SIGQUIT}) {
     status = inChild(staging, data.child("b"), [number] { raise(number); });
     EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == number) << status;
     EXPECT_TRUE(staging.list().empty()) << number;
+    // A process that has a handler: left alone, or, where asked for, called
+    // when the directories are gone.
+    std::signal(number, [](int) { _exit(5); });
+    status = inChild(staging, data.child("b"), [number] { raise(number); });
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 5) << status;
+    EXPECT_EQ(staging.list().size(), 1u) << number;
+    status = inChild(
+        staging, data.child("b"), [number] { raise(number); },
+        ANE_CHAIN_SIGNALS);
+    EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 5) << status;
+    // What the one before left is removed as well.
+    EXPECT_TRUE(staging.list().empty()) << number;
+    std::signal(number, SIG_DFL);
   }
 }
 

@@ -272,6 +272,68 @@ TEST(Queue, SessionsOfADeviceShareItsDepth) {
   EXPECT_EQ(StandIn::counts().most_in_flight, 2u);
 }
 
+namespace {
+/// Submits itself again from its callback until it has ended `left` times.
+struct Chain {
+  ane_session *session;
+  std::vector<float> x = std::vector<float>(80, 1),
+                     y = std::vector<float>(80, -1);
+  const void *inputs[1] = {x.data()};
+  void *outputs[1] = {y.data()};
+  int left, right = 0, busy = 0, waited = 0;
+  /// Requests that a callback submits; the one behind the room is refused.
+  int atOnce = 1;
+  Chain(ane_session *session, int left) : session(session), left(left) {}
+
+  static void finish(void *user, ane_status status, const char *) {
+    auto &self = *static_cast<Chain *>(user);
+    self.right += status == ANE_OK && self.y == std::vector<float>(80, 4);
+    self.waited += ane_session_wait(self.session) == ANE_BUSY;
+    if (--self.left > 0)
+      for (int i = 0; i < self.atOnce; ++i)
+        if (ane_session_submit(self.session, self.inputs, self.outputs, finish,
+                               &self))
+          ++self.busy;
+  }
+};
+} // namespace
+
+TEST(Queue, CallbacksSubmitTheNext) {
+  for (int inFlight : {1, 2, 5}) {
+    Folder folder;
+    StandIn::configure("compiles=0");
+    makeChain(2).write(folder.child("b"));
+    ane_session_options with = {sizeof with, nullptr, uint32_t(inFlight),
+                                nullptr};
+    Opened opened;
+    ASSERT_TRUE(opened.open(folder.child("b"), onStandIn(folder), &with))
+        << opened.message;
+    std::vector<std::unique_ptr<Chain>> chains;
+    // More than are worked on at once: the thread here waits for room.
+    for (int i = 0; i < 3 * inFlight; ++i) {
+      chains.push_back(std::make_unique<Chain>(opened.session, 40));
+      ASSERT_EQ(ane_session_submit(opened.session, chains.back()->inputs,
+                                   chains.back()->outputs, Chain::finish,
+                                   chains.back().get()),
+                ANE_OK);
+    }
+    ASSERT_EQ(ane_session_wait(opened.session), ANE_OK);
+    for (auto &chain : chains) {
+      EXPECT_EQ(chain->right, 40) << inFlight;
+      EXPECT_EQ(chain->busy, 0) << inFlight;
+      EXPECT_EQ(chain->waited, 40) << inFlight;
+    }
+    // One that asks for more than its place is told so.
+    Chain greedy(opened.session, 2);
+    greedy.atOnce = 2 * inFlight + 1;
+    ASSERT_EQ(ane_session_submit(opened.session, greedy.inputs, greedy.outputs,
+                                 Chain::finish, &greedy),
+              ANE_OK);
+    ASSERT_EQ(ane_session_wait(opened.session), ANE_OK);
+    EXPECT_GE(greedy.busy, 1) << inFlight;
+  }
+}
+
 TEST(Queue, ClosingWaits) {
   Folder folder;
   StandIn::configure("compiles=0;delay=evaluate:2000");

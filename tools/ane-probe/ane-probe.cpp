@@ -143,6 +143,28 @@ static int runOne(const Options &options) {
   return 0;
 }
 
+/// The process that answers a question, and the signal that ended asking.
+static volatile sig_atomic_t currentChild = 0, stoppedBy = 0;
+static constexpr int kSignals[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM};
+
+/// Whoever ends this ends its question; what was made is removed behind it.
+static void handleSignals(bool handle) {
+  struct sigaction action{};
+  action.sa_handler = SIG_DFL;
+  if (handle)
+    action.sa_handler = [](int number) {
+      stoppedBy = number;
+      if (currentChild)
+        kill(pid_t(currentChild), SIGKILL);
+    };
+  sigemptyset(&action.sa_mask);
+  for (int number : kSignals) {
+    struct sigaction now{};
+    if (!sigaction(number, nullptr, &now) && now.sa_handler != SIG_IGN)
+      sigaction(number, &action, nullptr);
+  }
+}
+
 /// Reads what a child prints until it ends; ends it after some time.
 static std::string readChild(pid_t child, int pipe, int &status) {
   std::string text;
@@ -192,7 +214,11 @@ static Answer askInChild(const std::string &self, const Options &options,
   posix_spawn_file_actions_destroy(&actions);
   close(pipes[1]);
   int status = 0;
+  currentChild = error ? 0 : int(child);
+  if (stoppedBy && !error)
+    kill(child, SIGKILL);
   std::string text = error ? "" : readChild(child, pipes[0], status);
+  currentChild = 0;
   close(pipes[0]);
   if (error)
     return {"unclear", std::strerror(error), {}};
@@ -261,8 +287,11 @@ static int probe(const std::string &self, Options options) {
     return 1;
   }
   bool none = false;
+  handleSignals(true);
   for (const ProbeRecord *record : choose(options)) {
     Answer answer = askInChild(self, options, record->id, folder);
+    if (stoppedBy)
+      break;
     none =
         answer.detail.find("no Neural Engine framework") != std::string::npos;
     if (none)
@@ -276,6 +305,9 @@ static int probe(const std::string &self, Options options) {
   }
   std::error_code ignored;
   std::filesystem::remove_all(folder, ignored);
+  handleSignals(false);
+  if (stoppedBy)
+    raise(stoppedBy);
   if (none)
     std::fprintf(stderr, "ane-probe: error: there is no Neural Engine "
                          "framework on this system\n");

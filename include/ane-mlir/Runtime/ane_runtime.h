@@ -148,12 +148,16 @@ enum {
    * evaluation is synchronous, so it is not needed where no one else maps the
    * surface (engine/runtime.md 3.6). */
   ANE_LOCK_SURFACES = 1,
-  /* Do not remove staging directories on SIGINT, SIGTERM and SIGHUP. Without
-   * it, handlers are installed where the process has none of its own. */
+  /* Do not remove staging directories on SIGHUP, SIGINT, SIGQUIT and SIGTERM.
+   * Without it, handlers are installed where the process has none of its own.
+   */
   ANE_NO_SIGNALS = 2,
   /* Fill what pads inputs with NaN instead of zeros: no result may depend on
    * it. */
-  ANE_POISON_PADDING = 4
+  ANE_POISON_PADDING = 4,
+  /* Install them also where the process has handlers, which are called after
+   * the directories are gone: for those that end the process. */
+  ANE_CHAIN_SIGNALS = 8
 };
 
 /* All zeros (but for the size) is what most want. */
@@ -328,7 +332,10 @@ ane_status ane_session_read_output(ane_session *session, size_t index,
                                    void *data, size_t bytes);
 
 /* Called once for each request on a thread of the session; `message` is empty
- * when it went well. */
+ * when it went well. It may submit the next request (of any session), for which
+ * it does not wait: ANE_BUSY where there is no room, which does not happen to
+ * the one request that takes the place of the one that ended. It must not wait
+ * for requests or close sessions. */
 typedef void (*ane_callback)(void *user, ane_status status,
                              const char *message);
 /* Runs on these arrays (one pointer per port, sizes as in ane_port) without
