@@ -110,9 +110,9 @@ void SignalList::installHandlers(bool chain) {
     for (size_t i = 0; i < std::size(kSignals); ++i) {
       if (sigaction(kSignals[i], nullptr, &before[i]))
         continue;
-      bool own = before[i].sa_flags & SA_SIGINFO ||
-                 (before[i].sa_handler != SIG_DFL &&
-                  before[i].sa_handler != SIG_IGN);
+      bool own =
+          before[i].sa_flags & SA_SIGINFO ||
+          (before[i].sa_handler != SIG_DFL && before[i].sa_handler != SIG_IGN);
       bool ignored = !own && before[i].sa_handler == SIG_IGN;
       if (!ignored && (chain || !own))
         sigaction(kSignals[i], &action, nullptr);

@@ -124,8 +124,8 @@ TEST(Faults, ProgramsThatMakeRoomForEachOther) {
 
 /// Runs `body` in a child of its own with handlers of signals on; its status.
 template <typename Body>
-static int inChild(const Folder &staging, const std::string &bundle,
-                   Body body, uint32_t flags = 0) {
+static int inChild(const Folder &staging, const std::string &bundle, Body body,
+                   uint32_t flags = 0) {
   fflush(nullptr);
   pid_t child = fork();
   if (!child) {

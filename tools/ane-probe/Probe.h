@@ -27,6 +27,8 @@ struct ProbeRecord {
   bool risky;
   /// Bit n for generation n that the rule is one of; 0 is all.
   unsigned families;
+  /// No target has the rule by itself.
+  bool optional;
   /// Ended by null.
   const char *inputs[4], *body[16];
   bool isAsked() const { return std::string(kind) != "none"; }

@@ -63,11 +63,13 @@ bool ane::probe::writeReport(const Report &report, const std::string &path) {
   return true;
 }
 
-/// The grade that one more measurement gives a record.
+/// The grade that one more measurement gives a record. What no target has by
+/// itself is `confirmed` by a machine that does not have it either, against its
+/// sources.
 static std::string newGrade(const ProbeRecord &record, bool confirmed) {
   std::string grade = record.grade;
-  if (!confirmed)
-    return "?"; // two sources that disagree
+  if (grade == "?" || confirmed == record.optional)
+    return "?"; // sources that disagree
   return grade == "A" || grade == "B" ? "A" : "B";
 }
 
@@ -93,6 +95,11 @@ bool ane::probe::mergeReport(const std::string &path) {
                  path.c_str());
     return false;
   }
+  if (text(root, "chip").rfind("stand-in", 0) == 0)
+    std::fprintf(stderr,
+                 "ane-probe: warning: these answers are the stand-in's, "
+                 "which has them from the records; they are no "
+                 "measurement\n");
   for (const toml::node &node : *results) {
     const toml::table *entry = node.as_table();
     if (!entry)
@@ -102,6 +109,13 @@ bool ane::probe::mergeReport(const std::string &path) {
     if (!record || (verdict != "confirmed" && verdict != "refuted"))
       continue;
     bool confirmed = verdict == "confirmed";
+    if (!appliesTo(*record, target)) {
+      if (!confirmed)
+        std::printf("Rules.td: %s: a rule of %s as well, source \"%s; %s\"\n",
+                    id.c_str(), target.c_str(), record->source,
+                    measured.c_str());
+      continue;
+    }
     std::string kind = record->kind, number;
     if (auto value = (*entry)["number"].value<double>())
       number = numberText(*value);
@@ -112,11 +126,14 @@ bool ane::probe::mergeReport(const std::string &path) {
     else
       std::printf(
           "%s: %s%s: grade \"%s\" to \"%s\", source \"%s; %s\": %s%s%s\n",
-          kind == "limit" ? "Generations.td" : "Rules.td",
-          kind == "limit" ? (target + ": ").c_str() : "", id.c_str(),
+          limitOf(target, id) ? "Generations.td" : "Rules.td",
+          limitOf(target, id) ? (target + ": ").c_str() : "", id.c_str(),
           record->grade, newGrade(*record, confirmed).c_str(), record->source,
-          measured.c_str(), verdict.c_str(), number.empty() ? "" : ", ",
-          number.c_str());
+          measured.c_str(),
+          !record->optional ? verdict.c_str()
+          : confirmed       ? "no rule on this machine"
+                            : "a rule on this machine",
+          number.empty() ? "" : ", ", number.c_str());
   }
   return true;
 }

@@ -20,6 +20,7 @@ namespace {
 struct Fact {
   StringRef text, grade, source;
   std::vector<int64_t> families;
+  bool optional = false;
 };
 } // namespace
 
@@ -38,7 +39,8 @@ static MapVector<StringRef, Fact> findFacts(const RecordKeeper &records) {
     facts[rule->getValueAsString("id")] = {
         rule->getValueAsString("text"), rule->getValueAsString("grade"),
         rule->getValueAsString("source"),
-        rule->getValueAsListOfInts("families")};
+        rule->getValueAsListOfInts("families"),
+        rule->getValueAsBit("optional")};
   for (const Record *target : records.getAllDerivedDefinitions("ANE_Target")) {
     for (const Record *limit : target->getValueAsListOfDefs("limits"))
       facts.insert({limit->getValueAsString("id"),
@@ -78,7 +80,7 @@ static void emitProbe(raw_ostream &os, const Record *probe, const Fact &fact) {
   unsigned bits = 0;
   for (int64_t family : families.empty() ? fact.families : families)
     bits |= 1u << family;
-  os << bits << ", ";
+  os << bits << ", " << (fact.optional ? "true" : "false") << ", ";
   emitStrings(os, inputs);
   os << ", ";
   emitStrings(os, body);

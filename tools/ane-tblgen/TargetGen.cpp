@@ -201,8 +201,8 @@ static bool emitTargets(const RecordKeeper &records, raw_ostream &os) {
     os << "  {\"" << rule->getValueAsString("id") << "\", \""
        << rule->getValueAsString("text") << "\", '"
        << rule->getValueAsString("grade") << "', \""
-       << rule->getValueAsString("source") << "\", " << familyBits(rule)
-       << "},\n";
+       << rule->getValueAsString("source") << "\", " << familyBits(rule) << ", "
+       << rule->getValueAsBit("optional") << "},\n";
   }
   os << "};\n";
   return false;

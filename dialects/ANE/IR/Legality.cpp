@@ -151,8 +151,6 @@ static bool breaksOptionalRule(StringRef id, Operation *op) {
   }
   return false;
 }
-static constexpr StringLiteral kOptionalRules[] = {"L01", "L04", "L11", "L16",
-                                                   "L18", "L22", "L30", "L31"};
 /// Rules that ops' own interfaces report.
 static constexpr StringLiteral kOpRules[] = {
     "L02", "L03", "L05", "L06", "L07", "L10", "L13",
@@ -160,8 +158,9 @@ static constexpr StringLiteral kOpRules[] = {
     "L28", "L29", "L32", "L46", "S15", "S23", "1.11.1"};
 
 bool mlir::ane::canSwitchRule(StringRef id) {
-  return llvm::is_contained(kOptionalRules, id) ||
-         llvm::is_contained(kOpRules, id) || getDefaultTarget().findLimit(id);
+  const Rule *rule = lookupRule(id);
+  return (rule && rule->optional) || llvm::is_contained(kOpRules, id) ||
+         getDefaultTarget().findLimit(id);
 }
 
 static DictionaryAttr getRules(Operation *op) {

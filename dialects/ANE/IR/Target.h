@@ -40,6 +40,8 @@ struct Rule {
   llvm::StringLiteral source;
   /// Bit n for generation n; 0 is every generation.
   unsigned families;
+  /// No target has it by itself.
+  bool optional;
 };
 
 struct CostParameter {

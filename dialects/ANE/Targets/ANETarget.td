@@ -37,6 +37,8 @@ class ANE_Limit<string id_, int value_, string grade_, string source_, string wh
 class ANE_Rule<string id_, string text_, string grade_, string source_, string seen_ = "", string here_ = "", string remedy_ = "",
     list<int> families_ = []> {
   list<int> families = families_;
+  /// No target has it by itself: --rule, or ane.rules of a module, switches it on.
+  bit optional = 0;
   string id = id_;
   string text = text_;
   string grade = grade_;

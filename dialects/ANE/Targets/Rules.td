@@ -6,28 +6,28 @@
 
 // Identifiers and evidence: engine/legality.md §4.2. What a rule says is what the user reads where an op breaks it.
 
-def : ANE_Rule<"L01", "concat is refused", "?", "OR, M5X vs MX, LM, FG, IM, DF", "CE on M4 Max and M5 Max, works on M1 to M5 in five projects", "emitted with axis and interleave">;
+def : ANE_Rule<"L01", "concat is refused", "?", "OR, M5X vs MX, LM, FG, IM, DF", "CE on M4 Max and M5 Max, works on M1 to M5 in five projects", "emitted with axis and interleave"> { let optional = 1; }
 def : ANE_Rule<"L02", "rsqrt, log and inverse need an epsilon", "A", "IM", "CE everywhere", "always emitted">;
 def : ANE_Rule<"L03", "gelu does not compile on RAW", "B", "OR, DE", "CE on M4 Max; compiles through E5RT", "decomposed">;
-def : ANE_Rule<"L04", "square before a nonlinearity fails at some widths", "C", "AF", "CE on M5", "mul is emitted">;
+def : ANE_Rule<"L04", "square before a nonlinearity fails at some widths", "C", "AF", "CE on M5", "mul is emitted"> { let optional = 1; }
 def : ANE_Rule<"L05", "operation does not compile for the engine", "A", "IM, AF, M5X", "CE everywhere", "placed on the host", "Replace the operation by others (an lstm by its steps, for example), or accept a host step; --placement=host shows what all of it costs there.">;
 def : ANE_Rule<"L06", "integer arithmetic does not compile", "A", "MS, IM", "CE on M2 to M4", "placed on the host", "Keep integers for indices and lengths only; compute in floats where values stay below 2048.">;
 def : ANE_Rule<"L07", "the engine computes in fp16; fp32 values stay outside", "A", "MX6, OR", "CE on M1, slow on M4", "fp16 surfaces", "--precision=fp16 is what the engine has; an operation is in fp32 where fp16 would spoil an output (the accuracy table says which).">;
 def : ANE_Rule<"L08", "int4 must be packed, uint8 is wrong in blockwise constants", "B", "M5X", "SW on M5 Max", "not emitted">;
 def : ANE_Rule<"L09", "blockwise constants take one scale per output channel and no offset", "A", "M5X, CC", "CE on M5", "not emitted">;
 def : ANE_Rule<"L10", "a compressed constant may feed only a convolution", "C", "D4, IM", "CE on M5", "placed on the host", "Compress weights of convolutions and products only.">;
-def : ANE_Rule<"L11", "softmax over channels that are no power of two", "?", "ES vs MX", "CE reported, MX runs 32000", "emitted">;
+def : ANE_Rule<"L11", "softmax over channels that are no power of two", "?", "ES vs MX", "CE reported, MX runs 32000", "emitted"> { let optional = 1; }
 def : ANE_Rule<"L12", "slice_by_index of a function input before a norm and a convolution", "C", "ES", "CE", "emitted">;
 def : ANE_Rule<"L13", "a program of nothing but data movement: a reshape alone does not compile", "C", "IM; its slices, pads, transposes and concats compiled alone", "CE on M2 and M3", "arithmetic makes each output; beside a host step such programs join it", "Nothing: such a step is cheap on the host; a neighbour that computes takes it along.">;
 def : ANE_Rule<"L14", "split, matmul, softmax and tile in one program", "C", "IM, DF", "CE on M2 and M3", "emitted">;
 def : ANE_Rule<"L15", "scaled_dot_product_attention ignores its mask", "A", "MX, OR", "SW on M4 and M5 through RAW", "attention is written out", "Export attention as products and softmax.">;
-def : ANE_Rule<"L16", "matmul on M1 and M2", "?", "MX6 vs MX", "CE on one M1 Pro", "convolutions wherever a matrix is constant">;
+def : ANE_Rule<"L16", "matmul on M1 and M2", "?", "MX6 vs MX", "CE on one M1 Pro", "convolutions wherever a matrix is constant"> { let optional = 1; }
 def : ANE_Rule<"L17", "batch dimensions of a product differ", "B", "DF", "CE", "grouped queries are rows of one product; else on the host", "Give both operands the same batch dimensions, or one of them none.">;
-def : ANE_Rule<"L18", "transpose_x in the second product of an MLP", "B", "D4", "CE on M3 Ultra, fine on M5", "emitted for attention only">;
+def : ANE_Rule<"L18", "transpose_x in the second product of an MLP", "B", "D4", "CE on M3 Ultra, fine on M5", "emitted for attention only"> { let optional = 1; }
 def : ANE_Rule<"L19", "a run-time convolution weight needs the [1,O,1,I] form", "B", "M5X, H3", "CE on M5, ignored on M3 Max", "an input of that form is; other run-time weights go to the host", "Make the weight a constant, or an input of the shape [1, O, 1, I].">;
 def : ANE_Rule<"L20", "a transpose as the first op on a function input", "C", "DF", "SW", "a reshape stands before it">;
 def : ANE_Rule<"L21", "tile disturbs later evaluations", "C", "FG, M5X vs IM, AF", "EE on M3 Max, CE on M5 Max, right elsewhere", "decomposed">;
-def : ANE_Rule<"L22", "a product that broadcasts the batch", "C", "FG", "SW on M3 Max", "emitted">;
+def : ANE_Rule<"L22", "a product that broadcasts the batch", "C", "FG", "SW on M3 Max", "emitted"> { let optional = 1; }
 def : ANE_Rule<"L23", "an output made by identity, or used elsewhere too", "C", "M5X", "NaN on M5 Max", "an arithmetic op makes each output">;
 def : ANE_Rule<"L24", "normalisation without all operands as constants does not compile", "C", "IM", "CE on M2 and M3", "decomposed">;
 def : ANE_Rule<"L25", "softplus is wrong above 10.4", "B", "M5X, BR", "SW on M5 Max", "decomposed">;
@@ -35,8 +35,8 @@ def : ANE_Rule<"L26", "resize samples asymmetric nearest or aligned or asymmetri
 def : ANE_Rule<"L27", "depth_to_space knows DCR order only", "B", "AF", "SW on M5", "placed on the host", "Export DepthToSpace with mode DCR, or pixel shuffle behind a convolution.">;
 def : ANE_Rule<"L28", "pad other than constant on the last two axes is unproven", "C", "AF, MS", "CE or unknown on M4 and M5", "placed on the host", "Pad with a constant, on the last two axes.">;
 def : ANE_Rule<"L29", "topk does not compile over the width axis or on M1", "B", "BR, MS", "CE on M1 and M4", "placed on the host", "Take the top k on another axis than the width, or on the host.">;
-def : ANE_Rule<"L30", "a constant product directly behind floor is folded away", "C", "AF", "SW on M5", "emitted">;
-def : ANE_Rule<"L31", "convolutions with unequal strides or dilations", "D", "AF; MS compiles 2 to 8", "an importer's limit", "emitted">;
+def : ANE_Rule<"L30", "a constant product directly behind floor is folded away", "C", "AF", "SW on M5", "emitted"> { let optional = 1; }
+def : ANE_Rule<"L31", "convolutions with unequal strides or dilations", "D", "AF; MS compiles 2 to 8", "an importer's limit", "emitted"> { let optional = 1; }
 def : ANE_Rule<"L32", "local_response_norm uses alpha undivided", "C", "AF", "SW on M5", "placed on the host", "Replace the normalisation by one of batches, layers or groups.">;
 def : ANE_Rule<"L33", "a mean over channels fails at some shapes", "C", "M5X", "CE on M5 Max at 512 channels, 32 positions", "a 1x1 convolution with one over the number of channels", "", [6]>;
 def : ANE_Rule<"L34", "halves of the width swapped by slices and concat", "C", "LU; issue 9 of that project", "CE on M3 Ultra", "a product with a permutation", "", [4]>;
@@ -57,7 +57,7 @@ def : ANE_Rule<"L51", "outputs of different sizes", "A", "M5X, OM vs OR", "fine 
 def : ANE_Rule<"L60", "partial sums of 2^15 and more", "A", "BR, AF, MS, H3", "SW: infinite, on M3 Ultra zero", "ane-repair-fp16 scales what calibration finds">;
 def : ANE_Rule<"L61", "products below about 2^-14 vanish in the accumulator", "A", "H3, CC, MS", "SW on M3 Ultra, M4, M5 Pro", "ane-repair-fp16 scales what calibration finds">;
 def : ANE_Rule<"L62", "element-wise results beyond 65504", "A", "OR, MX, M5X", "infinite everywhere", "ane-repair-fp16 scales what calibration finds">;
-def : ANE_Rule<"L63", "a slice along the width with an offset, of values above 4094", "B", "BR", "infinite on M1 and M2", "emitted">;
+def : ANE_Rule<"L63", "a slice along the width with an offset, of values above 4094", "B", "BR", "infinite on M1 and M2", "emitted", "", [2, 3]>;
 def : ANE_Rule<"L64", "infinite masks before softmax", "A", "AP, AT", "SW everywhere", "ane-repair-masks clamps them to -30000">;
 def : ANE_Rule<"L65", "a product of two quantised branches with different scales", "B", "CC", "SW on M5 Pro", "emitted">;
 def : ANE_Rule<"L66", "fp16 residuals in deep wide models", "B", "MM, OR, MX", "SW on M5 Pro", "ane-repair-fp16 keeps the stream scaled down until its norm">;

@@ -1,4 +1,5 @@
-//===- Blocks.cpp - conditions and loops ------------------------------------===//
+//===- Blocks.cpp - conditions and loops
+//------------------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //

@@ -9,6 +9,13 @@
 #include "ane-mlir/Artifact/LoadedProgram.h"
 #include "ane-mlir/Support/Hash.h"
 #include "ane-mlir/Target/Surface.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Comparison.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Rearrange.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Unary.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "mlir/IR/Diagnostics.h"
@@ -127,13 +134,88 @@ static std::string findBrokenRules(ProgramOp program, const Target &target,
       continue;
     ViolationList violations;
     findEnabledViolations(legality, target, violations);
+    // What compiles and computes something else is done below.
     for (Violation &violation : violations)
-      if (!isLifted(violation.rule.c_str()))
+      if (!isLifted(violation.rule.c_str()) && violation.rule != "L15" &&
+          violation.rule != "L25")
         broken += (broken.empty() ? "'" : "; '") +
                   op.getName().getStringRef().str() + "' " + violation.reason +
                   " (" + violation.rule + ")";
   }
   return broken;
+}
+
+/// What a reader of the text sees at once: functions without the epsilon that
+/// they need (L02).
+static std::string findMissingEpsilon(mil::ProgramOp program) {
+  std::string missing;
+  program.walk([&](mil::OpOp op) {
+    StringRef type = op.getType();
+    if ((type == "rsqrt" || type == "log" || type == "inverse") &&
+        !mil::getArgument(op, "epsilon"))
+      missing = op.getType().str() + " without epsilon (L02)";
+  });
+  return missing;
+}
+
+/// A program of reshapes alone (L13).
+static bool onlyReshapes(ProgramOp program) {
+  Block &body = program.getBody().front();
+  return llvm::all_of(body.without_terminator(), [](Operation &op) {
+    return isa<ConstantOp, ReshapeOp, SqueezeOp, ExpandDimsOp, Flatten2dOp>(op);
+  });
+}
+
+/// Rewrites a program to one that computes what machines were seen to compute
+/// wrongly.
+static void misbehave(ProgramOp program, int (*isLifted)(const char *)) {
+  OpBuilder b(program.getContext());
+  auto number = [&](Location loc, double value) -> Value {
+    auto type = RankedTensorType::get({}, b.getF16Type());
+    return ConstantOp::create(
+        b, loc, type,
+        DenseElementsAttr::get(type, b.getF16FloatAttr(value).getValue()));
+  };
+  // Its readers get one that is not finite wherever it is not 0.
+  auto spoil = [&](Value v) {
+    b.setInsertionPointAfterValue(v);
+    Value factor = number(v.getLoc(), INFINITY),
+          wrong = MulOp::create(b, v.getLoc(), v.getType(), v, factor);
+    v.replaceAllUsesExcept(wrong, wrong.getDefiningOp());
+  };
+  Block &body = program.getBody().front();
+  for (Operation &op : llvm::make_early_inc_range(body.without_terminator())) {
+    if (auto attention = dyn_cast<ScaledDotProductAttentionOp>(op);
+        attention && attention.getAttnMask() && !isLifted("L15"))
+      attention.getAttnMaskMutable().clear();
+    if (auto transpose = dyn_cast<TransposeOp>(op);
+        transpose && isa<BlockArgument>(transpose.getX()) && !isLifted("L20"))
+      spoil(transpose.getResult());
+    if (auto softplus = dyn_cast<SoftplusOp>(op);
+        softplus && !isLifted("L25")) {
+      Location loc = op.getLoc();
+      b.setInsertionPointAfter(&op);
+      Value y = softplus.getResult();
+      auto flags =
+          RankedTensorType::get(softplus.getType().getShape(), b.getI1Type());
+      Value large = GreaterOp::create(b, loc, flags, softplus.getX(),
+                                      number(loc, 10.4)),
+            wrong = SelectOp::create(b, loc, y.getType(), large,
+                                     number(loc, INFINITY), y);
+      y.replaceAllUsesExcept(wrong, wrong.getDefiningOp());
+    }
+  }
+  // An output that nothing computes, or that is read as well (L23).
+  Operation *end = body.getTerminator();
+  for (OpOperand &operand : end->getOpOperands()) {
+    Value v = operand.get();
+    bool bad = v.getDefiningOp<IdentityOp>() || !v.hasOneUse();
+    if (!bad || isLifted("L23"))
+      continue;
+    b.setInsertionPoint(end);
+    operand.set(MulOp::create(b, v.getLoc(), v.getType(), v,
+                              number(v.getLoc(), INFINITY)));
+  }
 }
 
 static void describe(standin_program &program) {
@@ -188,6 +270,9 @@ standin_program *standin_compile(const char *folder, const char *targetName,
   FailureOr<MILSource> source = MILSource::open(text, &theContext());
   if (failed(source))
     return refuse("InvalidMILProgram");
+  std::string missing = findMissingEpsilon(source->program);
+  if (rules && !missing.empty() && !isLifted("L02"))
+    return refuse("CompilationFailure: ANECCompile() FAILED: " + missing);
   FailureOr<LoadedProgram> loaded = LoadedProgram::raise(std::move(*source));
   if (failed(loaded))
     return refuse("InvalidMILProgram");
@@ -202,6 +287,11 @@ standin_program *standin_compile(const char *folder, const char *targetName,
                            : std::string();
   if (!broken.empty())
     return refuse("CompilationFailure: ANECCompile() FAILED: " + broken);
+  if (rules && !isLifted("L13") && onlyReshapes(loaded->program))
+    return refuse("CompilationFailure: ANECCompile() FAILED: a program of "
+                  "nothing but reshapes (L13)");
+  if (rules)
+    misbehave(loaded->program, isLifted);
   auto program = std::make_unique<standin_program>();
   program->loaded = std::move(*loaded);
   program->loaded.engine = &target->numerics;

@@ -20,7 +20,8 @@
  *   cache=0         compiledModelExists is always NO
  *   rules=0         text that breaks a rule of the target compiles
  *   lift=ID,ID      a machine that these rules are not true of: rules and
- *                   limits of operations, L40, L41, L42, L72
+ *                   limits of operations, what is computed wrongly (L15,
+ *                   L20, L23, L25), L02, L13, L40, L41, L42, L72
  *   enforce=ID,ID   a machine that these rules are true of, which sources
  *                   disagree about and no target has by itself: L01, L04, L11,
  *                   L16, L18, L22, L30, L31
