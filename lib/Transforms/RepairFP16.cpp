@@ -52,6 +52,9 @@ constexpr double kLargest = 65504;
 /// scale is needed the value comes down to kCool. Partial sums overflow at 2^15
 /// (L60), results at 65504 (L62).
 constexpr double kHotResult = 32768, kHotPartial = 16384, kCool = 8192;
+/// Where scaling up brings partial sums: what was seen may be 32 times as large
+/// on other data, and sums this large hold products of 2^-14 of them.
+constexpr double kWarm = 1024;
 /// Of one factor: powers of two beyond are no fp16 numbers.
 constexpr int kMostStep = 14;
 /// What needs a larger exponent is a mask or saturates by design; scaled down
@@ -303,10 +306,10 @@ int Exponents::chooseForProduct(Operation *op, double &largest,
   rule = forSum > 0 ? "L60" : "L62";
   largest = forSum > 0 ? sum : result;
   if (e == 0 && number("ane.engine_error") > kVanishing && sum > 0 &&
-      sum < kCool / 2) {
+      sum < kWarm / 2) {
     rule = "L61";
     largest = sum;
-    e = -std::min<int>(10, std::floor(std::log2(kCool / sum)));
+    e = -std::min<int>(10, std::floor(std::log2(kWarm / sum)));
   }
   return e;
 }
