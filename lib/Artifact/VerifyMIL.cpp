@@ -55,8 +55,11 @@ private:
 } // namespace
 
 static std::string placeOf(Location loc) {
-  if (auto name = dyn_cast<NameLoc>(loc))
-    return name.getName().str();
+  if (auto name = dyn_cast<NameLoc>(loc)) {
+    if (!isa<FileLineColLoc>(name.getChildLoc()))
+      return name.getName().str();
+    loc = name.getChildLoc(); // of a text
+  }
   if (auto file = dyn_cast<FileLineColLoc>(loc))
     return (Twine(file.getFilename().getValue()) + ":" + Twine(file.getLine()) +
             ":" + Twine(file.getColumn()))

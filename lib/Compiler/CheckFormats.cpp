@@ -20,6 +20,9 @@ static std::string numberText(double value) {
   return text;
 }
 
+/// Of nodes on the host in a text for people.
+static constexpr size_t kMostHostLines = 20;
+
 static StringRef verdictOf(const CheckedTarget &t) {
   return !t.compiled            ? "not converted"
          : t.violations.empty() ? "fine"
@@ -56,6 +59,19 @@ static std::vector<std::string> factsOf(const CheckedTarget &t,
 // For people
 //===----------------------------------------------------------------------===//
 
+/// What runs on the host and why, where no threshold is about it.
+static void printHost(const CheckedTarget &t, const Thresholds &thresholds,
+                      llvm::raw_ostream &os) {
+  std::vector<const ReportRow *> rows = t.hostRows(thresholds);
+  for (const ReportRow *row : ArrayRef(rows).take_front(kMostHostLines))
+    os << t.target << ": on the host: '"
+       << printable(row->node.empty() ? row->op : row->node)
+       << "': " << printable(row->reason, true) << " [" << row->rule << "]\n";
+  if (rows.size() > kMostHostLines)
+    os << t.target << ": and " << rows.size() - kMostHostLines
+       << " more; --format=json has all\n";
+}
+
 static void printText(const CheckResult &result, const Thresholds &thresholds,
                       llvm::raw_ostream &os) {
   os << printable(result.model) << '\n' << llvm::left_justify("", 16);
@@ -71,6 +87,8 @@ static void printText(const CheckResult &result, const Thresholds &thresholds,
   for (const CheckedTarget &t : result.targets) {
     for (const std::string &error : t.errors)
       os << t.target << ": error: " << printable(error, true) << '\n';
+    if (t.violations.empty())
+      printHost(t, thresholds, os);
     std::set<std::string> helped;
     for (const CheckViolation &v : t.violations) {
       os << t.target << ": " << v.threshold << ": ";
@@ -168,7 +186,7 @@ static void writeTarget(llvm::json::OStream &j, const CheckedTarget &t,
     return;
   const Report &report = *t.compiled->report;
   j.attribute("engine_ops", int64_t(report.engineOps));
-  j.attribute("host_ops", int64_t(report.hostOps));
+  j.attribute("host_ops", int64_t(t.hostRows(thresholds).size()));
   j.attribute("programs", int64_t(report.programs.size()));
   j.attribute("predicted_us", t.predictedMicros());
   j.attribute("predicted_engine_us", report.predictedMicros);

@@ -84,6 +84,8 @@ private:
   LogicalResult writeReports();
   LogicalResult writeBundleAndReports();
   LogicalResult finish();
+  LogicalResult placeModules();
+  void reportRefusal(std::vector<OwningOpRef<ModuleOp>> unplaced);
   /// The artifact checked, what was found in its reports, all put in place.
   LogicalResult finishWithReports();
   void checkArtifact();
@@ -693,7 +695,35 @@ void Compiler::makeReport() {
   result.report->passes = passLog.changes;
 }
 
+/// --require-ane refused: what would run where is what its owner wants to know.
+void Compiler::reportRefusal(std::vector<OwningOpRef<ModuleOp>> unplaced) {
+  modules = std::move(unplaced);
+  pipeline.placement = "auto";
+  for (OwningOpRef<ModuleOp> &each : modules)
+    if (failed(runPasses(*each, buildPlacePipeline)))
+      return;
+  makeReport();
+  if (succeeded(writeReports()))
+    (void)finish();
+}
+
 LogicalResult Compiler::place() {
+  std::vector<OwningOpRef<ModuleOp>> unplaced;
+  bool reports = !options.report.empty() || !options.trace.empty();
+  if (options.requireANE && reports)
+    for (OwningOpRef<ModuleOp> &each : modules)
+      unplaced.push_back(each->clone());
+  LogicalResult placed = placeModules();
+  if (failed(placed) && !unplaced.empty())
+    reportRefusal(std::move(unplaced));
+  if (failed(placed))
+    return failure();
+  result.verified = verifier.entries().vec();
+  makeReport();
+  return success();
+}
+
+LogicalResult Compiler::placeModules() {
   progress.phase("placing");
   for (OwningOpRef<ModuleOp> &each : modules) {
     if (!options.placementFile.empty())
@@ -705,8 +735,6 @@ LogicalResult Compiler::place() {
         failed(requireEvidence(*each, evidenceName(*options.requireANE))))
       return failure();
   }
-  result.verified = verifier.entries().vec();
-  makeReport();
   return success();
 }
 

@@ -183,6 +183,10 @@ ToolDiagnostics::ToolDiagnostics(MLIRContext *context, llvm::StringRef file)
                        message.str())
                .second)
         return;
+      // A text's owner looks for the line.
+      if (auto name = dyn_cast<NameLoc>(loc);
+          name && isa<FileLineColLoc>(name.getChildLoc()))
+        loc = name.getChildLoc();
       if (auto position = dyn_cast<FileLineColLoc>(loc)) {
         llvm::errs() << printable(position.getFilename()) << ':'
                      << position.getLine() << ':' << position.getColumn()

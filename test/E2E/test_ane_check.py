@@ -57,6 +57,29 @@ def test_host_node_breaks_the_gate(tools, tmp_path):
     assert check(tools, path, "--max-host-ops=0", "--allow-host=/body/*").returncode == 1
 
 
+def test_forms_count_alike(tools, tmp_path):
+    """The text names what is on the host also when nothing is wrong; all forms have the same number."""
+    nodes = [helper.make_node("Relu", ["x"], ["a"], name="/head/relu"), helper.make_node("CumSum", ["a", "axis"], ["y"], name="/head/sum")]
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [1, 8, 32])], [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], [numpy_helper.from_array(np.array(1), "axis")])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    done = check(tools, tmp_path / "m.onnx")
+    (count,) = [line.split()[-1] for line in done.stdout.splitlines() if "host ops" in line]
+    found = json.loads(check(tools, tmp_path / "m.onnx", "--format=json").stdout)["targets"][0]
+    assert done.returncode == 0 and int(count) == found["host_ops"] == len(found["host"]) > 0
+    assert "on the host: '/head/sum': cumsum does not compile [L05]" in done.stdout
+
+
+def test_refused_conversion_leaves_its_report(tools, tmp_path):
+    """--require-ane writes no artifact, but the page that says what would run where."""
+    path = model(tmp_path / "m.onnx", "Cosh")
+    reports = {f"--report={tmp_path}/r.json", f"--trace={tmp_path}/t.json"}
+    done = subprocess.run([tools / "onnx-to-ane", path, "-o", tmp_path / "m.anepkg", "--require-ane", "--quiet", *reports], capture_output=True, text=True)
+    assert done.returncode == 1 and "'/head/last'" in done.stderr, done.stderr
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["m.onnx", "r.json", "t.json"]
+    placed = {(op["node"], op["op"]): op["placement"] for op in json.loads((tmp_path / "r.json").read_text())["ops"]}
+    assert placed["/head/last", "ane.cosh"] == "host" and placed["/body/conv", "ane.conv"] == "ane"
+
+
 def test_report_is_written_when_the_gate_fails(tools, tmp_path):
     path, report = model(tmp_path / "m.onnx", "Cosh"), tmp_path / "ane.sarif"
     assert check(tools, path, "--max-host-ops=0", "--format=sarif", "-o", report).returncode == 1

@@ -171,6 +171,27 @@ def test_weight_files_of_the_wild(tmp_path, offset, code, size, dtype):
         assert np.array_equal(next(iter(out.values())).ravel(), 1 + values.astype(np.float32)), artifact
 
 
+def test_names_of_a_text(tmp_path):
+    """Its operations have names in report, placement and check; errors keep the line."""
+    text = """program(1.3)
+{
+    func main<ios18>(tensor<fp16, [1, 4, 1, 64]> x) {
+        tensor<fp16, [1, 4, 1, 64]> first = relu(x = x)[name = string("first_op")];
+        tensor<fp16, [1, 4, 1, 64]> y = tanh(x = first)[name = string("second/op")];
+        tensor<fp16, [1, 4, 1, 64]> z = sigmoid(x = y);
+    } -> (z);
+}
+"""
+    (tmp_path / "m.mil").write_text(text)
+    (tmp_path / "place.json").write_text('{"main/second/op": "host"}')
+    tool("onnx-to-ane", tmp_path / "m.mil", "-o", tmp_path / "m.anepkg", f"--report={tmp_path}/r.json", f"--placement={tmp_path}/place.json", "--quiet")
+    placed = {(op["node"], op["op"]): op["placement"] for op in json.loads((tmp_path / "r.json").read_text())["ops"]}
+    assert placed["main/second/op", "ane.tanh"] == "host" and placed["main/first_op", "ane.relu"] == placed["main/z", "ane.sigmoid"] == "ane"
+    (tmp_path / "m.mil").write_text(text.replace("[1, 4, 1, 64]> y = tanh(x = first)", "[1, 4, 1, 32]> y = tanh(x = first)"))
+    done = subprocess.run([ane_mlir.find_tool("onnx-to-ane"), tmp_path / "m.mil", "-o", tmp_path / "n.anepkg"], capture_output=True, text=True)
+    assert done.returncode == 1 and "m.mil:5:9: error: " in done.stderr, done.stderr
+
+
 def test_without_its_weights(tmp_path):
     """Placed, costed and reported by its shapes; what needs values says which file is not there."""
     (tmp_path / "m.mil").write_text(TEXT.format(dtype="fp32", offset=64, scaled='tensor<fp32, [8]> v = identity(x = w)[name = string("v")];'))

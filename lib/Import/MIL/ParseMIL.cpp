@@ -121,6 +121,8 @@ private:
                      ArrayRef<StringRef> names, const char *at);
   LogicalResult function();
   LogicalResult statement();
+  Location placeOf(ArrayRef<StringRef> names, ArrayAttr attributes,
+                   const char *at);
   LogicalResult define(StringRef name, Value value, const char *at) {
     if (!values.try_emplace(name, value).second)
       return error("'" + name + "' is defined twice", at);
@@ -134,6 +136,8 @@ private:
   const char *lineStart = text.begin();
   unsigned line = 1;
   StringAttr file;
+  /// Of the function that is read.
+  StringRef functionName;
   MLIRContext *context;
   OpBuilder builder;
   bool verbose = false, sawScalar = false;
@@ -589,6 +593,28 @@ FailureOr<Attribute> Parser::argument(SmallVectorImpl<Value> &operands,
   return Attribute(RefAttr::get(context, operands.size() - 1));
 }
 
+/// Where a statement is, under the name that a report has for it, as of
+/// packages: FUNCTION/NAME.
+Location Parser::placeOf(ArrayRef<StringRef> names, ArrayAttr attributes,
+                         const char *at) {
+  StringRef name = names.empty() ? StringRef() : names.front();
+  for (Attribute attribute : attributes) {
+    auto named = cast<NamedAttr>(attribute);
+    auto literal = dyn_cast<LiteralAttr>(named.getValue());
+    auto word = literal && named.getName() == "name"
+                    ? dyn_cast<DenseStringElementsAttr>(literal.getValue())
+                    : DenseStringElementsAttr();
+    if (word && word.getNumElements() == 1 &&
+        !word.getRawStringData()[0].empty())
+      name = word.getRawStringData()[0];
+  }
+  Location position = locationOf(at);
+  if (name.empty())
+    return position;
+  return NameLoc::get(builder.getStringAttr(functionName + "/" + name),
+                      position);
+}
+
 LogicalResult Parser::statement() {
   const char *at = (skipSpace(), cursor);
   SmallVector<Type> types;
@@ -666,9 +692,8 @@ LogicalResult Parser::statement() {
   }
   if (failed(expect(';')))
     return failure();
-  Location loc = locationOf(at);
   auto op = OpOp::create(
-      builder, loc, types, builder.getStringAttr(*opName),
+      builder, placeOf(names, attrs, at), types, builder.getStringAttr(*opName),
       builder.getArrayAttr(args), builder.getStrArrayAttr(names), attrs,
       blocks.empty() ? ArrayAttr() : builder.getArrayAttr(blockParameters),
       operands, blocks.size());
@@ -761,6 +786,7 @@ LogicalResult Parser::function() {
   FailureOr<StringRef> name = identifier("a function name");
   if (failed(name) || failed(expect('<')))
     return failure();
+  functionName = *name;
   FailureOr<StringRef> opset = identifier("an opset");
   SmallVector<Type> types;
   SmallVector<StringRef> names;
