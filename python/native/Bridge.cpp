@@ -17,6 +17,8 @@
 #include "dialects/ANE/IR/TargetNames.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
+#include "tools/Tools.h"
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/ErrorHandling.h"
 #include <mutex>
 #include <new>
@@ -39,6 +41,32 @@ void anemlir::bridge::initialize() {
 }
 
 std::string anemlir::bridge::version() { return ANEMLIR_VERSION; }
+
+int anemlir::bridge::runTool(const std::string &name,
+                             const std::vector<std::string> &arguments) {
+  using Tool = int (*)(int, char **);
+  auto tool = llvm::StringSwitch<Tool>(name)
+                  .Case("onnx-to-ane", tools::onnxToAne)
+                  .Case("ane-check", tools::aneCheck)
+                  .Case("ane-info", tools::aneInfo)
+                  .Case("mil-verify", tools::milVerify)
+                  .Case("ane-diff", tools::aneDiff)
+                  .Case("ane-generate", tools::aneGenerate)
+                  .Case("ane-run", tools::aneRun)
+                  .Default(nullptr);
+  if (!tool)
+    return 127;
+  leaveSignalsAlone(false);
+  std::vector<std::string> words{name};
+  llvm::append_range(words, arguments);
+  std::vector<char *> argv;
+  for (std::string &word : words)
+    argv.push_back(word.data());
+  argv.push_back(nullptr);
+  int status = tool(int(words.size()), argv.data());
+  llvm::outs().flush();
+  return status;
+}
 
 //===----------------------------------------------------------------------===//
 // Compiling

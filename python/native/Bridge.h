@@ -189,6 +189,12 @@ ANEMLIR_EXPORT Status runPipeline(const std::string &text,
                                   const Cancel &cancel, std::string &result);
 ANEMLIR_EXPORT std::string version();
 
+/// Runs a command-line tool, "ane-check", in this process, to which its signals
+/// and standard streams belong from then on; its exit status, 127 for a name
+/// that is none. Once in a process, which ends behind it.
+ANEMLIR_EXPORT int runTool(const std::string &name,
+                           const std::vector<std::string> &arguments);
+
 /// To be called once, before all others.
 ANEMLIR_EXPORT void initialize();
 

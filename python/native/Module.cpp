@@ -286,6 +286,8 @@ NB_MODULE(_core, m) {
   m.def("run_pipeline", runPipeline, "text"_a, "pipeline"_a);
   m.def("explain", explain, "id"_a);
   m.def("targets", targets);
+  m.def("run_tool", bridge::runTool, "name"_a, "arguments"_a,
+        nb::call_guard<nb::gil_scoped_release>());
   // Work that was interrupted ends before Python does.
   nb::module_::import_("atexit").attr("register")(nb::cpp_function([] {
     nb::gil_scoped_release release;

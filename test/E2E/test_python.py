@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import time
+import tomllib
 
 import numpy as np
 import onnx
@@ -340,6 +341,57 @@ def test_ctrl_c(tmp_path, phase):
     assert float(told[0][1]) - sent < 1.0, (told, sent)
     assert process.returncode == 0 and text.rstrip().endswith("end")
     assert list(out.iterdir()) == [] and list(scratch.iterdir()) == []
+
+
+COMMANDS = ["onnx-to-ane", "ane-check", "ane-diff", "ane-generate", "ane-info", "ane-run", "mil-verify"]
+
+
+def command(name: str, *arguments: object, **options) -> subprocess.CompletedProcess[str]:
+    """As the script that pip makes calls it."""
+    code = f"import sys; from ane_mlir import _commands; _commands.{name.replace('-', '_')}()"
+    return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], capture_output=True, text=True, env=ENV, **options)
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_commands_are_the_tools(tmp_path, name):
+    """What pip installs says and does what the executables do; exit statuses too."""
+    ane_mlir.compile(DIGITS, dims={"batch": 1}).save(tmp_path / "m.anepkg")
+    ane_mlir.compile(DIGITS, dims={"batch": 1}, output=tmp_path / "m.mlpackage")
+    works = {
+        "onnx-to-ane": [DIGITS, "--dim=batch=1", "-o", tmp_path / "again.anepkg", "--quiet"],
+        "ane-check": [DIGITS, "--dim=batch=1", "--format=json"],
+        "ane-diff": [tmp_path / "m.anepkg", tmp_path / "m.anepkg"],
+        "ane-generate": [tmp_path / "m.anepkg", "--prompt-ids=1"],
+        "ane-info": [tmp_path / "m.anepkg"],
+        "ane-run": [tmp_path / "m.anepkg", "--random-inputs=1"],
+        "mil-verify": [tmp_path / "m.mlpackage"],
+    }[name]
+    for arguments in ([], ["--help"], ["--version"], ["--nonsense"], ["nothing.anepkg"], works):
+        mine = command(name, *arguments, cwd=tmp_path)
+        its = subprocess.run([name, *map(str, arguments)], executable=ane_mlir.find_tool(name), capture_output=True, text=True, cwd=tmp_path)
+        assert (mine.returncode, mine.stdout, mine.stderr) == (its.returncode, its.stdout, its.stderr), arguments
+    assert its.returncode == (1 if name == "ane-generate" else 0)
+
+
+def test_commands_are_all_installed():
+    listed = tomllib.loads((ROOT / "python/pyproject.toml").read_text())["project"]["scripts"]
+    assert listed == {name: f"ane_mlir._commands:{name.replace('-', '_')}" for name in COMMANDS}
+
+
+def test_commands_end_by_signals(tmp_path):
+    """And leave nothing: a command is no Python program that raises KeyboardInterrupt."""
+    code = "from ane_mlir import _commands; _commands.ane_run()"
+    ane_mlir.compile(DIGITS, dims={"batch": 1}).save(tmp_path / "m.anepkg")
+    (tmp_path / "out").mkdir()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        listen = functools.partial(signal.signal, number, signal.SIG_DFL)
+        process = subprocess.Popen([sys.executable, "-c", code, tmp_path / "m.anepkg", "--random-inputs=1", "--repeat=100000000", f"--output-dir={tmp_path}/out"], env=ENV, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=listen)
+        time.sleep(1)
+        assert process.poll() is None, process.stderr.read()
+        process.send_signal(number)
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == -number and "Traceback" not in said
+        assert not list((tmp_path / "out").iterdir())
 
 
 def test_import_is_quick():

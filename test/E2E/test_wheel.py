@@ -67,6 +67,16 @@ def test_readme_in_a_bare_environment(wheel, version, tmp_path):
     done = subprocess.run([python, script], capture_output=True, text=True, cwd=ROOT, env=environment)
     assert done.returncode == 0, done.stderr
     assert f"ran with {tmp_path}" in done.stdout and "ops on the engine" in done.stdout
+    # The tools are commands of it, which the workflow of python/examples calls.
+    bare = {**environment, "PATH": f"{python.parent}:/usr/bin:/bin"}
+    digits = str(ROOT / "test/E2E/digits/digits.onnx")
+    workflow = (ROOT / "python/examples/gate-models.yml").read_text()
+    assert "ane-check " in workflow and "pip install " in workflow
+    done = subprocess.run(["ane-check", digits, "--dim=batch=1", "--target=m1,a17", "--max-host-ops=0", "--format=markdown"], capture_output=True, text=True, env=bare, cwd=tmp_path)
+    assert done.returncode == 0 and "fine" in done.stdout, done.stderr
+    for command in (["onnx-to-ane", digits, "--dim=batch=1", "-o", "m.anepkg", "--quiet"], ["ane-run", "m.anepkg", "--random-inputs=1"], ["ane-info", "m.anepkg"], ["ane-diff", "m.anepkg", "m.anepkg"]):
+        done = subprocess.run(command, capture_output=True, text=True, env=bare, cwd=tmp_path)
+        assert done.returncode == 0, (command, done.stderr)
 
 
 def test_readme_is_typed(tmp_path):

@@ -8,6 +8,7 @@
 #include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Support/GuardedMain.h"
 #include "ane-mlir/Support/Usage.h"
+#include "tools/Tools.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/InitLLVM.h"
 
@@ -15,51 +16,62 @@ using namespace mlir;
 using namespace mlir::ane;
 namespace cl = llvm::cl;
 
-static cl::OptionCategory options("Description");
-static cl::opt<std::string>
-    artifact(cl::Positional, cl::desc("X.anepkg|.mlpackage|.mlmodelc|.mil"),
-             cl::cat(options));
-static cl::opt<bool> asJSON("json", cl::desc("Print JSON"), cl::cat(options));
+namespace {
+/// Its options and what it does with them. Made when the tool starts: a library
+/// may hold several tools.
+struct Info {
+  cl::OptionCategory options{"Description"};
+  cl::opt<std::string> artifact{cl::Positional,
+                                cl::desc("X.anepkg|.mlpackage|.mlmodelc|.mil"),
+                                cl::cat(options)};
+  cl::opt<bool> asJSON{"json", cl::desc("Print JSON"), cl::cat(options)};
 
-static int describe() {
-  DialectRegistry registry;
-  registry.insert<ANEDialect, mil::MILDialect>();
-  registerEvaluationModels(registry);
-  MLIRContext context(registry);
-  context.loadDialect<ANEDialect>();
-  ToolDiagnostics diagnostics(&context, artifact);
-  FailureOr<Description> description = describeArtifact(artifact, &context);
-  if (failed(description))
-    return 1;
-  if (asJSON)
-    description->writeJSON(llvm::outs());
-  else
-    description->writeText(llvm::outs());
-  return 0;
-}
-
-static constexpr const char *kOverview =
-    "Says what an artifact is: inputs, outputs, states, labels, "
-    "metadata, operations by kind, weights, and the systems that take "
-    "it.\n\n"
-    "  ane-info model.mlpackage\n"
-    "  ane-info model.anepkg --json\n\n"
-    "Exit status: 0, 1 when it cannot be read, 2 on misuse.\n";
-
-int main(int argc, char **argv) {
-  llvm::InitLLVM init(argc, argv);
-  cl::HideUnrelatedOptions(options);
-  if (std::optional<int> done =
-          printUsageTables(argc, argv, "ane-info", kOverview))
-    return *done;
-  cl::SetVersionPrinter([](llvm::raw_ostream &os) {
-    os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING "\n";
-  });
-  if (!cl::ParseCommandLineOptions(argc, argv, kOverview, &llvm::errs()))
-    return 2;
-  if (artifact.empty()) {
-    llvm::errs() << "ane-info: error: expects an artifact; see --help\n";
-    return 2;
+  int describe() {
+    DialectRegistry registry;
+    registry.insert<ANEDialect, mil::MILDialect>();
+    registerEvaluationModels(registry);
+    MLIRContext context(registry);
+    context.loadDialect<ANEDialect>();
+    ToolDiagnostics diagnostics(&context, artifact);
+    FailureOr<Description> description = describeArtifact(artifact, &context);
+    if (failed(description))
+      return 1;
+    if (asJSON)
+      description->writeJSON(llvm::outs());
+    else
+      description->writeText(llvm::outs());
+    return 0;
   }
-  return runGuarded("ane-info", artifact, describe);
+
+  static constexpr const char *kOverview =
+      "Says what an artifact is: inputs, outputs, states, labels, "
+      "metadata, operations by kind, weights, and the systems that take "
+      "it.\n\n"
+      "  ane-info model.mlpackage\n"
+      "  ane-info model.anepkg --json\n\n"
+      "Exit status: 0, 1 when it cannot be read, 2 on misuse.\n";
+
+  int start(int argc, char **argv) {
+    llvm::InitLLVM init(argc, argv);
+    cl::HideUnrelatedOptions(options);
+    if (std::optional<int> done =
+            printUsageTables(argc, argv, "ane-info", kOverview))
+      return *done;
+    cl::SetVersionPrinter([](llvm::raw_ostream &os) {
+      os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING "\n";
+    });
+    if (!cl::ParseCommandLineOptions(argc, argv, kOverview, &llvm::errs()))
+      return 2;
+    if (artifact.empty()) {
+      llvm::errs() << "ane-info: error: expects an artifact; see --help\n";
+      return 2;
+    }
+    return runGuarded("ane-info", artifact, [this] { return describe(); });
+  }
+};
+} // namespace
+
+int mlir::ane::tools::aneInfo(int argc, char **argv) {
+  static Info tool;
+  return tool.start(argc, argv);
 }

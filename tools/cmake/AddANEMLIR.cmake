@@ -97,11 +97,20 @@ function(ane_generated)
   endif()
 endfunction()
 
-# ane_tool(NAME [LINK lib...]): an executable in build/bin.
+# ane_tool(NAME [FUNCTION name] [LINK lib...]): an executable in build/bin. With FUNCTION it is one of tools/Tools.h, which the Python
+# package has as a command, too: its objects are NAME-objects.
 function(ane_tool name)
-  cmake_parse_arguments(ARG "" "" "SOURCES;LINK" ${ARGN})
+  cmake_parse_arguments(ARG "" "FUNCTION" "SOURCES;LINK" ${ARGN})
   if(NOT ARG_SOURCES)
     set(ARG_SOURCES ${name}.cpp)
+  endif()
+  if(ARG_FUNCTION)
+    add_library(${name}-objects OBJECT ${ARG_SOURCES})
+    target_link_libraries(${name}-objects PRIVATE ${ARG_LINK})
+    target_precompile_headers(${name}-objects REUSE_FROM ANEMLIRPrecompiled)
+    set(function ${ARG_FUNCTION})
+    configure_file(${PROJECT_SOURCE_DIR}/tools/cmake/ToolMain.cpp.in ${name}-main.cpp @ONLY)
+    set(ARG_SOURCES ${CMAKE_CURRENT_BINARY_DIR}/${name}-main.cpp $<TARGET_OBJECTS:${name}-objects>)
   endif()
   add_executable(${name} ${ARG_SOURCES})
   target_link_libraries(${name} PRIVATE ${ARG_LINK})

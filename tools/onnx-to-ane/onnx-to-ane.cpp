@@ -9,6 +9,7 @@
 #include "ane-mlir/Compiler/InitAll.h"
 #include "ane-mlir/Support/AtomicPath.h"
 #include "ane-mlir/Support/GuardedMain.h"
+#include "tools/Tools.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/InitLLVM.h"
@@ -52,7 +53,7 @@ static int convert(const CompileOptions &options) {
   return made->accuracy && failed(judge(*made->accuracy, options));
 }
 
-int main(int argc, char **argv) {
+int mlir::ane::tools::onnxToAne(int argc, char **argv) {
   llvm::InitLLVM init(argc, argv);
   std::string input; // named where memory does not suffice
   return runGuarded("onnx-to-ane", input, [&] {

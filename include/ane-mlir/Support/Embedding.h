@@ -18,7 +18,7 @@ namespace mlir::ane {
 /// From now on no handler of signals is installed: whoever embeds the compiler
 /// ends work by CancelScope. What a killed process leaves beside its outputs is
 /// removed by the next one that writes there, as ever.
-void leaveSignalsAlone();
+void leaveSignalsAlone(bool leave = true);
 /// Whether leaveSignalsAlone() was called.
 bool areSignalsLeftAlone();
 
