@@ -1,9 +1,10 @@
-//===- Tools.h - the tools of users as functions ---------------------------===//
+//===- Tools.h - the tools of users as functions
+//---------------------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //
-// What `main` of each is (tools/cmake/ToolMain.cpp.in), and what the commands of
-// the Python package call. One call in a process.
+// What `main` of each is (tools/cmake/ToolMain.cpp.in), and what the commands
+// of the Python package call. One call in a process.
 //
 //===----------------------------------------------------------------------===//
 

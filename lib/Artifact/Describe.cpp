@@ -297,7 +297,7 @@ FailureOr<Description> mlir::ane::describeArtifact(StringRef path,
     return emitError(NameLoc::get(StringAttr::get(context, path))) << what,
            failure();
   };
-  if (!llvm::sys::fs::exists(path))
+  if (path != "-" && !llvm::sys::fs::exists(path))
     return fail("is not found");
   if (MILSource::matches(path)) {
     if (failed(describeMIL(path, context, d)))

@@ -21,7 +21,9 @@ static llvm::Error wrong(const Twine &message) {
   return llvm::createStringError(message);
 }
 
-bool CompileOptions::isFromMIL() const { return MILSource::matches(input); }
+bool CompileOptions::isFromMIL() const {
+  return input != "-" && MILSource::matches(input);
+}
 
 CompileOptions::Form CompileOptions::form() const {
   if (compileTo)

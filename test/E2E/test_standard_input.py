@@ -57,3 +57,23 @@ def test_measuring_says_how_far_it_is(tmp_path):
     assert {"measuring", "checking"} <= set(told)
     assert all(0 <= done < total for steps in told.values() for done, total in steps)
     assert max(total for _, total in told["measuring"]) > 50
+
+
+def test_text_of_mil(tmp_path):
+    """Tools that take artifacts read a MIL text from a pipe."""
+    text = """program(1.3)
+{
+    func main<ios18>(tensor<fp16, [1, 4, 1, 64]> x) {
+        tensor<fp16, [1, 4, 1, 64]> y = tanh(x = x)[name = string("y")];
+    } -> (y);
+}
+"""
+    (tmp_path / "m.mil").write_text(text)
+    for tool, *arguments in (("ane-run", "-", "--random-inputs=1"), ("ane-info", "-"), ("mil-verify", "-"), ("ane-diff", "-", tmp_path / "m.mil"), ("ane-diff", tmp_path / "m.mil", "-", "--json")):
+        piped = pipe(text.encode(), tool, *arguments, folder=tmp_path)
+        read = subprocess.run([ane_mlir.find_tool(tool), *[str(tmp_path / "m.mil") if a == "-" else str(a) for a in arguments]], capture_output=True, text=True)
+        assert piped.returncode == read.returncode == 0, piped.stderr
+        if tool in ("ane-run", "ane-diff"):
+            assert piped.stdout.replace('"-"', f'"{tmp_path}/m.mil"') == read.stdout
+    broken = pipe(text.replace("tanh", "").encode(), "ane-run", "-", folder=tmp_path)
+    assert broken.returncode == 1 and "standard input:4:" in broken.stderr, broken.stderr

@@ -22,7 +22,8 @@ struct MILSource {
   PackageInfo info;
   WeightOpener weights;
 
-  /// True for a path that `open` reads, by its extension.
+  /// True for a path that `open` reads, by its extension; also for "-", the
+  /// text of a .mil on standard input.
   static bool matches(StringRef path);
   static FailureOr<MILSource> open(StringRef path, MLIRContext *context);
 

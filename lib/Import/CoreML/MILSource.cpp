@@ -15,7 +15,7 @@ using namespace mlir::ane;
 
 bool MILSource::matches(StringRef path) {
   StringRef extension = llvm::sys::path::extension(path.rtrim('/'));
-  return extension == ".mlpackage" || extension == ".mlmodelc" ||
+  return path == "-" || extension == ".mlpackage" || extension == ".mlmodelc" ||
          extension == ".mlmodel" || extension == ".mil";
 }
 
@@ -50,8 +50,8 @@ FailureOr<MILSource> MILSource::open(StringRef path, MLIRContext *context) {
     if (!mapped)
       return fail(llvm::toString(mapped.takeError()));
     source.module = importMILText(
-        StringRef((*mapped)->data().data(), (*mapped)->data().size()), file,
-        context);
+        StringRef((*mapped)->data().data(), (*mapped)->data().size()),
+        path == "-" ? StringRef("standard input") : StringRef(file), context);
     source.weights = weightsBelow(llvm::sys::path::parent_path(file));
   }
   if (!source.module)
