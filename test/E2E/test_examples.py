@@ -1,4 +1,4 @@
-"""python/examples run as they are; its workflow fails a change that moves a node to the host, and names it."""
+"""python/examples run as they are, as scripts and as notebooks; its workflow fails a change that moves a node to the host, and names it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import shutil
 import subprocess
 import sys
 
+import nbclient
+import nbformat
 import numpy as np
 import onnx
 import pytest
@@ -29,6 +31,44 @@ def test_script(script, tmp_path):
     done = subprocess.run([sys.executable, EXAMPLES / script], capture_output=True, text=True, cwd=tmp_path, env=ENV)
     assert done.returncode == 0, done.stdout + done.stderr
     assert len(done.stdout.splitlines()) > 1 and list(tmp_path.iterdir()) == []
+
+
+def test_notebooks_in_step():
+    done = subprocess.run([sys.executable, EXAMPLES.parents[1] / "tools" / "dev" / "notebooks", "--check"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_notebooks_out_of_step(tmp_path):
+    """A copy of the tree's two folders, with a cell changed, one more and none at all: each is named."""
+    tool = tmp_path / "tools" / "dev" / "notebooks"
+    tool.parent.mkdir(parents=True)
+    shutil.copy(EXAMPLES.parents[1] / "tools" / "dev" / "notebooks", tool)
+    examples = shutil.copytree(EXAMPLES, tmp_path / "python" / "examples")
+    (examples / "kv_cache.py").write_text((examples / "kv_cache.py").read_text().replace("range(12)", "range(13)"))
+    with (examples / "convert_cnn.py").open("a") as script:
+        script.write("\n# %%\nprint(1)\n")
+    (examples / "gate_model.ipynb").unlink()
+    shutil.copy(examples / "kv_cache.ipynb", examples / "older.ipynb")
+    done = subprocess.run([sys.executable, tool, "--check"], capture_output=True, text=True)
+    assert done.returncode == 1
+    said = {line.split(":")[0]: line.split(": ", 1)[1] for line in done.stdout.splitlines() if ": " in line}
+    assert re.fullmatch(r"has \d+ cells, convert_cnn.py \d+", said["convert_cnn.ipynb"]) and said["gate_model.ipynb"] == "is not there", said
+    assert "is not what kv_cache.py has" in said["kv_cache.ipynb"] and said["older.ipynb"] == "has no script" and len(said) == 4, said
+
+
+@pytest.mark.parametrize("name", sorted(p.name for p in EXAMPLES.glob("*.ipynb")))
+def test_notebook(name, tmp_path, monkeypatch):
+    """Executed in a folder of its own, where nothing is left; outputs as they are kept name no folder."""
+    for folder in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR"):
+        monkeypatch.setenv(folder, str(tmp_path / folder.lower()))
+    work = tmp_path / "work"
+    work.mkdir()
+    notebook = nbformat.read(EXAMPLES / name, as_version=4)
+    nbformat.validate(notebook)
+    assert [cell for cell in notebook.cells if cell.get("outputs")] and all(cell.get("execution_count") is None for cell in notebook.cells)
+    assert not re.search(r"/tmp/|/home/|/Users/|/root/", str(notebook.cells))
+    nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3", resources={"metadata": {"path": str(work)}}).execute(env={**os.environ, "PYTHONPATH": ENV["PYTHONPATH"]})
+    assert list(work.iterdir()) == []
 
 
 def test_stand_in(tmp_path):

@@ -29,7 +29,7 @@ def test_of_the_repository():
     assert code == 0, "\n".join(said)
 
 
-@pytest.mark.parametrize("name", ["README.md", ".github/CHANGELOG.md", "dialects/ANE/engine/cost.md", "dialects/ANE/IR/Conv.td", "lib/A/Schemas/Rows.inc", "include/a.h", "lib/a.cpp", "python/a/b.py", "test/E2E/expected.toml", "test/Transforms/a.mlir", "lib/a.js", "tools/dev/demo"])  # fmt: skip
+@pytest.mark.parametrize("name", ["README.md", ".github/CHANGELOG.md", "dialects/ANE/engine/cost.md", "dialects/ANE/IR/Conv.td", "lib/A/Schemas/Rows.inc", "include/a.h", "lib/a.cpp", "python/a/b.py", "python/examples/a.ipynb", "test/E2E/expected.toml", "test/Transforms/a.mlir", "lib/a.js", "tools/dev/demo"])  # fmt: skip
 def test_files(tmp_path, name):
     """A byte more than allowed is one too many; in characters of two bytes, too."""
     put(tmp_path / name, "x" * LIMIT)

@@ -135,3 +135,31 @@ def test_bundles_take_what_engines_were_seen_to_take(gpt, tmp_path):
         with pytest.raises(ValueError) as caught:
             ane_mlir.compile(path, output=tmp_path / "n.anepkg", options=options)
         assert all(word in str(caught.value) for word in words), caught.value
+
+
+def tied(path: pathlib.Path, words: int = 3000, width: int = 256) -> dict[str, np.ndarray]:
+    """A table whose rows are looked up, and whose transpose makes the logits."""
+    rng = np.random.default_rng(0)
+    nodes = [
+        helper.make_node("Gather", ["E", "ids"], ["x"], name="/embed"), helper.make_node("MatMul", ["x", "W"], ["y"], name="/mix"), helper.make_node("Tanh", ["y"], ["t"], name="/tanh"),
+        helper.make_node("Transpose", ["E"], ["turned"], perm=[1, 0], name="/tie"), helper.make_node("MatMul", ["t", "turned"], ["logits"], name="/head"),
+    ]  # fmt: skip
+    weights = {"E": rng.standard_normal((words, width)).astype(np.float32) / 16, "W": rng.standard_normal((width, width)).astype(np.float32) / 16}
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("ids", TensorProto.INT64, [1, 16])], [helper.make_tensor_value_info("logits", TensorProto.FLOAT, None)], [numpy_helper.from_array(w, n) for n, w in weights.items()])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return {"ids": rng.integers(0, words, (1, 16))}
+
+
+def test_a_tied_embedding_is_stored_once(tmp_path):
+    """On the host for its rows and on the engine for the logits: one file, which both read."""
+    feeds = tied(tmp_path / "m.onnx")
+    bundle = ane_mlir.compile(tmp_path / "m.onnx", output=tmp_path / "m.anepkg")
+    assert sorted(program["kind"] for program in bundle.manifest["programs"]) == ["ane", "host"]
+    table, rest = 3000 * 256 * 2, 256 * 256 * 2
+    assert sum(f.stat().st_size for f in (tmp_path / "m.anepkg" / "weights").iterdir()) <= 1.02 * (table + rest)
+    (expected,) = reference(tmp_path / "m.onnx", feeds)
+    np.testing.assert_allclose(bundle.run(feeds)["logits"], expected, atol=1e-2 * np.abs(expected).max())
+    # A small one is not worth a file.
+    tied(tmp_path / "small.onnx", words=200)
+    ane_mlir.compile(tmp_path / "small.onnx", output=tmp_path / "small.anepkg")
+    assert len(list((tmp_path / "small.anepkg" / "weights").iterdir())) == 2

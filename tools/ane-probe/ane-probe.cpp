@@ -24,8 +24,9 @@ using namespace ane::probe;
 
 extern char **environ;
 
-/// What one question may take before its process is ended.
-static constexpr int kSeconds = 60;
+/// What one question may take before its process is ended, and all of those
+/// that are not risky together.
+static constexpr int kSeconds = 60, kSecondsOfAll = 280;
 
 static constexpr char kHelp[] =
     "Asks a machine what the records about its engine say: each rule, limit "
@@ -166,9 +167,9 @@ static void handleSignals(bool handle) {
 }
 
 /// Reads what a child prints until it ends; ends it after some time.
-static std::string readChild(pid_t child, int pipe, int &status) {
+static std::string readChild(pid_t child, int pipe, int seconds, int &status) {
   std::string text;
-  time_t last = time(nullptr) + kSeconds;
+  time_t last = time(nullptr) + seconds;
   bool late = false;
   while (true) {
     pollfd ready = {pipe, POLLIN, 0};
@@ -188,13 +189,14 @@ static std::string readChild(pid_t child, int pipe, int &status) {
   }
   while (waitpid(child, &status, 0) < 0 && errno == EINTR)
     ;
-  return late ? "unclear\t\tno answer after " + std::to_string(kSeconds) +
+  return late ? "unclear\t\tno answer after " + std::to_string(seconds) +
                     " seconds\n"
               : text;
 }
 
 static Answer askInChild(const std::string &self, const Options &options,
-                         const std::string &id, const std::string &folder) {
+                         const std::string &id, const std::string &folder,
+                         int seconds) {
   int pipes[2];
   if (pipe(pipes))
     return {"unclear", std::strerror(errno), {}};
@@ -217,7 +219,7 @@ static Answer askInChild(const std::string &self, const Options &options,
   currentChild = error ? 0 : int(child);
   if (stoppedBy && !error)
     kill(child, SIGKILL);
-  std::string text = error ? "" : readChild(child, pipes[0], status);
+  std::string text = error ? "" : readChild(child, pipes[0], seconds, status);
   currentChild = 0;
   close(pipes[0]);
   if (error)
@@ -288,8 +290,18 @@ static int probe(const std::string &self, Options options) {
   }
   bool none = false;
   handleSignals(true);
+  time_t last = time(nullptr) + kSecondsOfAll;
   for (const ProbeRecord *record : choose(options)) {
-    Answer answer = askInChild(self, options, record->id, folder);
+    // Questions that hang must not make hours of it.
+    int left = record->risky ? kSeconds : int(last - time(nullptr));
+    Answer answer = {"unclear",
+                     "not asked: the others took " +
+                         std::to_string(kSecondsOfAll) +
+                         " seconds; --only=" + record->id + " asks it alone",
+                     {}};
+    if (left > 0)
+      answer = askInChild(self, options, record->id, folder,
+                          std::min(kSeconds, left));
     if (stoppedBy)
       break;
     none =

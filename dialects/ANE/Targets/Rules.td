@@ -12,7 +12,7 @@ def : ANE_Rule<"L03", "gelu does not compile on RAW", "B", "OR, DE", "CE on M4 M
 def : ANE_Rule<"L04", "square before a nonlinearity fails at some widths", "C", "AF", "CE on M5", "mul is emitted"> { let optional = 1; }
 def : ANE_Rule<"L05", "operation does not compile for the engine", "A", "IM, AF, M5X", "CE everywhere", "placed on the host", "Replace the operation by others (an lstm by its steps, for example), or accept a host step; --placement=host shows what all of it costs there.">;
 def : ANE_Rule<"L06", "integer arithmetic does not compile", "A", "MS, IM", "CE on M2 to M4", "placed on the host", "Keep integers for indices and lengths only; compute in floats where values stay below 2048.">;
-def : ANE_Rule<"L07", "the engine computes in fp16; fp32 values stay outside", "A", "MX6, OR", "CE on M1, slow on M4", "fp16 surfaces", "--precision=fp16 is what the engine has; an operation is in fp32 where fp16 would spoil an output (the accuracy table says which).">;
+def : ANE_Rule<"L07", "the engine computes in fp16; fp32 values stay outside", "A", "MX6, OR", "CE on M1, slow on M4", "fp16 surfaces", "An operation is in fp32 where fp16 would spoil an output (the accuracy table says which); inputs like yours may show that fp16 holds it: --calibration=DIR.">;
 def : ANE_Rule<"L08", "int4 must be packed, uint8 is wrong in blockwise constants", "B", "M5X", "SW on M5 Max", "not emitted">;
 def : ANE_Rule<"L09", "blockwise constants take one scale per output channel and no offset", "A", "M5X, CC", "CE on M5", "not emitted">;
 def : ANE_Rule<"L10", "a compressed constant may feed only a convolution", "C", "D4, IM", "CE on M5", "placed on the host", "Compress weights of convolutions and products only.">;

@@ -127,6 +127,8 @@ private:
                                       fb::ProgramT &entry);
   LogicalResult addWeights(ProgramOp program, mil::ProgramOp text,
                            fb::ProgramT &entry);
+  void findTied();
+  bool isTied(Value root) const;
   void addStates(func::FuncOp main, fb::FunctionT &function);
   void bind(std::vector<std::unique_ptr<fb::BindingT>> &list,
             ArrayRef<std::string> names, ValueRange values, StringRef role,
@@ -156,6 +158,9 @@ private:
     uint64_t offset;
   };
   llvm::StringMap<Stored> stored;
+  /// Large constants of one function that several of its programs read: the
+  /// table of an embedding that is the weight of the last product, too.
+  llvm::DenseSet<Attribute> tied;
   unsigned engines = 0;
 };
 } // namespace
@@ -241,6 +246,38 @@ FailureOr<std::string> BundleWriter::writeWeights(ProgramOp program,
   return file;
 }
 
+/// Below so many bytes a file of its own is not worth what it saves.
+static constexpr int64_t kLeastTied = 1 << 20;
+
+void BundleWriter::findTied() {
+  llvm::DenseSet<Attribute> read;
+  for (auto program : module.getOps<ProgramOp>()) {
+    llvm::DenseSet<Attribute> here;
+    for (auto constant : program.getBody().front().getOps<ConstantOp>())
+      if (ElementsAttr value = constant.getValue();
+          value.getNumElements() *
+                  int64_t(value.getElementType().getIntOrFloatBitWidth()) >=
+              kLeastTied * 8 &&
+          here.insert(value).second && !read.insert(value).second)
+        tied.insert(value);
+  }
+}
+
+bool BundleWriter::isTied(Value root) const {
+  if (tied.empty())
+    return false;
+  SmallVector<Value> left{root};
+  while (!left.empty()) {
+    Operation *op = left.pop_back_val().getDefiningOp();
+    if (auto constant = dyn_cast_or_null<ConstantOp>(op);
+        constant && tied.contains(constant.getValue()))
+      return true;
+    if (op)
+      llvm::append_range(left, op->getOperands());
+  }
+  return false;
+}
+
 /// Files of other programs that one program may read beside its own (L72).
 static constexpr size_t kMostShared = 14;
 
@@ -251,7 +288,9 @@ LogicalResult BundleWriter::addWeights(ProgramOp program, mil::ProgramOp text,
   ProgramWeights planned = collectWeights(program);
   if (planned.roots.empty())
     return success();
-  if (functions.size() == 1)
+  // Sums are taken where something may be stored already.
+  bool all = functions.size() > 1;
+  if (!all && llvm::none_of(planned.roots, [&](Value v) { return isTied(v); }))
     return success(succeeded(writeWeights(program, planned, entry)));
   WeightLayout before;
   ProgramWeights fresh;
@@ -262,6 +301,11 @@ LogicalResult BundleWriter::addWeights(ProgramOp program, mil::ProgramOp text,
     auto type = cast<RankedTensorType>(root.getType());
     DType dtype = *toDType(type.getElementType());
     uint64_t offset = before.add(dtype, type.getNumElements());
+    if (!all && !isTied(root)) {
+      places[offset] = {"", fresh.layout.add(dtype, type.getNumElements())};
+      fresh.roots.push_back(root);
+      continue;
+    }
     FailureOr<std::vector<char>> bytes = evaluateWeight(root);
     if (failed(bytes))
       return emitError(root.getLoc()) << "weight cannot be evaluated";
@@ -593,6 +637,8 @@ LogicalResult BundleWriter::write(Outputs &outputs) {
   manifest.producer = "ane-mlir " ANEMLIR_VERSION;
   manifest.target = target.name.str();
   manifest.dialect = isVerbose(module) ? "verbose" : "modern";
+  if (functions.size() == 1)
+    findTied();
   for (const BundleFunction &function : functions)
     if (failed(addFunction(function)))
       return failure();
