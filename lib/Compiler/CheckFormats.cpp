@@ -38,18 +38,22 @@ static std::vector<std::string> factsOf(const CheckedTarget &t,
   if (!t.compiled)
     return {t.generation, verdictOf(t).str(), "", "", "", "", ""};
   const Report &report = *t.compiled->report;
-  std::string cosine;
+  std::string cosine = "not run";
   if (const auto &found = t.compiled->accuracy;
       found && !found->numerics.empty()) {
     double worst = 1;
     for (const OutputAccuracy &o : found->accuracy.outputs)
       worst = std::min(worst, o.cosine);
+    cosine.clear();
     llvm::raw_string_ostream(cosine) << llvm::format("%.5f", worst);
   }
+  size_t counted = t.hostRows(thresholds).size(),
+         allowed = t.hostRows({}).size() - counted;
   return {t.generation,
           verdictOf(t).str(),
           std::to_string(report.engineOps),
-          std::to_string(t.hostRows(thresholds).size()),
+          std::to_string(counted) +
+              (allowed ? " (" + std::to_string(allowed) + " allowed)" : ""),
           std::to_string(report.programs.size()),
           numberText(t.predictedMicros()),
           cosine};
@@ -324,7 +328,7 @@ static void printJUnit(const CheckResult &result, llvm::raw_ostream &os) {
       os << "</error>\n";
     } else if (!t.violations.empty()) {
       os << "    <failure message=\"" << t.violations.size()
-         << " violations\">";
+         << (t.violations.size() == 1 ? " violation\">" : " violations\">");
       for (const CheckViolation &v : t.violations)
         os << escaped(v.threshold + ": " +
                       (v.node.empty() ? "" : "'" + v.node + "': ") + v.message)

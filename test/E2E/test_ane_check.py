@@ -66,7 +66,10 @@ def test_forms_count_alike(tools, tmp_path):
     (count,) = [line.split()[-1] for line in done.stdout.splitlines() if "host ops" in line]
     found = json.loads(check(tools, tmp_path / "m.onnx", "--format=json").stdout)["targets"][0]
     assert done.returncode == 0 and int(count) == found["host_ops"] == len(found["host"]) > 0
-    assert "on the host: '/head/sum': cumsum does not compile [L05]" in done.stdout
+    assert "on the host: '/head/sum': cumsum does not compile [L05]" in done.stdout and "not run" in done.stdout
+    # What is allowed is still there.
+    done = check(tools, tmp_path / "m.onnx", "--allow-host=/head/*", "--max-host-ops=0")
+    assert done.returncode == 0 and f"0 ({count} allowed)" in done.stdout and "on the host" not in done.stdout
 
 
 def test_refused_conversion_leaves_its_report(tools, tmp_path):

@@ -55,3 +55,15 @@ def test_other_inputs(tmp_path):
     ane_mlir.compile(tmp_path / "a.onnx", output=tmp_path / "b.mlpackage", dims={"h": 8, "w": 8})
     code, text = diff(tmp_path / "a.mlpackage", tmp_path / "b.mlpackage")
     assert code == 1 and "input 'x' has shape [1, 3, 6, 6] in A and [1, 3, 8, 8] in B" in text
+
+
+def test_names_survive(tmp_path):
+    """What is made of a package has the names of its operations, so that the graphs are compared node by node."""
+    weight = np.random.default_rng(0).standard_normal((4, 3, 3, 3)).astype(np.float32)
+    save(tmp_path / "a.onnx", weight)
+    ane_mlir.compile(tmp_path / "a.onnx", output=tmp_path / "a.mlpackage", dims={"h": 6, "w": 6})
+    ane_mlir.compile(tmp_path / "a.mlpackage", output=tmp_path / "b.mlpackage")
+    assert "graph: 0 added, 0 removed, 0 changed" in diff(tmp_path / "a.mlpackage", tmp_path / "b.mlpackage")[1]
+    (node,) = [op["node"] for op in ane_mlir.compile(tmp_path / "a.mlpackage").report.ops if op["op"] == "ane.conv"]
+    text = next((tmp_path / "a.mlpackage").rglob("*.mlmodel")).read_bytes()
+    assert node.encode() in text and not node.startswith("main")

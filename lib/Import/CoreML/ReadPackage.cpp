@@ -487,8 +487,10 @@ void Decoder::operation(pbf_reader in, StringRef function) {
         tuple ? Attribute(b.getArrayAttr(bindings)) : bindings[0]));
   }
   SmallVector<StringRef> refs(resultNames.begin(), resultNames.end());
+  // The only function of most programs need not be said.
+  StringRef own = refs.empty() ? StringRef(type) : refs[0];
   Location loc = NameLoc::get(b.getStringAttr(
-      (function + "/" + (refs.empty() ? StringRef(type) : refs[0])).str()));
+      function == "main" ? own.str() : (function + "/" + own).str()));
   auto op = mil::OpOp::create(b, loc, types, b.getStringAttr(type),
                               b.getArrayAttr(args), b.getStrArrayAttr(refs),
                               cast<ArrayAttr>(namedValues(attributes)),

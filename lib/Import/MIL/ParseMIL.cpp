@@ -594,7 +594,7 @@ FailureOr<Attribute> Parser::argument(SmallVectorImpl<Value> &operands,
 }
 
 /// Where a statement is, under the name that a report has for it, as of
-/// packages: FUNCTION/NAME.
+/// packages: NAME, or FUNCTION/NAME where that is not main.
 Location Parser::placeOf(ArrayRef<StringRef> names, ArrayAttr attributes,
                          const char *at) {
   StringRef name = names.empty() ? StringRef() : names.front();
@@ -611,8 +611,10 @@ Location Parser::placeOf(ArrayRef<StringRef> names, ArrayAttr attributes,
   Location position = locationOf(at);
   if (name.empty())
     return position;
-  return NameLoc::get(builder.getStringAttr(functionName + "/" + name),
-                      position);
+  std::string whole = functionName == "main"
+                          ? name.str()
+                          : (functionName + "/" + name).str();
+  return NameLoc::get(builder.getStringAttr(whole), position);
 }
 
 LogicalResult Parser::statement() {
