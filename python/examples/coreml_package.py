@@ -76,8 +76,8 @@ ours = ane_mlir.compile(theirs, target="m4")
 print(ours.report)
 
 # %% [markdown]
-# `diff` compares the graphs, the weights, and the results on the same random inputs. Many operations may differ, since a bundle is written as
-# the engine wants it: other names, inputs laid out in rows, casts left out. What counts is that the results agree.
+# `diff` compares the graphs, the weights, and the results on the same random inputs. Some operations differ, since a bundle is written as
+# the engine wants it: inputs laid out in rows, casts left out. What counts is that the results agree.
 
 # %%
 difference = ane_mlir.diff(theirs, ours.path)

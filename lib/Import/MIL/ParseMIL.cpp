@@ -611,9 +611,8 @@ Location Parser::placeOf(ArrayRef<StringRef> names, ArrayAttr attributes,
   Location position = locationOf(at);
   if (name.empty())
     return position;
-  std::string whole = functionName == "main"
-                          ? name.str()
-                          : (functionName + "/" + name).str();
+  std::string whole =
+      functionName == "main" ? name.str() : (functionName + "/" + name).str();
   return NameLoc::get(builder.getStringAttr(whole), position);
 }
 
