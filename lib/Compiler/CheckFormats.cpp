@@ -29,15 +29,58 @@ static StringRef verdictOf(const CheckedTarget &t) {
                                 : "breaks thresholds";
 }
 
+namespace {
+/// What a model takes, and where fp16 was a question.
+struct Sizes {
+  double weightBytes = 0;
+  /// Of values that are alive together, at most; without weights.
+  double liveBytes = 0;
+  unsigned wideOps = 0, repairedOps = 0;
+};
+} // namespace
+
+static Sizes findSizes(const Report &report) {
+  Sizes sizes;
+  size_t count = report.rows.size();
+  std::vector<size_t> last(count);
+  for (auto [i, row] : llvm::enumerate(report.rows)) {
+    last[i] = std::max(last[i], i);
+    for (unsigned input : row.inputs)
+      last[input] = std::max(last[input], i);
+    sizes.weightBytes += row.weightBytes;
+    sizes.repairedOps += !row.repair.empty();
+    sizes.wideOps +=
+        row.placement == "host" && row.rule == "L07" && row.op != "ane.cast";
+  }
+  std::vector<double> ends(count + 1);
+  double alive = 0;
+  for (auto [i, row] : llvm::enumerate(report.rows)) {
+    alive += row.resultBytes - ends[i];
+    ends[last[i] + 1] += row.resultBytes;
+    sizes.liveBytes = std::max(sizes.liveBytes, alive);
+  }
+  return sizes;
+}
+
+static std::string megabytes(double bytes) {
+  std::string text;
+  llvm::raw_string_ostream(text)
+      << llvm::format(bytes < 1e7 ? "%.2f" : "%.0f", bytes / 1e6);
+  return text;
+}
+
 /// Facts of a target in the order of kColumns.
 static constexpr StringLiteral kColumns[] = {
-    "generation", "verdict",      "engine ops",  "host ops",
-    "programs",   "predicted us", "worst cosine"};
+    "generation",   "verdict",    "engine ops", "host ops",
+    "programs",     "predicted us", "weights MB", "values MB",
+    "in fp32",      "repaired",   "worst cosine"};
 static std::vector<std::string> factsOf(const CheckedTarget &t,
                                         const Thresholds &thresholds) {
   if (!t.compiled)
-    return {t.generation, verdictOf(t).str(), "", "", "", "", ""};
+    return {t.generation, verdictOf(t).str(), "", "", "", "", "",
+            "",           "",                 "", ""};
   const Report &report = *t.compiled->report;
+  Sizes sizes = findSizes(report);
   std::string cosine = "not run";
   if (const auto &found = t.compiled->accuracy;
       found && !found->numerics.empty()) {
@@ -56,6 +99,10 @@ static std::vector<std::string> factsOf(const CheckedTarget &t,
               (allowed ? " (" + std::to_string(allowed) + " allowed)" : ""),
           std::to_string(report.programs.size()),
           numberText(t.predictedMicros()),
+          megabytes(sizes.weightBytes),
+          megabytes(sizes.liveBytes),
+          std::to_string(sizes.wideOps),
+          std::to_string(sizes.repairedOps),
           cosine};
 }
 
@@ -195,6 +242,11 @@ static void writeTarget(llvm::json::OStream &j, const CheckedTarget &t,
   j.attribute("predicted_us", t.predictedMicros());
   j.attribute("predicted_engine_us", report.predictedMicros);
   j.attribute("predicted_host_us", report.hostMicros);
+  Sizes sizes = findSizes(report);
+  j.attribute("weight_bytes", sizes.weightBytes);
+  j.attribute("live_bytes", sizes.liveBytes);
+  j.attribute("fp32_ops", int64_t(sizes.wideOps));
+  j.attribute("repaired_ops", int64_t(sizes.repairedOps));
   if (const auto &found = t.compiled->accuracy;
       found && !found->numerics.empty())
     j.attributeArray("accuracy", [&] {

@@ -5,6 +5,7 @@ import pathlib
 import subprocess
 import xml.etree.ElementTree
 
+import jsonschema
 import numpy as np
 import onnx
 import pytest
@@ -67,6 +68,13 @@ def test_forms_count_alike(tools, tmp_path):
     found = json.loads(check(tools, tmp_path / "m.onnx", "--format=json").stdout)["targets"][0]
     assert done.returncode == 0 and int(count) == found["host_ops"] == len(found["host"]) > 0
     assert "on the host: '/head/sum': cumsum does not compile [L05]" in done.stdout and "not run" in done.stdout
+    # The schema has every key, whatever happened.
+    form = json.loads((pathlib.Path(__file__).resolve().parents[2] / "tools/ane-check/report.schema.json").read_text())
+    (tmp_path / "bad.onnx").write_bytes(b"nothing")
+    for arguments in ([], ["--target=m1,a17", "--max-host-ops=0", "--min-cosine=0.9"], ["--max-predicted-us=0.1"]):
+        for name in ("m.onnx", "bad.onnx"):
+            jsonschema.validate(json.loads(check(tools, tmp_path / name, "--format=json", *arguments).stdout), form)
+    assert set(form["properties"]["targets"]["items"]["properties"]) == set(found) | {"accuracy"}
     # What is allowed is still there.
     done = check(tools, tmp_path / "m.onnx", "--allow-host=/head/*", "--max-host-ops=0")
     assert done.returncode == 0 and f"0 ({count} allowed)" in done.stdout and "on the host" not in done.stdout

@@ -214,8 +214,9 @@ class Site:
     def write_manifest(self) -> None:
         described = schema.make(ROOT / "lib" / "Target" / "Bundle" / "Manifest.fbs")
         (self.source / "extra" / "manifest.schema.json").write_text(json.dumps(described, indent=2) + "\n")
+        shutil.copyfile(ROOT / "tools" / "ane-check" / "report.schema.json", self.source / "extra" / "ane-check.schema.json")
         text = "# Manifest of a bundle\n\nA bundle (`.anepkg`) is a folder with `manifest.fb` (FlatBuffers, `lib/Target/Bundle/Manifest.fbs`) and `manifest.json`, which says the same. "
-        text += 'Fields are added, never removed or given another meaning.\n\n<a href="manifest.schema.json">manifest.schema.json</a> describes `manifest.json` (JSON Schema 2019-09).\n'
+        text += 'Fields are added, never removed or given another meaning.\n\n<a href="manifest.schema.json">manifest.schema.json</a> describes `manifest.json` (JSON Schema 2019-09), <a href="ane-check.schema.json">ane-check.schema.json</a> what `ane-check --format=json` writes.\n'
         for name, table in described["definitions"].items():
             text += f"\n## {name}\n\n{table.get('description', '')}\n\n| field | type | meaning |\n|---|---|---|\n"
             for field, kind in table["properties"].items():
