@@ -71,14 +71,14 @@ static std::string megabytes(double bytes) {
 
 /// Facts of a target in the order of kColumns.
 static constexpr StringLiteral kColumns[] = {
-    "generation",   "verdict",    "engine ops", "host ops",
-    "programs",     "predicted us", "weights MB", "values MB",
-    "in fp32",      "repaired",   "worst cosine"};
+    "generation", "verdict",      "engine ops",  "host ops",
+    "programs",   "predicted us", "weights MB",  "values MB",
+    "in fp32",    "repaired",     "worst cosine"};
 static std::vector<std::string> factsOf(const CheckedTarget &t,
                                         const Thresholds &thresholds) {
   if (!t.compiled)
-    return {t.generation, verdictOf(t).str(), "", "", "", "", "",
-            "",           "",                 "", ""};
+    return {
+        t.generation, verdictOf(t).str(), "", "", "", "", "", "", "", "", ""};
   const Report &report = *t.compiled->report;
   Sizes sizes = findSizes(report);
   std::string cosine = "not run";
