@@ -74,6 +74,16 @@ llvm::Expected<Tensor> mlir::ane::carry(const Port &port, Tensor tensor) {
   return carried;
 }
 
+Tensor mlir::ane::leftOut(const Port &port) {
+  Tensor tensor(port.dtype, port.shape);
+  for (int64_t i = 0; i < tensor.size(); ++i)
+    if (tensor.isFloat())
+      tensor.mutableFloats()[i] = float(*port.fallback);
+    else
+      tensor.mutableInts()[i] = int64_t(*port.fallback);
+  return tensor;
+}
+
 llvm::Error mlir::ane::convertResults(ArrayRef<Port> ports,
                                       MutableArrayRef<Tensor> results) {
   for (auto [port, result] : llvm::zip(ports, results)) {

@@ -627,6 +627,7 @@ FailureOr<std::unique_ptr<Executable>> BundleLoader::load() {
 static FailureOr<std::unique_ptr<Executable>>
 makeMILExecutable(FailureOr<LoadedProgram> loaded,
                   const llvm::StringMap<std::string> &aliases,
+                  const llvm::StringMap<double> &fallbacks,
                   const Target &target) {
   if (failed(loaded))
     return failure();
@@ -649,6 +650,8 @@ makeMILExecutable(FailureOr<LoadedProgram> loaded,
         port(type, program.getArgAttrOfType<StringAttr>(i, "ane.name"));
     if (failed(p))
       return failure();
+    if (auto it = fallbacks.find(p->name); it != fallbacks.end())
+      p->fallback = it->getValue();
     executable->inputPorts.push_back(*p);
   }
   for (auto [i, type] : llvm::enumerate(program.getResultTypes())) {
@@ -731,11 +734,17 @@ mlir::ane::loadArtifact(StringRef path, MLIRContext *context,
       for (auto *features : {&described->inputs, &described->outputs})
         for (const PackageFeature &feature : *features)
           aliases[feature.name] = feature.description;
+    llvm::StringMap<double> fallbacks;
+    if (const PackageInfo::Function *described = source->describe(*func))
+      for (const PackageFeature &feature : described->inputs)
+        if (feature.optional)
+          fallbacks[feature.name] = feature.defaultValue.value_or(0);
     WeightVerifier verifier(options.verify);
     auto loaded = makeMILExecutable(
         raiseProgram(std::move(*source), options, verifier,
                      llvm::sys::path::filename(path)),
-        aliases, options.target ? *options.target : getDefaultTarget());
+        aliases, fallbacks,
+        options.target ? *options.target : getDefaultTarget());
     if (llvm::Error error = verifier.finish())
       return fail(llvm::toString(std::move(error)));
     return loaded;

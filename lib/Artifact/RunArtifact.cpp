@@ -216,6 +216,9 @@ llvm::Error Run::fillInputs() {
   for (auto [port, argument] : llvm::zip(executable->inputs(), arguments)) {
     if (!argument && port.state)
       continue; // zeros at first
+    if (!argument && port.fallback && !options.randomSeed &&
+        !ShapedType::isDynamicShape(port.shape))
+      argument = leftOut(port);
     if (!argument) {
       if (ShapedType::isDynamicShape(port.shape))
         return wrong("input '" + port.name +

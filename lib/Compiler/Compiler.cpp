@@ -312,11 +312,18 @@ LogicalResult Compiler::markStates(ModuleOp module) {
 }
 
 /// The inputs of a package take one of several shapes: a package that is
-/// written keeps all that are listed.
+/// written keeps all that are listed. What is not kept is said.
 LogicalResult Compiler::findShapes(const MILSource &source, mil::FuncOp func) {
   const PackageInfo::Function *described = source.describe(func);
   if (!described || options.compileTo)
     return success();
+  if (options.form() == Form::Bundle && !options.reportOnly)
+    for (const PackageFeature &feature : described->inputs)
+      if (feature.optional)
+        emitRemark(func.getLoc())
+            << "input '" << feature.name
+            << "' may be left out of the package; a bundle has no defaults "
+               "and wants it";
   std::vector<const PackageFeature *> listed;
   for (const PackageFeature &feature : described->inputs) {
     bool open = feature.hasRange || feature.enumerated.size() > 1;

@@ -206,6 +206,16 @@ struct PlanIO : ane::impl::PlanIOPassBase<PlanIO> {
         argument.replaceAllUsesExcept(x, first);
     }
     eraseAbsorbed(absorbed);
+    // A transpose must not be what reads an input first (L20).
+    for (BlockArgument argument : body.getArguments()) {
+      auto isTurned = [](OpOperand &use) {
+        return isa<TransposeOp>(use.getOwner());
+      };
+      if (llvm::none_of(argument.getUses(), isTurned))
+        continue;
+      b.setInsertionPointToStart(&body);
+      argument.replaceUsesWithIf(timesOne(b, argument), isTurned);
+    }
     Operation *terminator = body.getTerminator();
     b.setInsertionPoint(terminator);
     for (OpOperand &operand : terminator->getOpOperands()) {

@@ -231,11 +231,18 @@ Session::Impl::bind(const std::vector<std::pair<std::string, ArrayView>> &given,
       return carried.takeError();
     argument = *carried;
   }
-  for (auto [port, argument] : llvm::zip(ports, arguments))
+  for (auto [port, argument] : llvm::zip(ports, arguments)) {
+    if (!argument && port.fallback) {
+      auto carried = carry(port, leftOut(port));
+      if (!carried)
+        return carried.takeError();
+      argument = *carried;
+    }
     if (!argument)
       return llvm::createStringError(
           "input '" + port.name + "' is not given; it is " +
           getInfo(port.dtype).name + " [" + shapeText(port.shape) + "]");
+  }
   return llvm::Error::success();
 }
 

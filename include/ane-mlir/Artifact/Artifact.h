@@ -22,6 +22,8 @@ struct Port {
   std::string alias;
   /// An input that is kept between calls: it may be left out.
   bool state = false;
+  /// An input of a package that may be left out: what its elements are then.
+  std::optional<double> fallback = std::nullopt;
 };
 
 /// What a program of a bundle took on a device, in microseconds.

@@ -24,6 +24,9 @@ llvm::Error checkDType(const Tensor &tensor, const Port &port, StringRef source,
 /// `tensor` as `port` carries it, with its shape checked.
 llvm::Expected<Tensor> carry(const Port &port, Tensor tensor);
 
+/// What an input with a `fallback` is where it is left out.
+Tensor leftOut(const Port &port);
+
 /// Results in the user's dtypes.
 llvm::Error convertResults(ArrayRef<Port> ports,
                            MutableArrayRef<Tensor> results);
