@@ -25,7 +25,7 @@ def : ANE_Rule<"L16", "matmul on M1 and M2", "?", "MX6 vs MX", "CE on one M1 Pro
 def : ANE_Rule<"L17", "batch dimensions of a product differ", "B", "DF", "CE", "grouped queries are rows of one product; else on the host", "Give both operands the same batch dimensions, or one of them none.">;
 def : ANE_Rule<"L18", "transpose_x in the second product of an MLP", "B", "D4", "CE on M3 Ultra, fine on M5", "emitted for attention only"> { let optional = 1; }
 def : ANE_Rule<"L19", "a run-time convolution weight needs the [1,O,1,I] form", "B", "M5X, H3", "CE on M5, ignored on M3 Max", "an input of that form is; other run-time weights go to the host", "Make the weight a constant, or an input of the shape [1, O, 1, I].">;
-def : ANE_Rule<"L20", "a transpose as the first op on a function input", "C", "DF", "SW", "a reshape stands before it">;
+def : ANE_Rule<"L20", "a transpose as the first op on a function input", "C", "DF", "SW", "a reshape or a product with one stands before it">;
 def : ANE_Rule<"L21", "tile disturbs later evaluations", "C", "FG, M5X vs IM, AF", "EE on M3 Max, CE on M5 Max, right elsewhere", "decomposed">;
 def : ANE_Rule<"L22", "a product that broadcasts the batch", "C", "FG", "SW on M3 Max", "emitted"> { let optional = 1; }
 def : ANE_Rule<"L23", "an output made by identity, or used elsewhere too", "C", "M5X", "NaN on M5 Max", "an arithmetic op makes each output">;
