@@ -16,6 +16,7 @@
 #include "llvm/Support/Format.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/Path.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -423,8 +424,10 @@ static void writePorts(llvm::json::OStream &j, StringRef key,
           j.attribute("color", port.color);
         if (port.optional)
           j.attribute("optional", true);
-        if (port.defaultValue)
+        if (port.defaultValue && std::isfinite(*port.defaultValue))
           j.attribute("default", *port.defaultValue);
+        else if (port.defaultValue) // which no number of JSON is
+          j.attribute("default", std::to_string(*port.defaultValue));
         if (!port.description.empty())
           j.attribute("description", llvm::json::fixUTF8(port.description));
       });

@@ -17,6 +17,7 @@
 #include "ane-mlir/Import/MILSource.h"
 #include "ane-mlir/Import/ONNX.h"
 #include "ane-mlir/Support/Budget.h"
+#include "ane-mlir/Support/Usage.h"
 #include "ane-mlir/Support/WeightData.h"
 #include "ane-mlir/Target/Bundle.h"
 #include "ane-mlir/Training/Passes.h"
@@ -25,7 +26,6 @@
 #include "dialects/MIL/IR/Names.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/Support/Path.h"
-#include <numeric>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -33,7 +33,7 @@ using Form = CompileOptions::Form;
 using Phase = CompileOptions::Phase;
 
 /// As many functions or shapes as one artifact may hold.
-static constexpr size_t kMostShapes = 64;
+static constexpr size_t kMostShapes = 128;
 
 namespace {
 /// A value for each symbolic dimension, and the function that it makes.
@@ -58,6 +58,8 @@ private:
   OwningOpRef<ModuleOp> importMIL(const Bucket &bucket);
   LogicalResult findFunctions();
   LogicalResult findShapes(const MILSource &source, mil::FuncOp func);
+  LogicalResult keepShapes(const PackageFeature &feature, mil::FuncOp func);
+  LogicalResult checkInputShapes(mil::FuncOp func);
   LogicalResult markStates(ModuleOp module);
   LogicalResult selectParameters(ModuleOp module, ONNXToANEOptions &bound);
   LogicalResult differentiate(ModuleOp module);
@@ -263,7 +265,8 @@ LogicalResult Compiler::findFunctions() {
   if (failed(source))
     return failure();
   FailureOr<mil::FuncOp> main = source->function(options.function);
-  if (failed(main) || failed(findShapes(*source, *main)))
+  if (failed(main) || failed(checkInputShapes(*main)) ||
+      failed(findShapes(*source, *main)))
     return failure();
   if (!options.function.empty() || buckets.size() > 1)
     return success();
@@ -324,50 +327,80 @@ LogicalResult Compiler::findShapes(const MILSource &source, mil::FuncOp func) {
             << "input '" << feature.name
             << "' may be left out of the package; a bundle has no defaults "
                "and wants it";
-  std::vector<const PackageFeature *> listed;
-  for (const PackageFeature &feature : described->inputs) {
-    bool open = feature.hasRange || feature.enumerated.size() > 1;
-    if (!open || options.inputShapes.contains(feature.name))
-      continue;
-    if (!feature.hasRange && options.form() == Form::Package &&
-        (listed.empty() ||
-         listed[0]->enumerated.size() == feature.enumerated.size())) {
-      listed.push_back(&feature);
-      continue;
-    }
+  // Of several inputs any shape of one may meet any of another, and not all
+  // that are listed need to go together.
+  std::vector<const PackageFeature *> open;
+  for (const PackageFeature &feature : described->inputs)
+    if ((feature.hasRange || feature.enumerated.size() > 1) &&
+        !options.inputShapes.contains(feature.name))
+      open.push_back(&feature);
+  if (open.size() == 1 && !open[0]->hasRange && options.form() == Form::Package)
+    return keepShapes(*open[0], func);
+  for (const PackageFeature *feature : open) {
     InFlightDiagnostic remark = emitRemark(func.getLoc());
-    remark << "input '" << feature.name << "' takes "
-           << (feature.hasRange ? "a range of shapes" : "several shapes")
-           << "; what is made takes its default alone, ";
-    llvm::interleave(feature.shape, remark, "x");
-    remark << "; --input-shape=" << feature.name << "=… chooses another";
+    remark << "input '" << feature->name << "' takes "
+           << (feature->hasRange ? "a range of shapes" : "several shapes")
+           << "; what is made takes its default alone";
+    if (!feature->shape.empty())
+      remark << ", ";
+    llvm::interleave(feature->shape, remark, "x");
+    remark << "; --input-shape=" << feature->name << "=… chooses another";
   }
-  if (listed.empty())
-    return success();
-  size_t count = listed[0]->enumerated.size();
-  if (count > kMostShapes)
-    return emitError(func.getLoc())
-           << "input '" << listed[0]->name << "' takes " << count
-           << " shapes, more than the " << kMostShapes
-           << " that are compiled; --input-shape=" << listed[0]->name
-           << "=… makes a package for one";
+  return success();
+}
+
+LogicalResult Compiler::keepShapes(const PackageFeature &feature,
+                                   mil::FuncOp func) {
   // The default comes first and stays it.
-  std::vector<size_t> order(count);
-  std::iota(order.begin(), order.end(), size_t(0));
-  std::stable_partition(order.begin(), order.end(), [&](size_t i) {
-    return listed[0]->enumerated[i] == listed[0]->shape;
-  });
-  buckets.assign(count, Bucket());
-  for (auto [i, bucket] : llvm::zip_equal(order, buckets)) {
+  std::vector<SmallVector<int64_t>> shapes;
+  if (!feature.shape.empty())
+    shapes.push_back(feature.shape);
+  for (const SmallVector<int64_t> &shape : feature.enumerated)
+    if (!llvm::is_contained(shapes, shape))
+      shapes.push_back(shape);
+  if (shapes.size() > kMostShapes)
+    return emitError(func.getLoc())
+           << "input '" << feature.name << "' takes " << shapes.size()
+           << " shapes, more than the " << kMostShapes
+           << " that are compiled; --input-shape=" << feature.name
+           << "=… makes a package for one";
+  if (shapes.size() < 2)
+    return success();
+  buckets.assign(shapes.size(), Bucket());
+  for (auto [shape, bucket] : llvm::zip_equal(shapes, buckets)) {
     bucket.function = func.getSymName().str();
-    for (const PackageFeature *feature : listed) {
-      ArrayRef<int64_t> shape = feature->enumerated[i];
-      bool image = feature->kind == PackageFeature::Kind::Image;
-      bucket.shapes[feature->name] =
-          image ? imageShape(*feature, shape) : SmallVector<int64_t>(shape);
-      bucket.label += (bucket.label.empty() ? "" : "_") + feature->name;
-      for (int64_t dim : shape)
-        bucket.label += "_" + std::to_string(dim);
+    bool image = feature.kind == PackageFeature::Kind::Image;
+    bucket.shapes[feature.name] = image ? imageShape(feature, shape) : shape;
+    bucket.label = feature.name;
+    for (int64_t dim : shape)
+      bucket.label += "_" + std::to_string(dim);
+  }
+  // It was one function.
+  package.note = [this](const std::string &text) {
+    emitRemark(module().getLoc()) << text;
+  };
+  return success();
+}
+
+/// Shapes that were asked for are those of inputs that leave them open.
+LogicalResult Compiler::checkInputShapes(mil::FuncOp func) {
+  Block &body = func.getBody().front();
+  std::vector<std::string> names = mil::getParameterNames(func);
+  for (auto &entry : options.inputShapes) {
+    auto it = llvm::find(names, entry.getKey());
+    if (it == names.end())
+      return emitError(func.getLoc())
+             << "'" << entry.getKey() << "' is no input of the model"
+             << suggest(entry.getKey(), llvm::to_vector_of<StringRef>(names));
+    auto type = dyn_cast<RankedTensorType>(
+        body.getArgument(it - names.begin()).getType());
+    if (type &&
+        failed(verifyCompatibleShape(type.getShape(), entry.getValue()))) {
+      InFlightDiagnostic error = emitError(func.getLoc());
+      error << "input '" << entry.getKey() << "' has type " << type
+            << ", which is no array of the shape ";
+      llvm::interleave(entry.getValue(), error, "x");
+      return error;
     }
   }
   return success();

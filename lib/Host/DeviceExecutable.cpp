@@ -9,6 +9,9 @@
 #include "ane-mlir/Artifact/TensorFiles.h"
 #include "ane-mlir/Host/ane_host.h"
 #include "ane-mlir/Support/Embedding.h"
+#include "ane-mlir/Support/Hash.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
 #include "llvm/Support/raw_ostream.h"
 #include <chrono>
 #include <optional>
@@ -377,6 +380,17 @@ LogicalResult DeviceExecutable::noteTimes(Clock::time_point start) {
 FailureOr<std::unique_ptr<Executable>>
 mlir::ane::openOnDevice(StringRef path, MLIRContext *context,
                         const DeviceOptions &options) {
+  std::error_code error;
+  SmallString<128> weights(path);
+  llvm::sys::path::append(weights, "weights");
+  if (options.verify)
+    for (llvm::sys::fs::directory_iterator it(weights, error), end;
+         !error && it != end; it.increment(error))
+      if (llvm::Error wrong = checkHashName(it->path()))
+        return emitError(NameLoc::get(StringAttr::get(context, path)))
+                   << "weight file " << llvm::toString(std::move(wrong))
+                   << "; --no-verify runs it all the same",
+               failure();
   auto executable = std::make_unique<DeviceExecutable>(
       NameLoc::get(StringAttr::get(context, path)), options);
   if (failed(executable->open(path)))

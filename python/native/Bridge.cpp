@@ -65,6 +65,13 @@ int anemlir::bridge::runTool(const std::string &name,
   argv.push_back(nullptr);
   int status = tool(int(words.size()), argv.data());
   llvm::outs().flush();
+  // The process ends without the check of a stream that is destroyed.
+  if (llvm::outs().has_error()) {
+    llvm::errs() << name << ": error: standard output cannot be written: "
+                 << llvm::outs().error().message() << '\n';
+    llvm::outs().clear_error();
+    return status ? status : 1;
+  }
   return status;
 }
 

@@ -161,6 +161,7 @@ std::unique_ptr<Session> Session::load(const LoadRequest &request,
     }
     DeviceOptions device;
     device.function = request.function;
+    device.verify = request.verify;
     auto loaded = request.device == "engine"
                       ? openOnDevice(request.path, impl->context.get(), device)
                       : loadArtifact(request.path, impl->context.get(), *load);

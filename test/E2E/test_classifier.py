@@ -56,7 +56,7 @@ def test_from_package_to_package(tmp_path, package):
     assert classifier(tmp_path / "other.mlpackage")[0] == ["a", "b", "c"]
 
 
-@pytest.mark.parametrize("labels", [["red", "green", "blue"], [10, 20, -30]], ids=["texts", "numbers"])
+@pytest.mark.parametrize("labels", [["red", "green", "blue"], [10, 20, -30], [10, 2**40, 2**31]], ids=["texts", "numbers", "large"])
 def test_somebody_elses(tmp_path, labels):
     ct = pytest.importorskip("coremltools")
     mb = ct.converters.mil.Builder
@@ -82,8 +82,14 @@ def test_somebody_elses(tmp_path, labels):
     kinds = {output.name: output.type.WhichOneof("Type") for output in spec.description.output}
     assert kinds["colour"] == ("int64Type" if labels[0] == 10 else "stringType")
     # Of numbers the label is the number, of texts its place.
-    for artifact in (ane_mlir.Package(tmp_path / "theirs.mlpackage"), ours, ane_mlir.compile(tmp_path / "theirs.mlpackage")):
-        assert int(next(iter(artifact.run({"x": np.array([[0.1, -1.0, 2.0]], np.float32)}).values())).item()) == (-30 if labels[0] == 10 else 2)
+    artifacts = [ane_mlir.Package(tmp_path / "theirs.mlpackage"), ours]
+    if labels[2] != 2**31:
+        artifacts.append(ane_mlir.compile(tmp_path / "theirs.mlpackage"))
+    else:
+        with pytest.raises(ane_mlir.CompileError, match="does not fit 32 bits"):
+            ane_mlir.compile(tmp_path / "theirs.mlpackage")
+    for artifact in artifacts:
+        assert int(next(iter(artifact.run({"x": np.array([[0.1, -1.0, 2.0]], np.float32)}).values())).item()) == (2 if labels[0] == "red" else labels[2])
 
 
 def test_refused(tmp_path, package):

@@ -134,3 +134,29 @@ def test_a_range_is_said(tmp_path):
     ours = ane_mlir.compile(before, output=tmp_path / "ours.mlpackage")
     assert any("takes a range of shapes; what is made takes its default alone, 1x3x16x16" in d.message for d in ours.diagnostics), ours.diagnostics
     assert ports(ours.path)["x"]["shape"] == [1, 3, 16, 16]
+
+
+def test_shapes_of_two_inputs(tmp_path):
+    """Any may meet any, so that none is kept and both are said."""
+    mb = ct.converters.mil.Builder
+    rows = [ct.converters.mil.mil.get_new_symbol() for _ in range(2)]
+
+    @mb.program(input_specs=[mb.TensorSpec(shape=(1, row, 4)) for row in rows], opset_version=ct.target.iOS16)
+    def program(x, y):
+        return mb.matmul(x=x, y=y, transpose_y=True, name="out")
+
+    shapes = [(1, 2, 4), (1, 4, 4), (1, 8, 4)]
+    ports_of = [ct.TensorType(name=name, shape=ct.EnumeratedShapes(shapes=shapes, default=shapes[1])) for name in ("x", "y")]
+    model = ct.convert(program, inputs=ports_of, convert_to="mlprogram", minimum_deployment_target=ct.target.iOS18)
+    model.save(str(tmp_path / "theirs.mlpackage"))
+    ours = ane_mlir.compile(tmp_path / "theirs.mlpackage", output=tmp_path / "ours.mlpackage")
+    assert [d.message.split("; ")[1] for d in ours.diagnostics if "takes several shapes" in d.message] == ["what is made takes its default alone, 1x4x4"] * 2
+    assert ports(ours.path)["x"]["shape"] == ports(ours.path)["y"]["shape"] == [1, 4, 4] and "shapes" not in ports(ours.path)["x"]
+    one = ane_mlir.compile(tmp_path / "theirs.mlpackage", output=tmp_path / "one.mlpackage", input_shapes={"y": shapes[0]})
+    assert sorted(ports(one.path)["x"]["shapes"]) == [list(shape) for shape in shapes] and ports(one.path)["y"]["shape"] == [1, 2, 4]
+    feeds = {"x": np.ones(shapes[2], np.float32), "y": np.ones(shapes[0], np.float32)}
+    np.testing.assert_allclose(one.run(feeds)["out"], ane_mlir.Package(tmp_path / "theirs.mlpackage").run(feeds)["out"])
+    # Shapes that are asked for are those of inputs that leave them open.
+    for wrong, said in (({"z": shapes[0]}, "'z' is no input of the model"), ({"x": (1, 2, 5)}, "which is no array of the shape 1x2x5")):
+        with pytest.raises(ane_mlir.CompileError, match=said):
+            ane_mlir.compile(tmp_path / "theirs.mlpackage", input_shapes=wrong)

@@ -378,6 +378,15 @@ def test_commands_are_all_installed():
     assert listed == {name: f"ane_mlir._commands:{name.replace('-', '_')}" for name in COMMANDS}
 
 
+@pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="no /dev/full")
+def test_commands_notice_what_cannot_be_written(tmp_path):
+    ane_mlir.compile(DIGITS, dims={"batch": 1}).save(tmp_path / "m.anepkg")
+    code = "from ane_mlir import _commands; _commands.ane_info()"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([sys.executable, "-c", code, tmp_path / "m.anepkg"], stdout=full, stderr=subprocess.PIPE, text=True, env=ENV)
+    assert done.returncode == 1 and "standard output cannot be written" in done.stderr, done.stderr
+
+
 def test_commands_end_by_signals(tmp_path):
     """And leave nothing: a command is no Python program that raises KeyboardInterrupt."""
     code = "from ane_mlir import _commands; _commands.ane_run()"

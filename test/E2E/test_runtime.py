@@ -345,6 +345,17 @@ def test_device_options(tmp_path):
     assert "results of steps differ between engine and interpreter" in done.stdout and "programs/000.mil, " in done.stdout
 
 
+def test_damaged_weights_are_named(tmp_path):
+    bundle = convert(ROOT / "test/E2E/digits/digits.onnx", tmp_path, "--dim=batch=1")
+    file = max((bundle / "weights").iterdir(), key=lambda path: path.stat().st_size)
+    data = bytearray(file.read_bytes())
+    data[-5] ^= 0x40
+    file.write_bytes(data)
+    done = on_engine(bundle, "--random-inputs=1", standin="compiles=0", ok=False)
+    assert done.returncode == 1 and f"{file.name}' is corrupt" in done.stderr and "--no-verify" in done.stderr, done.stderr
+    assert on_engine(bundle, "--random-inputs=1", "--no-verify", standin="compiles=0").returncode == 0
+
+
 #
 # ane-probe
 #

@@ -252,6 +252,7 @@ struct Run {
     device.compare = compareDevices;
     device.compareAfter = repeat - 1;
     device.poisonPadding = poisonPadding;
+    device.verify = !noVerify;
     device.rtol = rtol;
     device.atol = atol_;
     options.open = [device, path = artifact.getValue()](MLIRContext *context) {

@@ -17,6 +17,8 @@ struct DeviceOptions {
   std::string kind = "engine";
   /// Of several; empty for the first.
   std::string function;
+  /// Whether weight files whose names are SHA-256 sums are compared with them.
+  bool verify = true;
   /// Fill what pads inputs with NaN.
   bool poisonPadding = false;
   /// Run programs on the host too, and compare what each gives.

@@ -397,6 +397,13 @@ LogicalResult Raiser::raiseIdentity(mil::OpOp op) {
 
 /// The label is the index of the class, the dictionary the probabilities
 /// themselves: tensors hold no strings.
+/// In 32 bits, which cross every boundary, unless one needs more.
+static ElementsAttr numbersOf(OpBuilder &b, ArrayRef<int64_t> numbers) {
+  if (llvm::any_of(numbers, [](int64_t n) { return n != int32_t(n); }))
+    return b.getI64TensorAttr(numbers);
+  return b.getI32TensorAttr(SmallVector<int32_t>(numbers));
+}
+
 LogicalResult Raiser::raiseClassify(mil::OpOp op) {
   FailureOr<Value> x = operand(op, "probabilities");
   if (failed(x) || op.getNumResults() != 2)
@@ -409,23 +416,19 @@ LogicalResult Raiser::raiseClassify(mil::OpOp op) {
                      : Value();
   // A text's place; a number itself.
   mil::LiteralAttr classes = literalOf(argument(op, "classes"), op);
-  SmallVector<int32_t> numbers;
+  SmallVector<int64_t> numbers;
   if (auto list =
           classes ? dyn_cast<ArrayAttr>(classes.getValue()) : ArrayAttr())
     for (Attribute entry : list) {
       auto dense = dyn_cast<DenseIntElementsAttr>(entry);
       if (!dense)
         break;
-      int64_t number = (*dense.value_begin<APInt>()).getSExtValue();
-      if (number != int32_t(number))
-        return error(op) << "has the class " << number
-                         << ", which 32 bits do not hold";
-      numbers.push_back(number);
+      numbers.push_back((*dense.value_begin<APInt>()).getSExtValue());
     }
   if (label && !numbers.empty())
     label = b.create<GatherOp>(
         op.getLoc(),
-        {b.constant(op.getLoc(), b.builder.getI32TensorAttr(numbers)), label});
+        {b.constant(op.getLoc(), numbersOf(b.builder, numbers)), label});
   if (!label)
     return failure();
   values[op.getResult(0)] = label;
