@@ -366,6 +366,14 @@ LogicalResult Compiler::keepShapes(const PackageFeature &feature,
            << "=… makes a package for one";
   if (shapes.size() < 2)
     return success();
+  for (ArrayRef<int64_t> shape : shapes)
+    if (llvm::any_of(shape, [](int64_t dim) { return dim <= 0; })) {
+      InFlightDiagnostic error = emitError(func.getLoc());
+      error << "input '" << feature.name << "' lists the shape ";
+      llvm::interleave(shape, error, "x");
+      return error << ", which no array has; --input-shape=" << feature.name
+                   << "=… makes a package for one";
+    }
   buckets.assign(shapes.size(), Bucket());
   for (auto [shape, bucket] : llvm::zip_equal(shapes, buckets)) {
     bucket.function = func.getSymName().str();

@@ -160,3 +160,15 @@ def test_shapes_of_two_inputs(tmp_path):
     for wrong, said in (({"z": shapes[0]}, "'z' is no input of the model"), ({"x": (1, 2, 5)}, "which is no array of the shape 1x2x5")):
         with pytest.raises(ane_mlir.CompileError, match=said):
             ane_mlir.compile(tmp_path / "theirs.mlpackage", input_shapes=wrong)
+
+
+@pytest.mark.parametrize("dims", [(1, 3, -4, 8), (1, 3, 0, 8), (1, 3, 8), (1, 3, 2**40, 2**40)])
+def test_listed_shapes_that_are_none(tmp_path, dims):
+    before = flexible(tmp_path, array=ct.EnumeratedShapes(shapes=[(1, 3, 8, 8), (1, 3, 16, 12)]))
+    model = ct.models.MLModel(str(before), skip_model_load=True)
+    spec = model.get_spec()
+    spec.description.input[0].type.multiArrayType.enumeratedShapes.shapes.add().shape.extend(dims)
+    ct.utils.save_spec(spec, str(tmp_path / "wrong.mlpackage"), weights_dir=model.weights_dir)
+    with pytest.raises(ane_mlir.CompileError, match="'x"):
+        ane_mlir.compile(tmp_path / "wrong.mlpackage", output=tmp_path / "ours.mlpackage")
+    assert not (tmp_path / "ours.mlpackage").exists()

@@ -26,7 +26,20 @@ static SmallVector<int64_t> readShape(pbf_reader in, uint32_t tag) {
   return shape;
 }
 
-/// [height, width]; also of one of several sizes, whose fields are the same.
+/// One of several sizes of an image: [height, width].
+static SmallVector<int64_t> readSize(pbf_reader in) {
+  int64_t width = 0, height = 0;
+  while (in.next())
+    if (in.tag() == image::Width)
+      width = in.get_int64();
+    else if (in.tag() == image::Height)
+      height = in.get_int64();
+    else
+      in.skip();
+  return {height, width};
+}
+
+/// [height, width].
 static SmallVector<int64_t> readImage(pbf_reader in, PackageFeature &feature) {
   int64_t width = 0, height = 0;
   while (in.next())
@@ -44,7 +57,7 @@ static SmallVector<int64_t> readImage(pbf_reader in, PackageFeature &feature) {
       pbf_reader list = in.get_message();
       while (list.next())
         if (list.tag() == 1)
-          feature.enumerated.push_back(readImage(list.get_message(), feature));
+          feature.enumerated.push_back(readSize(list.get_message()));
         else
           list.skip();
       break;

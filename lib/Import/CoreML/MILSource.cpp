@@ -114,7 +114,8 @@ MILSource::bindShapes(mil::FuncOp func, const mil::ShapeBindings &given) const {
           !feature.shape.empty() &&
           llvm::all_of(feature.shape, [](int64_t dim) { return dim > 0; }))
         shapes[feature.name] = feature.shape;
-      else if (feature.kind == PackageFeature::Kind::Image)
+      else if (feature.kind == PackageFeature::Kind::Image &&
+               llvm::all_of(feature.shape, [](int64_t dim) { return dim > 0; }))
         shapes[feature.name] = imageShape(feature, feature.shape);
     }
   for (auto &entry : given)
