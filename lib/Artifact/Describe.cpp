@@ -82,7 +82,7 @@ static Description::Port toPort(const PackageFeature &feature) {
   port.shape.assign(feature.shape.begin(), feature.shape.end());
   for (ArrayRef<int64_t> shape : feature.enumerated)
     port.enumerated.emplace_back(shape.begin(), shape.end());
-  port.hasRange = feature.hasRange;
+  port.ranges.assign(feature.ranges.begin(), feature.ranges.end());
   port.color = colorName(feature.colorSpace).str();
   port.optional = feature.optional;
   port.defaultValue = feature.defaultValue;
@@ -350,8 +350,19 @@ static void printPorts(StringRef what, ArrayRef<Description::Port> ports,
     }
     if (!port.enumerated.empty())
       os << ", or one of " << port.enumerated.size() << " shapes";
-    if (port.hasRange)
-      os << ", or a range of shapes";
+    if (!port.ranges.empty()) {
+      os << ", or ";
+      llvm::interleave(
+          port.ranges, os,
+          [&](ExtentRange range) {
+            os << range.low;
+            if (!range.isOne())
+              os << "..";
+            if (!range.isOne() && range.high >= 0)
+              os << range.high;
+          },
+          "x");
+    }
     if (port.optional)
       os << ", may be left out";
     if (port.defaultValue)
@@ -418,8 +429,11 @@ static void writePorts(llvm::json::OStream &j, StringRef key,
             for (const std::vector<int64_t> &dims : port.enumerated)
               j.array([&] { shape(dims); });
           });
-        if (port.hasRange)
-          j.attribute("has_range", true);
+        if (!port.ranges.empty())
+          j.attributeArray("ranges", [&] {
+            for (ExtentRange range : port.ranges)
+              j.array([&] { shape({range.low, range.high}); });
+          });
         if (!port.color.empty())
           j.attribute("color", port.color);
         if (port.optional)

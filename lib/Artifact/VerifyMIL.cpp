@@ -195,7 +195,7 @@ void Verifier::verifyFeature(mil::FuncOp func, const PackageFeature &feature,
         wrong("an image of " + Twine(channels) + " channels, " +
               Twine(size[0]) + " by " + Twine(size[1]));
     if (tensor && !tensor.hasStaticShape() && feature.enumerated.empty() &&
-        !feature.hasRange)
+        !feature.hasRange())
       wrong("an image of one size");
     return;
   }
@@ -214,7 +214,7 @@ void Verifier::verifyFeature(mil::FuncOp func, const PackageFeature &feature,
   if (tensor.getRank() == 0 && role != "output")
     add("boundary", place,
         "has no axis; arrays at a boundary have one or more");
-  bool flexible = !feature.enumerated.empty() || feature.hasRange;
+  bool flexible = !feature.enumerated.empty() || feature.hasRange();
   if (!tensor.hasStaticShape() && !flexible && role == "input")
     add("description", place,
         "leaves dimensions open, but the description lists no shapes for " +

@@ -6,6 +6,7 @@
 
 #include "ane-mlir/Compiler/CommandLine.h"
 #include "ane-mlir/Compiler/InitAll.h"
+#include "ane-mlir/Support/CoreMLFields.h"
 #include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Support/Usage.h"
 #include "dialects/ANE/IR/Explain.h"
@@ -13,6 +14,8 @@
 #include "mlir/IR/AsmState.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Support/Timing.h"
+#include "llvm/ADT/StringSet.h"
+#include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
@@ -40,10 +43,13 @@ struct Flags {
       "dim",
       cl::desc("Bind a symbolic dimension: --dim batch=1,sequence=576 or "
                "several --dim. Several values (sequence=64,128) make a package "
-               "for all of them (--buckets)"),
-      cl::value_desc("NAME=N[,N…]"), cl::CommaSeparated, cl::cat(model)};
+               "for all of them (--buckets), and a range (sequence=1..512) one "
+               "that leaves it open"),
+      cl::value_desc("NAME=N[,N…]|N..N"), cl::CommaSeparated, cl::cat(model)};
   cl::list<std::string> inputShapes{
-      "input-shape", cl::desc("Set the whole shape of an input"),
+      "input-shape",
+      cl::desc("Set the whole shape of an input; in a package an extent may be "
+               "a range, as 64..512"),
       cl::value_desc("NAME=1,3,224,224"), cl::cat(model)};
   cl::list<std::string> inputValues{
       "input-value",
@@ -307,6 +313,23 @@ struct Flags {
       "model-version", cl::desc("Version of the model"), cl::cat(package)};
   cl::opt<std::string> description{
       "description", cl::desc("What the model does"), cl::cat(package)};
+  cl::list<std::string> metadata{
+      "metadata",
+      cl::desc("Say more of the model, as "
+               "com.apple.coreml.model.preview.type=imageClassifier"),
+      cl::value_desc("KEY=VALUE"), cl::cat(package)};
+  cl::list<std::string> described{
+      "describe", cl::desc("Say what an input or output is"),
+      cl::value_desc("NAME=TEXT"), cl::cat(package)};
+  cl::list<std::string> imageOutputs{
+      "image-output",
+      cl::desc("Make an output an image; the model's values are its pixels, 0 "
+               "… 255"),
+      cl::value_desc("NAME=RGB|BGR|GRAY"), cl::cat(package)};
+  cl::list<std::string> inputDefaults{
+      "input-default",
+      cl::desc("An input may be left out; its elements are this number then"),
+      cl::value_desc("NAME=N"), cl::cat(package)};
 
   cl::opt<std::string> out{
       "o",
@@ -378,6 +401,7 @@ private:
   void readLossScale(OptimizerOptions &optimizer);
   void readOutput();
   void readImage(StringRef entry);
+  void readNotes();
   void readLabels();
   const Flags &flags;
   std::string mistake;
@@ -395,6 +419,21 @@ static bool parseInts(StringRef text, SmallVectorImpl<int64_t> &values) {
     values.push_back(value);
   }
   return true;
+}
+
+/// "64..512", or one extent.
+static bool parseRange(StringRef text, ExtentRange &range) {
+  auto [low, high] = text.split("..");
+  auto isExtent = [](StringRef word, int64_t &value) {
+    return !word.getAsInteger(10, value) && value >= 0 && value <= INT32_MAX;
+  };
+  if (!isExtent(low, range.low))
+    return false;
+  if (!text.contains("..")) {
+    range.high = range.low;
+    return true;
+  }
+  return isExtent(high, range.high) && range.low > 0 && range.low < range.high;
 }
 
 /// The first name that an option has twice, with values that differ.
@@ -422,6 +461,14 @@ llvm::Error mlir::ane::readDims(ArrayRef<std::string> entries,
                                 CompileOptions &options) {
   for (StringRef entry : entries) {
     auto [name, value] = entry.split('=');
+    if (ExtentRange range; !name.empty() && value.contains("..")) {
+      if (!parseRange(value, range))
+        return llvm::createStringError(
+            "expects a range of extents as 1..512, but got '" + value +
+            "' for --dim " + name);
+      options.dimRanges.push_back({name.str(), range});
+      continue;
+    }
     bool named = entry.contains('=') || options.dims.empty();
     if (named)
       options.dims.push_back({name.str(), {}});
@@ -434,6 +481,11 @@ llvm::Error mlir::ane::readDims(ArrayRef<std::string> entries,
                                      entry + "'");
     options.dims.back().second.push_back(extent[0]);
   }
+  llvm::StringSet<> ranged;
+  for (auto &[name, range] : options.dimRanges)
+    if (!ranged.insert(name).second ||
+        llvm::is_contained(llvm::make_first_range(options.dims), name))
+      return llvm::createStringError("--dim says '" + Twine(name) + "' twice");
   for (auto [i, one] : llvm::enumerate(options.dims))
     for (auto &other : llvm::ArrayRef(options.dims).take_front(i))
       if (one.first == other.first && one.second != other.second)
@@ -449,6 +501,17 @@ llvm::Error mlir::ane::readInputShapes(ArrayRef<std::string> entries,
   for (StringRef entry : entries) {
     auto [name, value] = entry.rsplit('=');
     SmallVector<int64_t> shape;
+    if (!name.empty() && value.contains("..")) {
+      SmallVector<StringRef> parts;
+      value.split(parts, ',');
+      SmallVector<ExtentRange> &ranges = options.inputRanges[name.str()];
+      for (StringRef part : parts)
+        if (!parseRange(part, ranges.emplace_back()))
+          return llvm::createStringError("expects --input-shape "
+                                         "NAME=1,3,64..512,64..512, but got '" +
+                                         entry + "'");
+      continue;
+    }
     if (name.empty() || (!value.empty() && !parseInts(value, shape)))
       return llvm::createStringError(
           "expects --input-shape NAME=1,3,224,224, but got '" + entry + "'");
@@ -462,7 +525,10 @@ void Reader::readModel() {
   for (const cl::list<std::string> *list :
        {std::addressof(flags.inputShapes), std::addressof(flags.inputValues),
         std::addressof(flags.maxLengths), std::addressof(flags.rules),
-        std::addressof(flags.imageInputs), std::addressof(flags.states)})
+        std::addressof(flags.imageInputs), std::addressof(flags.states),
+        std::addressof(flags.metadata), std::addressof(flags.described),
+        std::addressof(flags.imageOutputs),
+        std::addressof(flags.inputDefaults)})
     if (std::string twice = findTwice(*list); !twice.empty())
       fail(twice);
   auto listOf = [](const cl::list<std::string> &list) {
@@ -541,16 +607,67 @@ void Reader::readTarget() {
   options.disabledPasses.assign(flags.disabled.begin(), flags.disabled.end());
 }
 
+/// As in PackageFeature; 0 for another word.
+static uint32_t colorSpaceOf(StringRef word) {
+  return llvm::StringSwitch<uint32_t>(word)
+      .Case("RGB", coreml::kRGB)
+      .Case("BGR", coreml::kBGR)
+      .Case("GRAY", coreml::kGrayscale)
+      .Default(0);
+}
+
+/// What is said of inputs and outputs beside their types.
+void Reader::readNotes() {
+  PackageOptions &package = options.package;
+  auto noteOf = [&](StringRef name, bool isOutput) -> PortNote & {
+    for (PortNote &note : package.notes)
+      if (note.name == name && note.isOutput == isOutput)
+        return note;
+    package.notes.emplace_back();
+    package.notes.back().name = name.str();
+    package.notes.back().isOutput = isOutput;
+    package.notes.back().isAsked = true;
+    return package.notes.back();
+  };
+  for (StringRef entry : flags.metadata) {
+    auto [key, value] = entry.split('=');
+    if (key.empty() || !entry.contains('='))
+      fail("expects --metadata KEY=VALUE, but got '" + entry + "'");
+    if (key == "producer")
+      fail("--metadata cannot say 'producer', which is this compiler's");
+    package.userDefined.push_back({key.str(), value.str()});
+  }
+  for (StringRef entry : flags.described) {
+    auto [name, text] = entry.split('=');
+    if (name.empty() || text.empty())
+      fail("expects --describe NAME=TEXT, but got '" + entry + "'");
+    for (bool isOutput : {false, true})
+      noteOf(name, isOutput).description = text.str();
+  }
+  for (StringRef entry : flags.imageOutputs) {
+    auto [name, color] = entry.rsplit('=');
+    if (name.empty() || !colorSpaceOf(color))
+      fail("expects --image-output NAME=RGB|BGR|GRAY, but got '" + entry + "'");
+    noteOf(name, true).colorSpace = colorSpaceOf(color);
+  }
+  for (StringRef entry : flags.inputDefaults) {
+    auto [name, text] = entry.rsplit('=');
+    double value = 0;
+    if (name.empty() || text.getAsDouble(value) || !std::isfinite(value))
+      fail("expects --input-default NAME=N, but got '" + entry + "'");
+    PortNote &note = noteOf(name, false);
+    note.optional = true;
+    note.defaultValue = value;
+  }
+}
+
 void Reader::readImage(StringRef entry) {
   auto [name, rest] = entry.rsplit('=');
   SmallVector<StringRef> parts;
   rest.split(parts, ',');
   ImageInput image;
   image.name = name.str();
-  image.colorSpace = parts[0] == "RGB"    ? 20
-                     : parts[0] == "BGR"  ? 30
-                     : parts[0] == "GRAY" ? 10
-                                          : 0;
+  image.colorSpace = colorSpaceOf(parts[0]);
   bool good = image.colorSpace && !name.empty() && parts.size() <= 5;
   for (auto [i, part] : llvm::enumerate(llvm::drop_begin(parts))) {
     double number = 0;
@@ -594,6 +711,7 @@ void Reader::readPackage() {
   package.description = flags.description;
   for (StringRef entry : flags.imageInputs)
     readImage(entry);
+  readNotes();
   for (StringRef entry : flags.states) {
     auto [in, out] = entry.split('=');
     options.recogniseStates |= entry == "auto";

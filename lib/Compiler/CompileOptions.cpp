@@ -178,7 +178,7 @@ static llvm::Error validateModel(const CompileOptions &o) {
   using Form = CompileOptions::Form;
   bool fromMIL = o.isFromMIL();
   for (auto [option, given] : std::initializer_list<std::pair<StringRef, bool>>{
-           {"--dim", !o.dims.empty()},
+           {"--dim", !o.dims.empty() || !o.dimRanges.empty()},
            {"--input-value", !o.inputValues.empty()},
            {"--max-length", !o.maxLengths.empty()},
            {"--random", bool(o.random)},
@@ -194,6 +194,19 @@ static llvm::Error validateModel(const CompileOptions &o) {
       return wrong("expects --outputs=a,b, but got an empty name");
     if (llvm::is_contained(ArrayRef(o.outputs).take_front(i), name))
       return wrong("--outputs names '" + Twine(name) + "' twice");
+  }
+  if (o.hasRanges()) {
+    if (o.form() != Form::Package || o.reportOnly)
+      return wrong("a range of extents is for packages, whose programs may "
+                   "leave them open; expects -o OUT.mlpackage");
+    if (o.buckets)
+      return wrong("--buckets is about listed extents; a range makes one "
+                   "program");
+    for (auto &[name, values] : o.dims)
+      if (values.size() > 1)
+        return wrong("--dim lists extents of '" + Twine(name) +
+                     "', and another extent has a range; a package has either "
+                     "listed ones or ranges");
   }
   size_t buckets = 1;
   for (auto &[name, values] : o.dims)
@@ -224,7 +237,10 @@ static llvm::Error validatePackage(const CompileOptions &o) {
            {"--author", !p.author.empty()},
            {"--license", !p.license.empty()},
            {"--model-version", !p.version.empty()},
-           {"--description", !p.description.empty()}})
+           {"--description", !p.description.empty()},
+           {"--metadata", !p.userDefined.empty()},
+           {"--describe, --image-output and --input-default",
+            !p.notes.empty()}})
     if (given && o.form() != CompileOptions::Form::Package)
       return wrong(option + " is about packages; expects -o OUT.mlpackage");
   bool states = !p.states.empty() || o.recogniseStates;

@@ -8,6 +8,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Compiler/Compiler.h"
+#include "Buckets.h"
 #include "Package.h"
 #include "PlacementFile.h"
 #include "TrainingModel.h"
@@ -32,20 +33,7 @@ using namespace mlir::ane;
 using Form = CompileOptions::Form;
 using Phase = CompileOptions::Phase;
 
-/// As many functions or shapes as one artifact may hold.
-static constexpr size_t kMostShapes = 128;
-
 namespace {
-/// A value for each symbolic dimension, and the function that it makes.
-struct Bucket {
-  std::string label;
-  std::vector<std::pair<StringRef, int64_t>> dims;
-  /// Of a MIL program with several functions.
-  std::string function;
-  /// Of a package whose inputs take several.
-  mil::ShapeBindings shapes;
-};
-
 class Compiler {
 public:
   Compiler(const CompileOptions &options, MLIRContext *context,
@@ -58,7 +46,8 @@ private:
   OwningOpRef<ModuleOp> importMIL(const Bucket &bucket);
   LogicalResult findFunctions();
   LogicalResult findShapes(const MILSource &source, mil::FuncOp func);
-  LogicalResult keepShapes(const PackageFeature &feature, mil::FuncOp func);
+  LogicalResult keepShapes(ArrayRef<const PackageFeature *> open,
+                           mil::FuncOp func);
   LogicalResult checkInputShapes(mil::FuncOp func);
   LogicalResult markStates(ModuleOp module);
   LogicalResult selectParameters(ModuleOp module, ONNXToANEOptions &bound);
@@ -113,30 +102,14 @@ private:
   NumericsVerifier verifier;
   /// One of each per bucket.
   std::vector<Bucket> buckets;
+  /// Inputs of a package whose ranges are kept where one program can be.
+  std::vector<PackageFeature> ranged;
   std::vector<OwningOpRef<ModuleOp>> modules;
   std::vector<std::unique_ptr<NumericGuard>> guards;
   Outputs outputs;
   Compilation result;
 };
 } // namespace
-
-/// Every combination of values is one function.
-static std::vector<Bucket> makeBuckets(const CompileOptions &options) {
-  std::vector<Bucket> buckets(1);
-  for (auto &[name, values] : options.dims) {
-    std::vector<Bucket> next;
-    for (const Bucket &bucket : buckets)
-      for (int64_t value : values) {
-        next.push_back(bucket);
-        next.back().dims.push_back({name, value});
-        if (values.size() > 1)
-          next.back().label += (next.back().label.empty() ? "" : "_") + name +
-                               std::to_string(value);
-      }
-    buckets = std::move(next);
-  }
-  return buckets;
-}
 
 static std::string placementOf(const CompileOptions &options) {
   if (options.requireANE)
@@ -174,6 +147,10 @@ Compiler::Compiler(const CompileOptions &options, MLIRContext *context,
   if (options.training && options.training->recompute != Recompute::None)
     pipeline.recompute = std::string(
         options.training->recompute == Recompute::All ? "all" : "auto");
+  if (options.hasRanges()) {
+    package.buckets = PackageOptions::Buckets::Shapes;
+    package.ranges.emplace();
+  }
   pipeline.liveBytes = options.liveBytes.value_or(-1);
   pipeline.weights = options.weightsText;
   // Compressed constants are of ios18.
@@ -222,6 +199,28 @@ LogicalResult Compiler::readInputValues() {
   return success();
 }
 
+/// What was read of an input or output, where no option says it.
+static void addNote(PackageOptions &package, const PackageFeature &feature,
+                    bool isOutput) {
+  auto said = llvm::find_if(package.notes, [&](const PortNote &note) {
+    return note.name == feature.name && note.isOutput == isOutput;
+  });
+  if (said == package.notes.end()) {
+    package.notes.emplace_back();
+    said = std::prev(package.notes.end());
+    said->name = feature.name;
+    said->isOutput = isOutput;
+  }
+  if (said->description.empty())
+    said->description = feature.description;
+  if (!said->optional) {
+    said->optional = feature.optional;
+    said->defaultValue = feature.defaultValue;
+  }
+  if (isOutput && !said->colorSpace)
+    said->colorSpace = feature.colorSpace;
+}
+
 /// What a package said of itself and of its inputs goes into the one made from
 /// it, where the options do not say otherwise.
 static void addProvenance(PackageOptions &package, const PackageInfo &info,
@@ -230,9 +229,7 @@ static void addProvenance(PackageOptions &package, const PackageInfo &info,
     for (bool isOutput : {false, true})
       for (const PackageFeature &feature :
            isOutput ? function->outputs : function->inputs)
-        package.notes.push_back({feature.name, isOutput, feature.description,
-                                 feature.optional, feature.defaultValue,
-                                 isOutput ? feature.colorSpace : 0});
+        addNote(package, feature, isOutput);
   if (function)
     for (const PackageFeature &feature : function->inputs) {
       bool said = llvm::any_of(package.images, [&](const ImageInput &image) {
@@ -250,9 +247,10 @@ static void addProvenance(PackageOptions &package, const PackageInfo &info,
                          : key == "version"     ? &package.version
                          : key == "description" ? &package.description
                                                 : nullptr;
-    if (!field)
+    if (!field &&
+        !llvm::is_contained(llvm::make_first_range(package.userDefined), key))
       package.userDefined.push_back({key, text});
-    else if (field->empty())
+    else if (field && field->empty())
       *field = text;
   }
 }
@@ -327,61 +325,40 @@ LogicalResult Compiler::findShapes(const MILSource &source, mil::FuncOp func) {
             << "input '" << feature.name
             << "' may be left out of the package; a bundle has no defaults "
                "and wants it";
-  // Of several inputs any shape of one may meet any of another, and not all
-  // that are listed need to go together.
   std::vector<const PackageFeature *> open;
   for (const PackageFeature &feature : described->inputs)
-    if ((feature.hasRange || feature.enumerated.size() > 1) &&
-        !options.inputShapes.contains(feature.name))
+    if ((feature.hasRange() || feature.enumerated.size() > 1) &&
+        !options.inputShapes.contains(feature.name) &&
+        options.inputRanges.count(feature.name) == 0)
       open.push_back(&feature);
-  if (open.size() == 1 && !open[0]->hasRange && options.form() == Form::Package)
-    return keepShapes(*open[0], func);
-  for (const PackageFeature *feature : open) {
-    InFlightDiagnostic remark = emitRemark(func.getLoc());
-    remark << "input '" << feature->name << "' takes "
-           << (feature->hasRange ? "a range of shapes" : "several shapes")
-           << "; what is made takes its default alone";
-    if (!feature->shape.empty())
-      remark << ", ";
-    llvm::interleave(feature->shape, remark, "x");
-    remark << "; --input-shape=" << feature->name << "=… chooses another";
-  }
+  if (open.empty() || !options.inputRanges.empty())
+    return success();
+  // Of several inputs any shape of one may meet any of another, and not all
+  // that are listed need to go together; equal ranges are taken to.
+  bool ranges = llvm::all_of(
+      open, [](const PackageFeature *feature) { return feature->hasRange(); });
+  if (options.form() == Form::Package && (ranges || open.size() == 1))
+    return keepShapes(open, func);
+  for (const PackageFeature *feature : open)
+    remarkDefault(*feature, func.getLoc());
   return success();
 }
 
-LogicalResult Compiler::keepShapes(const PackageFeature &feature,
+LogicalResult Compiler::keepShapes(ArrayRef<const PackageFeature *> open,
                                    mil::FuncOp func) {
-  // The default comes first and stays it.
-  std::vector<SmallVector<int64_t>> shapes;
-  if (!feature.shape.empty())
-    shapes.push_back(feature.shape);
-  for (const SmallVector<int64_t> &shape : feature.enumerated)
-    if (!llvm::is_contained(shapes, shape))
-      shapes.push_back(shape);
-  if (shapes.size() > kMostShapes)
-    return emitError(func.getLoc())
-           << "input '" << feature.name << "' takes " << shapes.size()
-           << " shapes, more than the " << kMostShapes
-           << " that are compiled; --input-shape=" << feature.name
-           << "=… makes a package for one";
-  if (shapes.size() < 2)
+  bool ranges = open[0]->hasRange();
+  FailureOr<std::vector<Bucket>> found =
+      ranges ? bucketsOfRanges(open, func) : bucketsOfShapes(*open[0], func);
+  if (failed(found))
+    return failure();
+  if (found->size() < 2)
     return success();
-  for (ArrayRef<int64_t> shape : shapes)
-    if (llvm::any_of(shape, [](int64_t dim) { return dim <= 0; })) {
-      InFlightDiagnostic error = emitError(func.getLoc());
-      error << "input '" << feature.name << "' lists the shape ";
-      llvm::interleave(shape, error, "x");
-      return error << ", which no array has; --input-shape=" << feature.name
-                   << "=… makes a package for one";
-    }
-  buckets.assign(shapes.size(), Bucket());
-  for (auto [shape, bucket] : llvm::zip_equal(shapes, buckets)) {
-    bucket.function = func.getSymName().str();
-    bool image = feature.kind == PackageFeature::Kind::Image;
-    bucket.shapes[feature.name] = image ? imageShape(feature, shape) : shape;
-    bucket.label = feature.name;
-    for (int64_t dim : shape)
-      bucket.label += "_" + std::to_string(dim);
+  buckets = std::move(*found);
+  if (ranges) {
+    package.buckets = PackageOptions::Buckets::Shapes;
+    package.ranges = rangesOf(open);
+    for (const PackageFeature *feature : open)
+      ranged.push_back(*feature);
   }
   // It was one function.
   package.note = [this](const std::string &text) {
@@ -394,7 +371,11 @@ LogicalResult Compiler::keepShapes(const PackageFeature &feature,
 LogicalResult Compiler::checkInputShapes(mil::FuncOp func) {
   Block &body = func.getBody().front();
   std::vector<std::string> names = mil::getParameterNames(func);
-  for (auto &entry : options.inputShapes) {
+  mil::ShapeBindings given = options.inputShapes;
+  for (auto &[name, ranges] : options.inputRanges)
+    for (ExtentRange range : ranges)
+      given[name].push_back(range.high);
+  for (auto &entry : given) {
     auto it = llvm::find(names, entry.getKey());
     if (it == names.end())
       return emitError(func.getLoc())
@@ -465,6 +446,8 @@ OwningOpRef<ModuleOp> Compiler::importModel(const Bucket &bucket) {
       return module;
     progress.phase("converting");
     ONNXToANEOptions bound = conversion;
+    for (auto &entry : bucket.shapes)
+      bound.inputShapes[entry.getKey()] = entry.getValue();
     for (auto [name, value] : bucket.dims)
       bound.dims[name] = value;
     if (options.training && failed(selectParameters(*module, bound)))
@@ -706,13 +689,30 @@ LogicalResult Compiler::writePackage() {
   };
   // Layouts are chosen by shape; products left as they are stay alike.
   std::string why;
-  if (buckets.size() > 1 && package.buckets == PackageOptions::Buckets::Shapes)
-    package.whyNotShapes = &why;
+  bool together = buckets.size() > 1 &&
+                  package.buckets == PackageOptions::Buckets::Shapes;
+  std::vector<std::string> disabled(pipeline.disable.begin(),
+                                    pipeline.disable.end());
+  package.whyNotShapes = together ? &why : nullptr;
   LogicalResult written = write();
-  package.whyNotShapes = nullptr;
   if (failed(written) && !why.empty()) {
     for (StringRef pass : {"ane-matmul-to-conv", "ane-assign-layout"})
       pipeline.disable.push_back(pass.str());
+    why.clear();
+    if (ranged.empty())
+      package.whyNotShapes = nullptr;
+    written = failed(compileBuckets()) ? failure() : write();
+  }
+  package.whyNotShapes = nullptr;
+  // Ranges that nobody asked for here.
+  if (failed(written) && !why.empty()) {
+    for (const PackageFeature &feature : ranged)
+      remarkDefault(feature, module().getLoc(),
+                    ", for it cannot be one program for all: " + Twine(why));
+    pipeline.disable = disabled;
+    package.ranges.reset();
+    buckets.resize(1);
+    buckets.front().label.clear();
     written = failed(compileBuckets()) ? failure() : write();
   }
   if (failed(written) ||

@@ -95,6 +95,65 @@ static LogicalResult markImage(func::FuncOp main, ArrayRef<std::string> names,
   return success();
 }
 
+/// What options say of inputs and outputs is said of some that are there.
+static LogicalResult checkNotes(func::FuncOp main, ArrayRef<std::string> names,
+                                const PackageOptions &options) {
+  unsigned inputs = main.getNumArguments();
+  auto known = [&](bool isOutput) {
+    auto all = llvm::to_vector_of<StringRef>(
+        isOutput ? names.drop_front(inputs) : names.take_front(inputs));
+    if (isOutput && !options.classLabels.empty())
+      all.append({options.labelName(), options.probabilitiesName()});
+    return all;
+  };
+  for (const PortNote &note : options.notes) {
+    if (!note.isAsked)
+      continue;
+    auto own = known(note.isOutput);
+    if (!llvm::is_contained(own, note.name)) {
+      bool anything = !note.optional && note.colorSpace == 0;
+      if (anything)
+        llvm::append_range(own, known(!note.isOutput));
+      if (anything && llvm::is_contained(own, note.name))
+        continue; // said of the other kind
+      return main.emitError()
+             << "no " << (note.isOutput ? "output" : "input") << " is named '"
+             << note.name << "' to be "
+             << (note.optional     ? "left out"
+                 : note.colorSpace ? "an image"
+                                   : "described")
+             << suggest(note.name, own);
+    }
+    auto position = findName(
+        note.isOutput ? names.drop_front(inputs) : names.take_front(inputs),
+        note.name);
+    if (!position)
+      continue; // of the classifier
+    auto type = cast<RankedTensorType>(
+        note.isOutput ? main.getResultTypes()[*position]
+                      : main.getArgumentTypes()[*position]);
+    if (note.colorSpace && !isImage(type, note.colorSpace))
+      return main.emitError()
+             << "output '" << note.name << "' of type " << type
+             << " cannot be an image; expects floats of 1x3xHxW for RGB and "
+                "BGR, of 1x1xHxW for GRAY";
+    if (!note.optional)
+      continue;
+    if (main.getArgAttr(*position, "ane.state"))
+      return main.emitError() << "input '" << note.name
+                              << "' is a state, which is never left out";
+    if (main.getArgAttr(*position, "ane.image"))
+      return main.emitError() << "input '" << note.name
+                              << "' is an image, which has no default";
+    double value = note.defaultValue.value_or(0);
+    if (!isa<FloatType>(type.getElementType()) && value != std::trunc(value))
+      return main.emitError() << "input '" << note.name << "' of type " << type
+                              << " cannot be " << value
+                              << "; its elements are whole numbers";
+  }
+  return success();
+}
+
 LogicalResult mlir::ane::markInterface(ModuleOp module,
                                        const PackageOptions &options) {
   auto main = module.lookupSymbol<func::FuncOp>("main");
@@ -108,7 +167,7 @@ LogicalResult mlir::ane::markInterface(ModuleOp module,
   for (const ImageInput &image : options.images)
     if (failed(markImage(main, names, image)))
       return failure();
-  return success();
+  return checkNotes(main, names, options);
 }
 
 //===----------------------------------------------------------------------===//
@@ -221,8 +280,30 @@ static LogicalResult classify(PackagePart &part,
   return success();
 }
 
+/// Ranges in place of the shapes of the samples.
+static void makeRanges(PackagePart &part, const PackageOptions &options) {
+  for (auto [i, shapes] : llvm::enumerate(part.enumerated)) {
+    SmallVector<ExtentRange> &ranges = part.ranges.emplace_back();
+    auto own = i < part.inputs ? options.ranges->find(part.originals[i])
+                               : options.ranges->end();
+    if (own != options.ranges->end())
+      ranges = own->second;
+    else if (!shapes.empty())
+      for (size_t axis = 0; axis < shapes[0].size(); ++axis) {
+        ExtentRange &range = ranges.emplace_back();
+        range = {shapes[0][axis], shapes[0][axis]};
+        for (ArrayRef<int64_t> shape : shapes) {
+          range.low = std::min(range.low, shape[axis]);
+          range.high = std::max(range.high, shape[axis]);
+        }
+      }
+  }
+  part.enumerated.clear();
+}
+
 /// Makes the first part right for the shapes of all; "" or why it cannot be.
-static std::string joinShapes(MutableArrayRef<PackagePart> parts) {
+static std::string joinShapes(MutableArrayRef<PackagePart> parts,
+                              const PackageOptions &options) {
   SmallVector<mil::FuncOp> functions;
   for (PackagePart &part : parts) {
     functions.push_back(part.function());
@@ -256,6 +337,8 @@ static std::string joinShapes(MutableArrayRef<PackagePart> parts) {
   for (size_t i = first.inputs; i < types.size(); ++i)
     first.types[i] = types[i];
   first.enumerated = std::move(enumerated);
+  if (options.ranges)
+    makeRanges(first, options);
   return "";
 }
 
@@ -264,7 +347,7 @@ static LogicalResult mergeBuckets(std::vector<PackagePart> &parts,
                                   const PackageOptions &options) {
   if (parts.size() < 2 || options.buckets == Buckets::Functions)
     return success();
-  std::string why = joinShapes(parts);
+  std::string why = joinShapes(parts, options);
   if (why.empty()) {
     parts.resize(1);
     parts[0].name = "main";
@@ -272,6 +355,11 @@ static LogicalResult mergeBuckets(std::vector<PackagePart> &parts,
   }
   if (options.buckets == Buckets::Shapes && options.whyNotShapes)
     return *options.whyNotShapes = why, failure();
+  if (options.ranges)
+    return parts[0].source.emitError()
+           << "cannot be one program for a range of shapes: " << why
+           << "; extents that are listed (--dim NAME=N,N…) make a function for "
+              "each";
   if (options.buckets == Buckets::Shapes)
     return parts[0].source.emitError()
            << "cannot be one function for all shapes: " << why

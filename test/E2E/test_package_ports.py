@@ -7,6 +7,7 @@ import re
 import subprocess
 
 import numpy as np
+import onnx
 import pytest
 
 import ane_mlir
@@ -129,11 +130,112 @@ def test_listed_shapes_stay(tmp_path, kind):
     assert not any("several shapes" in d.message for d in ane_mlir.compile(before, input_shapes={"x": shapes[0]}).diagnostics)
 
 
-def test_a_range_is_said(tmp_path):
-    before = flexible(tmp_path, array=ct.Shape(shape=(1, 3, ct.RangeDim(8, 32, default=16), ct.RangeDim(8, 32, default=16))))
+@pytest.mark.parametrize("kind", ["array", "image"])
+def test_a_range_stays(tmp_path, kind):
+    """With its ends and its default, and right between them."""
+    before = flexible(tmp_path, **{kind: ct.Shape(shape=(1, 3, ct.RangeDim(8, 40, default=16), ct.RangeDim(8, 100, default=16)))})
+    if kind == "array":  # without an end
+        model = ct.models.MLModel(str(before), skip_model_load=True)
+        spec = model.get_spec()
+        spec.description.input[0].type.multiArrayType.shapeRange.sizeRanges[3].upperBound = -1
+        before = tmp_path / "open.mlpackage"
+        ct.utils.save_spec(spec, str(before), weights_dir=model.weights_dir)
     ours = ane_mlir.compile(before, output=tmp_path / "ours.mlpackage")
-    assert any("takes a range of shapes; what is made takes its default alone, 1x3x16x16" in d.message for d in ours.diagnostics), ours.diagnostics
-    assert ports(ours.path)["x"]["shape"] == [1, 3, 16, 16]
+    assert ane_mlir.verify(ours.path) == [] and not any("range" in d.message for d in ours.diagnostics), ours.diagnostics
+    keys = ("kind", "shape", "color", "ranges")
+    old, new = (ports(path)["x"] for path in (before, ours.path))
+    assert {key: old.get(key) for key in keys} == {key: new.get(key) for key in keys} and old["ranges"][-2:] == [[8, 40], [8, -1 if kind == "array" else 100]]
+    theirs = ct.models.MLModel(str(ours.path), skip_model_load=True).get_spec().description.input[0].type
+    sizes = [theirs.imageType.imageSizeRange.heightRange] if kind == "image" else theirs.multiArrayType.shapeRange.sizeRanges[2:3]
+    assert [(size.lowerBound, size.upperBound) for size in sizes] == [(8, 40)]
+    for height, width in ((16, 16), (8, 99), (13, 8), (40, 21)):
+        feeds = {"x": np.random.default_rng(1).uniform(0, 255 if kind == "image" else 1, (1, 3, height, width)).astype(np.float32)}
+        wanted, found = ane_mlir.Package(before).run(feeds, numerics="fp32")["out"], ours.run(feeds)["out"]
+        assert found.shape == (1, 4, height, width)
+        np.testing.assert_allclose(found, wanted, rtol=1e-2, atol=1e-3 * np.abs(wanted).max())
+    # A bundle takes the default and says so.
+    said = [d.message for d in ane_mlir.compile(before).diagnostics]
+    assert any("takes a range of shapes; what is made takes its default alone" in message and "16x16" in message for message in said), said
+
+
+def test_a_range_that_no_program_has(tmp_path):
+    """What depends on the shape stands against one program; the default is taken and that is said, or what was asked for is refused."""
+    mb = ct.converters.mil.Builder
+    row = ct.converters.mil.mil.get_new_symbol()
+
+    @mb.program(input_specs=[mb.TensorSpec(shape=(1, row, 4))], opset_version=ct.target.iOS16)
+    def program(x):
+        rows = mb.gather(x=mb.shape(x=x), indices=1, axis=0)
+        places = mb.cast(x=mb.range_1d(start=0, end=rows, step=1), dtype="fp32")
+        return mb.add(x=x, y=mb.expand_dims(x=places, axes=[0, 2]), name="out")
+
+    model = ct.convert(program, inputs=[ct.TensorType(name="x", shape=(1, ct.RangeDim(2, 9, default=4), 4))], convert_to="mlprogram", minimum_deployment_target=ct.target.iOS16)
+    model.save(str(tmp_path / "theirs.mlpackage"))
+    ours = ane_mlir.compile(tmp_path / "theirs.mlpackage", output=tmp_path / "ours.mlpackage")
+    assert any("takes a range of shapes; what is made takes its default alone, 1x4x4, for it cannot be one program for all: " in d.message for d in ours.diagnostics), ours.diagnostics
+    assert ports(ours.path)["x"]["shape"] == [1, 4, 4] and "ranges" not in ports(ours.path)["x"]
+    x = np.ones((1, 4, 4), np.float32)
+    np.testing.assert_allclose(ours.run({"x": x})["out"], ane_mlir.Package(tmp_path / "theirs.mlpackage").run({"x": x})["out"])
+    with pytest.raises(ane_mlir.CompileError, match="cannot be one program for a range of shapes: .*depends on the shape"):
+        ane_mlir.compile(tmp_path / "theirs.mlpackage", output=tmp_path / "ours.mlpackage", options=["--input-shape=x=1,2..9,4"])
+
+
+def test_ranges_of_an_onnx_model(tmp_path):
+    """By name of a dimension and by input; values at extents that were not compiled."""
+    helper, weights = onnx.helper, np.random.default_rng(0).standard_normal((16, 16)).astype(np.float32) / 4
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["h"], "/h"), helper.make_node("Softmax", ["h"], ["p"], "/p", axis=-1), helper.make_node("Add", ["p", "x"], ["y"], "/y")]
+    infos = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, ["batch", "sequence", 16]) for name in "xy"]
+    graph = helper.make_graph(nodes, "m", infos[:1], infos[1:], [onnx.numpy_helper.from_array(weights, "w")])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    for options in (["--dim=batch=1", "--dim=sequence=1..64"], ["--input-shape=x=1,1..64,16"]):
+        ours = ane_mlir.compile(tmp_path / "m.onnx", output=tmp_path / "ours.mlpackage", options=options)
+        assert ports(ours.path)["x"]["ranges"] == [[1, 1], [1, 64], [16, 16]] and ports(ours.path)["x"]["shape"] == [1, 64, 16]
+        for length in (1, 2, 7, 30, 33, 64):
+            x = np.random.default_rng(length).standard_normal((1, length, 16)).astype(np.float32)
+            e = np.exp(x @ weights)
+            np.testing.assert_allclose(ours.run({"x": x})["y"], e / e.sum(-1, keepdims=True) + x, atol=1e-2)
+    for options, said in (
+        (["--dim=batch=1,2", "--dim=sequence=1..64"], "a package has either listed ones or ranges"),
+        (["--dim=batch=1", "--dim=sequence=64..1"], "expects a range of extents as 1..512, but got '64..1'"),
+        (["--dim=batch=1", "--dim=sequence=1..64", "--buckets=functions"], "a range makes one program"),
+        (["--dim=batch=1", "--dim=sequence=1..9", "--dim=sequence=4"], "--dim says 'sequence' twice"),
+    ):
+        with pytest.raises(ValueError, match=re.escape(said)):
+            ane_mlir.compile(tmp_path / "m.onnx", output=tmp_path / "no.mlpackage", options=options)
+    with pytest.raises(ValueError, match="a range of extents is for packages"):
+        ane_mlir.compile(tmp_path / "m.onnx", options=["--dim=batch=1", "--dim=sequence=1..64"])
+
+
+def test_what_options_say(tmp_path):
+    """Of an ONNX model: metadata, descriptions, images that come out, inputs that may be left out."""
+    helper = onnx.helper
+    infos = [helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in (("picture", [1, 3, 8, 8]), ("gain", [1, 3, 1, 1]), ("bright", [1, 3, 8, 8]))]
+    graph = helper.make_graph([helper.make_node("Mul", ["picture", "gain"], ["bright"], "/m")], "m", infos[:2], infos[2:])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    options = ["--image-input=picture=RGB,0.5", "--image-output=bright=RGB", "--describe=picture=what the camera sees", "--describe=bright=brighter", "--input-default=gain=1.5", "--metadata=com.apple.coreml.model.preview.type=imageSegmenter"]
+    for model in ("m.onnx", "ours.mlpackage"):  # and from package to package
+        ours = ane_mlir.compile(tmp_path / model, output=tmp_path / "ours.mlpackage", options=options if model == "m.onnx" else [])
+        found = ports(ours.path)
+        assert (found["picture"]["description"], found["bright"]["description"]) == ("what the camera sees", "brighter")
+        assert found["bright"]["kind"] == "image" and found["bright"]["color"] == "RGB" and found["gain"]["default"] == 1.5
+        theirs = ct.models.MLModel(str(ours.path), skip_model_load=True).get_spec().description
+        assert theirs.metadata.userDefined["com.apple.coreml.model.preview.type"] == "imageSegmenter" and theirs.input[1].type.isOptional
+        picture = np.random.default_rng(0).uniform(0, 100, (1, 3, 8, 8)).astype(np.float32).round()
+        np.testing.assert_allclose(ours.run({"picture": picture})["bright"], picture * 0.5 * 1.5, rtol=1e-2)
+    # What was said before may be said otherwise.
+    again = ane_mlir.compile(tmp_path / "ours.mlpackage", output=tmp_path / "again.mlpackage", options=["--describe=picture=a picture", "--input-default=gain=2", "--metadata=com.apple.coreml.model.preview.type="])
+    assert (ports(again.path)["picture"]["description"], ports(again.path)["gain"]["default"], ports(again.path)["bright"]["description"]) == ("a picture", 2, "brighter")
+    for option, said in (
+        ("--describe=pictures=x", "no input is named 'pictures' to be described; did you mean 'picture'?"),
+        ("--image-output=picture=RGB", "no output is named 'picture' to be an image"),
+        ("--image-output=bright=GRAY", "cannot be an image; expects floats of 1x3xHxW for RGB and BGR, of 1x1xHxW for GRAY"),
+        ("--input-default=bright=1", "no input is named 'bright' to be left out"),
+    ):
+        with pytest.raises(ane_mlir.CompileError, match=re.escape(said)):
+            ane_mlir.compile(tmp_path / "m.onnx", output=tmp_path / "no.mlpackage", options=[option])
+    for option in ("--metadata=x", "--describe=x", "--image-output=bright=PINK", "--input-default=gain=much", "--metadata=producer=me"):
+        with pytest.raises(ValueError, match="expects --|cannot say"):
+            ane_mlir.compile(tmp_path / "m.onnx", output=tmp_path / "no.mlpackage", options=[option])
 
 
 def test_shapes_of_two_inputs(tmp_path):

@@ -37,7 +37,9 @@ struct Description {
     /// -1 where the artifact leaves it open.
     std::vector<int64_t> shape;
     std::vector<std::vector<int64_t>> enumerated;
-    bool hasRange = false;
+    /// What each axis (of an image: height, width) may have; empty where it has
+    /// one shape or lists them.
+    std::vector<ExtentRange> ranges;
     /// Images: "RGB", "BGR", "grayscale", "grayscale fp16".
     std::string color;
     /// An input that may be left out, and what its elements are then.

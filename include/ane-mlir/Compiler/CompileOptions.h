@@ -17,6 +17,7 @@
 #include "ane-mlir/Transforms/WeightForm.h"
 #include "dialects/ANE/IR/ANEBase.h"
 #include "mlir/Pass/PassManager.h"
+#include <map>
 
 namespace mlir::ane {
 
@@ -27,8 +28,13 @@ struct CompileOptions {
   /// Extents of symbolic dimensions by name, in the order given; several
   /// extents of one make one function each (packages).
   std::vector<std::pair<std::string, std::vector<int64_t>>> dims;
+  /// Dimensions that a package leaves open between two ends.
+  std::vector<std::pair<std::string, ExtentRange>> dimRanges;
   /// Whole shapes of inputs.
   mil::ShapeBindings inputShapes;
+  /// The same of inputs that a package leaves open, by axis.
+  std::map<std::string, SmallVector<ExtentRange>> inputRanges;
+  bool hasRanges() const { return !dimRanges.empty() || !inputRanges.empty(); }
   /// Inputs that become constants: name and TensorProto file.
   std::vector<std::pair<std::string, std::string>> inputValues;
   /// Entries of a Range whose limit the data decides, by node.

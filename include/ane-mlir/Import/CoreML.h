@@ -12,6 +12,7 @@
 #define ANEMLIR_IMPORT_COREML_H
 
 #include "ane-mlir/Support/DType.h"
+#include "ane-mlir/Support/ExtentRange.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 
@@ -33,7 +34,10 @@ struct PackageFeature {
   /// The shapes that an array takes, or the sizes of an image; the default is
   /// one of them.
   std::vector<SmallVector<int64_t>> enumerated;
-  bool hasRange = false;
+  /// What each axis of an array may have, or [height, width] of an image; empty
+  /// where it has one shape or lists them.
+  SmallVector<ExtentRange> ranges;
+  bool hasRange() const { return !ranges.empty(); }
   /// Images: 10 grey, 20 RGB, 30 BGR, 40 grey in fp16.
   uint32_t colorSpace = 0;
   /// An input that may be left out, and what it is then: of an array one value

@@ -94,6 +94,12 @@ enum : uint32_t {
   SizeRange = 31
 };
 }
+namespace sizerange { // of an image
+enum : uint32_t { Width = 1, Height = 2 };
+}
+namespace range { // of one extent
+enum : uint32_t { Low = 1, High = 2 };
+}
 namespace program {
 enum : uint32_t { Version = 1, Functions = 2, Attributes = 4 };
 }

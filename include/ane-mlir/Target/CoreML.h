@@ -13,6 +13,7 @@
 #define ANEMLIR_TARGET_COREML_H
 
 #include "ane-mlir/Support/AtomicPath.h"
+#include "ane-mlir/Support/ExtentRange.h"
 #include "ane-mlir/Target/Weights.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -35,6 +36,8 @@ struct ImageInput {
 struct PortNote {
   std::string name;
   bool isOutput = false;
+  /// An option says it: an error where it fits nothing.
+  bool isAsked = false;
   std::string description;
   /// Of inputs, as in PackageFeature.
   bool optional = false;
@@ -42,6 +45,10 @@ struct PortNote {
   /// Of an output that is an image, as in PackageFeature; else 0.
   uint32_t colorSpace = 0;
 };
+
+/// A value of this type can be a picture: one, with as many channels as its
+/// colours have.
+bool isImage(RankedTensorType type, uint32_t colorSpace);
 
 struct PackageOptions {
   std::string author, license, version, description;
@@ -60,6 +67,10 @@ struct PackageOptions {
   /// kept: as one function with enumerated shapes, as functions, or as the
   /// former where one function can serve all shapes.
   enum class Buckets { Auto, Shapes, Functions } buckets = Buckets::Auto;
+  /// The functions are samples of ranges, which are written in place of the
+  /// shapes: those of an input by name and axis, else from the smallest extent
+  /// to the largest.
+  std::optional<llvm::StringMap<SmallVector<ExtentRange>>> ranges;
   /// With Buckets::Shapes: receives why one function cannot be, instead of a
   /// diagnostic.
   std::string *whyNotShapes = nullptr;
@@ -88,6 +99,8 @@ struct PackagePart {
   unsigned inputs = 0;
   /// Shapes of the ports in the order of the buckets, where they differ.
   std::vector<std::vector<SmallVector<int64_t>>> enumerated;
+  /// Ranges by port and axis; empty for those of one shape.
+  std::vector<SmallVector<ExtentRange>> ranges;
   /// The output that a state input receives, by input.
   llvm::DenseMap<unsigned, unsigned> states;
   /// The output that became label and probabilities.

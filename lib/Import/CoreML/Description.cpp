@@ -39,6 +39,19 @@ static SmallVector<int64_t> readSize(pbf_reader in) {
   return {height, width};
 }
 
+static ExtentRange readRange(pbf_reader in) {
+  // Absent fields are zeros of protobuf.
+  ExtentRange range{0, 0};
+  while (in.next())
+    if (in.tag() == range::Low)
+      range.low = int64_t(std::min<uint64_t>(in.get_uint64(), INT64_MAX));
+    else if (in.tag() == range::High)
+      range.high = in.get_int64();
+    else
+      in.skip();
+  return range;
+}
+
 /// [height, width].
 static SmallVector<int64_t> readImage(pbf_reader in, PackageFeature &feature) {
   int64_t width = 0, height = 0;
@@ -62,10 +75,19 @@ static SmallVector<int64_t> readImage(pbf_reader in, PackageFeature &feature) {
           list.skip();
       break;
     }
-    case image::SizeRange:
-      feature.hasRange = true;
-      in.skip();
+    case image::SizeRange: {
+      ExtentRange height, width;
+      pbf_reader sizes = in.get_message();
+      while (sizes.next())
+        if (sizes.tag() == sizerange::Width)
+          width = readRange(sizes.get_message());
+        else if (sizes.tag() == sizerange::Height)
+          height = readRange(sizes.get_message());
+        else
+          sizes.skip();
+      feature.ranges = {height, width};
       break;
+    }
     default:
       in.skip();
     }
@@ -119,10 +141,15 @@ static void readArray(pbf_reader in, PackageFeature &feature) {
     case array::DoubleDefault:
       feature.defaultValue = in.get_double();
       break;
-    case array::ShapeRange:
-      feature.hasRange = true;
-      in.skip();
+    case array::ShapeRange: {
+      pbf_reader axes = in.get_message();
+      while (axes.next())
+        if (axes.tag() == 1)
+          feature.ranges.push_back(readRange(axes.get_message()));
+        else
+          axes.skip();
       break;
+    }
     default:
       in.skip();
     }

@@ -34,8 +34,17 @@ static const PortNote *noteOf(const PackageOptions &options, StringRef name,
   return nullptr;
 }
 
+static std::string rangeMessage(ExtentRange range) {
+  std::string message;
+  pbf_writer out(message);
+  out.add_uint64(range::Low, range.low);
+  out.add_int64(range::High, range.high);
+  return message;
+}
+
 static std::string arrayMessage(RankedTensorType type,
-                                ArrayRef<SmallVector<int64_t>> enumerated,
+                                ArrayRef<SmallVector<int64_t>> enumerated = {},
+                                ArrayRef<ExtentRange> ranges = {},
                                 const PortNote *note = nullptr) {
   std::string array;
   pbf_writer out(array);
@@ -54,6 +63,12 @@ static std::string arrayMessage(RankedTensorType type,
       pbf_writer(list).add_message(1, one);
     }
     out.add_message(array::EnumeratedShapes, list);
+  }
+  if (!ranges.empty()) {
+    std::string list;
+    for (ExtentRange range : ranges)
+      pbf_writer(list).add_message(1, rangeMessage(range));
+    out.add_message(array::ShapeRange, list);
   }
   if (note && note->defaultValue) {
     if (isa<FloatType>(type.getElementType()))
@@ -74,16 +89,19 @@ static std::string featureMessage(StringRef name, StringRef original,
     pbf_writer(featureType).add_bool(featuretype::IsOptional, true);
   pbf_writer out(message);
   out.add_string(feature::Name, str(name));
-  if (name != original)
+  // A name that had to change is kept where nothing else is to be said.
+  bool described = note && !note->description.empty();
+  if (name != original && !(described && note->isAsked))
     out.add_string(feature::ShortDescription, str(original));
-  else if (note && !note->description.empty())
+  else if (described)
     out.add_string(feature::ShortDescription, note->description);
   out.add_message(feature::Type, featureType);
   return message;
 }
 
 static std::string imageMessage(RankedTensorType type, uint32_t colorSpace,
-                                ArrayRef<SmallVector<int64_t>> enumerated) {
+                                ArrayRef<SmallVector<int64_t>> enumerated = {},
+                                ArrayRef<ExtentRange> ranges = {}) {
   std::string message;
   pbf_writer out(message);
   out.add_int64(image::Width, type.getDimSize(3));
@@ -100,11 +118,17 @@ static std::string imageMessage(RankedTensorType type, uint32_t colorSpace,
     }
     out.add_message(image::EnumeratedSizes, list);
   }
+  if (!ranges.empty()) {
+    std::string sizes;
+    pbf_writer size(sizes);
+    size.add_message(sizerange::Width, rangeMessage(ranges[3]));
+    size.add_message(sizerange::Height, rangeMessage(ranges[2]));
+    out.add_message(image::SizeRange, sizes);
+  }
   return message;
 }
 
-/// Of one picture with as many channels as its colours have.
-static bool isImage(RankedTensorType type, uint32_t colorSpace) {
+bool mlir::ane::isImage(RankedTensorType type, uint32_t colorSpace) {
   bool colours = colorSpace == kRGB || colorSpace == kBGR;
   return colorSpace != 0 && type.hasStaticShape() && type.getRank() == 4 &&
          type.getDimSize(0) == 1 && type.getDimSize(1) == (colours ? 3 : 1) &&
@@ -125,6 +149,11 @@ static ArrayRef<SmallVector<int64_t>> shapesOf(const PackagePart &part,
                                  : ArrayRef(part.enumerated[port]);
 }
 
+static ArrayRef<ExtentRange> rangesOf(const PackagePart &part, unsigned port) {
+  return part.ranges.empty() ? ArrayRef<ExtentRange>()
+                             : ArrayRef(part.ranges[port]);
+}
+
 /// Features of a function, with the field numbers of ModelDescription or of
 /// FunctionDescription.
 static void describe(PackagePart &part, const PackageOptions &options,
@@ -142,8 +171,9 @@ static void describe(PackagePart &part, const PackageOptions &options,
             part.names[i], part.originals[i],
             image ? featuretype::Image : featuretype::MultiArray,
             image ? imageMessage(part.types[i], image->colorSpace,
-                                 shapesOf(part, i))
-                  : arrayMessage(part.types[i], shapesOf(part, i), note),
+                                 shapesOf(part, i), rangesOf(part, i))
+                  : arrayMessage(part.types[i], shapesOf(part, i),
+                                 rangesOf(part, i), note),
             note));
   }
   for (unsigned i = part.inputs; i < part.names.size(); ++i) {
@@ -171,14 +201,14 @@ static void describe(PackagePart &part, const PackageOptions &options,
         outputField,
         featureMessage(part.names[i], part.originals[i],
                        image ? featuretype::Image : featuretype::MultiArray,
-                       image ? imageMessage(part.types[i], note->colorSpace, {})
-                             : arrayMessage(part.types[i], {}),
+                       image ? imageMessage(part.types[i], note->colorSpace)
+                             : arrayMessage(part.types[i]),
                        note));
   }
   for (unsigned i = 0; i < part.inputs; ++i)
     if (part.states.contains(i)) {
       std::string state;
-      pbf_writer(state).add_message(1, arrayMessage(part.types[i], {}));
+      pbf_writer(state).add_message(1, arrayMessage(part.types[i]));
       out.add_message(stateField,
                       featureMessage(part.names[i], part.originals[i],
                                      featuretype::State, state));
@@ -305,7 +335,7 @@ static FailureOr<std::string> featureOf(mil::FuncOp func, StringRef name,
   if (auto wrapped = state ? dyn_cast<RankedTensorType>(state.getWrapped())
                            : RankedTensorType()) {
     std::string inner;
-    pbf_writer(inner).add_message(1, arrayMessage(wrapped, {}));
+    pbf_writer(inner).add_message(1, arrayMessage(wrapped));
     return featureMessage(name, name, featuretype::State, inner);
   }
   if (isa<mil::DictType>(type)) {
@@ -323,7 +353,7 @@ static FailureOr<std::string> featureOf(mil::FuncOp func, StringRef name,
                             << " cannot cross the boundary of a package",
            failure();
   return featureMessage(name, name, featuretype::MultiArray,
-                        arrayMessage(tensor, {}));
+                        arrayMessage(tensor));
 }
 
 namespace {

@@ -1,0 +1,49 @@
+//===- Buckets.h - the shapes that a model is compiled for ----------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ANEMLIR_LIB_COMPILER_BUCKETS_H
+#define ANEMLIR_LIB_COMPILER_BUCKETS_H
+
+#include "ane-mlir/Compiler/CompileOptions.h"
+#include "ane-mlir/Import/CoreML.h"
+
+namespace mlir::ane {
+
+/// A value for each symbolic dimension, and the function that it makes.
+struct Bucket {
+  std::string label;
+  std::vector<std::pair<StringRef, int64_t>> dims;
+  /// Of a MIL program with several functions.
+  std::string function;
+  /// Whole shapes of inputs, where they differ from bucket to bucket.
+  mil::ShapeBindings shapes;
+};
+
+/// Every combination of values is one function; of ranges, the extents at which
+/// one program is compiled that is to hold for all between.
+std::vector<Bucket> makeBuckets(const CompileOptions &options);
+
+/// The shapes that an input of `func` lists, its default first; an error where
+/// they are too many or none that an array has.
+FailureOr<std::vector<Bucket>> bucketsOfShapes(const PackageFeature &feature,
+                                               mil::FuncOp func);
+
+/// Shapes out of the ranges of inputs, defaults first. Equal ranges of several
+/// inputs are taken for the same extent.
+FailureOr<std::vector<Bucket>>
+bucketsOfRanges(ArrayRef<const PackageFeature *> features, mil::FuncOp func);
+
+/// The ranges of inputs by name, an image having four axes.
+llvm::StringMap<SmallVector<ExtentRange>>
+rangesOf(ArrayRef<const PackageFeature *> features);
+
+/// Says that of the shapes of an input its default is taken alone.
+void remarkDefault(const PackageFeature &feature, Location loc,
+                   const Twine &why = "");
+
+} // namespace mlir::ane
+
+#endif // ANEMLIR_LIB_COMPILER_BUCKETS_H
