@@ -715,6 +715,13 @@ mlir::ane::findIllegalOps(StringRef path, const Target &target,
   return found;
 }
 
+DialectRegistry mlir::ane::artifactDialects() {
+  DialectRegistry registry;
+  registry.insert<ANEDialect, mil::MILDialect>();
+  registerEvaluationModels(registry);
+  return registry;
+}
+
 FailureOr<std::unique_ptr<Executable>>
 mlir::ane::loadArtifact(StringRef path, MLIRContext *context,
                         const LoadOptions &options) {

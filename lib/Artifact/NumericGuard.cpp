@@ -322,10 +322,7 @@ void NumericGuard::check(StringRef path, StringRef name) {
   if (!references || options.check == GuardOptions::Check::Off)
     return;
   // The artifact is read as any other user would.
-  DialectRegistry registry;
-  registry.insert<ANEDialect, mil::MILDialect>();
-  registerEvaluationModels(registry);
-  MLIRContext context(registry);
+  MLIRContext context(artifactDialects());
   context.loadDialect<ANEDialect>();
   std::string message;
   ScopedDiagnosticHandler listen(&context, [&](Diagnostic &diagnostic) {

@@ -689,8 +689,8 @@ LogicalResult Compiler::writePackage() {
   };
   // Layouts are chosen by shape; products left as they are stay alike.
   std::string why;
-  bool together = buckets.size() > 1 &&
-                  package.buckets == PackageOptions::Buckets::Shapes;
+  bool together =
+      buckets.size() > 1 && package.buckets == PackageOptions::Buckets::Shapes;
   std::vector<std::string> disabled(pipeline.disable.begin(),
                                     pipeline.disable.end());
   package.whyNotShapes = together ? &why : nullptr;

@@ -116,17 +116,16 @@ static LogicalResult checkNotes(func::FuncOp main, ArrayRef<std::string> names,
         llvm::append_range(own, known(!note.isOutput));
       if (anything && llvm::is_contained(own, note.name))
         continue; // said of the other kind
-      return main.emitError()
-             << "no " << (note.isOutput ? "output" : "input") << " is named '"
-             << note.name << "' to be "
-             << (note.optional     ? "left out"
-                 : note.colorSpace ? "an image"
-                                   : "described")
-             << suggest(note.name, own);
+      return main.emitError() << "no " << (note.isOutput ? "output" : "input")
+                              << " is named '" << note.name << "' to be "
+                              << (note.optional     ? "left out"
+                                  : note.colorSpace ? "an image"
+                                                    : "described")
+                              << suggest(note.name, own);
     }
-    auto position = findName(
-        note.isOutput ? names.drop_front(inputs) : names.take_front(inputs),
-        note.name);
+    auto position = findName(note.isOutput ? names.drop_front(inputs)
+                                           : names.take_front(inputs),
+                             note.name);
     if (!position)
       continue; // of the classifier
     auto type = cast<RankedTensorType>(
@@ -143,13 +142,13 @@ static LogicalResult checkNotes(func::FuncOp main, ArrayRef<std::string> names,
       return main.emitError() << "input '" << note.name
                               << "' is a state, which is never left out";
     if (main.getArgAttr(*position, "ane.image"))
-      return main.emitError() << "input '" << note.name
-                              << "' is an image, which has no default";
+      return main.emitError()
+             << "input '" << note.name << "' is an image, which has no default";
     double value = note.defaultValue.value_or(0);
     if (!isa<FloatType>(type.getElementType()) && value != std::trunc(value))
-      return main.emitError() << "input '" << note.name << "' of type " << type
-                              << " cannot be " << value
-                              << "; its elements are whole numbers";
+      return main.emitError()
+             << "input '" << note.name << "' of type " << type << " cannot be "
+             << value << "; its elements are whole numbers";
   }
   return success();
 }

@@ -6,6 +6,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Support/Usage.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringMap.h"
@@ -208,5 +209,28 @@ std::optional<int> mlir::ane::printUsageTables(int argc, char **argv,
     errs() << tool << ": " << refuseWord("completion", shell, shells) << '\n';
     return 2;
   }
+  return std::nullopt;
+}
+
+std::optional<int>
+mlir::ane::startTool(int argc, char **argv, StringRef tool, StringRef overview,
+                     ArrayRef<const cl::OptionCategory *> categories) {
+  cl::HideUnrelatedOptions(categories);
+  if (std::optional<int> done = printUsageTables(argc, argv, tool, overview))
+    return *done;
+  cl::SetVersionPrinter([](raw_ostream &os) {
+    os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING "\n";
+  });
+  auto misuse = [&](StringRef mistake) {
+    errs() << tool << ": error: " << printable(mistake, true)
+           << "; see --help\n";
+    return 2;
+  };
+  if (!cl::ParseCommandLineOptions(argc, argv, overview, &errs())) {
+    std::string mistake = takeUsageMistake();
+    return mistake.empty() ? 2 : misuse(mistake);
+  }
+  if (std::string twice = findContradiction(argc, argv); !twice.empty())
+    return misuse(twice);
   return std::nullopt;
 }

@@ -171,19 +171,10 @@ struct Check {
 
   int start(int argc, char **argv) {
     llvm::InitLLVM init(argc, argv);
-    cl::HideUnrelatedOptions({&modelOptions, &gate, &outputOptions});
     if (std::optional<int> done =
-            printUsageTables(argc, argv, "ane-check", kOverview))
+            startTool(argc, argv, "ane-check", kOverview,
+                      {&modelOptions, &gate, &outputOptions}))
       return *done;
-    cl::SetVersionPrinter([](llvm::raw_ostream &os) {
-      os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING "\n";
-    });
-    if (!cl::ParseCommandLineOptions(argc, argv, kOverview, &llvm::errs())) {
-      std::string mistake = takeUsageMistake();
-      return mistake.empty() ? Misuse : fail(Misuse, mistake);
-    }
-    if (std::string twice = findContradiction(argc, argv); !twice.empty())
-      return fail(Misuse, twice);
     bool done = false; // what is thrown is about the model
     int status = runGuarded("ane-check", input, [&] {
       int status = run();

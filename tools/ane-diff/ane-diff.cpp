@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ane-mlir/Artifact/Artifact.h"
 #include "ane-mlir/Artifact/Diff.h"
 #include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Support/GuardedMain.h"
@@ -78,10 +79,7 @@ struct Diff {
       return fail("expects --numerics to be fp32, fp16 or engine, but got '" +
                       numericsName + "'",
                   2);
-    DialectRegistry registry;
-    registry.insert<ANEDialect, mil::MILDialect>();
-    registerEvaluationModels(registry);
-    MLIRContext context(registry);
+    MLIRContext context(artifactDialects());
     context.loadDialect<ANEDialect>();
     DiffOptions options;
     options.artifacts[0] = artifacts[0];
@@ -114,17 +112,9 @@ struct Diff {
 
   int start(int argc, char **argv) {
     llvm::InitLLVM init(argc, argv);
-    cl::HideUnrelatedOptions(options);
     if (std::optional<int> done =
-            printUsageTables(argc, argv, "ane-diff", kOverview))
+            startTool(argc, argv, "ane-diff", kOverview, {&options}))
       return *done;
-    cl::SetVersionPrinter([](llvm::raw_ostream &os) {
-      os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING "\n";
-    });
-    if (!cl::ParseCommandLineOptions(argc, argv, kOverview, &llvm::errs()))
-      return 2;
-    if (std::string twice = findContradiction(argc, argv); !twice.empty())
-      return fail(twice, 2);
     return runGuarded("ane-diff", artifacts.empty() ? "" : artifacts[0],
                       [this] { return diff(); });
   }

@@ -43,7 +43,7 @@ struct Generate {
                             "as the target's engine does")),
       cl::cat(category)};
   enum class Where { Interpreter, Engine };
-  cl::opt<Where> device{
+  ChoiceOption<Where> device{
       "device", cl::desc("Where programs of the engine run"),
       cl::init(Where::Interpreter),
       cl::values(
@@ -76,10 +76,7 @@ struct Generate {
   }
 
   int run() {
-    DialectRegistry registry;
-    registry.insert<ANEDialect, mil::MILDialect>();
-    registerEvaluationModels(registry);
-    MLIRContext context(registry);
+    MLIRContext context(artifactDialects());
     context.loadDialect<ANEDialect>();
     ToolDiagnostics diagnostics(&context, artifact);
     FailureOr<std::unique_ptr<Executable>> executable =
@@ -125,15 +122,9 @@ struct Generate {
 
   int start(int argc, char **argv) {
     llvm::InitLLVM init(argc, argv);
-    cl::HideUnrelatedOptions(category);
     if (std::optional<int> done =
-            printUsageTables(argc, argv, "ane-generate", kOverview))
+            startTool(argc, argv, "ane-generate", kOverview, {&category}))
       return *done;
-    cl::SetVersionPrinter([](llvm::raw_ostream &os) {
-      os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING "\n";
-    });
-    if (!cl::ParseCommandLineOptions(argc, argv, kOverview, &llvm::errs()))
-      return 2;
     if (device == Where::Engine && numerics.getNumOccurrences() &&
         numerics != Numerics::Engine) {
       llvm::errs() << "ane-generate: error: --numerics is for the interpreter; "

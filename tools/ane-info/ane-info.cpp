@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ane-mlir/Artifact/Artifact.h"
 #include "ane-mlir/Artifact/Describe.h"
 #include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Support/GuardedMain.h"
@@ -27,10 +28,7 @@ struct Info {
   cl::opt<bool> asJSON{"json", cl::desc("Print JSON"), cl::cat(options)};
 
   int describe() {
-    DialectRegistry registry;
-    registry.insert<ANEDialect, mil::MILDialect>();
-    registerEvaluationModels(registry);
-    MLIRContext context(registry);
+    MLIRContext context(artifactDialects());
     context.loadDialect<ANEDialect>();
     ToolDiagnostics diagnostics(&context, artifact);
     FailureOr<Description> description = describeArtifact(artifact, &context);
@@ -53,15 +51,9 @@ struct Info {
 
   int start(int argc, char **argv) {
     llvm::InitLLVM init(argc, argv);
-    cl::HideUnrelatedOptions(options);
     if (std::optional<int> done =
-            printUsageTables(argc, argv, "ane-info", kOverview))
+            startTool(argc, argv, "ane-info", kOverview, {&options}))
       return *done;
-    cl::SetVersionPrinter([](llvm::raw_ostream &os) {
-      os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING "\n";
-    });
-    if (!cl::ParseCommandLineOptions(argc, argv, kOverview, &llvm::errs()))
-      return 2;
     if (artifact.empty()) {
       llvm::errs() << "ane-info: error: expects an artifact; see --help\n";
       return 2;

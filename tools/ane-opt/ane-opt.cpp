@@ -6,6 +6,7 @@
 
 #include "ane-mlir/Compiler/InitAll.h"
 #include "ane-mlir/Support/AtomicPath.h"
+#include "ane-mlir/Support/Usage.h"
 #include "dialects/ANE/IR/Explain.h"
 #include "mlir/Tools/mlir-opt/MlirOptMain.h"
 #include "llvm/Support/CommandLine.h"
@@ -22,8 +23,13 @@ int main(int argc, char **argv) {
   mlir::ane::registerAllDialects(registry);
   mlir::ane::registerAllPasses();
   return mlir::ane::runWithOutput(argc, argv, [&](int argc, char **argv) {
-    auto [input, output] = mlir::registerAndParseCLIOptions(
-        argc, argv, "ane-mlir optimiser driver\n", registry);
+    static constexpr llvm::StringLiteral kOverview =
+        "ane-mlir optimiser driver\n";
+    std::string header = mlir::registerCLIOptions(kOverview, registry);
+    if (std::optional<int> done =
+            mlir::ane::printUsageTables(argc, argv, "ane-opt", kOverview))
+      return *done;
+    auto [input, output] = mlir::parseCLIOptions(argc, argv, header);
     if (explained.getNumOccurrences())
       return mlir::ane::explain(explained, llvm::outs()) ? 0 : 2;
     if (llvm::StringRef(input).ends_with(".onnx")) {

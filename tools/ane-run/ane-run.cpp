@@ -42,7 +42,7 @@ struct Run {
   cl::opt<double> learningRate{
       "learning-rate", cl::desc("Instead of the bundle's"), cl::value_desc("X"),
       cl::init(0), cl::cat(trainOptions)};
-  cl::opt<TrainOptions::Schedule> schedule{
+  ChoiceOption<TrainOptions::Schedule> schedule{
       "schedule", cl::desc("How the rate falls to 0 at the last step"),
       cl::init(TrainOptions::Schedule::Constant),
       cl::values(
@@ -350,22 +350,12 @@ struct Run {
       "  ane-run model.anepkg --test-data test_data_set_0 --rtol 1e-2\n"
       "  ane-run model.anepkg --input x=x.npy --output-dir out\n";
 
-  bool parseCommandLine(int argc, char **argv) {
-    cl::SetVersionPrinter([](llvm::raw_ostream &os) {
-      os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING "\n";
-    });
-    return cl::ParseCommandLineOptions(argc, argv, kOverview, &llvm::errs());
-  }
-
   int run() {
     llvm::Expected<RunOptions> options = readOptions();
     if (!options)
       return fail(llvm::toString(options.takeError()), 2);
     MemoryBudget::setConstantLimit(maxConstantBytes);
-    DialectRegistry registry;
-    registry.insert<ANEDialect, mil::MILDialect>();
-    registerEvaluationModels(registry);
-    MLIRContext context(registry);
+    MLIRContext context(artifactDialects());
     context.loadDialect<ANEDialect>();
     ToolDiagnostics diagnostics(&context, artifact);
     std::optional<TrainOptions> training;
@@ -389,15 +379,10 @@ struct Run {
   int start(int argc, char **argv) {
     llvm::InitLLVM init(argc, argv);
     return runGuarded("ane-run", artifact, [&] {
-      cl::HideUnrelatedOptions(
-          {&inputOptions, &runOptions, &outputOptions, &trainOptions});
-      if (std::optional<int> done =
-              printUsageTables(argc, argv, "ane-run", kOverview))
+      if (std::optional<int> done = startTool(
+              argc, argv, "ane-run", kOverview,
+              {&inputOptions, &runOptions, &outputOptions, &trainOptions}))
         return *done;
-      if (!parseCommandLine(argc, argv))
-        return 2;
-      if (std::string twice = findContradiction(argc, argv); !twice.empty())
-        return fail(twice, 2);
       return run();
     });
   }

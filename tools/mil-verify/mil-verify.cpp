@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ane-mlir/Artifact/Artifact.h"
 #include "ane-mlir/Artifact/VerifyMIL.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Support/Diagnostics.h"
@@ -56,25 +57,16 @@ struct Verify {
       "be read, 2 on misuse.\n";
 
   int runTool(int argc, char **argv) {
-    cl::HideUnrelatedOptions(options);
     if (std::optional<int> done =
-            printUsageTables(argc, argv, "mil-verify", kOverview))
+            startTool(argc, argv, "mil-verify", kOverview, {&options}))
       return *done;
-    cl::SetVersionPrinter([](llvm::raw_ostream &os) {
-      os << "ane-mlir " ANEMLIR_VERSION "\n  LLVM " LLVM_VERSION_STRING "\n";
-    });
-    if (!cl::ParseCommandLineOptions(argc, argv, kOverview, &llvm::errs()))
-      return 2;
     if (!MILSource::matches(StringRef(artifact))) {
       llvm::errs()
           << "mil-verify: expects a .mlpackage, .mlmodelc or .mil; see "
              "--help\n";
       return 2;
     }
-    DialectRegistry registry;
-    registry.insert<ANEDialect, mil::MILDialect>();
-    registerEvaluationModels(registry);
-    MLIRContext context(registry);
+    MLIRContext context(artifactDialects());
     ToolDiagnostics diagnostics(&context, artifact);
     FailureOr<MILSource> source = MILSource::open(artifact, &context);
     if (failed(source))

@@ -43,6 +43,10 @@ struct ProgramTime {
   }
 };
 
+/// The dialects of artifacts, with what evaluates them: all that a context
+/// needs that reads and runs what was compiled.
+DialectRegistry artifactDialects();
+
 /// A loaded artifact, ready to run in the interpreter.
 class Executable {
 public:

@@ -48,6 +48,13 @@ void rememberWord(llvm::StringRef option, llvm::StringRef word);
 std::optional<int> printUsageTables(int argc, char **argv, llvm::StringRef tool,
                                     llvm::StringRef overview);
 
+/// Reads the command line of a tool whose options are those of `categories`:
+/// --help, --version, --man, --completion, then what is given. Its exit status
+/// where nothing is left to do, 2 for a mistake, which is printed.
+std::optional<int>
+startTool(int argc, char **argv, llvm::StringRef tool, llvm::StringRef overview,
+          llvm::ArrayRef<const llvm::cl::OptionCategory *> categories);
+
 /// A parser of options whose value is one of some words; another one is refused
 /// with all of them, and the nearest.
 template <typename T>

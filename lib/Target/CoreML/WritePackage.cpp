@@ -167,14 +167,14 @@ static void describe(PackagePart &part, const PackageOptions &options,
     const PortNote *note = noteOf(options, part.originals[i], false);
     out.add_message(
         inputField,
-        featureMessage(
-            part.names[i], part.originals[i],
-            image ? featuretype::Image : featuretype::MultiArray,
-            image ? imageMessage(part.types[i], image->colorSpace,
-                                 shapesOf(part, i), rangesOf(part, i))
-                  : arrayMessage(part.types[i], shapesOf(part, i),
-                                 rangesOf(part, i), note),
-            note));
+        featureMessage(part.names[i], part.originals[i],
+                       image ? featuretype::Image : featuretype::MultiArray,
+                       image
+                           ? imageMessage(part.types[i], image->colorSpace,
+                                          shapesOf(part, i), rangesOf(part, i))
+                           : arrayMessage(part.types[i], shapesOf(part, i),
+                                          rangesOf(part, i), note),
+                       note));
   }
   for (unsigned i = part.inputs; i < part.names.size(); ++i) {
     if (llvm::any_of(part.states,
