@@ -736,6 +736,8 @@ void Compiler::makeReport() {
           ? StringRef("standard input")
           : llvm::sys::path::filename(StringRef(options.input).rtrim('/'));
   result.report = ane::makeReport(module(), name, options.advice);
+  if (!StringRef(options.target).equals_insensitive(target.name))
+    result.report->chip = StringRef(options.target).lower();
   if (modules.size() > 1 && options.form() == Form::Bundle)
     emitRemark(module().getLoc())
         << "the report and the summary are of function '"

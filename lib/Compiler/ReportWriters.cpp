@@ -506,8 +506,9 @@ static void writeFastest(const Report::Alternatives &a, bool allOnEngine,
 void Report::writeText(llvm::raw_ostream &os) const {
   if (alternatives)
     writeFastest(*alternatives, hostOps == 0, os);
-  os << "target " << target << ": " << engineOps << " ops on the engine, "
-     << hostOps << " on the host; predicted engine time "
+  os << "target " << (chip.empty() ? target : chip + " (" + target + ")")
+     << ": " << engineOps << " ops on the engine, " << hostOps
+     << " on the host; predicted engine time "
      << llvm::format("%.1f", predictedMicros) << " us ± "
      << llvm::format("%.0f", 100 * error) << " % (" << describeDoor(door)
      << (isPackage ? ", where it places them so" : "") << ")\n";

@@ -270,10 +270,14 @@ void Progress::step(size_t done, size_t total, llvm::StringRef what) {
   if (total)
     os << '/' << total;
   os << ' ' << printable(what);
-  // Rate and what is left, where steps are alike.
+  // Rate and what is left; passes are not alike, so that theirs is a guess.
   double seconds = now() - phaseStart;
-  if (total > done && done > 1 && seconds > 0.5 && what.empty())
-    os << llvm::format("%.0f/s, %.0f s left", done / seconds,
-                       seconds * (total - done) / done);
+  if (total > done && done > 1 && seconds > 0.5) {
+    double left = seconds * (total - done) / done;
+    if (what.empty())
+      os << llvm::format("%.0f/s, %.0f s left", done / seconds, left);
+    else if (left >= 1)
+      os << llvm::format(", about %.0f s left", left);
+  }
   line(text);
 }

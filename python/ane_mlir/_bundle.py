@@ -124,8 +124,17 @@ class Package:
         self.path = Path(path)
         self._temporary = _temporary
         self._loaded: tuple[object, Session] | None = None
+        self._report: Report | None = None
         #: What the compiler said beside errors, where this was compiled.
         self.diagnostics: list[Diagnostic] = []
+
+    @property
+    def report(self) -> Report:
+        """What runs where, why, and what that is predicted to cost. Only of what this process compiled: an artifact does
+        not hold it. Of a package it is by Core ML's times, and Core ML places its operations."""
+        if self._report is None:
+            raise ValueError(f"'{self.path}' was not compiled here; compile the model, or use onnx-to-ane --report")
+        return self._report
 
     def session(self, **options: Any) -> Session:
         """Loads it to be run many times; options as in Session."""
@@ -249,14 +258,6 @@ class Bundle(Package):
             text = (self.path / program["text"]).read_text()
             found.append(Program(f"program{index}", program["kind"], text, float(program["predicted_us"])))
         return found
-
-    @property
-    def report(self) -> Report:
-        """What runs where, why, and what that is predicted to cost. Only of what this process compiled: a bundle does
-        not hold it."""
-        if self._report is None:
-            raise ValueError(f"'{self.path}' was not compiled here; compile the model, or use onnx-to-ane --report")
-        return self._report
 
     def to_mlpackage(self, path: str | os.PathLike[str]) -> Package:
         """The same model, with the same options, as a Core ML package at `path`: one function for Core ML to place."""

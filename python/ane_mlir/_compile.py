@@ -222,7 +222,7 @@ def compile(  # noqa: A001 - the name users expect
             raise
     if not place.rstrip("/").endswith(".anepkg"):
         package = Package(place, temporary)
-        package.diagnostics = diagnostics
+        package.diagnostics, package._report = diagnostics, report
         return package
 
     def again(path: Path) -> Package:

@@ -37,7 +37,8 @@ static int64_t evaluate(StringRef text, int64_t n, const Record *test) {
   return total;
 }
 
-/// `text` with its expressions, as in $(64-N), replaced; $(1x^N) stands N times.
+/// `text` with its expressions, as in $(64-N), replaced; $(1x^N) stands N
+/// times.
 static std::string instantiate(const Record *test, int64_t n) {
   StringRef text = test->getValueAsString("text");
   std::string result;
@@ -77,8 +78,8 @@ static bool emitLimitTests(const RecordKeeper &records, raw_ostream &os) {
       if (!test || !seen.insert({id, value}))
         continue;
       StringRef name = target->getValueAsString("target");
-      os << "module attributes {ane.target = #ane.target<\"" << name
-         << '"' << '>';
+      os << "module attributes {ane.target = #ane.target<\"" << name << '"'
+         << '>';
       if (StringRef off = test->getValueAsString("off"); !off.empty())
         os << ", ane.rules = {" << off << " = false}";
       os << "} {\n";

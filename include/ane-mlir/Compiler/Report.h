@@ -78,6 +78,9 @@ struct TargetEstimate {
 
 struct Report {
   std::string model, target, producer;
+  /// What the target was asked for as, a chip or an architecture, where that is
+  /// not its own name.
+  std::string chip;
   std::vector<ReportRow> rows;
   struct Program {
     std::string name, kind;
