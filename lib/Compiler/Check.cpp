@@ -14,6 +14,7 @@
 #include "llvm/Support/GlobPattern.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/Process.h"
 #define TOML_EXCEPTIONS 0
 #include <toml++/toml.h>
 
@@ -148,7 +149,8 @@ static void compileFor(CompileOptions options, CheckedTarget &checked) {
     checked.errors.push_back(text);
     return success();
   });
-  Progress progress(/*quiet=*/true);
+  // A log of continuous integration has the report alone.
+  Progress progress(/*quiet=*/!llvm::sys::Process::StandardErrIsDisplayed());
   FailureOr<Compilation> made = compile(options, &context, progress);
   if (succeeded(made))
     checked.compiled = std::move(*made);

@@ -436,10 +436,14 @@ void mlir::ane::takeClassifier(mil::FuncOp func, PackageOptions &package) {
     package.labelProbabilities =
         cast<StringAttr>(op.getNames()[1]).getValue().str();
     package.probabilities = mil::getName(func, probabilities).str();
+    auto kind = dyn_cast<RankedTensorType>(op.getResult(0).getType());
+    bool integers = kind && kind.getElementType().isInteger(64);
     if (package.classLabels.empty()) {
       package.classLabels = std::move(labels);
-      auto kind = dyn_cast<RankedTensorType>(op.getResult(0).getType());
-      package.integerLabels = kind && kind.getElementType().isInteger(64);
+      package.integerLabels = integers;
+    } else if (integers && !package.integerLabels) {
+      emitRemark(func.getLoc())
+          << "the labels were whole numbers; those of --class-labels are texts";
     }
     SmallVector<Value> left;
     for (Value result : terminator->getOperands())

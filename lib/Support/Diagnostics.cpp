@@ -173,7 +173,7 @@ llvm::raw_ostream &operator<<(llvm::raw_ostream &os, Severity s) {
 } // namespace
 
 ToolDiagnostics::ToolDiagnostics(MLIRContext *context, llvm::StringRef file)
-    : context(context), file(file.str()) {
+    : context(context), file(file == "-" ? "standard input" : file.str()) {
   // A message names the node; the whole function behind it helps nobody.
   context->printOpOnDiagnostic(false);
   id = context->getDiagEngine().registerHandler([this](Diagnostic &diagnostic) {

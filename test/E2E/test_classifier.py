@@ -81,6 +81,10 @@ def test_somebody_elses(tmp_path, labels):
     assert {output.name: output.shortDescription for output in spec.description.output} == {name: f"about {name}" for name, _ in theirs[3]}
     kinds = {output.name: output.type.WhichOneof("Type") for output in spec.description.output}
     assert kinds["colour"] == ("int64Type" if labels[0] == 10 else "stringType")
+    # Numbers become texts where others are given, and that is said.
+    (tmp_path / "other.txt").write_text("a\nb\nc\n")
+    other = ane_mlir.compile(tmp_path / "theirs.mlpackage", output=tmp_path / "other.mlpackage", options=[f"--class-labels={tmp_path / 'other.txt'}"])
+    assert any("the labels were whole numbers; those of --class-labels are texts" in d.message for d in other.diagnostics) == (labels[0] == 10)
     # Of numbers the label is the number, of texts its place.
     artifacts = [ane_mlir.Package(tmp_path / "theirs.mlpackage"), ours]
     if labels[2] != 2**31:

@@ -39,8 +39,7 @@ static int convert(const CompileOptions &options) {
   registerAllDialects(registry);
   MLIRContext context(registry);
   context.loadDialect<ANEDialect, func::FuncDialect>();
-  ToolDiagnostics diagnostics(&context, options.input == "-" ? "standard input"
-                                                             : options.input);
+  ToolDiagnostics diagnostics(&context, options.input);
   FailureOr<Compilation> made = failure();
   {
     Progress progress(options.quiet);
