@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Interpreter/Weights.h"
+#include "MovedConstant.h"
 #include "ane-mlir/Support/Embedding.h"
 #include "ane-mlir/Support/WeightData.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -69,7 +70,18 @@ static std::vector<char> encodeWeight(const EvalContext &context,
   return bytes;
 }
 
-FailureOr<std::vector<char>> mlir::ane::evaluateWeight(Value root) {
+/// True where nothing is to be said of the weight, or done otherwise, for it
+/// has values that fp16 does not hold.
+static bool writeView(const EvalContext &context, const MovedConstant &view,
+                      std::vector<char> &bytes) {
+  bytes.resize(2 * view.size());
+  float most = view.writeHalves(context, bytes);
+  bool firstIsZero = !bytes[0] && !(bytes[1] & 0x7f);
+  return !firstIsZero && most < 65520;
+}
+
+FailureOr<std::vector<char>>
+mlir::ane::evaluateWeight(Value root, std::vector<char> buffer) {
   if (isCancelled())
     return emitError(root.getLoc()) << "interrupted";
   if (auto module = root.getParentRegion()->getParentOfType<ModuleOp>())
@@ -79,6 +91,9 @@ FailureOr<std::vector<char>> mlir::ane::evaluateWeight(Value root) {
   // nothing outlives the tensor.
   EvalContext context(root.getContext(), Numerics::Float32);
   ConstantEvaluator evaluator(context);
+  if (auto view = MovedConstant::match(root, evaluator);
+      view && writeView(context, *view, buffer))
+    return std::move(buffer);
   FailureOr<Tensor> tensor = evaluator.evaluate(root);
   if (failed(tensor))
     return failure();

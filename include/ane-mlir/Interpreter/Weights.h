@@ -12,8 +12,10 @@
 namespace mlir::ane {
 
 /// Evaluates a weight tree to the bytes of its type, in fp32, rounded once at
-/// the end. Finite values beyond fp16 saturate, with a warning.
-FailureOr<std::vector<char>> evaluateWeight(Value root);
+/// the end. Finite values beyond fp16 saturate, with a warning. `buffer` is
+/// memory that may be used again.
+FailureOr<std::vector<char>> evaluateWeight(Value root,
+                                            std::vector<char> buffer = {});
 
 } // namespace mlir::ane
 

@@ -117,9 +117,8 @@ FailureOr<ProgramWeights> shareWeights(MutableArrayRef<PackagePart> parts);
 /// there; the first function is the default. The functions move into the
 /// program of the first. The same parts give the same bytes.
 LogicalResult writeMLPackage(MutableArrayRef<PackagePart> parts,
-                             const ProgramWeights &weights, int opset,
-                             StringRef path, const PackageOptions &options,
-                             Outputs &outputs);
+                             ProgramWeights &weights, int opset, StringRef path,
+                             const PackageOptions &options, Outputs &outputs);
 
 /// Adds any program of MIL as a package to `outputs`, with the weights that it
 /// refers to; inputs and outputs are described as their types have them.

@@ -17,13 +17,16 @@ struct ProgramWeights {
   /// Roots of weight trees; the writer evaluates them one at a time.
   SmallVector<Value> roots;
   WeightLayout layout;
+  /// What some of them were evaluated to already.
+  llvm::DenseMap<Value, std::vector<char>> evaluated;
 };
 
 /// The weights of an ane.program or @main, as convert-ane-to-mil marked them.
 ProgramWeights collectWeights(Operation *source);
 
 /// Writes them one at a time; warns of values that fp16 does not hold.
-LogicalResult writeWeights(Location loc, const ProgramWeights &weights,
+/// Takes what was evaluated before.
+LogicalResult writeWeights(Location loc, ProgramWeights &weights,
                            llvm::raw_ostream &os);
 
 } // namespace mlir::ane

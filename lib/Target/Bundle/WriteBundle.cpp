@@ -26,6 +26,7 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/Path.h"
+#include <future>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -46,10 +47,19 @@ public:
 
 private:
   void write_impl(const char *data, size_t size) override {
-    hash.update(ArrayRef<char>(data, size));
+    // As long as one takes the other.
+    std::future<void> hashing;
+    if (size >= kLarge)
+      hashing = std::async(std::launch::async,
+                           [&] { hash.update(ArrayRef<char>(data, size)); });
+    else
+      hash.update(ArrayRef<char>(data, size));
     out.write(data, size);
     written += size;
+    if (hashing.valid())
+      hashing.get();
   }
+  static constexpr size_t kLarge = 1 << 20;
   uint64_t current_pos() const override { return written; }
   llvm::raw_ostream &out;
   Hash hash;
@@ -60,7 +70,7 @@ private:
 /// Streams the weights of a program to `path`, called `shown` in messages, a
 /// tree at a time; returns the file's hash.
 static FailureOr<std::string> writeWeightFile(Location loc,
-                                              const ProgramWeights &weights,
+                                              ProgramWeights &weights,
                                               StringRef path, StringRef shown) {
   std::string hash;
   LogicalResult written = writeStagedFile(
@@ -122,8 +132,7 @@ private:
                DictionaryAttr attrs, Value value, std::string fallback);
   LogicalResult addFunction(const BundleFunction &function);
   LogicalResult addProgram(CallOp call, fb::FunctionT &function);
-  FailureOr<std::string> writeWeights(ProgramOp program,
-                                      const ProgramWeights &weights,
+  FailureOr<std::string> writeWeights(ProgramOp program, ProgramWeights weights,
                                       fb::ProgramT &entry);
   LogicalResult addWeights(ProgramOp program, mil::ProgramOp text,
                            fb::ProgramT &entry);
@@ -218,7 +227,7 @@ void BundleWriter::addPort(std::vector<std::unique_ptr<fb::PortT>> &list,
 
 /// A file of weights for the program; its name in the bundle.
 FailureOr<std::string> BundleWriter::writeWeights(ProgramOp program,
-                                                  const ProgramWeights &planned,
+                                                  ProgramWeights planned,
                                                   fb::ProgramT &entry) {
   auto weights = std::make_unique<fb::WeightsT>();
   weights->size = planned.layout.fileSize();
@@ -278,6 +287,10 @@ bool BundleWriter::isTied(Value root) const {
   return false;
 }
 
+/// Bytes that are kept from when a sum was taken of them to when they are
+/// written, beside one tensor of any size.
+static constexpr size_t kMostKept = 64 << 20;
+
 /// Files of other programs that one program may read beside its own (L72).
 static constexpr size_t kMostShared = 14;
 
@@ -297,6 +310,7 @@ LogicalResult BundleWriter::addWeights(ProgramOp program, mil::ProgramOp text,
   llvm::DenseMap<uint64_t, Stored> places; // by offset as converted
   std::vector<std::pair<uint64_t, std::string>> keys;
   llvm::SetVector<StringRef> shared;
+  size_t kept = 0;
   for (Value root : planned.roots) {
     auto type = cast<RankedTensorType>(root.getType());
     DType dtype = *toDType(type.getElementType());
@@ -322,10 +336,15 @@ LogicalResult BundleWriter::addWeights(ProgramOp program, mil::ProgramOp text,
     keys.push_back({offset, key});
     places[offset] = {"", fresh.layout.add(dtype, type.getNumElements())};
     fresh.roots.push_back(root);
+    if (kept == 0 || kept + bytes->size() <= kMostKept) {
+      kept += bytes->size();
+      fresh.evaluated[root] = std::move(*bytes);
+    }
   }
   std::string own;
   if (!fresh.roots.empty()) {
-    FailureOr<std::string> file = writeWeights(program, fresh, entry);
+    FailureOr<std::string> file =
+        writeWeights(program, std::move(fresh), entry);
     if (failed(file))
       return failure();
     own = *file;
@@ -674,8 +693,7 @@ LogicalResult mlir::ane::writeBundle(ModuleOp module, StringRef path,
 /// Adds the weights of a text in `folder` as weights/<sha256>.bin: no text can
 /// overwrite what another one reads, and a text that is replaced can be read
 /// until it is. Returns the path in the text.
-static FailureOr<std::string> addWeights(Location loc,
-                                         const ProgramWeights &planned,
+static FailureOr<std::string> addWeights(Location loc, ProgramWeights planned,
                                          StringRef folder, Outputs &outputs) {
   auto fail = [&](llvm::Error error) -> FailureOr<std::string> {
     return emitError(loc) << llvm::toString(std::move(error)), failure();

@@ -274,8 +274,8 @@ mlir::ane::shareWeights(MutableArrayRef<PackagePart> parts) {
 }
 
 LogicalResult mlir::ane::writeMLPackage(MutableArrayRef<PackagePart> parts,
-                                        const ProgramWeights &weights,
-                                        int opset, StringRef path,
+                                        ProgramWeights &weights, int opset,
+                                        StringRef path,
                                         const PackageOptions &options,
                                         Outputs &outputs) {
   mil::ProgramOp program = parts[0].program;

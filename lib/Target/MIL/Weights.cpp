@@ -32,28 +32,38 @@ ProgramWeights mlir::ane::collectWeights(Operation *source) {
   return weights;
 }
 
-LogicalResult mlir::ane::writeWeights(Location loc,
-                                      const ProgramWeights &weights,
+LogicalResult mlir::ane::writeWeights(Location loc, ProgramWeights &weights,
                                       llvm::raw_ostream &os) {
   WeightWriter writer(weights.layout, os);
   // A large tensor is hashed and written while the next one is evaluated.
   constexpr size_t kLarge = 1 << 20;
-  std::future<void> writing;
+  std::future<std::vector<char>> writing; // gives its memory back
+  std::vector<char> buffer;
   for (Value root : weights.roots) {
-    FailureOr<std::vector<char>> bytes = evaluateWeight(root);
+    FailureOr<std::vector<char>> bytes = failure();
+    if (auto known = weights.evaluated.find(root);
+        known != weights.evaluated.end()) {
+      bytes = std::move(known->second);
+      weights.evaluated.erase(known);
+    } else {
+      bytes = evaluateWeight(root, std::move(buffer));
+      buffer.clear();
+    }
     if (writing.valid())
-      writing.get();
+      buffer = writing.get();
     if (failed(bytes))
       return emitError(root.getLoc()) << "weight cannot be evaluated";
-    if (bytes->size() < kLarge)
+    if (bytes->size() < kLarge) {
       writer.write(*bytes);
-    else
-      writing =
-          std::async(std::launch::async, [&writer, bytes = std::move(*bytes)] {
-            writer.write(bytes);
-          });
+      continue;
+    }
+    writing = std::async(std::launch::async,
+                         [&writer, bytes = std::move(*bytes)]() mutable {
+                           writer.write(bytes);
+                           return std::move(bytes);
+                         });
   }
   if (writing.valid())
-    writing.get();
+    (void)writing.get();
   return success();
 }
