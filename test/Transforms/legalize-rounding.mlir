@@ -62,7 +62,7 @@ func.func @factor(%x: tensor<2x8xf16>) -> tensor<2x8xf16> {
 // CHECK-LABEL: func @factor_left(
 // CHECK-DAG: %[[C:.*]] = ane.constant dense<2.500000e-01> : tensor<2x8xf16>
 // CHECK-DAG: %[[F:.*]] = ane.ceil
-// CHECK: ane.mul %[[C]], %[[F]]
+// CHECK: ane.mul %[[F]], %[[C]]
 func.func @factor_left(%x: tensor<2x8xf16>) -> tensor<2x8xf16> {
   %c = ane.constant dense<0.25> : tensor<1x1xf16>
   %f = ane.ceil %x : (tensor<2x8xf16>) -> tensor<2x8xf16>

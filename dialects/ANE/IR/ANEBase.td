@@ -159,7 +159,7 @@ class ANE_Unary<string mnemonic, TypeConstraint type = ANE_Float, dag params = (
       return ::mlir::success();
   }];
 }
-class ANE_Broadcasting<string mnemonic, TypeConstraint type, string resultType> : ANE_TensorOp<mnemonic, []> {
+class ANE_Broadcasting<string mnemonic, TypeConstraint type, string resultType, list<Trait> traits = []> : ANE_TensorOp<mnemonic, traits> {
   let arguments = (ins type:$x, type:$y);
   let results = (outs ANE_Any:$z);
   let inferBody = [{

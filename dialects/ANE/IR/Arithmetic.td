@@ -11,9 +11,9 @@
 
 include "dialects/ANE/IR/ANEBase.td"
 
-class ANE_Binary<string mnemonic, TypeConstraint type = ANE_Number> : ANE_Broadcasting<mnemonic, type, "nullptr">;
+class ANE_Binary<string mnemonic, TypeConstraint type = ANE_Number, list<Trait> traits = []> : ANE_Broadcasting<mnemonic, type, "nullptr", traits>;
 
-def ANE_AddOp : ANE_Binary<"add"> {
+def ANE_AddOp : ANE_Binary<"add", ANE_Number, [Commutative]> {
   let gradient = ["g", "g"];
   let summary = "x plus y, broadcast";
   let imports = [ANE_From<"Add", 7>];
@@ -27,7 +27,7 @@ def ANE_SubOp : ANE_Binary<"sub"> {
   let scalar = "x - y";
   let scalarInt = "int64_t(uint64_t(x) - uint64_t(y))";
 }
-def ANE_MulOp : ANE_Binary<"mul"> {
+def ANE_MulOp : ANE_Binary<"mul", ANE_Number, [Commutative]> {
   let gradient = ["g * y", "g * x"];
   let summary = "x times y, broadcast";
   let imports = [ANE_From<"Mul", 7>];

@@ -11,8 +11,8 @@
 
 include "dialects/ANE/IR/ANEBase.td"
 
-class ANE_Compare<string mnemonic> : ANE_Broadcasting<mnemonic, ANE_Number, "::mlir::IntegerType::get(context, 1)"> { let gradient = ["0", "0"]; }
-class ANE_Logical<string mnemonic> : ANE_Broadcasting<mnemonic, ANE_Bool, "nullptr"> {
+class ANE_Compare<string mnemonic, list<Trait> traits = []> : ANE_Broadcasting<mnemonic, ANE_Number, "::mlir::IntegerType::get(context, 1)", traits> { let gradient = ["0", "0"]; }
+class ANE_Logical<string mnemonic> : ANE_Broadcasting<mnemonic, ANE_Bool, "nullptr", [Commutative]> {
   let gradient = ["0", "0"];
   let evidence = ANE_HostOnly<"L05", "logical operations do not compile on RAW">;
 }
@@ -22,8 +22,8 @@ def ANE_LogicalNotOp : ANE_Unary<"logical_not", ANE_Bool> {
   let imports = [ANE_From<"Not", 1>];
   let scalarInt = "!x";
 }
-def ANE_EqualOp : ANE_Compare<"equal"> { let scalar = "x == y"; let scalarInt = "x == y"; }
-def ANE_NotEqualOp : ANE_Compare<"not_equal"> { let scalar = "x != y"; let scalarInt = "x != y"; }
+def ANE_EqualOp : ANE_Compare<"equal", [Commutative]> { let scalar = "x == y"; let scalarInt = "x == y"; }
+def ANE_NotEqualOp : ANE_Compare<"not_equal", [Commutative]> { let scalar = "x != y"; let scalarInt = "x != y"; }
 def ANE_GreaterOp : ANE_Compare<"greater"> { let imports = [ANE_From<"Greater", 7>]; let scalar = "x > y"; let scalarInt = "x > y"; }
 def ANE_GreaterEqualOp : ANE_Compare<"greater_equal"> { let imports = [ANE_From<"GreaterOrEqual", 12>]; let scalar = "x >= y"; let scalarInt = "x >= y"; }
 def ANE_LessOp : ANE_Compare<"less"> { let imports = [ANE_From<"Less", 7>]; let scalar = "x < y"; let scalarInt = "x < y"; }
