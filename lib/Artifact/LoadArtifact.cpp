@@ -12,6 +12,7 @@
 #include "ane-mlir/Artifact/LoadedProgram.h"
 #include "ane-mlir/Artifact/Samples.h"
 #include "ane-mlir/Import/MILSource.h"
+#include "ane-mlir/Support/CoreMLFields.h"
 #include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Support/MappedFile.h"
 #include "ane-mlir/Support/WeightData.h"
@@ -740,7 +741,8 @@ mlir::ane::loadArtifact(StringRef path, MLIRContext *context,
     if (const PackageInfo::Function *described = source->describe(*func))
       for (auto *features : {&described->inputs, &described->outputs})
         for (const PackageFeature &feature : *features)
-          aliases[feature.name] = feature.description;
+          aliases[feature.name] =
+              StringRef(feature.description).split(coreml::kBehindName).first;
     llvm::StringMap<double> fallbacks;
     if (const PackageInfo::Function *described = source->describe(*func))
       for (const PackageFeature &feature : described->inputs)

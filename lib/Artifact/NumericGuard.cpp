@@ -294,7 +294,8 @@ NumericGuard::runExcerpt(ModuleOp optimised,
 
 /// Tensors for the ports of an artifact, by name or position.
 static bool bindPorts(ArrayRef<Port> ports, func::FuncOp function,
-                      const Sample &sample, std::vector<Tensor> &arguments) {
+                      const GuardOptions &options, const Sample &sample,
+                      std::vector<Tensor> &arguments) {
   if (ports.size() != sample.inputs.size())
     return false;
   for (auto [i, port] : llvm::enumerate(ports)) {
@@ -306,6 +307,8 @@ static bool bindPorts(ArrayRef<Port> ports, func::FuncOp function,
     Tensor tensor = sample.inputs[from];
     if (tensor.rank() == 0 && port.shape == SmallVector<int64_t>{1})
       tensor = tensor.reshaped(port.shape);
+    if (options.asGiven)
+      tensor = options.asGiven(port.name, tensor);
     if (tensor.shape() != ArrayRef<int64_t>(port.shape))
       return false;
     auto carried = convertTensor(tensor, port.carrier, port.name);
@@ -353,7 +356,8 @@ void NumericGuard::check(StringRef path, StringRef name) {
       options.step(i, samples.size());
     std::vector<Tensor> arguments;
     SmallVector<Tensor> results;
-    if (!bindPorts((*executable)->inputs(), function, sample, arguments) ||
+    if (!bindPorts((*executable)->inputs(), function, options, sample,
+                   arguments) ||
         ports.size() != expected.size()) {
       found.numerics.clear();
       found.whyNot = "its inputs are others than the model's";

@@ -13,37 +13,56 @@ using namespace mlir::ane;
 /// As many functions or shapes as one artifact may hold.
 static constexpr size_t kMostShapes = 128;
 /// Elements of an input up to which the upper end of a package's own range is
-/// compiled, or four times its default's: what is larger would take long to
-/// measure, and its program is taken to be alike.
-static constexpr int64_t kMostElements = int64_t(1) << 20;
+/// compiled.
+static constexpr int64_t kMostElements = int64_t(1) << 24;
+/// Extents in a row that are compiled: what a program has of an extent may
+/// depend on what strides, windows and blocks leave of it.
+static constexpr int64_t kRow = 32;
 
-/// `first`, then extents that differ in what a program may depend on: the ends,
-/// odd and even ones, multiples and not.
-static SmallVector<int64_t> sampleRange(ExtentRange range, int64_t first) {
-  int64_t middle = range.low + (range.high - range.low) / 2;
-  SmallVector<int64_t> samples{first};
-  for (int64_t extent : {range.high, range.low, range.low + 1, middle,
-                         middle + 1, range.high - 1})
-    if (extent >= range.low && extent <= range.high &&
-        !llvm::is_contained(samples, extent))
-      samples.push_back(extent);
+namespace {
+/// An extent of one or several inputs.
+struct Extent {
+  ExtentRange range;
+  int64_t first;
+  unsigned occurrence = 0;
+  bool operator==(const Extent &other) const {
+    return range == other.range && first == other.first &&
+           occurrence == other.occurrence;
+  }
+};
+using Values = SmallVector<int64_t>;
+} // namespace
+
+/// Values for all extents, the first ones first: their ends, many in a row,
+/// each beside others of the others, and each alone away from the first.
+static std::vector<Values> sampleExtents(ArrayRef<Extent> extents) {
+  std::vector<Values> samples;
+  auto add = [&](llvm::function_ref<int64_t(const Extent &, size_t)> value) {
+    Values sample;
+    for (auto [i, extent] : llvm::enumerate(extents))
+      sample.push_back(
+          std::clamp(value(extent, i), extent.range.low, extent.range.high));
+    if (!llvm::is_contained(samples, sample))
+      samples.push_back(std::move(sample));
+  };
+  add([](const Extent &e, size_t) { return e.first; });
+  add([](const Extent &e, size_t) { return e.range.high; });
+  add([](const Extent &e, size_t) { return e.range.high - 1; });
+  for (int64_t more : {0, 1})
+    add([&](const Extent &e, size_t) {
+      return e.range.low + (e.range.high - e.range.low) / 2 + more;
+    });
+  for (int64_t k = 0; k < kRow; ++k)
+    add([&](const Extent &e, size_t i) {
+      int64_t size = std::min(kRow, e.range.high - e.range.low + 1);
+      return e.range.low + (k + 5 * int64_t(i)) % size;
+    });
+  for (size_t alone = 0; extents.size() > 1 && alone < extents.size(); ++alone)
+    for (int64_t more : {0, 1})
+      add([&](const Extent &e, size_t i) {
+        return i == alone ? e.range.low + more : e.first;
+      });
   return samples;
-}
-
-/// The sample of one of several extents in one of the buckets: all have their
-/// first together, then each is another one's neighbour.
-static int64_t pick(ArrayRef<int64_t> samples, size_t bucket, size_t extent) {
-  if (bucket == 0 || samples.size() == 1)
-    return samples.front();
-  ArrayRef<int64_t> rest = samples.drop_front();
-  return rest[(bucket - 1 + extent) % rest.size()];
-}
-
-static size_t countBuckets(ArrayRef<SmallVector<int64_t>> samples) {
-  size_t count = 1;
-  for (ArrayRef<int64_t> each : samples)
-    count = std::max(count, each.size());
-  return count;
 }
 
 /// What is said of ranges by options; the largest extents come first.
@@ -51,27 +70,28 @@ static std::vector<Bucket> bucketsOfOptions(const CompileOptions &options) {
   Bucket common;
   for (auto &[name, values] : options.dims)
     common.dims.push_back({name, values.front()});
-  std::vector<SmallVector<int64_t>> samples;
+  std::vector<Extent> extents;
   for (auto &[name, range] : options.dimRanges)
-    samples.push_back(sampleRange(range, range.high));
+    extents.push_back({range, range.high});
   for (auto &[name, ranges] : options.inputRanges)
     for (ExtentRange range : ranges)
-      samples.push_back(sampleRange(range, range.high));
-  std::vector<Bucket> buckets(countBuckets(samples), common);
-  for (size_t i = 0; i < buckets.size(); ++i) {
-    Bucket &bucket = buckets[i];
-    size_t extent = 0;
-    auto next = [&] {
-      int64_t value = pick(samples[extent], i, extent);
-      bucket.label += (bucket.label.empty() ? "" : "_") + std::to_string(value);
-      ++extent;
-      return value;
-    };
-    for (auto &[name, range] : options.dimRanges)
-      bucket.dims.push_back({name, next()});
-    for (auto &[name, ranges] : options.inputRanges)
-      for (size_t axis = 0; axis < ranges.size(); ++axis)
-        bucket.shapes[name].push_back(next());
+      extents.push_back({range, range.high});
+  std::vector<Bucket> buckets;
+  for (const Values &sample : sampleExtents(extents)) {
+    Bucket &bucket = buckets.emplace_back(common);
+    const int64_t *next = sample.begin();
+    for (auto &[name, range] : options.dimRanges) {
+      bucket.label += (bucket.label.empty() ? "" : ", ") + name + "=" +
+                      std::to_string(*next);
+      bucket.dims.push_back({name, *next++});
+    }
+    for (auto &[name, ranges] : options.inputRanges) {
+      bucket.label += (bucket.label.empty() ? "" : ", ") + name + "=";
+      for (size_t axis = 0; axis < ranges.size(); ++axis) {
+        bucket.label += (axis ? "," : "") + std::to_string(*next);
+        bucket.shapes[name].push_back(*next++);
+      }
+    }
   }
   return buckets;
 }
@@ -132,82 +152,64 @@ mlir::ane::bucketsOfShapes(const PackageFeature &feature, mil::FuncOp func) {
   return buckets;
 }
 
-/// The range of an axis with an end, which is compiled.
-static ExtentRange boundRange(const PackageFeature &feature, size_t axis) {
-  ExtentRange range = feature.ranges[axis];
-  int64_t elements = 1, own = feature.shape[axis], open = 0;
-  for (auto [extent, each] : llvm::zip_equal(feature.shape, feature.ranges)) {
-    elements *= std::max<int64_t>(extent, 1);
-    open += !each.isOne();
+std::string mlir::ane::whyNotRanges(const PackageFeature &feature) {
+  if (feature.shape.size() != feature.ranges.size())
+    return "its default has another number of axes";
+  double elements = 1;
+  for (auto [extent, range] : llvm::zip(feature.shape, feature.ranges)) {
+    if (range.high < 0)
+      return "it has no end";
+    if (range.low <= 0 || extent < range.low || extent > range.high)
+      return "its default is not in it";
+    elements *= range.high;
   }
-  // As far as all open axes may grow alike.
-  double room = std::max<double>(4, double(kMostElements) / elements);
-  auto most = int64_t(own * std::pow(room, 1.0 / open));
-  if (range.high < 0 || range.high > most)
-    range.high = std::max({most, own, range.low});
-  return range;
+  return elements > kMostElements ? "it reaches too far to be compiled" : "";
 }
 
-namespace {
-/// An extent of one or several inputs.
-struct Extent {
-  ExtentRange range;
-  int64_t first;
-  unsigned occurrence;
-  bool operator==(const Extent &other) const {
-    return range == other.range && first == other.first &&
-           occurrence == other.occurrence;
-  }
-};
-} // namespace
-
-FailureOr<std::vector<Bucket>>
+std::vector<Bucket>
 mlir::ane::bucketsOfRanges(ArrayRef<const PackageFeature *> features,
                            mil::FuncOp func) {
   SmallVector<Extent> extents;
-  std::vector<SmallVector<int64_t>> samples;
   std::vector<SmallVector<size_t>> places;
   for (const PackageFeature *feature : features) {
-    bool fits = feature->shape.size() == feature->ranges.size();
-    for (auto [extent, range] : llvm::zip(feature->shape, feature->ranges))
-      fits &= extent > 0 && range.low > 0 && extent >= range.low &&
-              (range.high < 0 || extent <= range.high);
-    if (!fits)
-      return emitError(func.getLoc())
-                 << "input '" << feature->name
-                 << "' has a range of shapes that its default is not in; "
-                    "--input-shape="
-                 << feature->name << "=… makes a package for one",
-             failure();
     places.emplace_back();
     for (auto [axis, range] : llvm::enumerate(feature->ranges)) {
       // Axes of one input are apart, be their ranges equal or not.
-      unsigned occurrence = 0;
+      Extent extent{range, feature->shape[axis]};
       for (ExtentRange other : ArrayRef(feature->ranges).take_front(axis))
-        occurrence += other == range;
-      Extent extent{range, feature->shape[axis], occurrence};
+        extent.occurrence += other == range;
       auto *known = llvm::find(extents, extent);
       places.back().push_back(known - extents.begin());
-      if (known != extents.end())
-        continue;
-      extents.push_back(extent);
-      samples.push_back(
-          sampleRange(boundRange(*feature, axis), feature->shape[axis]));
+      if (known == extents.end())
+        extents.push_back(extent);
     }
   }
-  std::vector<Bucket> buckets(countBuckets(samples));
-  for (auto [i, bucket] : llvm::enumerate(buckets)) {
+  std::vector<Bucket> buckets;
+  // `apart`: an input whose extents are others than those that equal them.
+  auto add = [&](const Values &sample, const PackageFeature *apart) {
+    Bucket &bucket = buckets.emplace_back();
     bucket.function = func.getSymName().str();
-    bucket.label = std::to_string(i);
+    bucket.mayFail = buckets.size() > 1;
     for (auto [feature, own] : llvm::zip_equal(features, places)) {
       SmallVector<int64_t> shape;
       for (size_t place : own)
-        shape.push_back(pick(samples[place], i, place));
+        shape.push_back(feature == apart ? extents[place].first
+                                         : sample[place]);
       bool image = feature->kind == PackageFeature::Kind::Image;
       bucket.shapes[feature->name] =
           image ? imageShape(*feature, shape) : shape;
+      bucket.label += (bucket.label.empty() ? "" : ", ") + feature->name + "=";
+      for (auto [axis, extent] : llvm::enumerate(shape))
+        bucket.label += (axis ? "," : "") + std::to_string(extent);
     }
-  }
+  };
+  std::vector<Values> samples = sampleExtents(extents);
+  for (const Values &sample : samples)
+    add(sample, nullptr);
+  for (const PackageFeature *feature : features)
+    for (const Values &sample : ArrayRef(samples).take_back(3))
+      if (features.size() > 1)
+        add(sample, feature);
   return buckets;
 }
 

@@ -20,6 +20,8 @@ struct Bucket {
   std::string function;
   /// Whole shapes of inputs, where they differ from bucket to bucket.
   mil::ShapeBindings shapes;
+  /// Of a range that a package has: the program may not take all of it.
+  bool mayFail = false;
 };
 
 /// Every combination of values is one function; of ranges, the extents at which
@@ -31,10 +33,13 @@ std::vector<Bucket> makeBuckets(const CompileOptions &options);
 FailureOr<std::vector<Bucket>> bucketsOfShapes(const PackageFeature &feature,
                                                mil::FuncOp func);
 
-/// Shapes out of the ranges of inputs, defaults first. Equal ranges of several
-/// inputs are taken for the same extent.
-FailureOr<std::vector<Bucket>>
-bucketsOfRanges(ArrayRef<const PackageFeature *> features, mil::FuncOp func);
+/// "" or why the range of an input is not kept.
+std::string whyNotRanges(const PackageFeature &feature);
+
+/// Shapes out of the ranges of inputs, defaults first: with equal ranges of
+/// several inputs as one extent, and as several.
+std::vector<Bucket> bucketsOfRanges(ArrayRef<const PackageFeature *> features,
+                                    mil::FuncOp func);
 
 /// The ranges of inputs by name, an image having four axes.
 llvm::StringMap<SmallVector<ExtentRange>>

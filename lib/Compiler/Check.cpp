@@ -16,6 +16,7 @@
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Process.h"
 #define TOML_EXCEPTIONS 0
+#include <cmath>
 #include <toml++/toml.h>
 
 using namespace mlir;
@@ -43,11 +44,11 @@ static llvm::Error readThreshold(StringRef path, StringRef key,
       return need("a whole number from 0 on");
     t.maxHostOps = t.maxHostOps.value_or(int64_t(*number));
   } else if (key == "max-predicted-us") {
-    if (!number || *number < 0)
+    if (!number || !(*number >= 0))
       return need("a number from 0 on");
     t.maxPredictedMicros = t.maxPredictedMicros.value_or(*number);
   } else if (key == "min-cosine") {
-    if (!number || *number < -1 || *number > 1)
+    if (!number || !(std::fabs(*number) <= 1))
       return need("a number from -1 to 1");
     t.minCosine = t.minCosine.value_or(*number);
   } else if (key == "baseline") {

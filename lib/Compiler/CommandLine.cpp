@@ -17,8 +17,11 @@
 #include "llvm/ADT/StringSet.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/CommandLine.h"
+#include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
+#include <cfloat>
+#include <cmath>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -402,39 +405,12 @@ private:
   void readOutput();
   void readImage(StringRef entry);
   void readNotes();
+  void checkText(StringRef option, StringRef text);
   void readLabels();
   const Flags &flags;
   std::string mistake;
 };
 } // namespace
-
-/// "2,3".
-static bool parseInts(StringRef text, SmallVectorImpl<int64_t> &values) {
-  SmallVector<StringRef> parts;
-  text.split(parts, ',');
-  for (StringRef part : parts) {
-    int64_t value;
-    if (part.getAsInteger(10, value) || value < 0 || value > INT32_MAX)
-      return false;
-    values.push_back(value);
-  }
-  return true;
-}
-
-/// "64..512", or one extent.
-static bool parseRange(StringRef text, ExtentRange &range) {
-  auto [low, high] = text.split("..");
-  auto isExtent = [](StringRef word, int64_t &value) {
-    return !word.getAsInteger(10, value) && value >= 0 && value <= INT32_MAX;
-  };
-  if (!isExtent(low, range.low))
-    return false;
-  if (!text.contains("..")) {
-    range.high = range.low;
-    return true;
-  }
-  return isExtent(high, range.high) && range.low > 0 && range.low < range.high;
-}
 
 /// The first name that an option has twice, with values that differ.
 static std::string findTwice(const cl::list<std::string> &entries) {
@@ -455,69 +431,6 @@ template <typename T, typename Option>
 static std::optional<T> given(const Option &option) {
   return option.getNumOccurrences() ? std::optional<T>(option.getValue())
                                     : std::nullopt;
-}
-
-llvm::Error mlir::ane::readDims(ArrayRef<std::string> entries,
-                                CompileOptions &options) {
-  for (StringRef entry : entries) {
-    auto [name, value] = entry.split('=');
-    if (ExtentRange range; !name.empty() && value.contains("..")) {
-      if (!parseRange(value, range))
-        return llvm::createStringError(
-            "expects a range of extents as 1..512, but got '" + value +
-            "' for --dim " + name);
-      options.dimRanges.push_back({name.str(), range});
-      continue;
-    }
-    bool named = entry.contains('=') || options.dims.empty();
-    if (named)
-      options.dims.push_back({name.str(), {}});
-    else
-      value = name;
-    SmallVector<int64_t> extent;
-    if (options.dims.back().first.empty() || !parseInts(value, extent) ||
-        extent.size() != 1)
-      return llvm::createStringError("expects --dim NAME=N[,N…], but got '" +
-                                     entry + "'");
-    options.dims.back().second.push_back(extent[0]);
-  }
-  llvm::StringSet<> ranged;
-  for (auto &[name, range] : options.dimRanges)
-    if (!ranged.insert(name).second ||
-        llvm::is_contained(llvm::make_first_range(options.dims), name))
-      return llvm::createStringError("--dim says '" + Twine(name) + "' twice");
-  for (auto [i, one] : llvm::enumerate(options.dims))
-    for (auto &other : llvm::ArrayRef(options.dims).take_front(i))
-      if (one.first == other.first && one.second != other.second)
-        return llvm::createStringError(
-            "--dim says '" + one.first + "' twice; several values are --dim " +
-            one.first + "=" + Twine(other.second.front()) + "," +
-            Twine(one.second.front()));
-  return llvm::Error::success();
-}
-
-llvm::Error mlir::ane::readInputShapes(ArrayRef<std::string> entries,
-                                       CompileOptions &options) {
-  for (StringRef entry : entries) {
-    auto [name, value] = entry.rsplit('=');
-    SmallVector<int64_t> shape;
-    if (!name.empty() && value.contains("..")) {
-      SmallVector<StringRef> parts;
-      value.split(parts, ',');
-      SmallVector<ExtentRange> &ranges = options.inputRanges[name.str()];
-      for (StringRef part : parts)
-        if (!parseRange(part, ranges.emplace_back()))
-          return llvm::createStringError("expects --input-shape "
-                                         "NAME=1,3,64..512,64..512, but got '" +
-                                         entry + "'");
-      continue;
-    }
-    if (name.empty() || (!value.empty() && !parseInts(value, shape)))
-      return llvm::createStringError(
-          "expects --input-shape NAME=1,3,224,224, but got '" + entry + "'");
-    options.inputShapes[name] = shape;
-  }
-  return llvm::Error::success();
 }
 
 void Reader::readModel() {
@@ -635,8 +548,20 @@ void Reader::readNotes() {
       fail("expects --metadata KEY=VALUE, but got '" + entry + "'");
     if (key == "producer")
       fail("--metadata cannot say 'producer', which is this compiler's");
+    if (llvm::is_contained({"author", "license", "version", "description"},
+                           key))
+      fail("--metadata cannot say '" + key + "'; --" +
+           (key == "version" ? "model-version" : key) + " does");
     package.userDefined.push_back({key.str(), value.str()});
   }
+  for (const cl::list<std::string> *list :
+       {std::addressof(flags.metadata), std::addressof(flags.described)})
+    for (StringRef entry : *list)
+      checkText(list->ArgStr, entry);
+  for (const cl::opt<std::string> *option :
+       {std::addressof(flags.author), std::addressof(flags.license),
+        std::addressof(flags.version), std::addressof(flags.description)})
+    checkText(option->ArgStr, *option);
   for (StringRef entry : flags.described) {
     auto [name, text] = entry.split('=');
     if (name.empty() || text.empty())
@@ -661,6 +586,12 @@ void Reader::readNotes() {
   }
 }
 
+/// Core ML's messages hold no other texts.
+void Reader::checkText(StringRef option, StringRef text) {
+  if (!llvm::json::isUTF8(text))
+    fail("expects --" + option + " to be UTF-8, but got '" + text + "'");
+}
+
 void Reader::readImage(StringRef entry) {
   auto [name, rest] = entry.rsplit('=');
   SmallVector<StringRef> parts;
@@ -671,7 +602,7 @@ void Reader::readImage(StringRef entry) {
   bool good = image.colorSpace && !name.empty() && parts.size() <= 5;
   for (auto [i, part] : llvm::enumerate(llvm::drop_begin(parts))) {
     double number = 0;
-    good &= !part.getAsDouble(number);
+    good &= !part.getAsDouble(number) && std::fabs(number) <= FLT_MAX;
     if (i == 0)
       image.scale = number;
     else

@@ -196,7 +196,10 @@ static llvm::Error validateModel(const CompileOptions &o) {
       return wrong("--outputs names '" + Twine(name) + "' twice");
   }
   if (o.hasRanges()) {
-    if (o.form() != Form::Package || o.reportOnly)
+    if (o.reportOnly)
+      return wrong("a check is of one value for each dimension, but got a "
+                   "range");
+    if (o.form() != Form::Package || o.compileTo)
       return wrong("a range of extents is for packages, whose programs may "
                    "leave them open; expects -o OUT.mlpackage");
     if (o.buckets)
@@ -228,6 +231,9 @@ static llvm::Error validateModel(const CompileOptions &o) {
 /// What is said of packages, and only matters there.
 static llvm::Error validatePackage(const CompileOptions &o) {
   const PackageOptions &p = o.package;
+  auto saysOf = [&](bool (*what)(const PortNote &)) {
+    return llvm::any_of(p.notes, what);
+  };
   for (auto [option, given] : std::initializer_list<std::pair<StringRef, bool>>{
            {"--image-input", !p.images.empty()},
            {"--class-labels", !o.classLabelsFile.empty()},
@@ -239,8 +245,13 @@ static llvm::Error validatePackage(const CompileOptions &o) {
            {"--model-version", !p.version.empty()},
            {"--description", !p.description.empty()},
            {"--metadata", !p.userDefined.empty()},
-           {"--describe, --image-output and --input-default",
-            !p.notes.empty()}})
+           {"--describe", saysOf([](const PortNote &note) {
+              return !note.description.empty();
+            })},
+           {"--image-output",
+            saysOf([](const PortNote &note) { return note.colorSpace != 0; })},
+           {"--input-default",
+            saysOf([](const PortNote &note) { return note.optional; })}})
     if (given && o.form() != CompileOptions::Form::Package)
       return wrong(option + " is about packages; expects -o OUT.mlpackage");
   bool states = !p.states.empty() || o.recogniseStates;

@@ -18,6 +18,7 @@
 #include "ane-mlir/Import/MILSource.h"
 #include "ane-mlir/Import/ONNX.h"
 #include "ane-mlir/Support/Budget.h"
+#include "ane-mlir/Support/Embedding.h"
 #include "ane-mlir/Support/Usage.h"
 #include "ane-mlir/Support/WeightData.h"
 #include "ane-mlir/Target/Bundle.h"
@@ -55,6 +56,7 @@ private:
   void markTarget(ModuleOp module);
   LogicalResult optimise(ModuleOp module, NumericGuard &guard);
   LogicalResult compileBuckets();
+  LogicalResult compileBucket(const Bucket &bucket, GuardOptions &guard);
   LogicalResult refuseAbsentWeights();
   LogicalResult runPasses(
       ModuleOp module,
@@ -266,7 +268,7 @@ LogicalResult Compiler::findFunctions() {
   if (failed(main) || failed(checkInputShapes(*main)) ||
       failed(findShapes(*source, *main)))
     return failure();
-  if (!options.function.empty() || buckets.size() > 1)
+  if (!options.function.empty())
     return success();
   std::vector<Bucket> found(1);
   found.front().function = found.front().label = main->getSymName().str();
@@ -277,7 +279,8 @@ LogicalResult Compiler::findFunctions() {
     }
   if (found.size() < 2)
     return success();
-  if (options.form() == Form::Bundle && !options.compileTo)
+  if (options.form() == Form::Bundle && !options.compileTo &&
+      buckets.size() == 1)
     buckets = std::move(found);
   else
     emitRemark(main->getLoc())
@@ -331,13 +334,14 @@ LogicalResult Compiler::findShapes(const MILSource &source, mil::FuncOp func) {
         !options.inputShapes.contains(feature.name) &&
         options.inputRanges.count(feature.name) == 0)
       open.push_back(&feature);
-  if (open.empty() || !options.inputRanges.empty())
+  if (open.empty())
     return success();
   // Of several inputs any shape of one may meet any of another, and not all
   // that are listed need to go together; equal ranges are taken to.
   bool ranges = llvm::all_of(
       open, [](const PackageFeature *feature) { return feature->hasRange(); });
-  if (options.form() == Form::Package && (ranges || open.size() == 1))
+  if (options.form() == Form::Package && options.inputRanges.empty() &&
+      (ranges || open.size() == 1))
     return keepShapes(open, func);
   for (const PackageFeature *feature : open)
     remarkDefault(*feature, func.getLoc());
@@ -347,6 +351,13 @@ LogicalResult Compiler::findShapes(const MILSource &source, mil::FuncOp func) {
 LogicalResult Compiler::keepShapes(ArrayRef<const PackageFeature *> open,
                                    mil::FuncOp func) {
   bool ranges = open[0]->hasRange();
+  for (const PackageFeature *feature : open)
+    if (std::string why = ranges ? whyNotRanges(*feature) : ""; !why.empty()) {
+      for (const PackageFeature *each : open)
+        remarkDefault(*each, func.getLoc(),
+                      each == feature ? ", for " + why : "");
+      return success();
+    }
   FailureOr<std::vector<Bucket>> found =
       ranges ? bucketsOfRanges(open, func) : bucketsOfShapes(*open[0], func);
   if (failed(found))
@@ -569,6 +580,23 @@ LogicalResult Compiler::optimise(ModuleOp module, NumericGuard &guard) {
   return guard.repair(module, repair);
 }
 
+/// The pixels that an image of these values has.
+static Tensor toPixels(const ImageInput &image, const Tensor &seen) {
+  if (seen.rank() != 4 || !seen.isFloat())
+    return seen;
+  Tensor pixels(DType::Float32, seen.shape());
+  MutableArrayRef<float> out = pixels.mutableFloats();
+  int64_t channels = seen.shape()[1], plane = seen.shape()[2] * seen.shape()[3];
+  for (auto [i, value] : llvm::enumerate(seen.floats())) {
+    size_t channel = i / plane % channels;
+    double bias = image.bias.empty()       ? 0
+                  : image.bias.size() == 1 ? image.bias[0]
+                                           : image.bias[channel];
+    out[i] = float((value - bias) / image.scale);
+  }
+  return pixels;
+}
+
 LogicalResult Compiler::compileBuckets() {
   GuardOptions guard;
   guard.calibration = options.calibration.value_or("auto");
@@ -579,32 +607,63 @@ LogicalResult Compiler::compileBuckets() {
   };
   if (options.training)
     guard.lossScale = options.training->optimizer.lossScale;
+  guard.asGiven = [this](StringRef input, const Tensor &seen) {
+    for (const ImageInput &image : package.images)
+      if (image.name == input && image.scale != 0)
+        return toPixels(image, seen);
+    return seen;
+  };
   guard.placed = pipeline.door == "raw" && options.form() != Form::Text;
   modules.clear();
   guards.clear();
-  for (const Bucket &bucket : buckets) {
-    modules.push_back(importModel(bucket));
-    if (!modules.back())
-      return failure();
-    if (stopsBefore(Phase::Optimized))
-      return success();
-    // Other numbers in place of weights say nothing of accuracy.
-    if (modules.back()->getOperation()->hasAttr(kAbsentAttr))
-      guard.calibration = "none", guard.check = GuardOptions::Check::Off;
-    guards.push_back(std::make_unique<NumericGuard>(guard));
-    if (failed(optimise(*modules.back(), *guards.back())))
-      return failure();
-    ModuleOp module = *modules.back();
-    if (options.form() != Form::Package)
+  for (size_t i = 0; i < buckets.size();) {
+    std::optional<ScopedDiagnosticHandler> swallow;
+    if (buckets[i].mayFail)
+      swallow.emplace(context, [](Diagnostic &) { return success(); });
+    if (succeeded(compileBucket(buckets[i], guard))) {
+      if (stopsBefore(Phase::Optimized))
+        return success();
+      ++i;
       continue;
-    if (failed(runPasses(module, buildPackagePipeline)))
+    }
+    if (!buckets[i].mayFail || isCancelled()) {
+      if (options.hasRanges())
+        emitError(UnknownLoc::get(context))
+            << "the model does not take all of its ranges: this is for "
+            << buckets[i].label
+            << "; inputs that share an extent want --dim NAME=LOW..HIGH";
       return failure();
-    if (modules.size() == 1)
-      makeReport();
-    if (failed(markInterface(module, package)) || failed(convertToMIL(module)))
-      return failure();
+    }
+    // Nor does the package that it is from.
+    buckets.erase(buckets.begin() + i);
+    modules.resize(i);
+    guards.resize(i);
   }
   return success();
+}
+
+LogicalResult Compiler::compileBucket(const Bucket &bucket,
+                                      GuardOptions &guard) {
+  modules.push_back(importModel(bucket));
+  if (!modules.back())
+    return failure();
+  if (stopsBefore(Phase::Optimized))
+    return success();
+  // Other numbers in place of weights say nothing of accuracy.
+  if (modules.back()->getOperation()->hasAttr(kAbsentAttr))
+    guard.calibration = "none", guard.check = GuardOptions::Check::Off;
+  guards.push_back(std::make_unique<NumericGuard>(guard));
+  if (failed(optimise(*modules.back(), *guards.back())))
+    return failure();
+  ModuleOp module = *modules.back();
+  if (options.form() != Form::Package)
+    return success();
+  if (failed(runPasses(module, buildPackagePipeline)))
+    return failure();
+  if (modules.size() == 1)
+    makeReport();
+  return success(succeeded(markInterface(module, package)) &&
+                 succeeded(convertToMIL(module)));
 }
 
 /// An output without elements is seldom meant; --dim batch=0 makes one.

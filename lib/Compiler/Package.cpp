@@ -12,6 +12,8 @@
 #include "ane-mlir/Transforms/MILInterface.h"
 #include "ane-mlir/Transforms/UnifyShapes.h"
 #include "dialects/MIL/IR/Opset.h"
+#include <cfloat>
+#include <cmath>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -123,6 +125,11 @@ static LogicalResult checkNotes(func::FuncOp main, ArrayRef<std::string> names,
                                                     : "described")
                               << suggest(note.name, own);
     }
+    // Pixels of several sizes are not described.
+    if (note.colorSpace && options.ranges)
+      return main.emitError()
+             << "output '" << note.name
+             << "' cannot be an image where extents have ranges";
     auto position = findName(note.isOutput ? names.drop_front(inputs)
                                            : names.take_front(inputs),
                              note.name);
@@ -145,10 +152,15 @@ static LogicalResult checkNotes(func::FuncOp main, ArrayRef<std::string> names,
       return main.emitError()
              << "input '" << note.name << "' is an image, which has no default";
     double value = note.defaultValue.value_or(0);
-    if (!isa<FloatType>(type.getElementType()) && value != std::trunc(value))
+    bool whole = !isa<FloatType>(type.getElementType());
+    double most = whole                           ? INT32_MAX
+                  : type.getElementType().isF16() ? 65504
+                                                  : FLT_MAX;
+    if ((whole && value != std::trunc(value)) || std::fabs(value) > most)
       return main.emitError()
              << "input '" << note.name << "' of type " << type << " cannot be "
-             << value << "; its elements are whole numbers";
+             << value << "; its elements are "
+             << (whole ? "whole numbers up to " : "numbers up to ") << most;
   }
   return success();
 }

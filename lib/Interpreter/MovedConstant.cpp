@@ -77,7 +77,7 @@ bool MovedConstant::refine(llvm::ArrayRef<int64_t> shape) {
 
 /// From the result of a transpose to its operand, of shape `from`.
 bool MovedConstant::transpose(llvm::ArrayRef<int64_t> from,
-                           llvm::ArrayRef<int64_t> perm) {
+                              llvm::ArrayRef<int64_t> perm) {
   SmallVector<int64_t, 6> shape;
   for (int64_t axis : perm)
     shape.push_back(from[axis < 0 ? axis + from.size() : axis]);
@@ -124,8 +124,7 @@ bool MovedConstant::multiply(Tensor factor, llvm::ArrayRef<int64_t> shape) {
   size_t rank = factor.rank();
   if (rank > shape.size() || !refine(shape))
     return false;
-  auto strides = rowMajorStrides(shape),
-       own = rowMajorStrides(factor.shape());
+  auto strides = rowMajorStrides(shape), own = rowMajorStrides(factor.shape());
   auto strideOf = [&](size_t j) -> int64_t {
     if (j + rank < shape.size())
       return 0;
@@ -204,8 +203,8 @@ static std::optional<Box> boxOf(Value value) {
   return std::nullopt;
 }
 
-std::optional<MovedConstant> MovedConstant::match(Value root,
-                                            ConstantEvaluator &evaluator) {
+std::optional<MovedConstant>
+MovedConstant::match(Value root, ConstantEvaluator &evaluator) {
   auto type = dyn_cast<RankedTensorType>(root.getType());
   if (!type || !type.getElementType().isF16() || !type.hasStaticShape() ||
       type.getNumElements() < kLeast)
@@ -244,9 +243,9 @@ std::optional<MovedConstant> MovedConstant::match(Value root,
       value = op->getOperand(0); // elements stay in their order
     } else if (auto turn = dyn_cast_or_null<TransposeOp>(op)) {
       if (!isHalfOrSingle(turn.getX()) ||
-          !view.transpose(cast<RankedTensorType>(turn.getX().getType())
-                              .getShape(),
-                          turn.getPerm()))
+          !view.transpose(
+              cast<RankedTensorType>(turn.getX().getType()).getShape(),
+              turn.getPerm()))
         return std::nullopt;
       value = turn.getX();
     } else if (std::optional<Box> box = boxOf(value)) {
@@ -282,7 +281,8 @@ std::optional<MovedConstant> MovedConstant::match(Value root,
 }
 
 /// Elements of the constant that lie side by side.
-void MovedConstant::load(int64_t at, llvm::MutableArrayRef<float> values) const {
+void MovedConstant::load(int64_t at,
+                         llvm::MutableArrayRef<float> values) const {
   if (!constant.isPacked()) {
     std::copy_n(constant.floats().data() + at, values.size(), values.data());
     return;
@@ -293,7 +293,7 @@ void MovedConstant::load(int64_t at, llvm::MutableArrayRef<float> values) const 
 
 /// Multiplies elements along an axis by the factors, which begin `at`.
 void MovedConstant::scale(llvm::MutableArrayRef<float> values, const Axis &axis,
-                       llvm::ArrayRef<int64_t> at) const {
+                          llvm::ArrayRef<int64_t> at) const {
   for (auto [i, factor] : llvm::enumerate(factors)) {
     const float *from = factor.floats().data() + at[i];
     int64_t step = axis.factorSteps[i];
@@ -319,7 +319,7 @@ void MovedConstant::forEachBlock(const EvalContext &context, Body body) const {
     if (i + 1 < axes.size())
       strides[i] = strides[i + 1] * axes[i + 1].extent;
   for (auto [i, axis] : llvm::enumerate(axes)) {
-    int64_t size = i == contiguous         ? turned ? kColumns : kColumns * kRows
+    int64_t size = i == contiguous        ? turned ? kColumns : kColumns * kRows
                    : i + 1 == axes.size() ? kRows
                                           : 1;
     sizes.push_back(size);
@@ -351,7 +351,7 @@ void MovedConstant::forEachBlock(const EvalContext &context, Body body) const {
 }
 
 float MovedConstant::writeHalves(const EvalContext &context,
-                              llvm::MutableArrayRef<char> bytes) const {
+                                 llvm::MutableArrayRef<char> bytes) const {
   std::atomic<float> most = 0;
   auto put = [&](int64_t to, llvm::ArrayRef<float> values, float &largest) {
     for (float value : values)

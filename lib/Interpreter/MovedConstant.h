@@ -19,7 +19,7 @@ class MovedConstant {
 public:
   /// Nothing where the tree is small, or does anything else.
   static std::optional<MovedConstant> match(Value root,
-                                         ConstantEvaluator &evaluator);
+                                            ConstantEvaluator &evaluator);
   int64_t size() const { return count; }
   /// Writes all elements as fp16, computed in fp32 as an evaluator would, and
   /// rounded once. Returns the largest magnitude among them.

@@ -186,6 +186,24 @@ static void printMan(StringRef tool, StringRef overview,
   }
 }
 
+/// LLVM takes every unknown option that begins with h for -h, and all is well.
+static std::string findUnknown(StringRef argument) {
+  StringRef name = argument;
+  if (!name.consume_front("-"))
+    return "";
+  name.consume_front("-");
+  name = name.split('=').first;
+  auto &known = cl::getRegisteredOptions();
+  if (!name.starts_with("h") || name == "h" || known.contains(name))
+    return "";
+  SmallVector<StringRef> names;
+  for (auto &entry : known)
+    names.push_back(entry.first);
+  std::string nearest = mlir::ane::suggest(name, names);
+  return ("there is no option '" + argument.split('=').first + "'").str() +
+         (StringRef(nearest).contains("did you mean") ? nearest : "");
+}
+
 std::optional<int> mlir::ane::printUsageTables(int argc, char **argv,
                                                StringRef tool,
                                                StringRef overview) {
@@ -195,6 +213,12 @@ std::optional<int> mlir::ane::printUsageTables(int argc, char **argv,
       printMan(tool, overview, collect(), outs());
       return 0;
     }
+    if (std::string unknown = findUnknown(argument); !unknown.empty()) {
+      errs() << tool << ": error: " << unknown << "; see --help\n";
+      return 2;
+    }
+    if (argument == "--")
+      break;
     if (!argument.consume_front("--completion"))
       continue;
     using Print = void (*)(StringRef, ArrayRef<Entry>, raw_ostream &);

@@ -23,7 +23,7 @@ from ._report import Report
 
 __all__ = ["check", "compile"]
 
-Dims = Mapping[str, Union[int, Sequence[int]]]
+Dims = Mapping[str, Union[int, str, Sequence[int]]]
 Samples = Union[str, "os.PathLike[str]", Mapping[str, ArrayLike], Sequence[Mapping[str, ArrayLike]]]
 Listener = Callable[[str, int, int, str], object]
 
@@ -83,8 +83,18 @@ def _is_a(value: object, module: str, name: str) -> bool:
     return any(c.__name__ == name and c.__module__.split(".")[0] == module for c in type(value).__mro__)
 
 
+def _is_range(value: object) -> bool:
+    return isinstance(value, str) or (isinstance(value, (list, tuple)) and any(isinstance(v, str) for v in value))
+
+
 def _shapes_of(given: Optional[Mapping[str, Any]]) -> list[tuple[str, list[int]]]:
-    return [(name, [int(value)] if isinstance(value, (int, np.integer)) else [int(v) for v in value]) for name, value in (given or {}).items()]
+    return [(name, [int(value)] if isinstance(value, (int, np.integer)) else [int(v) for v in value]) for name, value in (given or {}).items() if not _is_range(value)]
+
+
+def _ranges_of(flag: str, given: Optional[Mapping[str, Any]]) -> list[str]:
+    """Of what is a range, as "1..512", the option."""
+    texts = {name: value if isinstance(value, str) else ",".join(map(str, value)) for name, value in (given or {}).items() if _is_range(value)}
+    return [f"--{flag}={name}={text}" for name, text in texts.items()]
 
 
 def _write_samples(samples: Samples, folder: str) -> str:
@@ -144,7 +154,7 @@ def compile(  # noqa: A001
     precision: Literal["mixed", "fp16", "fp32"] = ...,
     placement: Union[str, Mapping[str, str]] = ...,
     dims: Optional[Dims] = ...,
-    input_shapes: Optional[Mapping[str, Sequence[int]]] = ...,
+    input_shapes: Optional[Mapping[str, Sequence[Union[int, str]]]] = ...,
     calibration: Samples = ...,
     check: Literal["fast", "full", "off"] = ...,
     example: object = ...,
@@ -160,7 +170,7 @@ def compile(  # noqa: A001
     precision: Literal["mixed", "fp16", "fp32"] = ...,
     placement: Union[str, Mapping[str, str]] = ...,
     dims: Optional[Dims] = ...,
-    input_shapes: Optional[Mapping[str, Sequence[int]]] = ...,
+    input_shapes: Optional[Mapping[str, Sequence[Union[int, str]]]] = ...,
     calibration: Samples = ...,
     check: Literal["fast", "full", "off"] = ...,
     example: object = ...,
@@ -175,7 +185,7 @@ def compile(  # noqa: A001 - the name users expect
     precision: Literal["mixed", "fp16", "fp32"] = "mixed",
     placement: Union[str, Mapping[str, str]] = "auto",
     dims: Optional[Dims] = None,
-    input_shapes: Optional[Mapping[str, Sequence[int]]] = None,
+    input_shapes: Optional[Mapping[str, Sequence[Union[int, str]]]] = None,
     calibration: Samples = "auto",
     check: Literal["fast", "full", "off"] = "fast",
     example: object = None,
@@ -190,7 +200,8 @@ def compile(  # noqa: A001 - the name users expect
     target: a generation or chip: "h16", "m4", "a17".
     precision: "mixed" is fp16 on the engine; "fp32" checks semantics, on the host.
     placement: "auto", "cost", "ane", "host", or a mapping from nodes to "ane" and "host".
-    dims: extents of symbolic dimensions; several values of one make one function each, in a package.
+    dims: extents of symbolic dimensions; several values of one make one function each, in a package, where it may also be
+        a range that stays open: {"sequence": "1..512"}. input_shapes: whole shapes by input, where extents may be ranges, too.
     calibration: "auto" (guessed inputs), "none", a folder, or arrays by input name, or a list of such.
     check: how what was written is compared with fp32.
     options: further flags of onnx-to-ane, as written there.
@@ -209,7 +220,7 @@ def compile(  # noqa: A001 - the name users expect
         request = {
             "input": source.path,
             "output": place,
-            "flags": _flags(target, precision, placement, calibration, check, options, scratch),
+            "flags": _flags(target, precision, placement, calibration, check, [*_ranges_of("dim", dims), *_ranges_of("input-shape", input_shapes), *options], scratch),
             "dims": _shapes_of(dims),
             "shapes": _shapes_of(input_shapes),
             "report_only": False,
@@ -247,7 +258,7 @@ def check(
     target: str = "h16",
     placement: Union[str, Mapping[str, str]] = "auto",
     dims: Optional[Dims] = None,
-    input_shapes: Optional[Mapping[str, Sequence[int]]] = None,
+    input_shapes: Optional[Mapping[str, Sequence[Union[int, str]]]] = None,
     example: object = None,
     options: Sequence[str] = (),
     progress: Union[bool, Listener] = False,

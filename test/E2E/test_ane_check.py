@@ -158,3 +158,16 @@ def test_exit_codes(tools, tmp_path):
     (tmp_path / "broken.onnx").write_bytes(DIGITS.read_bytes()[:1000])
     assert check(tools, tmp_path / "broken.onnx").returncode == 3
     assert check(tools, DIGITS, "--dim=batch=1", "--max-predicted-us=0.001").returncode == 1
+
+
+def test_bars_that_are_none(tools):
+    """A gate that nothing can fail is refused: thresholds that are no numbers, and options that are not there."""
+    for option, said in (("--max-predicted-us=nan", "expects --max-predicted-us to be a number from 0 on"), ("--min-cosine=nan", "expects --min-cosine to be a number from -1 to 1"),
+                         ("--min-cosine=2", "expects --min-cosine to be"), ("--host-ops=0", "there is no option '--host-ops'"),
+                         ("--dim=batch=1..4", "a check is of one value for each dimension, but got a range")):  # fmt: skip
+        done = check(tools, DIGITS, *(() if "batch" in option else ("--dim=batch=1",)), option)
+        assert done.returncode == 2 and said in done.stderr, (option, done.stderr)
+    # LLVM takes -h followed by anything for help.
+    for tool in ("onnx-to-ane", "ane-run", "ane-info", "ane-diff", "ane-generate", "mil-verify", "ane-opt"):
+        done = subprocess.run([tools / tool, "x", "--hlep"], capture_output=True, text=True)
+        assert done.returncode == 2 and "there is no option '--hlep'; did you mean 'help'?" in done.stderr, (tool, done.stderr)

@@ -8,6 +8,7 @@ import subprocess
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 
 import ane_mlir
@@ -134,17 +135,11 @@ def test_listed_shapes_stay(tmp_path, kind):
 def test_a_range_stays(tmp_path, kind):
     """With its ends and its default, and right between them."""
     before = flexible(tmp_path, **{kind: ct.Shape(shape=(1, 3, ct.RangeDim(8, 40, default=16), ct.RangeDim(8, 100, default=16)))})
-    if kind == "array":  # without an end
-        model = ct.models.MLModel(str(before), skip_model_load=True)
-        spec = model.get_spec()
-        spec.description.input[0].type.multiArrayType.shapeRange.sizeRanges[3].upperBound = -1
-        before = tmp_path / "open.mlpackage"
-        ct.utils.save_spec(spec, str(before), weights_dir=model.weights_dir)
     ours = ane_mlir.compile(before, output=tmp_path / "ours.mlpackage")
     assert ane_mlir.verify(ours.path) == [] and not any("range" in d.message for d in ours.diagnostics), ours.diagnostics
     keys = ("kind", "shape", "color", "ranges")
     old, new = (ports(path)["x"] for path in (before, ours.path))
-    assert {key: old.get(key) for key in keys} == {key: new.get(key) for key in keys} and old["ranges"][-2:] == [[8, 40], [8, -1 if kind == "array" else 100]]
+    assert {key: old.get(key) for key in keys} == {key: new.get(key) for key in keys} and old["ranges"][-2:] == [[8, 40], [8, 100]]
     theirs = ct.models.MLModel(str(ours.path), skip_model_load=True).get_spec().description.input[0].type
     sizes = [theirs.imageType.imageSizeRange.heightRange] if kind == "image" else theirs.multiArrayType.shapeRange.sizeRanges[2:3]
     assert [(size.lowerBound, size.upperBound) for size in sizes] == [(8, 40)]
@@ -156,6 +151,14 @@ def test_a_range_stays(tmp_path, kind):
     # A bundle takes the default and says so.
     said = [d.message for d in ane_mlir.compile(before).diagnostics]
     assert any("takes a range of shapes; what is made takes its default alone" in message and "16x16" in message for message in said), said
+    # So does a package of one without an end, which no program was compiled for.
+    model = ct.models.MLModel(str(before), skip_model_load=True)
+    spec = model.get_spec()
+    port = spec.description.input[0].type
+    (port.multiArrayType.shapeRange.sizeRanges[3] if kind == "array" else port.imageType.imageSizeRange.widthRange).upperBound = -1
+    ct.utils.save_spec(spec, str(tmp_path / "open.mlpackage"), weights_dir=model.weights_dir)
+    ours = ane_mlir.compile(tmp_path / "open.mlpackage", output=tmp_path / "ours.mlpackage")
+    assert any("16x16, for it has no end" in d.message for d in ours.diagnostics) and "ranges" not in ports(ours.path)["x"]
 
 
 def test_a_range_that_no_program_has(tmp_path):
@@ -206,6 +209,78 @@ def test_ranges_of_an_onnx_model(tmp_path):
         ane_mlir.compile(tmp_path / "m.onnx", options=["--dim=batch=1", "--dim=sequence=1..64"])
 
 
+def onnx_model(path, nodes, inputs, outputs, weights=()):
+    helper = onnx.helper
+    infos = [[helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape) for name, shape in ports.items()] for ports in (inputs, outputs)]
+    graph = helper.make_graph(nodes, "m", *infos, [onnx.numpy_helper.from_array(value, name) for name, value in weights])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def test_ranges_behind_strides(tmp_path):
+    """What strides leave of an extent decides pads: no program is right for all. Where they do not, all extents are right."""
+    weight = np.random.default_rng(0).standard_normal((4, 3, 3, 3)).astype(np.float32)
+    stem = onnx.helper.make_node("Conv", ["x", "w"], ["h"], "/stem", strides=[4, 4], pads=[1, 1, 1, 1])
+    shapes = {"x": [1, 3, "h", "w"]}, {"y": [1, 4, "p", "q"]}
+    ceil = onnx.helper.make_node("MaxPool", ["h"], ["y"], "/pool", kernel_shape=[3, 3], strides=[2, 2], ceil_mode=1)
+    onnx_model(tmp_path / "ceil.onnx", [stem, ceil], *shapes, [("w", weight)])
+    with pytest.raises(ane_mlir.CompileError, match="cannot be one program for a range of shapes: 'pad' of .* depends on the shape"):
+        ane_mlir.compile(tmp_path / "ceil.onnx", output=tmp_path / "no.mlpackage", dims={"h": "64..256", "w": "64..256"})
+    pool = onnx.helper.make_node("MaxPool", ["h"], ["y"], "/pool", kernel_shape=[3, 3], strides=[2, 2])
+    model = onnx_model(tmp_path / "m.onnx", [stem, pool], *shapes, [("w", weight)])
+    ours = ane_mlir.compile(model, output=tmp_path / "ours.mlpackage", input_shapes={"x": [1, 3, "32..96", "32..80"]})
+    for height, width in ((32, 80), (67, 33), (75, 70), (96, 41)):
+        x = np.random.default_rng(height).standard_normal((1, 3, height, width)).astype(np.float32)
+        (wanted,) = onnxruntime.InferenceSession(model).run(None, {"x": x})
+        np.testing.assert_allclose(ours.run({"x": x})["y"], wanted, atol=2e-2)
+
+
+def test_small_ranges_are_apart(tmp_path):
+    """Extents that are equal by chance are no reason to swap them."""
+    shape = [onnx.helper.make_node("Shape", ["x"], ["s"], "/s"), onnx.helper.make_node("Gather", ["s", "perm"], ["t"], "/t"), onnx.helper.make_node("Reshape", ["x", "t"], ["y"], "/y")]
+    model = onnx_model(tmp_path / "m.onnx", shape, {"x": ["a", "b", 4]}, {"y": ["b", "a", 4]}, [("perm", np.array([1, 0, 2]))])
+    with pytest.raises(ane_mlir.CompileError, match="cannot be one program for a range of shapes"):
+        ane_mlir.compile(model, output=tmp_path / "no.mlpackage", dims={"a": "1..2", "b": "1..2"})
+    onnx_model(tmp_path / "sum.onnx", [onnx.helper.make_node("Add", ["x", "z"], ["y"], "/y")], {"x": ["n", 16], "z": ["m", 16]}, {"y": ["n", 16]})
+    with pytest.raises(ane_mlir.CompileError, match=r"does not take all of its ranges: this is for x=\d+,16, z=\d+,16; inputs that share an extent want --dim"):
+        ane_mlir.compile(tmp_path / "sum.onnx", output=tmp_path / "no.mlpackage", input_shapes={"x": ["2..8", 16], "z": ["2..8", 16]})
+
+
+def test_equal_ranges_of_two_inputs(tmp_path):
+    """Where both may be anything, no program that has them equal is taken; where they must be equal, they stay so."""
+    mb = ct.converters.mil.Builder
+    rows = [ct.converters.mil.mil.get_new_symbol() for _ in range(2)]
+    names = [ct.TensorType(name=name, shape=(ct.RangeDim(1, 8, default=4), 4)) for name in ("x", "p")]
+
+    @mb.program(input_specs=[mb.TensorSpec(shape=(row, 4)) for row in rows], opset_version=ct.target.iOS16)
+    def turned(x, p):
+        y = mb.matmul(x=x, y=p, transpose_y=True)
+        extents = [mb.gather(x=mb.shape(x=each), indices=[0], axis=0) for each in (p, x)]
+        return mb.reshape(x=y, shape=mb.concat(values=extents, axis=0), name="out")
+
+    @mb.program(input_specs=[mb.TensorSpec(shape=(rows[0], 4)) for _ in rows], opset_version=ct.target.iOS16)
+    def added(x, p):
+        return mb.add(x=x, y=p, name="out")
+
+    for program, kept in ((turned, False), (added, True)):
+        ct.convert(program, inputs=names, convert_to="mlprogram", minimum_deployment_target=ct.target.iOS16).save(str(tmp_path / "theirs.mlpackage"))
+        ours = ane_mlir.compile(tmp_path / "theirs.mlpackage", output=tmp_path / "ours.mlpackage")
+        assert ("ranges" in ports(ours.path)["x"]) == kept and any("takes its default alone" in d.message for d in ours.diagnostics) != kept
+        if kept:
+            feeds = {name: np.full((7, 4), value, np.float32) for name, value in (("x", 1), ("p", 2))}
+            np.testing.assert_allclose(ours.run(feeds)["out"], np.full((7, 4), 3))
+
+
+def test_names_that_collide(tmp_path):
+    """A description stands behind the name that a package could not keep."""
+    nodes = [onnx.helper.make_node("Sub", ["a/b", "a:b"], ["y"], "/y")]
+    model = onnx_model(tmp_path / "m.onnx", nodes, {"a/b": [1, 4], "a:b": [1, 4]}, {"y": [1, 4]})
+    ours = ane_mlir.compile(model, output=tmp_path / "ours.mlpackage", options=["--describe=a/b=a:b", "--describe=a:b=a/b"])
+    feeds = {"a/b": np.full((1, 4), 5, np.float32), "a:b": np.full((1, 4), 2, np.float32)}
+    np.testing.assert_allclose(ours.run(feeds)["y"], np.full((1, 4), 3))
+    assert sorted(port["description"] for name, port in ports(ours.path).items() if name != "y") == ["a/b — a:b", "a:b — a/b"]
+
+
 def test_what_options_say(tmp_path):
     """Of an ONNX model: metadata, descriptions, images that come out, inputs that may be left out."""
     helper = onnx.helper
@@ -222,6 +297,7 @@ def test_what_options_say(tmp_path):
         assert theirs.metadata.userDefined["com.apple.coreml.model.preview.type"] == "imageSegmenter" and theirs.input[1].type.isOptional
         picture = np.random.default_rng(0).uniform(0, 100, (1, 3, 8, 8)).astype(np.float32).round()
         np.testing.assert_allclose(ours.run({"picture": picture})["bright"], picture * 0.5 * 1.5, rtol=1e-2)
+        assert not [d.message for d in ours.diagnostics if "cosine" in d.message], "the check gives pixels"
     # What was said before may be said otherwise.
     again = ane_mlir.compile(tmp_path / "ours.mlpackage", output=tmp_path / "again.mlpackage", options=["--describe=picture=a picture", "--input-default=gain=2", "--metadata=com.apple.coreml.model.preview.type="])
     assert (ports(again.path)["picture"]["description"], ports(again.path)["gain"]["default"], ports(again.path)["bright"]["description"]) == ("a picture", 2, "brighter")
@@ -230,10 +306,11 @@ def test_what_options_say(tmp_path):
         ("--image-output=picture=RGB", "no output is named 'picture' to be an image"),
         ("--image-output=bright=GRAY", "cannot be an image; expects floats of 1x3xHxW for RGB and BGR, of 1x1xHxW for GRAY"),
         ("--input-default=bright=1", "no input is named 'bright' to be left out"),
+        ("--input-default=gain=1e39", "cannot be 1.000000e+39; its elements are numbers up to "),
     ):
         with pytest.raises(ane_mlir.CompileError, match=re.escape(said)):
             ane_mlir.compile(tmp_path / "m.onnx", output=tmp_path / "no.mlpackage", options=[option])
-    for option in ("--metadata=x", "--describe=x", "--image-output=bright=PINK", "--input-default=gain=much", "--metadata=producer=me"):
+    for option in ("--metadata=x", "--describe=x", "--image-output=bright=PINK", "--input-default=gain=much", "--metadata=producer=me", "--metadata=author=me", "--image-input=picture=RGB,nan", "--image-input=picture=RGB,1e39"):
         with pytest.raises(ValueError, match="expects --|cannot say"):
             ane_mlir.compile(tmp_path / "m.onnx", output=tmp_path / "no.mlpackage", options=[option])
 

@@ -69,8 +69,8 @@ void MovedConstant::check(StringRef type, StringRef result, StringRef lines,
   OpBuilder b(&body, body.begin());
   for (BlockArgument argument : body.getArguments()) {
     auto constant = ane::ConstantOp::create(
-        b, f.getLoc(), cast<ElementsAttr>(fill(cast<RankedTensorType>(
-                           argument.getType()))));
+        b, f.getLoc(),
+        cast<ElementsAttr>(fill(cast<RankedTensorType>(argument.getType()))));
     argument.replaceAllUsesWith(constant);
   }
   Value root = body.getTerminator()->getOperand(0);
@@ -100,7 +100,8 @@ TEST_F(MovedConstant, HalvesTransposed) {
 }
 
 TEST_F(MovedConstant, ThreeAxes) {
-  for (StringRef perm : {"0, 2, 1", "2, 0, 1", "1, 2, 0", "2, 1, 0", "1, 0, 2"}) {
+  for (StringRef perm :
+       {"0, 2, 1", "2, 0, 1", "1, 2, 0", "2, 1, 0", "1, 0, 2"}) {
     int64_t extents[] = {48, 70, 65};
     std::string to;
     SmallVector<StringRef> axes;

@@ -14,6 +14,7 @@
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/InitLLVM.h"
 #include "llvm/Support/Path.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -104,6 +105,12 @@ struct Check {
 
   llvm::Error readOptions(CompileOptions &options,
                           std::vector<std::string> &names) {
+    if (maxPredicted.getNumOccurrences() && !(maxPredicted >= 0))
+      return llvm::createStringError(
+          outOfRange("--max-predicted-us", "a number from 0 on", maxPredicted));
+    if (minCosine.getNumOccurrences() && !(std::fabs(minCosine) <= 1))
+      return llvm::createStringError(
+          outOfRange("--min-cosine", "a number from -1 to 1", minCosine));
     options.input = input;
     options.reportOnly = true;
     std::vector<std::string> extents(dims.begin(), dims.end()),

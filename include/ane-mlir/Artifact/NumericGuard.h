@@ -36,6 +36,9 @@ struct GuardOptions {
   /// at their first values, and nothing is repaired by measuring, since values
   /// change.
   std::optional<double> lossScale;
+  /// What the artifact is given for a value that the model sees in an input of
+  /// this name: an image's pixels. Nothing where that is the same.
+  std::function<Tensor(llvm::StringRef input, const Tensor &seen)> asGiven;
 };
 
 /// What a conversion knows of its own accuracy.

@@ -14,6 +14,10 @@
 
 namespace mlir::ane::coreml {
 
+/// In the description of an input or output: between the name that it has in
+/// the model, where a package could not keep it, and what is said of it.
+inline constexpr llvm::StringLiteral kBehindName = " \u2014 ";
+
 namespace model {
 enum : uint32_t {
   Version = 1,

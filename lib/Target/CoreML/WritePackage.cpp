@@ -89,10 +89,13 @@ static std::string featureMessage(StringRef name, StringRef original,
     pbf_writer(featureType).add_bool(featuretype::IsOptional, true);
   pbf_writer out(message);
   out.add_string(feature::Name, str(name));
-  // A name that had to change is kept where nothing else is to be said.
+  // A name that had to change is kept in front.
   bool described = note && !note->description.empty();
-  if (name != original && !(described && note->isAsked))
-    out.add_string(feature::ShortDescription, str(original));
+  if (name != original)
+    out.add_string(feature::ShortDescription,
+                   described
+                       ? str(original) + kBehindName.str() + note->description
+                       : str(original));
   else if (described)
     out.add_string(feature::ShortDescription, note->description);
   out.add_message(feature::Type, featureType);
@@ -184,10 +187,13 @@ static void describe(PackagePart &part, const PackageOptions &options,
       // Keys of the dictionary are whole numbers (1) or strings (2).
       std::string empty, dictionary;
       pbf_writer(dictionary).add_message(options.integerLabels ? 1 : 2, empty);
+      // What is said of the output is said of the probabilities.
       auto feature = [&](StringRef name, uint32_t kind, StringRef type) {
+        const PortNote *note = noteOf(options, name, true);
+        if (!note && name == options.probabilitiesName())
+          note = noteOf(options, part.originals[i], true);
         out.add_message(outputField,
-                        featureMessage(name, name, kind, type.str(),
-                                       noteOf(options, name, true)));
+                        featureMessage(name, name, kind, type.str(), note));
       };
       feature(options.labelName(),
               options.integerLabels ? featuretype::Int64 : featuretype::String,
@@ -209,9 +215,10 @@ static void describe(PackagePart &part, const PackageOptions &options,
     if (part.states.contains(i)) {
       std::string state;
       pbf_writer(state).add_message(1, arrayMessage(part.types[i]));
-      out.add_message(stateField,
-                      featureMessage(part.names[i], part.originals[i],
-                                     featuretype::State, state));
+      out.add_message(
+          stateField,
+          featureMessage(part.names[i], part.originals[i], featuretype::State,
+                         state, noteOf(options, part.originals[i], false)));
     }
   if (part.classified) {
     out.add_string(labelField, str(options.labelName()));
