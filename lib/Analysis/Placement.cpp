@@ -122,20 +122,17 @@ mlir::ane::assignStages(Block &block, const llvm::DenseSet<Operation *> &trees,
 }
 
 bool mlir::ane::isMovement(Operation *op) {
-  return isa<ReshapeOp, TransposeOp, ConcatOp, SplitOp, SliceByIndexOp,
-             SliceBySizeOp, StackOp, IdentityOp, ReverseOp, ReverseSequenceOp,
-             SqueezeOp, ExpandDimsOp, GatherOp, GatherAlongAxisOp, GatherNdOp,
-             TileOp, SelectOp, PadOp, Flatten2dOp, DepthToSpaceOp,
-             SpaceToDepthOp, PixelShuffleOp, PixelUnshuffleOp, BandPartOp,
-             SlidingWindowsOp, DynamicSliceOp, DynamicSliceBySizeOp,
-             SliceUpdateOp, UpsampleNearestNeighborOp, ResizeNearestNeighborOp>(
-      op);
+  const OpInfo *info = lookupOpInfo(op->getName().getStringRef());
+  return info && info->movesElements;
 }
 
 bool mlir::ane::isExact(Operation *op) {
-  return isMovement(op) ||
-         isa<AbsOp, SignOp, ReluOp, MaximumOp, MinimumOp, MaxPoolOp,
-             ReduceMaxOp, ReduceMinOp, ReduceArgmaxOp, ReduceArgminOp, TopkOp,
-             ArgsortOp, NonZeroOp, OneHotOp, EqualOp, NotEqualOp, GreaterOp,
-             GreaterEqualOp, LessOp, LessEqualOp, FloorOp, CeilOp, RoundOp>(op);
+  const OpInfo *info = lookupOpInfo(op->getName().getStringRef());
+  return info && (info->movesElements || info->picksElements);
+}
+
+bool mlir::ane::isRepacking(Operation *op) {
+  return isa<ReshapeOp, TransposeOp, ConcatOp, SplitOp, SliceByIndexOp,
+             SliceBySizeOp, StackOp, PadOp, CastOp, IdentityOp, ReverseOp,
+             SqueezeOp, ExpandDimsOp>(op);
 }

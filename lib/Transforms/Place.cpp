@@ -22,13 +22,6 @@ namespace mlir::ane {
 #include "ane-mlir/Transforms/Passes.h.inc"
 } // namespace mlir::ane
 
-/// What does not count as computing in a program of its own.
-static bool movesOnly(Operation *op) {
-  return isa<ReshapeOp, TransposeOp, ConcatOp, SplitOp, SliceByIndexOp,
-             SliceBySizeOp, StackOp, PadOp, CastOp, IdentityOp, ReverseOp,
-             SqueezeOp, ExpandDimsOp>(op);
-}
-
 namespace {
 struct Place : ane::impl::PlacePassBase<Place> {
   using PlacePassBase::PlacePassBase;
@@ -55,7 +48,7 @@ struct Place : ane::impl::PlacePassBase<Place> {
       auto stages = assignStages(block, trees);
       llvm::DenseMap<unsigned, bool> computes;
       for (auto &[op, stage] : stages)
-        computes[stage] |= stage % 2 == 0 && !movesOnly(op);
+        computes[stage] |= stage % 2 == 0 && !isRepacking(op);
       for (Operation &op : block.without_terminator())
         if (auto it = stages.find(&op); it != stages.end() &&
                                         it->second % 2 == 0 &&

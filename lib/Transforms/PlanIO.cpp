@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Reshape.h"
+#include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Analysis/SurfaceOrder.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "dialects/ANE/IR/Arithmetic.h"
@@ -77,9 +78,7 @@ static std::optional<SmallVector<int64_t, 4>> weightView(Value argument) {
 }
 
 static bool isArithmetic(Operation *op) {
-  return op && !isa<ReshapeOp, TransposeOp, ConcatOp, SplitOp, SliceByIndexOp,
-                    SliceBySizeOp, StackOp, PadOp, CastOp, IdentityOp,
-                    ReverseOp, ConstantOp, MatmulOp>(op);
+  return op && !isRepacking(op) && !isa<ConstantOp, MatmulOp>(op);
 }
 
 /// Reshapes and transpositions that nothing reads any more.

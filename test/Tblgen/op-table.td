@@ -6,7 +6,7 @@
 include "dialects/ANE/IR/ANEBase.td"
 
 // TABLE: kScaleOpArgs[] = {{[{][{]}}"x", ArgKind::Operand, false, false, 0}, {"alpha", ArgKind::Float, false, false, 0}, {"mode", ArgKind::String, true, false, 0}, };
-// TABLE: {"ane.scale", "scale", 15, Evidence::Raw, "", "evaluated on RAW with a numeric check", true, kScaleOpArgs}
+// TABLE: {"ane.scale", "scale", 15, Evidence::Raw, "", "evaluated on RAW with a numeric check", true, false, true, kScaleOpArgs}
 // TABLE: kRenames0[] = {"alpha=gain", };
 // TABLE: {"", "Scale", 7, "ane.scale", kRenames0},
 // EVAL: LogicalResult evaluateOp(ScaleOp op, EvalContext &context, ArrayRef<Tensor> inputs, SmallVectorImpl<Tensor> &outputs);
@@ -21,4 +21,5 @@ def ANE_ScaleOp : ANE_TensorOp<"scale"> {
   let results = (outs ANE_Float:$y);
   let imports = [ANE_From<"Scale", 7, ["alpha=gain"]>];
   let scalar = "alpha * x";
+  let picksElements = 1;
 }

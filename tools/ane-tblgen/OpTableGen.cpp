@@ -128,8 +128,10 @@ static bool emitOpTable(const RecordKeeper &records, raw_ostream &os) {
        << (def->getValueAsString("scalar").empty() &&
                    def->getValueAsString("scalarInt").empty()
                ? "false"
-               : "true")
-       << ", k" << op.getCppClassName() << "Args},\n";
+               : "true");
+    for (StringRef field : {"movesElements", "picksElements"})
+      os << ", " << (def->getValueAsBit(field) ? "true" : "false");
+    os << ", k" << op.getCppClassName() << "Args},\n";
   }
   os << "};\n";
   emitImportTable(records, os);

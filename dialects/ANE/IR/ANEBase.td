@@ -99,6 +99,8 @@ class ANE_Decomposed<string rule, string why> : ANE_Evidence<"decomposed", rule,
 ///              attributes, each operator and function an ane op (lib/Conversion/Gradients/Term.h); "0" where the operand has
 ///              no influence or only through steps. Summed to the operand's shape where that was broadcast.
 ///  ownGradient differentiate() is in the family's file of lib/Conversion/Gradients.  noGradient  why there is none.
+///  movesElements  results are elements of the operands, each as it is.  picksElements  what is computed is rounded nowhere,
+///              whatever the precision: comparisons, choices, whole numbers.
 ///  evidence    see above.  ownLegality / ownCost: the family's .cpp says more than the common answer.
 class ANE_Op<string mnemonic, list<Trait> traits = []>
     : Op<ANE_Dialect, mnemonic, traits> {
@@ -112,6 +114,8 @@ class ANE_Op<string mnemonic, list<Trait> traits = []>
   list<string> gradient = [];
   bit ownGradient = 0;
   string noGradient = "";
+  bit movesElements = 0;
+  bit picksElements = 0;
   ANE_Evidence evidence = ANE_RawEval;
 }
 

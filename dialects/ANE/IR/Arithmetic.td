@@ -54,12 +54,14 @@ def ANE_ModOp : ANE_Binary<"mod"> {
   let evidence = ANE_HostOnly<"L05", "mod does not compile">;
 }
 def ANE_MaximumOp : ANE_Binary<"maximum"> {
+  let picksElements = 1;
   let gradient = ["select(x > y, g, 0)", "select(x > y, 0, g)"];
   let summary = "The larger of x and y, broadcast";
   let scalar = "std::isnan(x) || x > y ? x : y";
   let scalarInt = "x > y ? x : y";
 }
 def ANE_MinimumOp : ANE_Binary<"minimum"> {
+  let picksElements = 1;
   let gradient = ["select(x < y, g, 0)", "select(x < y, 0, g)"];
   let summary = "The smaller of x and y, broadcast";
   let scalar = "std::isnan(x) || x < y ? x : y";

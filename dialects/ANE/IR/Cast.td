@@ -18,6 +18,6 @@ def ANE_CastOp : ANE_TensorOp<"cast"> {
   let ownLegality = 1;
   let hasFolder = 1;
 }
-def ANE_IdentityOp : ANE_Unary<"identity", ANE_Any> { let gradient = ["g"]; let summary = "x itself"; let hasFolder = 1; }
+def ANE_IdentityOp : ANE_Unary<"identity", ANE_Any> { let movesElements = 1; let gradient = ["g"]; let summary = "x itself"; let hasFolder = 1; }
 
 #endif // ANE_CAST_TD

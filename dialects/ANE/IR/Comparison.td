@@ -22,17 +22,18 @@ def ANE_LogicalNotOp : ANE_Unary<"logical_not", ANE_Bool> {
   let imports = [ANE_From<"Not", 1>];
   let scalarInt = "!x";
 }
-def ANE_EqualOp : ANE_Compare<"equal", [Commutative]> { let scalar = "x == y"; let scalarInt = "x == y"; }
-def ANE_NotEqualOp : ANE_Compare<"not_equal", [Commutative]> { let scalar = "x != y"; let scalarInt = "x != y"; }
-def ANE_GreaterOp : ANE_Compare<"greater"> { let imports = [ANE_From<"Greater", 7>]; let scalar = "x > y"; let scalarInt = "x > y"; }
-def ANE_GreaterEqualOp : ANE_Compare<"greater_equal"> { let imports = [ANE_From<"GreaterOrEqual", 12>]; let scalar = "x >= y"; let scalarInt = "x >= y"; }
-def ANE_LessOp : ANE_Compare<"less"> { let imports = [ANE_From<"Less", 7>]; let scalar = "x < y"; let scalarInt = "x < y"; }
-def ANE_LessEqualOp : ANE_Compare<"less_equal"> { let imports = [ANE_From<"LessOrEqual", 12>]; let scalar = "x <= y"; let scalarInt = "x <= y"; }
+def ANE_EqualOp : ANE_Compare<"equal", [Commutative]> { let picksElements = 1; let scalar = "x == y"; let scalarInt = "x == y"; }
+def ANE_NotEqualOp : ANE_Compare<"not_equal", [Commutative]> { let picksElements = 1; let scalar = "x != y"; let scalarInt = "x != y"; }
+def ANE_GreaterOp : ANE_Compare<"greater"> { let picksElements = 1; let imports = [ANE_From<"Greater", 7>]; let scalar = "x > y"; let scalarInt = "x > y"; }
+def ANE_GreaterEqualOp : ANE_Compare<"greater_equal"> { let picksElements = 1; let imports = [ANE_From<"GreaterOrEqual", 12>]; let scalar = "x >= y"; let scalarInt = "x >= y"; }
+def ANE_LessOp : ANE_Compare<"less"> { let picksElements = 1; let imports = [ANE_From<"Less", 7>]; let scalar = "x < y"; let scalarInt = "x < y"; }
+def ANE_LessEqualOp : ANE_Compare<"less_equal"> { let picksElements = 1; let imports = [ANE_From<"LessOrEqual", 12>]; let scalar = "x <= y"; let scalarInt = "x <= y"; }
 def ANE_LogicalAndOp : ANE_Logical<"logical_and"> { let imports = [ANE_From<"And", 7>]; let scalarInt = "x && y"; }
 def ANE_LogicalOrOp : ANE_Logical<"logical_or"> { let imports = [ANE_From<"Or", 7>]; let scalarInt = "x || y"; }
 def ANE_LogicalXorOp : ANE_Logical<"logical_xor"> { let imports = [ANE_From<"Xor", 7>]; let scalarInt = "!x != !y"; }
 
 def ANE_SelectOp : ANE_TensorOp<"select"> {
+  let movesElements = 1;
   let gradient = ["0", "select(cond, g, 0)", "select(cond, 0, g)"];
   let summary = "cond ? a : b, with broadcasting";
   let arguments = (ins ANE_Bool:$cond, ANE_Any:$a, ANE_Any:$b);

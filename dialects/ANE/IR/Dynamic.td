@@ -17,16 +17,19 @@ class ANE_Dynamic<string mnemonic, dag args, TypeConstraint result = ANE_Any> : 
 defvar ANE_Masks = (ins OptionalAttr<DenseI64ArrayAttr>:$stride, OptionalAttr<DenseBoolArrayAttr>:$begin_mask,
     OptionalAttr<DenseBoolArrayAttr>:$end_mask, OptionalAttr<DenseBoolArrayAttr>:$squeeze_mask);
 def ANE_DynamicSliceOp : ANE_Dynamic<"dynamic_slice", !con((ins ANE_Any:$x, ANE_Int:$begin, ANE_Int:$end), ANE_Masks)> {
+  let movesElements = 1;
   let ownGradient = 1;
   let summary = "slice_by_index whose bounds are values";
   let milName = "slice_by_index";
 }
 def ANE_DynamicSliceBySizeOp : ANE_Dynamic<"dynamic_slice_by_size", (ins ANE_Any:$x, ANE_Int:$begin, DenseI64ArrayAttr:$size)> {
+  let movesElements = 1;
   let ownGradient = 1;
   let summary = "slice_by_size at a position that is a value";
   let milName = "slice_by_size";
 }
 def ANE_SliceUpdateOp : ANE_Dynamic<"slice_update", !con((ins ANE_Any:$x, ANE_Any:$update, ANE_Int:$begin, ANE_Int:$end), ANE_Masks)> {
+  let movesElements = 1;
   let ownGradient = 1;
   let summary = "x with x[begin:end:stride] replaced by `update`";
   let milOpset = 18;

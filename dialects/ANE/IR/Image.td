@@ -16,8 +16,8 @@ class ANE_Resample<string mnemonic, dag params> : ANE_TensorOp<mnemonic> {
   let ownLegality = 1;
 }
 def ANE_UpsampleNearestNeighborOp : ANE_Resample<"upsample_nearest_neighbor",
-    (ins DefaultValuedAttr<I64Attr, "1">:$scale_factor_height, DefaultValuedAttr<I64Attr, "1">:$scale_factor_width)> { let ownGradient = 1; let summary = "Each position repeated by whole factors"; }
-def ANE_ResizeNearestNeighborOp : ANE_Resample<"resize_nearest_neighbor", (ins I64Attr:$target_size_height, I64Attr:$target_size_width)> { let ownGradient = 1; let summary = "The nearest position for each of a new size"; }
+    (ins DefaultValuedAttr<I64Attr, "1">:$scale_factor_height, DefaultValuedAttr<I64Attr, "1">:$scale_factor_width)> { let movesElements = 1; let ownGradient = 1; let summary = "Each position repeated by whole factors"; }
+def ANE_ResizeNearestNeighborOp : ANE_Resample<"resize_nearest_neighbor", (ins I64Attr:$target_size_height, I64Attr:$target_size_width)> { let movesElements = 1; let ownGradient = 1; let summary = "The nearest position for each of a new size"; }
 def ANE_ResizeBilinearOp : ANE_Resample<"resize_bilinear", (ins I64Attr:$target_size_height, I64Attr:$target_size_width,
     DefaultValuedAttr<StrAttr, "\"DEFAULT\"">:$sampling_mode)> { let ownGradient = 1; let summary = "A new size, interpolated by sampling mode"; }
 class ANE_Image<string mnemonic, dag args, TypeConstraint result = ANE_Float> : ANE_TensorOp<mnemonic> {

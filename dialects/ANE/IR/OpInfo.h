@@ -63,6 +63,10 @@ struct OpInfo {
   llvm::StringLiteral why;
   /// One function of the broadcast operands' elements (`scalar` in the record).
   bool elementwise;
+  /// Results are elements of the operands, each as it is.
+  bool movesElements;
+  /// What it computes is rounded nowhere, in whatever precision.
+  bool picksElements;
   llvm::ArrayRef<ArgInfo> args;
 };
 

@@ -18,7 +18,7 @@ class ANE_Pool<string mnemonic, dag more, string why = "seen on E5RT; the one fo
   let ownLegality = 1;
   let ownCost = 1;
 }
-def ANE_MaxPoolOp : ANE_Pool<"max_pool", (ins ANE_False:$ceil_mode)> { let summary = "Maximum over a window"; }
+def ANE_MaxPoolOp : ANE_Pool<"max_pool", (ins ANE_False:$ceil_mode)> { let picksElements = 1; let summary = "Maximum over a window"; }
 def ANE_AvgPoolOp : ANE_Pool<"avg_pool", (ins ANE_False:$exclude_padding_from_average, ANE_False:$ceil_mode)> {
   let summary = "Mean over a window";
 }

@@ -21,8 +21,8 @@ class ANE_Reduce<string mnemonic, ANE_Evidence known = ANE_RawEval> : ANE_Tensor
 }
 def ANE_ReduceSumOp : ANE_Reduce<"reduce_sum"> { let summary = "The sum over axes"; }
 def ANE_ReduceMeanOp : ANE_Reduce<"reduce_mean"> { let summary = "The mean over axes"; }
-def ANE_ReduceMaxOp : ANE_Reduce<"reduce_max"> { let summary = "The largest over axes"; }
-def ANE_ReduceMinOp : ANE_Reduce<"reduce_min"> { let summary = "The smallest over axes"; }
+def ANE_ReduceMaxOp : ANE_Reduce<"reduce_max"> { let picksElements = 1; let summary = "The largest over axes"; }
+def ANE_ReduceMinOp : ANE_Reduce<"reduce_min"> { let picksElements = 1; let summary = "The smallest over axes"; }
 def ANE_ReduceL2NormOp : ANE_Reduce<"reduce_l2_norm"> { let summary = "The square root of the sum of squares over axes"; }
 def ANE_ReduceLogSumExpOp : ANE_Reduce<"reduce_log_sum_exp"> { let summary = "The logarithm of the sum of exponentials over axes"; }
 def ANE_ReduceL1NormOp : ANE_Reduce<"reduce_l1_norm", ANE_RawCompiled> { let summary = "The sum of magnitudes over axes"; }
@@ -40,8 +40,8 @@ class ANE_ArgReduce<string mnemonic> : ANE_TensorOp<mnemonic> {
           ::llvm::ArrayRef<int64_t>{int64_t(adaptor.getAxis())}, adaptor.getKeepDims(), ::mlir::IntegerType::get(context, 32), types);
   }];
 }
-def ANE_ReduceArgmaxOp : ANE_ArgReduce<"reduce_argmax"> { let summary = "Where the largest is along an axis"; }
-def ANE_ReduceArgminOp : ANE_ArgReduce<"reduce_argmin"> { let summary = "Where the smallest is along an axis"; }
+def ANE_ReduceArgmaxOp : ANE_ArgReduce<"reduce_argmax"> { let picksElements = 1; let summary = "Where the largest is along an axis"; }
+def ANE_ReduceArgminOp : ANE_ArgReduce<"reduce_argmin"> { let picksElements = 1; let summary = "Where the smallest is along an axis"; }
 
 def ANE_CumsumOp : ANE_Unary<"cumsum", ANE_Number, (ins DefaultValuedAttr<I64Attr, "0">:$axis, ANE_False:$exclusive, ANE_False:$reverse)> {
   let ownGradient = 1;

@@ -10,6 +10,7 @@
 include "dialects/ANE/IR/ANEBase.td"
 
 def ANE_ReshapeOp : ANE_TensorOp<"reshape"> {
+  let movesElements = 1;
   let ownGradient = 1;
   let summary = "Same elements, other shape";
   let description = [{ `shape` is what MIL takes: one entry may be -1. }];
@@ -19,6 +20,7 @@ def ANE_ReshapeOp : ANE_TensorOp<"reshape"> {
   let hasCanonicalizer = 1;
 }
 def ANE_TransposeOp : ANE_TensorOp<"transpose"> {
+  let movesElements = 1;
   let ownGradient = 1;
   let summary = "Permutes axes: result axis i is operand axis perm[i]";
   let arguments = (ins ANE_Any:$x, DenseI64ArrayAttr:$perm);
@@ -27,6 +29,7 @@ def ANE_TransposeOp : ANE_TensorOp<"transpose"> {
   let hasCanonicalizer = 1;
 }
 def ANE_ExpandDimsOp : ANE_TensorOp<"expand_dims"> {
+  let movesElements = 1;
   let ownGradient = 1;
   let summary = "Inserts axes of length 1 (axes of the result)";
   let arguments = (ins ANE_Any:$x, DenseI64ArrayAttr:$axes);
@@ -34,6 +37,7 @@ def ANE_ExpandDimsOp : ANE_TensorOp<"expand_dims"> {
   let evidence = ANE_RawCompiled;
 }
 def ANE_SqueezeOp : ANE_TensorOp<"squeeze"> {
+  let movesElements = 1;
   let ownGradient = 1;
   let summary = "Drops axes of length 1";
   let arguments = (ins ANE_Any:$x, OptionalAttr<DenseI64ArrayAttr>:$axes);
@@ -41,6 +45,7 @@ def ANE_SqueezeOp : ANE_TensorOp<"squeeze"> {
   let evidence = ANE_RawCompiled;
 }
 def ANE_Flatten2dOp : ANE_TensorOp<"flatten2d"> {
+  let movesElements = 1;
   let ownGradient = 1;
   let summary = "Two axes: the product before `axis` and the product from it";
   let arguments = (ins ANE_Any:$x, DefaultValuedAttr<I64Attr, "1">:$axis);
@@ -48,12 +53,14 @@ def ANE_Flatten2dOp : ANE_TensorOp<"flatten2d"> {
   let evidence = ANE_Candidate;
 }
 def ANE_ConcatOp : ANE_TensorOp<"concat"> {
+  let movesElements = 1;
   let ownGradient = 1;
   let summary = "Joins tensors along an axis";
   let arguments = (ins Variadic<ANE_Any>:$values, I64Attr:$axis, ANE_False:$interleave);
   let results = (outs ANE_Any:$y);
 }
 def ANE_StackOp : ANE_TensorOp<"stack"> {
+  let movesElements = 1;
   let ownGradient = 1;
   let summary = "Joins tensors along a new axis";
   let arguments = (ins Variadic<ANE_Any>:$values, I64Attr:$axis);
@@ -61,6 +68,7 @@ def ANE_StackOp : ANE_TensorOp<"stack"> {
   let evidence = ANE_OnE5RT<"seen on E5RT; failed on RAW (M5X)">;
 }
 def ANE_SplitOp : ANE_TensorOp<"split"> {
+  let movesElements = 1;
   let ownGradient = 1;
   let summary = "Cuts along an axis into equal parts or `split_sizes`";
   let arguments = (ins ANE_Any:$x, I64Attr:$axis, OptionalAttr<I64Attr>:$num_splits, OptionalAttr<DenseI64ArrayAttr>:$split_sizes);
@@ -68,6 +76,7 @@ def ANE_SplitOp : ANE_TensorOp<"split"> {
   let evidence = ANE_RawCompiled;
 }
 def ANE_SliceByIndexOp : ANE_TensorOp<"slice_by_index"> {
+  let movesElements = 1;
   let ownGradient = 1;
   let summary = "NumPy's basic slicing";
   let description = [{
@@ -79,12 +88,14 @@ def ANE_SliceByIndexOp : ANE_TensorOp<"slice_by_index"> {
   let results = (outs ANE_Any:$y);
 }
 def ANE_SliceBySizeOp : ANE_TensorOp<"slice_by_size"> {
+  let movesElements = 1;
   let ownGradient = 1;
   let summary = "The box of `size` at `begin`; size -1 runs to the end";
   let arguments = (ins ANE_Any:$x, DenseI64ArrayAttr:$begin, DenseI64ArrayAttr:$size);
   let results = (outs ANE_Any:$y);
 }
 def ANE_PadOp : ANE_TensorOp<"pad"> {
+  let movesElements = 1;
   let ownGradient = 1;
   let summary = "Pads the last pad.size()/2 axes, begin and end in turn";
   let arguments = (ins ANE_Any:$x, DenseI64ArrayAttr:$pad, DefaultValuedAttr<StrAttr, "\"constant\"">:$mode, ANE_F32Default0:$constant_val);
@@ -92,6 +103,7 @@ def ANE_PadOp : ANE_TensorOp<"pad"> {
   let ownLegality = 1;
 }
 def ANE_TileOp : ANE_TensorOp<"tile"> {
+  let movesElements = 1;
   let ownGradient = 1;
   let summary = "Repeats each axis reps[i] times";
   let arguments = (ins ANE_Any:$x, DenseI64ArrayAttr:$reps);

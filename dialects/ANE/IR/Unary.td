@@ -13,6 +13,7 @@
 include "dialects/ANE/IR/ANEBase.td"
 
 def ANE_AbsOp : ANE_Unary<"abs", ANE_Number> {
+  let picksElements = 1;
   let gradient = ["g * sign(x)"];
   let summary = "|x|";
   let imports = [ANE_From<"Abs", 1>];
@@ -20,6 +21,7 @@ def ANE_AbsOp : ANE_Unary<"abs", ANE_Number> {
   let scalarInt = "x < 0 ? int64_t(0 - uint64_t(x)) : x";
 }
 def ANE_SignOp : ANE_Unary<"sign", ANE_Number> {
+  let picksElements = 1;
   let gradient = ["0"];
   let summary = "-1, 0 or 1 by the sign of x";
   let imports = [ANE_From<"Sign", 9>];
@@ -32,9 +34,9 @@ def ANE_SquareOp : ANE_Unary<"square", ANE_Number> {
   let scalar = "x * x";
   let scalarInt = "int64_t(uint64_t(x) * uint64_t(x))";
 }
-def ANE_CeilOp : ANE_Unary<"ceil"> { let gradient = ["0"]; let summary = "The smallest integer not below x"; let imports = [ANE_From<"Ceil", 1>]; let scalar = "std::ceil(x)"; }
-def ANE_FloorOp : ANE_Unary<"floor"> { let gradient = ["0"]; let summary = "The largest integer not above x"; let imports = [ANE_From<"Floor", 1>]; let scalar = "std::floor(x)"; }
-def ANE_RoundOp : ANE_Unary<"round"> { let gradient = ["0"]; let summary = "The nearest integer, ties to even"; let imports = [ANE_From<"Round", 11>]; let scalar = "std::nearbyint(x)"; }
+def ANE_CeilOp : ANE_Unary<"ceil"> { let picksElements = 1; let gradient = ["0"]; let summary = "The smallest integer not below x"; let imports = [ANE_From<"Ceil", 1>]; let scalar = "std::ceil(x)"; }
+def ANE_FloorOp : ANE_Unary<"floor"> { let picksElements = 1; let gradient = ["0"]; let summary = "The largest integer not above x"; let imports = [ANE_From<"Floor", 1>]; let scalar = "std::floor(x)"; }
+def ANE_RoundOp : ANE_Unary<"round"> { let picksElements = 1; let gradient = ["0"]; let summary = "The nearest integer, ties to even"; let imports = [ANE_From<"Round", 11>]; let scalar = "std::nearbyint(x)"; }
 def ANE_ExpOp : ANE_Unary<"exp"> { let gradient = ["g * y"]; let summary = "e to the power of x"; let imports = [ANE_From<"Exp", 1>]; let scalar = "std::exp(x)"; }
 def ANE_Exp2Op : ANE_Unary<"exp2"> { let gradient = ["g * (0.6931471805599453 * y)"]; let summary = "2 to the power of x"; let scalar = "std::exp2(x)"; }
 def ANE_ErfOp : ANE_Unary<"erf"> { let gradient = ["g * (1.1283791670955126 * exp(-(x * x)))"]; let summary = "The error function of x"; let imports = [ANE_From<"Erf", 9>]; let scalar = "std::erf(x)"; }
@@ -65,6 +67,7 @@ def ANE_ClipOp : ANE_Unary<"clip", ANE_Float, (ins F32Attr:$alpha, F32Attr:$beta
 }
 
 def ANE_ReluOp : ANE_Unary<"relu"> {
+  let picksElements = 1;
   let gradient = ["select(x > 0, g, 0)"];
   let summary = "Rectified linear unit";
   let imports = [ANE_From<"Relu", 1>];

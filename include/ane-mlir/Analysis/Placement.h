@@ -27,6 +27,10 @@ bool isMovement(Operation *op);
 /// moves, compares and selections of elements.
 bool isExact(Operation *op);
 
+/// True for a movement, or a cast, that is no reason for a program of its own
+/// and no arithmetic by which an input or output may begin or end.
+bool isRepacking(Operation *op);
+
 /// Segment of each op: even ones run on the engine, odd ones on the host, in
 /// ascending order.
 llvm::DenseMap<Operation *, unsigned>
