@@ -370,6 +370,12 @@ LogicalResult Compiler::keepShapes(ArrayRef<const PackageFeature *> open,
     package.ranges = rangesOf(open);
     for (const PackageFeature *feature : open)
       ranged.push_back(*feature);
+    emitRemark(func.getLoc())
+        << "input '" << open[0]->name << "' takes a range of shapes; "
+        << buckets.size()
+        << " of them are compiled, to be sure of one program for all; "
+           "--input-shape="
+        << open[0]->name << "=… makes a package for one";
   }
   // It was one function.
   package.note = [this](const std::string &text) {

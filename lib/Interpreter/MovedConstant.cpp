@@ -221,8 +221,12 @@ MovedConstant::match(Value root, ConstantEvaluator &evaluator) {
       return std::nullopt;
     Operation *op = value.getDefiningOp();
     if (auto found = dyn_cast_or_null<ConstantOp>(op)) {
+      // What is no view of data that is there takes room, of which the
+      // evaluator asks for some.
+      if (!isa<DenseResourceElementsAttr>(found.getValue()))
+        return std::nullopt;
       FailureOr<Tensor> tensor = Tensor::fromElements(found.getValue());
-      if (failed(tensor) ||
+      if (failed(tensor) || !(tensor->isPacked() || tensor->isBorrowed()) ||
           (tensor->isPacked() ? tensor->dtype() != DType::Float16
                               : tensor->dtype() != DType::Float32))
         return std::nullopt;

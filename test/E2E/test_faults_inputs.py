@@ -32,17 +32,17 @@ def run(*command) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
-def refuse(model: onnx.ModelProto | bytes | pathlib.Path, tmp_path: pathlib.Path, *words: str, options=()) -> str:
+def refuse(model: onnx.ModelProto | bytes | pathlib.Path, tmp_path: pathlib.Path, *words: str, options=(), form: str = "anepkg") -> str:
     """Converts a model that has to be refused with a message that has all of `words`."""
     file = model if isinstance(model, pathlib.Path) else tmp_path / "m.onnx"
     if not isinstance(model, pathlib.Path):
         file.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-    result = run(BIN / "onnx-to-ane", file, "-o", tmp_path / "m.anepkg", "--quiet", *options)
+    result = run(BIN / "onnx-to-ane", file, "-o", tmp_path / f"m.{form}", "--quiet", *options)
     after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
     assert result.returncode == 1, (result.returncode, result.stderr[-2000:])
     assert after <= max(before, MEGABYTES * 1024), f"{after // 1024} MB"
-    assert "error: " in result.stderr and not (tmp_path / "m.anepkg").exists()
+    assert "error: " in result.stderr and not (tmp_path / f"m.{form}").exists()
     for word in words:
         assert word in result.stderr, result.stderr
     return result.stderr
@@ -347,11 +347,12 @@ CASES = {
 }  # fmt: skip
 
 
+@pytest.mark.parametrize("form", ["anepkg", "mlpackage", "mil"])
 @pytest.mark.parametrize("case", CASES)
-def test_cases(tmp_path, case):
+def test_cases(tmp_path, case, form):
     if not FAULTS.exists():
         pytest.skip("no shared cases beside the project")
-    refuse(FAULTS / case / "model.onnx", tmp_path, CASES[case])
+    refuse(FAULTS / case / "model.onnx", tmp_path, CASES[case], form=form)
 
 
 @pytest.mark.parametrize("case", ["conv_stride_dnnl", "slice_start", "name_collision"])
