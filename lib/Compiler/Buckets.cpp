@@ -5,6 +5,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "Buckets.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Pool.h"
+#include "dialects/ANE/IR/Rearrange.h"
+#include "dialects/ANE/IR/Shape.h"
 #include <cmath>
 
 using namespace mlir;
@@ -15,9 +19,6 @@ static constexpr size_t kMostShapes = 128;
 /// Elements of an input up to which the upper end of a package's own range is
 /// compiled.
 static constexpr int64_t kMostElements = int64_t(1) << 24;
-/// Extents in a row that are compiled: what a program has of an extent may
-/// depend on what strides, windows and blocks leave of it.
-static constexpr int64_t kRow = 32;
 
 namespace {
 /// An extent of one or several inputs.
@@ -35,7 +36,8 @@ using Values = SmallVector<int64_t>;
 
 /// Values for all extents, the first ones first: their ends, many in a row,
 /// each beside others of the others, and each alone away from the first.
-static std::vector<Values> sampleExtents(ArrayRef<Extent> extents) {
+static std::vector<Values> sampleExtents(ArrayRef<Extent> extents,
+                                         int64_t row) {
   std::vector<Values> samples;
   auto add = [&](llvm::function_ref<int64_t(const Extent &, size_t)> value) {
     Values sample;
@@ -52,9 +54,9 @@ static std::vector<Values> sampleExtents(ArrayRef<Extent> extents) {
     add([&](const Extent &e, size_t) {
       return e.range.low + (e.range.high - e.range.low) / 2 + more;
     });
-  for (int64_t k = 0; k < kRow; ++k)
+  for (int64_t k = 0; k < row; ++k)
     add([&](const Extent &e, size_t i) {
-      int64_t size = std::min(kRow, e.range.high - e.range.low + 1);
+      int64_t size = std::min(row, e.range.high - e.range.low + 1);
       return e.range.low + (k + 5 * int64_t(i)) % size;
     });
   for (size_t alone = 0; extents.size() > 1 && alone < extents.size(); ++alone)
@@ -66,7 +68,8 @@ static std::vector<Values> sampleExtents(ArrayRef<Extent> extents) {
 }
 
 /// What is said of ranges by options; the largest extents come first.
-static std::vector<Bucket> bucketsOfOptions(const CompileOptions &options) {
+static std::vector<Bucket> bucketsOfOptions(const CompileOptions &options,
+                                            int64_t row) {
   Bucket common;
   for (auto &[name, values] : options.dims)
     common.dims.push_back({name, values.front()});
@@ -77,7 +80,7 @@ static std::vector<Bucket> bucketsOfOptions(const CompileOptions &options) {
     for (ExtentRange range : ranges)
       extents.push_back({range, range.high});
   std::vector<Bucket> buckets;
-  for (const Values &sample : sampleExtents(extents)) {
+  for (const Values &sample : sampleExtents(extents, row)) {
     Bucket &bucket = buckets.emplace_back(common);
     const int64_t *next = sample.begin();
     for (auto &[name, range] : options.dimRanges) {
@@ -96,9 +99,48 @@ static std::vector<Bucket> bucketsOfOptions(const CompileOptions &options) {
   return buckets;
 }
 
-std::vector<Bucket> mlir::ane::makeBuckets(const CompileOptions &options) {
+/// What an operation divides extents by, at most.
+static int64_t strideOf(Operation *op) {
+  auto most = [](ArrayRef<int64_t> values) {
+    int64_t largest = 1;
+    for (int64_t value : values)
+      largest = std::max(largest, std::abs(value));
+    return largest;
+  };
+  if (auto conv = dyn_cast<ConvOp>(op))
+    return most(conv.getStrides());
+  if (isa<MaxPoolOp, AvgPoolOp, L2PoolOp>(op))
+    if (auto strides = op->getAttrOfType<DenseI64ArrayAttr>("strides"))
+      return most(strides);
+  if (auto slice = dyn_cast<SliceByIndexOp>(op))
+    return slice.getStride() ? most(*slice.getStride()) : 1;
+  if (auto blocks = dyn_cast<SpaceToDepthOp>(op))
+    return blocks.getBlockSize();
+  if (auto blocks = dyn_cast<PixelUnshuffleOp>(op))
+    return blocks.getDownscaleFactor();
+  return 1;
+}
+
+int64_t mlir::ane::findPeriod(ModuleOp module) {
+  llvm::DenseMap<Value, int64_t> periods;
+  int64_t most = 1;
+  module.walk([&](Operation *op) {
+    int64_t period = 1;
+    for (Value operand : op->getOperands())
+      if (auto known = periods.find(operand); known != periods.end())
+        period = std::max(period, known->second);
+    period = std::min(period * strideOf(op), 2 * kMostRow);
+    for (Value result : op->getResults())
+      periods[result] = period;
+    most = std::max(most, period);
+  });
+  return most;
+}
+
+std::vector<Bucket> mlir::ane::makeBuckets(const CompileOptions &options,
+                                           int64_t row) {
   if (options.hasRanges())
-    return bucketsOfOptions(options);
+    return bucketsOfOptions(options, row);
   std::vector<Bucket> buckets(1);
   for (auto &[name, values] : options.dims) {
     std::vector<Bucket> next;
@@ -168,7 +210,7 @@ std::string mlir::ane::whyNotRanges(const PackageFeature &feature) {
 
 std::vector<Bucket>
 mlir::ane::bucketsOfRanges(ArrayRef<const PackageFeature *> features,
-                           mil::FuncOp func) {
+                           mil::FuncOp func, int64_t row) {
   SmallVector<Extent> extents;
   std::vector<SmallVector<size_t>> places;
   for (const PackageFeature *feature : features) {
@@ -190,6 +232,7 @@ mlir::ane::bucketsOfRanges(ArrayRef<const PackageFeature *> features,
     Bucket &bucket = buckets.emplace_back();
     bucket.function = func.getSymName().str();
     bucket.mayFail = buckets.size() > 1;
+    bucket.isApart = apart != nullptr;
     for (auto [feature, own] : llvm::zip_equal(features, places)) {
       SmallVector<int64_t> shape;
       for (size_t place : own)
@@ -203,7 +246,7 @@ mlir::ane::bucketsOfRanges(ArrayRef<const PackageFeature *> features,
         bucket.label += (axis ? "," : "") + std::to_string(extent);
     }
   };
-  std::vector<Values> samples = sampleExtents(extents);
+  std::vector<Values> samples = sampleExtents(extents, row);
   for (const Values &sample : samples)
     add(sample, nullptr);
   for (const PackageFeature *feature : features)

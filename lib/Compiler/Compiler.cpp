@@ -50,6 +50,9 @@ private:
   LogicalResult keepShapes(ArrayRef<const PackageFeature *> open,
                            mil::FuncOp func);
   LogicalResult checkInputShapes(mil::FuncOp func);
+  int64_t findRow(const Bucket &first);
+  LogicalResult widenRanges();
+  void dropRanges(const Twine &why);
   LogicalResult markStates(ModuleOp module);
   LogicalResult selectParameters(ModuleOp module, ONNXToANEOptions &bound);
   LogicalResult differentiate(ModuleOp module);
@@ -359,11 +362,22 @@ LogicalResult Compiler::keepShapes(ArrayRef<const PackageFeature *> open,
       return success();
     }
   FailureOr<std::vector<Bucket>> found =
-      ranges ? bucketsOfRanges(open, func) : bucketsOfShapes(*open[0], func);
+      ranges ? bucketsOfRanges(open, func, kLeastRow)
+             : bucketsOfShapes(*open[0], func);
   if (failed(found))
     return failure();
   if (found->size() < 2)
     return success();
+  if (ranges) {
+    int64_t row = findRow(found->front());
+    if (row > kMostRow) {
+      for (const PackageFeature *feature : open)
+        remarkDefault(*feature, func.getLoc(),
+                      ", for its strides divide too much");
+      return success();
+    }
+    found = bucketsOfRanges(open, func, row);
+  }
   buckets = std::move(*found);
   if (ranges) {
     package.buckets = PackageOptions::Buckets::Shapes;
@@ -381,6 +395,28 @@ LogicalResult Compiler::keepShapes(ArrayRef<const PackageFeature *> open,
   package.note = [this](const std::string &text) {
     emitRemark(module().getLoc()) << text;
   };
+  return success();
+}
+
+/// As many extents in a row as the model's strides ask for.
+int64_t Compiler::findRow(const Bucket &first) {
+  // What is wrong is told by the compilation.
+  ScopedDiagnosticHandler swallow(context,
+                                  [](Diagnostic &) { return success(); });
+  OwningOpRef<ModuleOp> module = importModel(first);
+  return std::max(module ? findPeriod(*module) : 1, kLeastRow);
+}
+
+LogicalResult Compiler::widenRanges() {
+  if (!options.hasRanges())
+    return success();
+  int64_t row = findRow(buckets.front());
+  if (row > kMostRow)
+    return emitError(UnknownLoc::get(context))
+           << "the strides of the model divide extents by " << row
+           << " and more; extents that are listed (--dim NAME=N,N…) make a "
+              "function for each";
+  buckets = makeBuckets(options, row);
   return success();
 }
 
@@ -640,12 +676,29 @@ LogicalResult Compiler::compileBuckets() {
             << "; inputs that share an extent want --dim NAME=LOW..HIGH";
       return failure();
     }
-    // Nor does the package that it is from.
-    buckets.erase(buckets.begin() + i);
     modules.resize(i);
     guards.resize(i);
+    if (buckets[i].isApart) { // nor does the package that it is from
+      buckets.erase(buckets.begin() + i);
+      continue;
+    }
+    swallow.reset();
+    dropRanges(", for it does not take " + buckets[i].label);
+    modules.resize(1);
+    guards.resize(1);
+    break;
   }
   return success();
+}
+
+/// What a package leaves open becomes its default.
+void Compiler::dropRanges(const Twine &why) {
+  for (const PackageFeature &feature : ranged)
+    remarkDefault(feature, module().getLoc(), why);
+  package.ranges.reset();
+  package.buckets = PackageOptions::Buckets::Auto;
+  buckets.resize(1);
+  buckets.front().label.clear();
 }
 
 LogicalResult Compiler::compileBucket(const Bucket &bucket,
@@ -771,13 +824,8 @@ LogicalResult Compiler::writePackage() {
   package.whyNotShapes = nullptr;
   // Ranges that nobody asked for here.
   if (failed(written) && !why.empty()) {
-    for (const PackageFeature &feature : ranged)
-      remarkDefault(feature, module().getLoc(),
-                    ", for it cannot be one program for all: " + Twine(why));
+    dropRanges(", for it cannot be one program for all: " + Twine(why));
     pipeline.disable = disabled;
-    package.ranges.reset();
-    buckets.resize(1);
-    buckets.front().label.clear();
     written = failed(compileBuckets()) ? failure() : write();
   }
   if (failed(written) ||
@@ -909,7 +957,7 @@ FailureOr<Compilation> Compiler::run() {
     if (llvm::Error error = checkReplaceable(options.output))
       return fail(std::move(error));
   if (failed(readInputValues()) || failed(findFunctions()) ||
-      failed(compileBuckets()))
+      failed(widenRanges()) || failed(compileBuckets()))
     return failure();
   warnOfNothing(module());
   if (failed(refuseAbsentWeights()))

@@ -14,8 +14,11 @@
 using namespace mlir;
 using namespace mlir::ane;
 
-/// Says where a weight is beyond fp16. One number alone in many places is a
-/// mask, which saturates by intention.
+/// Magnitudes from which on a number stands for no quantity.
+static constexpr float kSentinel = 1e9f;
+
+/// Says where a weight is beyond fp16. A negative number in several places is a
+/// mask, which saturates by intention, as does what stands for infinity.
 static void reportRange(Value root, const Tensor &weight) {
   if (weight.dtype() != DType::Float16 || weight.size() < 2)
     return;
@@ -32,17 +35,18 @@ static void reportRange(Value root, const Tensor &weight) {
   for (float x : values.drop_front(whole))
     most = std::max(most, std::fabs(x));
   float first = 0;
-  bool several = false;
+  bool quantities = false;
   int64_t beyond = 0;
   if (most >= 65520)
     for (float x : values) {
       if (!(std::fabs(x) >= 65520) || std::isinf(x))
         continue;
-      several |= beyond && x != first;
+      quantities |= (beyond && x != first) || (x > 0 && x < kSentinel);
       first = x;
       ++beyond;
     }
-  if (several)
+  quantities |= beyond == 1 && std::fabs(first) < kSentinel;
+  if (quantities)
     emitWarning(root.getLoc())
         << beyond << " of " << values.size()
         << " numbers of a weight are beyond fp16 and become 65504";

@@ -56,6 +56,17 @@ def test_pool_auto_pad(tmp_path, op, mode, stride, dilation, batch) -> None:
     check(tmp_path, [node], {"x": normal(batch, 2, 9, 8)}, opset=22)
 
 
+@pytest.mark.parametrize("kernel,stride,size", [(1, 4, 8), (3, 8, 16), (1, 3, 9), (2, 5, 15), (1, 8, 16), (2, 8, 16), (1, 6, 13)])
+@pytest.mark.parametrize("mode", ["SAME_UPPER", "SAME_LOWER"])
+def test_conv_steps_over_elements(tmp_path, mode, kernel, stride, size) -> None:
+    """Strides beyond the kernel: where ONNX Runtime begins."""
+    node = helper.make_node("Conv", ["x", "w"], ["y"], strides=[stride] * 2, auto_pad=mode)
+    check(tmp_path, [node], {"x": normal(1, 2, size, size)}, {"w": normal(3, 2, kernel, kernel)})
+    node = helper.make_node("ConvInteger", ["x", "w"], ["y"], strides=[stride] * 2, auto_pad=mode)
+    codes = np.random.default_rng(0).integers(0, 255, (1, 2, size, size)).astype(np.uint8)
+    check(tmp_path, [node], {"x": codes}, {"w": np.random.default_rng(1).integers(0, 255, (3, 2, kernel, kernel)).astype(np.uint8)})
+
+
 def test_pool_auto_pad_as_declared(tmp_path) -> None:
     """ONNX's formula, where the model declares the shape that it gives."""
     node = helper.make_node("MaxPool", ["x"], ["y"], kernel_shape=[3, 3], dilations=[2, 2], auto_pad="SAME_UPPER")

@@ -183,6 +183,22 @@ def test_a_range_that_no_program_has(tmp_path):
         ane_mlir.compile(tmp_path / "theirs.mlpackage", output=tmp_path / "ours.mlpackage", options=["--input-shape=x=1,2..9,4"])
 
 
+def test_a_range_that_the_program_does_not_take(tmp_path):
+    """Windows of 64 rows run at multiples of 64 alone, which nothing says of a range."""
+    mb = ct.converters.mil.Builder
+    row = ct.converters.mil.mil.get_new_symbol()
+
+    @mb.program(input_specs=[mb.TensorSpec(shape=(1, row, 8))], opset_version=ct.target.iOS16)
+    def program(x):
+        return mb.reduce_max(x=mb.reshape(x=x, shape=[1, -1, 64, 8]), axes=[2], name="out")
+
+    model = ct.convert(program, inputs=[ct.TensorType(name="x", shape=(1, ct.RangeDim(128, 1920, default=128), 8))], convert_to="mlprogram", minimum_deployment_target=ct.target.iOS16)
+    model.save(str(tmp_path / "theirs.mlpackage"))
+    ours = ane_mlir.compile(tmp_path / "theirs.mlpackage", output=tmp_path / "ours.mlpackage")
+    assert any("what is made takes its default alone, 1x128x8, for it does not take x=1,1919,8; " in d.message for d in ours.diagnostics), ours.diagnostics
+    assert ports(ours.path)["x"]["shape"] == [1, 128, 8] and "ranges" not in ports(ours.path)["x"]
+
+
 def test_ranges_of_an_onnx_model(tmp_path):
     """By name of a dimension and by input; values at extents that were not compiled."""
     helper, weights = onnx.helper, np.random.default_rng(0).standard_normal((16, 16)).astype(np.float32) / 4
@@ -226,6 +242,15 @@ def test_ranges_behind_strides(tmp_path):
     onnx_model(tmp_path / "ceil.onnx", [stem, ceil], *shapes, [("w", weight)])
     with pytest.raises(ane_mlir.CompileError, match="cannot be one program for a range of shapes: 'pad' of .* depends on the shape"):
         ane_mlir.compile(tmp_path / "ceil.onnx", output=tmp_path / "no.mlpackage", dims={"h": "64..256", "w": "64..256"})
+    # Strides that multiply to more than are looked at in a row otherwise.
+    halves = [onnx.helper.make_node("MaxPool", [f"h{i}" if i else "x"], [f"h{i + 1}"], f"/half{i}", kernel_shape=[2, 2], strides=[2, 2]) for i in range(5)]
+    last = onnx.helper.make_node("MaxPool", ["h5"], ["y"], "/last", kernel_shape=[2, 2], strides=[2, 2], ceil_mode=1)
+    onnx_model(tmp_path / "deep.onnx", [*halves, last], {"x": [1, 3, "h", 64]}, {"y": [1, 3, "p", 1]})
+    with pytest.raises(ane_mlir.CompileError, match="cannot be one program for a range of shapes: 'pad' of .* depends on the shape"):
+        ane_mlir.compile(tmp_path / "deep.onnx", output=tmp_path / "no.mlpackage", dims={"h": "64..223"})
+    onnx_model(tmp_path / "deeper.onnx", [onnx.helper.make_node("MaxPool", ["x"], ["y"], "/pool", kernel_shape=[2, 2], strides=[300, 1])], {"x": [1, 3, "h", 64]}, {"y": [1, 3, "p", 63]})
+    with pytest.raises(ane_mlir.CompileError, match="the strides of the model divide extents by 300 and more; extents that are listed"):
+        ane_mlir.compile(tmp_path / "deeper.onnx", output=tmp_path / "no.mlpackage", dims={"h": "64..2230"})
     pool = onnx.helper.make_node("MaxPool", ["h"], ["y"], "/pool", kernel_shape=[3, 3], strides=[2, 2])
     model = onnx_model(tmp_path / "m.onnx", [stem, pool], *shapes, [("w", weight)])
     ours = ane_mlir.compile(model, output=tmp_path / "ours.mlpackage", input_shapes={"x": [1, 3, "32..96", "32..80"]})

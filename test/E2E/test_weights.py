@@ -163,3 +163,16 @@ def test_a_tied_embedding_is_stored_once(tmp_path):
     tied(tmp_path / "small.onnx", words=200)
     ane_mlir.compile(tmp_path / "small.onnx", output=tmp_path / "small.anepkg")
     assert len(list((tmp_path / "small.anepkg" / "weights").iterdir())) == 2
+
+
+@pytest.mark.parametrize("table,warned", [("one", "1 of 4608 numbers of a weight are beyond fp16"), ("alike", "96 of 4608 numbers"), ("below", "1 of 4608 numbers"), ("mask", ""), ("infinite", "")])
+def test_beyond_fp16(tmp_path, table, warned):
+    """A quantity that saturates is said, be it alone or often the same; a mask and what stands for infinity are not."""
+    values = np.random.default_rng(0).standard_normal((48, 96)).astype(np.float32)
+    values[7, : {"one": 1, "below": 1, "alike": 96, "mask": 96, "infinite": 1}[table]] = {"one": 1e6, "alike": 1e6, "below": -1e6, "mask": -1e6, "infinite": 3e38}[table]
+    graph = helper.make_graph([helper.make_node("Gather", ["t", "i"], ["y"], "/g")], "g", [helper.make_tensor_value_info("i", TensorProto.INT64, [4])],
+                              [helper.make_tensor_value_info("y", TensorProto.FLOAT, [4, 96])], [numpy_helper.from_array(values, "t")])  # fmt: skip
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    made = ane_mlir.compile(tmp_path / "m.onnx", check="off")
+    said = [d.message for d in made.diagnostics if "beyond fp16" in d.message]
+    assert warned in said[0] if warned else not said, said

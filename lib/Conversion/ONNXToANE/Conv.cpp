@@ -52,11 +52,20 @@ mlir::ane::readWindow(C &c, ArrayRef<int64_t> input,
     int64_t before = pads[i], after = pads[spatial + i];
     if (mode == "SAME_UPPER" || mode == "SAME_LOWER") {
       int64_t outputs = llvm::divideCeilSigned(input[i], window.strides[i]);
-      int64_t total = std::max<int64_t>(
-          0, (outputs - 1) * window.strides[i] +
-                 (window.kernel[i] - 1) * window.dilations[i] + 1 - input[i]);
-      before = mode == "SAME_UPPER" ? total / 2 : total - total / 2;
-      after = total - before;
+      int64_t total = (outputs - 1) * window.strides[i] +
+                      (window.kernel[i] - 1) * window.dilations[i] + 1 -
+                      input[i];
+      bool upper = mode == "SAME_UPPER";
+      if (total >= 0 || !kernelFromWeight) {
+        total = std::max<int64_t>(total, 0);
+        before = upper ? total / 2 : total - total / 2;
+        after = total - before;
+      } else {
+        // Strides that step over elements: a convolution of ONNX Runtime begins
+        // so far inside (compared for kernels of 1 to 4 and strides up to 13).
+        before = (total + (upper ? 1 : 2)) / 2;
+        after = 0;
+      }
     } else if (mode == "VALID") {
       before = after = 0;
     } else if (mode != "NOTSET" && !mode.empty()) {
@@ -83,8 +92,7 @@ convAttributes(C &c, const ONNXWindow &window, int64_t groups) {
           c.graph.attr("groups", groups)};
 }
 
-/// Negative pads crop the input first (ONNX allows them, MIL does not).
-static Value cropNegativePads(C &c, Value x, ONNXWindow &window) {
+Value mlir::ane::cropNegativePads(C &c, Value x, ONNXWindow &window) {
   for (size_t i = 0; i < window.pads.size() / 2 && x; ++i) {
     int64_t &before = window.pads[2 * i], &after = window.pads[2 * i + 1];
     if (before < 0 || after < 0) {

@@ -290,6 +290,9 @@ struct ONNXWindow {
 FailureOr<ONNXWindow>
 readWindow(NodeContext &c, ArrayRef<int64_t> spatialInput,
            std::optional<ArrayRef<int64_t>> kernelFromWeight);
+/// Negative pads crop the input first (ONNX allows them, MIL does not); they
+/// are 0 then.
+Value cropNegativePads(NodeContext &c, Value x, ONNXWindow &window);
 
 } // namespace mlir::ane
 

@@ -463,6 +463,7 @@ static Value integerConv(C &c, Value x, Value xZero, Value w, Value wZero,
       readWindow(c, c.shape(x).drop_front(2), c.shape(w).drop_front(2));
   if (failed(window))
     return {};
+  x = cropNegativePads(c, x, *window);
   bool padded = llvm::any_of(window->pads, [](int64_t p) { return p != 0; });
   return c.create<ConvOp>(
       {x, w}, {c.graph.attr("strides", window->strides),
