@@ -17,6 +17,7 @@ using namespace mlir::ane;
 
 /// Below, evaluating is as fast.
 static constexpr int64_t kLeast = 1 << 16;
+/// Elements of a block, below which finding its place takes longer than it.
 static constexpr int64_t kLeastBlock = 64;
 /// What a factor may have.
 static constexpr int64_t kLargestFactor = 1 << 20;

@@ -86,7 +86,7 @@ def prepare(folder: pathlib.Path) -> None:
     rng = np.random.default_rng(0)
     np.save(folder / "DATA/image.npy", rng.random((64, 1, 8, 8), np.float32))
     np.save(folder / "DATA/targets.npy", rng.integers(0, 10, 64).astype(np.int32))
-    tokenizers = pytest.importorskip("tokenizers")
+    tokenizers = pytest.importorskip("tokenizers", reason="python -m ane_mlir.generate reads a tokenizer.json by PyPI's tokenizers")
     tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel({f"w{i}": i for i in range(test_states.VOCABULARY)}, unk_token="w0"))
     tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.Whitespace()
     tokenizer.save(str(folder / "tokenizer.json"))
