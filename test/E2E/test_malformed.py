@@ -244,10 +244,20 @@ def damage(data: bytes, rng: random.Random) -> bytes:
     return bytes(out)
 
 
-def sample_packages(folder: pathlib.Path) -> list[pathlib.Path]:
-    """One of ours, and coremltools' with blocks, states, lists, classes, recurrences and compressed constants."""
+def built_package(recipe, path: pathlib.Path) -> pathlib.Path:
+    """What coremltools writes of a recipe of mil_recipes.py, in the newest opset that has the operation."""
     import coremltools as ct
     from builder_sweep import build
+
+    program, _, target = build(recipe, recipe.until, np.float32, False)
+    labels = ct.ClassifierConfig(recipe.classes) if recipe.classes else None
+    model = ct.convert(program, classifier_config=labels, convert_to="mlprogram", minimum_deployment_target=target, skip_model_load=True, pass_pipeline=ct.PassPipeline.EMPTY, compute_precision=ct.precision.FLOAT32)
+    model.save(str(path))
+    return path
+
+
+def sample_packages(folder: pathlib.Path) -> list[pathlib.Path]:
+    """One of ours, and coremltools' with blocks, states, lists, classes, recurrences and compressed constants."""
     from mil_recipes import RECIPES
 
     onnx.save(small_model(), folder / "m.onnx")
@@ -256,13 +266,51 @@ def sample_packages(folder: pathlib.Path) -> list[pathlib.Path]:
     wanted = ["cond", "while_loop", "make_list", "classify", "read_state", "lstm", "constexpr_lut_to_dense", "constexpr_sparse_to_dense", "constexpr_affine_dequantize",
               "non_maximum_suppression", "crop_resize", "topk", "slice_update", "conv", "einsum"]  # fmt: skip
     for name in wanted:
-        recipe = next(r for r in RECIPES if r.op == name)
-        program, _, target = build(recipe, recipe.until, np.float32, False)
-        labels = ct.ClassifierConfig(recipe.classes) if recipe.classes else None
-        model = ct.convert(program, classifier_config=labels, convert_to="mlprogram", minimum_deployment_target=target, skip_model_load=True, pass_pipeline=ct.PassPipeline.EMPTY, compute_precision=ct.precision.FLOAT32)
-        packages.append(folder / f"{name}.mlpackage")
-        model.save(str(packages[-1]))
+        packages.append(built_package(next(r for r in RECIPES if r.op == name), folder / f"{name}.mlpackage"))
     return packages
+
+
+def test_left_out_arguments(tmp_path):
+    """Every operation of MIL with each of its arguments left out: its default, or the argument's name; never a crash."""
+    pytest.importorskip("coremltools")
+    from coremltools.proto import Model_pb2
+    from mil_recipes import RECIPES
+
+    def operations(block):
+        for op in block.operations:
+            yield op
+            for inner in op.blocks:
+                yield from operations(inner)
+
+    def without(spec: Model_pb2.Model, index: int, name: str) -> Model_pb2.Model:
+        changed = Model_pb2.Model()
+        changed.CopyFrom(spec)
+        del list(operations(main(changed)))[index].inputs[name]
+        return changed
+
+    def main(spec: Model_pb2.Model):
+        function = spec.mlProgram.functions["main"]
+        return function.block_specializations[function.opset]
+
+    jobs = []
+    for recipe in {recipe.op: recipe for recipe in RECIPES}.values():
+        package = built_package(recipe, tmp_path / f"{recipe.op}.mlpackage")
+        spec = Model_pb2.Model.FromString((package / "Data/com.apple.CoreML/model.mlmodel").read_bytes())
+        jobs += [(package, spec, index, op.type, name) for index, op in enumerate(operations(main(spec))) if op.type != "const" for name in op.inputs]
+
+    def run(job) -> str | None:
+        package, spec, index, op, name = job
+        copy = tmp_path / f"{package.stem}-{index}-{name}.mlpackage"
+        shutil.copytree(package, copy)
+        (copy / "Data/com.apple.CoreML/model.mlmodel").write_bytes(without(spec, index, name).SerializeToString())
+        verified = subprocess.run([BIN / "mil-verify", copy], capture_output=True, text=True, env=ENVIRONMENT, timeout=300, errors="replace")
+        shutil.rmtree(copy)
+        said = verified.returncode == 0 or (verified.returncode == 1 and f"'{op}'" in verified.stdout or f"'ane.{op}'" in verified.stdout)
+        return None if said else f"{op} without '{name}': exit {verified.returncode} {(verified.stdout + verified.stderr)[-1500:]}"
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        problems = [problem for problem in pool.map(run, jobs) if problem]
+    assert len(jobs) > 500 and not problems, f"{len(problems)} of {len(jobs)}: {problems[:3]}"
 
 
 def test_damaged_packages(tmp_path):

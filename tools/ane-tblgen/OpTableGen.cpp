@@ -100,7 +100,9 @@ static bool emitOpTable(const RecordKeeper &records, raw_ostream &os) {
       } else if (auto *attr = dyn_cast<NamedAttribute *>(arg)) {
         os << "{" << quote(attr->name)
            << ", ArgKind::" << attributeKind(*def, *attr) << ", "
-           << (attr->attr.isOptional() ? "true" : "false") << ", "
+           << (attr->attr.isOptional() || attr->attr.hasDefaultValue() ? "false"
+                                                                       : "true")
+           << ", "
            << (is_contained(unsignedArgs, attr->name) ? "true" : "false")
            << ", " << since.lookup(attr->name) << "}, ";
       }

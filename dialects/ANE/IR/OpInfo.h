@@ -34,8 +34,8 @@ struct ArgInfo {
   /// MIL's argument name, which is also the ODS name.
   llvm::StringLiteral name;
   ArgKind kind;
-  /// An attribute that may be absent.
-  bool optional;
+  /// An attribute that has to be there: it has no default.
+  bool isRequired;
   /// MIL wants uint32 instead of int32.
   bool isUnsigned;
   /// The opset that brought it, where that is later than the op's; else 0.

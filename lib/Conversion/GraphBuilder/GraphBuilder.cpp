@@ -83,6 +83,14 @@ SmallVector<Value> GraphBuilder::create(StringRef opName, Location loc,
   MLIRContext *context = builder.getContext();
   if (hasMissingOperand(opName, operands))
     return {};
+  for (const ArgInfo &arg : lookupOpInfo(opName)->args)
+    if (arg.isRequired && llvm::none_of(attributes, [&](NamedAttribute given) {
+          return given.getName() == arg.name;
+        })) {
+      emitError(loc) << "'" << opName << "' op expects attribute '" << arg.name
+                     << "'";
+      return {};
+    }
   RegisteredOperationName name =
       *RegisteredOperationName::lookup(opName, context);
   OperationState state(loc, opName);

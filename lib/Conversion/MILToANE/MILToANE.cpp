@@ -262,6 +262,8 @@ LogicalResult Raiser::raiseByTable(mil::OpOp op, const OpInfo &info,
       }
       continue;
     }
+    if (!value && arg.isRequired)
+      return error(op) << "expects argument '" << arg.name << "'";
     if (!value)
       continue; // the op's default
     mil::LiteralAttr literal = literalOf(value, op);
