@@ -31,6 +31,8 @@ enum class Role {
   Token,
   Mask,
   Position,
+  Cosine,
+  Sine,
   Time,
   State,
   Length,
@@ -66,6 +68,18 @@ private:
 
 static bool contains(StringRef name, std::initializer_list<StringRef> words) {
   return llvm::any_of(words, [&](StringRef w) { return name.contains(w); });
+}
+
+/// A word of a name, between what is no letter.
+static bool hasWord(StringRef name, StringRef word) {
+  for (size_t at = name.find(word); at != StringRef::npos;
+       at = name.find(word, at + 1)) {
+    StringRef behind = name.drop_front(at + word.size());
+    if ((at == 0 || !llvm::isAlpha(name[at - 1])) &&
+        (behind.empty() || !llvm::isAlpha(behind.front())))
+      return true;
+  }
+  return false;
 }
 
 /// Lengths of the axis that indices from `argument` select of; 0 when they
@@ -122,11 +136,22 @@ static Role guessRole(const Input &in) {
   if (contains(name, {"timestep", "time_step", "sigma"}) ||
       (name == "t" && count <= 16))
     return Role::Time;
+  // Rotary embeddings as inputs.
+  if (rank >= 2 && hasWord(name, "cos"))
+    return Role::Cosine;
+  if (rank >= 2 && hasWord(name, "sin"))
+    return Role::Sine;
   if (contains(name, {"past", "state", "cache", "hidden", "cell"}) ||
       name == "h" || name == "c" || name == "h0" || name == "c0")
     return Role::State;
   if (rank >= 3 && rank <= 4) {
     ArrayRef<int64_t> s = ArrayRef<int64_t>(in.shape).take_back(3);
+    // One entry before two axes is a batch of vectors sooner than of grey
+    // pictures.
+    bool vectors = rank == 3 && s[0] == 1 &&
+                   !contains(name, {"image", "img", "pixel", "picture"});
+    if (vectors && !channels(s[2]))
+      return Role::Number;
     if ((channels(s[0]) && s[1] >= 16 && s[2] >= 16) ||
         (channels(s[2]) && s[0] >= 16 && s[1] >= 16))
       return Role::Image;
@@ -193,6 +218,15 @@ static Tensor make(const Input &in, unsigned variant, int64_t longest,
       if (in.extent)
         far = std::min(far, double(std::max<int64_t>(0, in.extent - row)));
       return at + far;
+    }
+    case Role::Cosine:
+    case Role::Sine: {
+      // Of positions along the last axis but one, as rotary embeddings have
+      // them: halves of a row are alike.
+      double half = std::max<int64_t>(1, row / 2);
+      double angle = double(i / row % in.shape[in.shape.size() - 2]) *
+                     std::pow(10000, -double(at % int64_t(half)) / half);
+      return in.role == Role::Cosine ? std::cos(angle) : std::sin(angle);
     }
     case Role::Time:
       return variant ? 1 : 999;
@@ -292,6 +326,10 @@ std::vector<Sample> mlir::ane::guessSamples(func::FuncOp function) {
       break;
     case Role::Position:
       say("positions from 0", "positions far out");
+      break;
+    case Role::Cosine:
+    case Role::Sine:
+      say("rotary embeddings", "rotary embeddings");
       break;
     case Role::Time:
       say("time step 999", "time step 1");

@@ -8,24 +8,23 @@
 // With `live-bytes` the values that are alive together decide instead. Weights
 // are left whole: they stream at one rate (engine/cost.md §5.9).
 //
-// The parts of a value are built backward: tile(v, axis, [lo, hi)) asks for the
-// parts of v's operands that it needs, rows of a convolution with their halo.
+// The parts of a value are built backward (TileParts.h), rows of a convolution
+// with their halo, channels of it from parts of its weight. Heads are parts by
+// turns where groups of them share keys, which then are taken as they lie.
 //
 //===----------------------------------------------------------------------===//
 
+#include "Reshape.h"
+#include "TileParts.h"
 #include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Transforms/Passes.h"
-#include "dialects/ANE/IR/Cast.h"
 #include "dialects/ANE/IR/Linear.h"
-#include "dialects/ANE/IR/Norm.h"
 #include "dialects/ANE/IR/Shape.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/SetVector.h"
 #include <cmath>
-#include <map>
-#include <tuple>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -37,8 +36,6 @@ namespace mlir::ane {
 
 namespace {
 
-RankedTensorType typeOf(Value v) { return cast<RankedTensorType>(v.getType()); }
-
 double bytesOf(Value v) {
   RankedTensorType type = typeOf(v);
   return type.hasStaticShape()
@@ -46,253 +43,34 @@ double bytesOf(Value v) {
              : 0;
 }
 
-RankedTensorType withDim(RankedTensorType type, int64_t axis, int64_t size) {
-  SmallVector<int64_t> shape(type.getShape());
-  shape[axis] = size;
-  return type.clone(shape);
-}
+/// Along an axis of the end, in about so many parts: neighbours, or as many
+/// lots of which each has every so-many-th entry.
+struct Cut {
+  int64_t axis, parts;
+  bool byTurns = false;
 
-struct Range {
-  int64_t lo, hi;
-  int64_t size() const { return hi - lo; }
+  /// Equal runs, each a multiple of 32 where the extent allows it.
+  SmallVector<Part> split(int64_t extent) const {
+    SmallVector<Part> ranges;
+    for (int64_t lot = 0; byTurns && lot < parts; ++lot)
+      ranges.push_back({lot, extent, parts});
+    if (byTurns)
+      return ranges;
+    int64_t most = std::min(parts, extent), size = (extent + most - 1) / most;
+    if (extent >= 32 * most)
+      size = (size + 31) / 32 * 32;
+    for (int64_t lo = 0; lo < extent; lo += size)
+      ranges.push_back({lo, std::min(lo + size, extent)});
+    return ranges;
+  }
 };
 
-//===----------------------------------------------------------------------===//
-// Parts of values
-//===----------------------------------------------------------------------===//
-
-/// A value, an axis, and a range along it.
-using PartKey = std::tuple<void *, int64_t, int64_t, int64_t>;
-
-class Tiler {
-public:
-  /// Ops of `region` are made in parts; other values are sliced, once for all
-  /// who share `slices`.
-  Tiler(OpBuilder &builder, const llvm::SetVector<Operation *> &region,
-        std::map<PartKey, Value> &slices)
-      : b(builder), region(region), slices(slices) {}
-
-  Value tile(Value v, int64_t axis, Range range) {
-    int64_t extent = typeOf(v).getDimSize(axis);
-    if (range.lo == 0 && range.hi == extent)
-      return v;
-    if (isConstantTree(v))
-      return sliceTree(v, axis, range);
-    Operation *op = v.getDefiningOp();
-    if (!op || !region.contains(op))
-      return slice(v, axis, range);
-    Value part = tileOp(op, v, axis, range);
-    return part ? part : slice(v, axis, range);
-  }
-
-  /// The same question without building: does a part of `from` along `axis`
-  /// need only a part of `v`?
-  bool reaches(Value from, int64_t axis, Value v) const {
-    if (from == v)
-      return true;
-    Operation *op = from.getDefiningOp();
-    if (!op || !region.contains(op))
-      return false;
-    for (auto [i, operand] : llvm::enumerate(op->getOperands()))
-      if (std::optional<int64_t> at = operandAxis(op, i, axis);
-          at && !isConstantTree(operand) && reaches(operand, *at, v))
-        return true;
-    return false;
-  }
-
-  Value slice(Value v, int64_t axis, Range range) {
-    Value &part = slices[{v.getAsOpaquePointer(), axis, range.lo, range.hi}];
-    return part ? part : part = makeSlice(v, axis, range);
-  }
-
-private:
-  Value makeSlice(Value v, int64_t axis, Range range) {
-    RankedTensorType type = withDim(typeOf(v), axis, range.size());
-    SmallVector<int64_t> begin(type.getRank(), 0);
-    begin[axis] = range.lo;
-    return SliceBySizeOp::create(b, v.getLoc(), type, v,
-                                 b.getDenseI64ArrayAttr(begin),
-                                 b.getDenseI64ArrayAttr(type.getShape()));
-  }
-
-public:
-  /// The slice of a weight, taken from the constants at its leaves: the writer
-  /// evaluates each part by itself.
-  Value sliceTree(Value v, int64_t axis, Range range) {
-    Operation *op = v.getDefiningOp();
-    RankedTensorType type = withDim(typeOf(v), axis, range.size());
-    if (auto cast = dyn_cast<CastOp>(op))
-      return CastOp::create(b, v.getLoc(), type,
-                            sliceTree(cast.getX(), axis, range),
-                            cast.getDtypeAttr());
-    if (auto transpose = dyn_cast<TransposeOp>(op))
-      return TransposeOp::create(
-          b, v.getLoc(), type,
-          sliceTree(transpose.getX(), transpose.getPerm()[axis], range),
-          transpose.getPermAttr());
-    if (auto reshape = dyn_cast<ReshapeOp>(op))
-      if (std::optional<int64_t> from = sameAxis(
-              typeOf(reshape.getX()).getShape(), typeOf(v).getShape(), axis))
-        return ReshapeOp::create(b, v.getLoc(), type,
-                                 sliceTree(reshape.getX(), *from, range),
-                                 b.getDenseI64ArrayAttr(type.getShape()));
-    if (auto outer = dyn_cast<SliceBySizeOp>(op);
-        outer &&
-        withDim(typeOf(outer.getX()), axis, 0) == withDim(typeOf(v), axis, 0)) {
-      int64_t begin = outer.getBegin()[axis];
-      return sliceTree(outer.getX(), axis,
-                       {range.lo + begin, range.hi + begin});
-    }
-    if (isElementwise(op) && op->getNumResults() == 1) {
-      SmallVector<Value> operands;
-      for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
-        std::optional<int64_t> at = operandAxis(op, i, axis);
-        operands.push_back(at ? sliceTree(operand, *at, range) : operand);
-      }
-      Operation *part = b.clone(*op);
-      part->setOperands(operands);
-      part->getResult(0).setType(type);
-      return part->getResult(0);
-    }
-    return slice(v, axis, range);
-  }
-
-private:
-  /// The axis of `from` whose extent and strides axis `axis` of `to` has, where
-  /// both hold the same elements.
-  static std::optional<int64_t> sameAxis(ArrayRef<int64_t> from,
-                                         ArrayRef<int64_t> to, int64_t axis) {
-    int64_t before = 1;
-    for (int64_t dim : to.take_front(axis))
-      before *= dim;
-    int64_t product = 1;
-    for (auto [i, dim] : llvm::enumerate(from)) {
-      if (product == before && dim == to[axis])
-        return i;
-      product *= dim;
-    }
-    return std::nullopt;
-  }
-
-  /// Which axis of operand `i` a part along `axis` of the result is a part of;
-  /// nothing when the whole operand is needed or the op cannot be taken apart
-  /// along it.
-  static std::optional<int64_t> operandAxis(Operation *op, unsigned i,
-                                            int64_t axis) {
-    RankedTensorType result = typeOf(op->getResult(0)),
-                     operand = typeOf(op->getOperand(i));
-    auto broadcast = [&](int64_t at) -> std::optional<int64_t> {
-      at -= result.getRank() - operand.getRank();
-      if (at < 0 || operand.getDimSize(at) == 1)
-        return std::nullopt;
-      return at;
-    };
-    auto wrapped = [&](int64_t a) { return a < 0 ? a + operand.getRank() : a; };
-    if (isElementwise(op))
-      return broadcast(axis);
-    if (isa<SoftmaxOp>(op))
-      return wrapped(cast<SoftmaxOp>(op).getAxis()) == axis
-                 ? std::nullopt
-                 : std::optional(axis);
-    if (auto norm = dyn_cast<LayerNormOp>(op))
-      return i == 0 && llvm::none_of(
-                           norm.getAxes(),
-                           [&](int64_t a) { return wrapped(a) == axis; })
-                 ? std::optional(axis)
-                 : std::nullopt;
-    if (auto transpose = dyn_cast<TransposeOp>(op))
-      return transpose.getPerm()[axis];
-    if (isa<ReshapeOp>(op))
-      return sameAxis(operand.getShape(), result.getShape(), axis);
-    if (auto product = dyn_cast<MatmulOp>(op)) {
-      if (axis < result.getRank() - 2)
-        return broadcast(axis);
-      bool rows = axis == result.getRank() - 2;
-      if (rows != (i == 0))
-        return std::nullopt;
-      bool turned = i == 0 ? product.getTransposeX() : product.getTransposeY();
-      return operand.getRank() - (rows != turned ? 2 : 1);
-    }
-    if (auto conv = dyn_cast<ConvOp>(op)) {
-      if (axis == 1 && conv.getGroups() == 1)
-        return i == 0 ? std::nullopt : std::optional<int64_t>(0);
-      if (axis >= 2 || axis == 0)
-        return i == 0 ? std::optional(axis) : std::nullopt;
-    }
-    return std::nullopt;
-  }
-
-  Value tileOp(Operation *op, Value v, int64_t axis, Range range) {
-    PartKey key(op, axis, range.lo, range.hi);
-    if (auto it = made.find(key); it != made.end())
-      return it->second;
-    if (auto conv = dyn_cast<ConvOp>(op); conv && axis >= 2)
-      return made[key] = tileRows(conv, axis, range);
-    SmallVector<Value> operands;
-    bool any = false;
-    for (auto [i, operand] : llvm::enumerate(op->getOperands())) {
-      std::optional<int64_t> at = operandAxis(op, i, axis);
-      operands.push_back(at ? tile(operand, *at, range) : operand);
-      any |= at.has_value();
-    }
-    if (!any)
-      return {};
-    Operation *part = b.clone(*op);
-    part->setOperands(operands);
-    RankedTensorType type = withDim(typeOf(v), axis, range.size());
-    part->getResult(0).setType(type);
-    if (auto reshape = dyn_cast<ReshapeOp>(part))
-      reshape.setShape(type.getShape());
-    return made[key] = part->getResult(0);
-  }
-
-  /// The rows of the operand under those of the result, with less padding where
-  /// neighbours are real.
-  Value tileRows(ConvOp conv, int64_t axis, Range range) {
-    ArrayRef<int64_t> in = typeOf(conv.getX()).getShape();
-    ArrayRef<int64_t> kernel = typeOf(conv.getWeight()).getShape();
-    auto padding = resolvePadding(conv.getPadType(), conv.getPad(),
-                                  in.drop_front(2), kernel.drop_front(2),
-                                  conv.getStrides(), conv.getDilations());
-    unsigned k = axis - 2;
-    int64_t stride = conv.getStrides()[k],
-            reach = (kernel[axis] - 1) * conv.getDilations()[k] + 1;
-    int64_t first = range.lo * stride - padding[k].first,
-            last = (range.hi - 1) * stride - padding[k].first + reach;
-    Range rows{std::max<int64_t>(first, 0), std::min(last, in[axis])};
-    if (rows.size() <= 0)
-      return {};
-    padding[k] = {rows.lo - first, last - rows.hi};
-    SmallVector<int64_t> pad;
-    for (auto [begin, end] : padding) {
-      pad.push_back(begin);
-      pad.push_back(end);
-    }
-    Value x = tile(conv.getX(), axis, rows);
-    auto part = cast<ConvOp>(b.clone(*conv));
-    part.getXMutable().assign(x);
-    part.setPadType("custom");
-    part.setPad(pad);
-    part.getResult().setType(
-        withDim(typeOf(conv.getResult()), axis, range.size()));
-    return part.getResult();
-  }
-
-  OpBuilder &b;
-  const llvm::SetVector<Operation *> &region;
-  std::map<PartKey, Value> &slices;
-  std::map<PartKey, Value> made;
-};
-
-/// Equal parts, each a multiple of 32 where the extent allows it.
-SmallVector<Range> splitEvenly(int64_t extent, int64_t parts) {
-  int64_t size = (extent + parts - 1) / parts;
-  if (extent >= 32 * parts)
-    size = (size + 31) / 32 * 32;
-  SmallVector<Range> ranges;
-  for (int64_t lo = 0; lo < extent; lo += size)
-    ranges.push_back({lo, std::min(lo + size, extent)});
-  return ranges;
+bool isLegal(Operation *op, const Target &target) {
+  auto legality = dyn_cast<LegalityOpInterface>(op);
+  ViolationList violations;
+  if (legality)
+    findEnabledViolations(legality, target, violations);
+  return legality && violations.empty() && !op->hasAttr("ane.fp32");
 }
 
 /// Ops that are made in parts together, and the value in which they end.
@@ -300,11 +78,6 @@ struct Group {
   Value end;
   llvm::SetVector<Operation *> region;
 };
-/// Along an axis of the end, in about so many parts.
-struct Cut {
-  int64_t axis, parts;
-};
-
 /// The parts of a group as ops in front of its end, whose users still have the
 /// whole: `commit` gives them the parts, else the new ops go.
 class Trial {
@@ -332,23 +105,36 @@ public:
     });
   }
 
-  /// Microseconds of the parts, slices and joins.
-  double predict(const Clock &clock) const {
+  /// Microseconds that go with the whole, less those of parts, slices and
+  /// joins.
+  double predictGain(const Clock &clock) const {
     if (!isValid())
-      return INFINITY;
+      return -INFINITY;
+    WeightTrees trees;
     double sum = 0;
-    for (Operation *op : added())
-      sum += ane::predict(op, clock).total();
+    for (Operation *op : added()) {
+      if (isConstantTree(op->getResult(0)))
+        continue;
+      if (!isLegal(op, clock.target))
+        return -INFINITY;
+      sum -= ane::predict(op, clock).total();
+    }
+    // Of the group stays what parts need as it is.
+    llvm::SmallPtrSet<Operation *, 16> gone;
+    for (Operation *op : lastFirst(group.region))
+      if (op == last || llvm::all_of(op->getUsers(), [&](Operation *user) {
+            return gone.contains(user);
+          })) {
+        gone.insert(op);
+        sum += ane::predict(op, clock).total();
+      }
     return sum;
   }
 
   void commit(function_ref<void(Operation *)> erased) {
     group.end.replaceAllUsesWith(whole);
     whole = {};
-    SmallVector<Operation *> dead = group.region.takeVector();
-    llvm::sort(
-        dead, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
-    for (Operation *op : llvm::reverse(dead))
+    for (Operation *op : lastFirst(group.region))
       if (op->use_empty()) {
         erased(op);
         op->erase();
@@ -356,6 +142,15 @@ public:
   }
 
 private:
+  static SmallVector<Operation *>
+  lastFirst(const llvm::SetVector<Operation *> &ops) {
+    SmallVector<Operation *> sorted(ops.begin(), ops.end());
+    llvm::sort(sorted, [](Operation *a, Operation *b) {
+      return b->isBeforeInBlock(a);
+    });
+    return sorted;
+  }
+
   SmallVector<Operation *> added() const {
     SmallVector<Operation *> ops;
     for (Operation *op = first ? first->getNextNode()
@@ -369,11 +164,10 @@ private:
              ArrayRef<Cut> cuts) {
     Tiler tiler(b, region, slices);
     auto type = cast<RankedTensorType>(end.getType());
-    int64_t extent = type.getDimSize(cuts[0].axis);
+    const Cut &cut = cuts[0];
     SmallVector<Value> parts;
-    for (Range range :
-         splitEvenly(extent, std::min<int64_t>(cuts[0].parts, extent))) {
-      Value part = tiler.tile(end, cuts[0].axis, range);
+    for (Part range : cut.split(type.getDimSize(cut.axis))) {
+      Value part = tiler.tile(end, cut.axis, range);
       if (cuts.size() > 1) {
         Operation *op = part.getDefiningOp();
         llvm::SetVector<Operation *> inner;
@@ -383,15 +177,27 @@ private:
       }
       parts.push_back(part);
     }
-    return ConcatOp::create(b, end.getLoc(), type, parts,
-                            b.getI64IntegerAttr(cuts[0].axis),
-                            b.getBoolAttr(false));
+    auto join = [&](RankedTensorType joined, int64_t axis) -> Value {
+      return ConcatOp::create(b, end.getLoc(), joined, parts,
+                              b.getI64IntegerAttr(axis), b.getBoolAttr(false));
+    };
+    if (!cut.byTurns)
+      return join(type, cut.axis);
+    // The entries of one turn beside each other.
+    SmallVector<int64_t> turns(type.getShape());
+    turns[cut.axis] /= cut.parts;
+    turns.insert(turns.begin() + cut.axis + 1, 1);
+    for (Value &part : parts)
+      part = reshapeTo(b, end.getLoc(), part, turns);
+    turns[cut.axis + 1] = cut.parts;
+    return reshapeTo(b, end.getLoc(), join(type.clone(turns), cut.axis + 1),
+                     type.getShape());
   }
 
   Group &group;
   Operation *last, *first;
   OpBuilder b;
-  std::map<PartKey, Value> slices;
+  Tiler::Slices slices;
   Value whole;
 };
 
@@ -448,11 +254,15 @@ struct Tile : ane::impl::TilePassBase<Tile> {
     return {};
   }
 
-  /// Ops that only the end needs, backward while they are large.
+  /// Ops that only the end needs, backward while they are large, or of any
+  /// size up to the projections, whose parts have parts of the weights.
   static void collectRegion(Value end, double least,
                             llvm::SetVector<Operation *> &region) {
     region.insert(end.getDefiningOp());
-    for (unsigned i = 0; i < region.size(); ++i)
+    for (unsigned i = 0; i < region.size(); ++i) {
+      auto conv = dyn_cast<ConvOp>(region[i]);
+      if (least == 0 && conv && conv.getGroups() == 1)
+        continue;
       for (Value operand : region[i]->getOperands()) {
         Operation *op = operand.getDefiningOp();
         if (op && op->getNumResults() == 1 && !isConstantTree(operand) &&
@@ -462,18 +272,21 @@ struct Tile : ane::impl::TilePassBase<Tile> {
             }))
           region.insert(op);
       }
+    }
   }
 
   /// Axes of the end along which a part needs a part of `large`.
   static SmallVector<int64_t> findAxes(Group &group, Value large) {
     OpBuilder b(group.end.getDefiningOp());
-    std::map<PartKey, Value> slices;
+    Tiler::Slices slices;
     Tiler tiler(b, group.region, slices);
     auto type = cast<RankedTensorType>(group.end.getType());
     SmallVector<int64_t> axes;
     for (int64_t axis : {1, 2, 3, 0})
       if (axis < type.getRank() && type.getDimSize(axis) > 1 &&
-          tiler.reaches(group.end, axis, large))
+          tiler.reaches(group.end, axis,
+                        {0, std::max<int64_t>(1, type.getDimSize(axis) / 2)},
+                        large))
         axes.push_back(axis);
     return axes;
   }
@@ -534,6 +347,29 @@ struct Tile : ane::impl::TilePassBase<Tile> {
     return {least, least + 1, 2 * least};
   }
 
+  /// Where heads of a group share copies of keys and values: so many turns that
+  /// a part has at most one head of each group and takes them as they are, near
+  /// the proposed numbers of parts.
+  static SmallVector<int64_t> proposeTurns(const Group &group, int64_t extent,
+                                           ArrayRef<int64_t> parts) {
+    SmallVector<int64_t> turns;
+    for (Operation *op : group.region) {
+      auto concat = dyn_cast<ConcatOp>(op);
+      if (!concat || !llvm::all_equal(concat.getValues()))
+        continue;
+      int64_t copies = concat.getValues().size();
+      for (int64_t least : parts) {
+        int64_t count = copies;
+        while (count < extent && (count < least || extent % count))
+          count += copies;
+        if (count <= extent && extent % count == 0 &&
+            !llvm::is_contained(turns, count))
+          turns.push_back(count);
+      }
+    }
+    return turns;
+  }
+
   /// Rows by columns of one product, whose operands are both too large.
   static void proposeGrids(const Group &group,
                            SmallVectorImpl<SmallVector<Cut>> &cuts) {
@@ -546,14 +382,6 @@ struct Tile : ane::impl::TilePassBase<Tile> {
         cuts.push_back({Cut{rank - 2, rows}, Cut{rank - 1, columns}});
   }
 
-  static bool isLegal(Operation *op, const Target &target) {
-    auto legality = dyn_cast<LegalityOpInterface>(op);
-    ViolationList violations;
-    if (legality)
-      findEnabledViolations(legality, target, violations);
-    return legality && violations.empty() && !op->hasAttr("ane.fp32");
-  }
-
   /// Microseconds that the cuts of a group save.
   struct Choice {
     double gain = 0;
@@ -561,16 +389,21 @@ struct Tile : ane::impl::TilePassBase<Tile> {
   };
   static Choice choose(Group &group, Value large, const Clock &clock) {
     SmallVector<SmallVector<Cut>> proposals;
-    for (int64_t axis : findAxes(group, large))
-      for (int64_t parts : proposeParts(group, clock))
-        proposals.push_back({Cut{axis, parts}});
+    for (int64_t axis : findAxes(group, large)) {
+      SmallVector<int64_t> parts = proposeParts(group, clock);
+      for (int64_t count : parts)
+        proposals.push_back({Cut{axis, count}});
+      int64_t extent = typeOf(group.end).getDimSize(axis);
+      for (int64_t turns : proposeTurns(group, extent, parts))
+        proposals.push_back({Cut{axis, turns, /*byTurns=*/true}});
+    }
     proposeGrids(group, proposals);
     double whole = 0;
     for (Operation *op : group.region)
       whole += predict(op, clock).total();
     Choice best{0.02 * whole, {}};
     for (const SmallVector<Cut> &cuts : proposals)
-      if (double gain = whole - Trial(group, cuts).predict(clock);
+      if (double gain = Trial(group, cuts).predictGain(clock);
           gain > 1.02 * best.gain) // few parts rather than many
         best = {gain, cuts};
     return best;
@@ -582,7 +415,7 @@ struct Tile : ane::impl::TilePassBase<Tile> {
     SmallVector<Group> groups;
     Value large = op->getResult(0);
     if (Value end = findSmallEnd(large))
-      for (double part : {1 / 2., 1 / 8.})
+      for (double part : {1 / 2., 1 / 8., 0.})
         groups.push_back(makeGroup(end, large, part));
     Group alone{large, {}};
     alone.region.insert(op);

@@ -67,6 +67,21 @@ def test_orders_of_many_shapes(tmp_path, numerics):
         check(ane_mlir.compile(tmp_path / "m.onnx").run(feeds, numerics=numerics), reference(tmp_path / "m.onnx", feeds), "fp16")
 
 
+def test_heads_of_a_group_share_their_keys(tmp_path):
+    """A long prompt is multiplied by keys as they lie: each part of the heads has its own rows of the projection and no copies."""
+    for shape in (dict(tokens=1024, width=384, heads=12, kv_heads=4), dict(tokens=1024, width=384, heads=12, kv_heads=12), dict(tokens=2048, width=256, heads=8, kv_heads=2)):
+        model = builders.build_llama(layers=1, hidden=256, **shape)
+        found = report(model, tmp_path)
+        assert count(found, "softmax") > 1 and count(found, "concat") <= 2, shape
+        assert count(found, "slice_by_size", "split") <= (0 if shape["tokens"] == 1024 else 2 * shape["kv_heads"]), shape
+        rng = np.random.default_rng(0)
+        feeds = {i.name: rng.standard_normal([d.dim_value for d in i.type.tensor_type.shape.dim]).astype(np.float32) * 0.7 for i in model.graph.input}
+        onnx.save(model, tmp_path / "m.onnx")
+        expected = reference(tmp_path / "m.onnx", feeds)
+        for precision in ("fp32", "fp16"):
+            check(ane_mlir.compile(tmp_path / "m.onnx", precision=precision).run(feeds, numerics=precision), expected, precision)
+
+
 def test_a_cache_is_not_copied(tmp_path):
     """A step of decoding multiplies the cache as it lies; the copies of it are those that it returns, and with states none."""
     model = builders.build_llama(layers=1, tokens=1, past=511, width=256, heads=8, kv_heads=2, hidden=512)

@@ -104,3 +104,61 @@ func.func @elementwise(%x: tensor<1x64x1024x1024xf16>) -> tensor<1x64x1024x1024x
   %z = ane.mul %x, %x : (tensor<1x64x1024x1024xf16>, tensor<1x64x1024x1024xf16>) -> tensor<1x64x1024x1024xf16>
   return %z : tensor<1x64x1024x1024xf16>
 }
+
+// Heads that share keys four by four: each part has one of every group, so that keys and values are taken as they are, and
+// its own part of the projection, ordinary or in groups. Rows of the weight are taken apart where they lie.
+// CHECK-LABEL: func @grouped_heads
+// CHECK-NOT: ane.concat {{.*}}32x1024xf16>
+// CHECK: ane.reshape %{{.*}} {shape = array<i64: 4, 4, 32, 64, 1, 1>}
+// CHECK: ane.slice_by_size {{.*}}begin = array<i64: 0, 0, 0, 0, 0, 0>, size = array<i64: 4, 1, 32, 64, 1, 1>
+// CHECK: ane.conv %arg0, {{.*}}tensor<128x64x1x1xf16>) -> tensor<1x128x1x1024xf16>
+// CHECK: ane.conv {{.*}}groups = 4 : i64{{.*}}tensor<128x32x1x1xf16>) -> tensor<1x128x1x1024xf16>
+// CHECK: ane.matmul {{.*}}tensor<1x4x32x1024xf16>) -> tensor<1x4x1024x1024xf16>
+// CHECK: ane.matmul {{.*}}-> tensor<1x4x32x1024xf16>
+// CHECK: slice_by_size {{.*}}begin = array<i64: 0, 3, 0, 0, 0, 0>, size = array<i64: 4, 1, 32, 64, 1, 1>
+// CHECK: ane.concat {{.*}}axis = 2 : i64{{.*}} -> tensor<1x4x4x32x1024xf16>
+// CHECK: return
+func.func @grouped_heads(%x: tensor<1x64x1x1024xf16>, %k: tensor<1x4x32x1024xf16>, %v: tensor<1x4x32x1024xf16>) -> tensor<1x512x1x1024xf16> {
+  %w = ane.constant dense<0.5> : tensor<512x64x1x1xf16>
+  %t = ane.constant dense<0.25> : tensor<512x32x1x1xf16>
+  %p = ane.conv %x, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x64x1x1024xf16>, tensor<512x64x1x1xf16>) -> tensor<1x512x1x1024xf16>
+  %r = ane.conv %p, %t {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 16 : i64} : (tensor<1x512x1x1024xf16>, tensor<512x32x1x1xf16>) -> tensor<1x512x1x1024xf16>
+  %q = ane.reshape %r {shape = array<i64: 1, 16, 32, 1024>} : (tensor<1x512x1x1024xf16>) -> tensor<1x16x32x1024xf16>
+  %k0 = ane.reshape %k {shape = array<i64: 1, 4, 1, 32, 1024>} : (tensor<1x4x32x1024xf16>) -> tensor<1x4x1x32x1024xf16>
+  %k1 = ane.concat %k0, %k0, %k0, %k0 {axis = 2 : i64} : (tensor<1x4x1x32x1024xf16>, tensor<1x4x1x32x1024xf16>, tensor<1x4x1x32x1024xf16>, tensor<1x4x1x32x1024xf16>) -> tensor<1x4x4x32x1024xf16>
+  %k2 = ane.reshape %k1 {shape = array<i64: 1, 16, 32, 1024>} : (tensor<1x4x4x32x1024xf16>) -> tensor<1x16x32x1024xf16>
+  %v0 = ane.reshape %v {shape = array<i64: 1, 4, 1, 32, 1024>} : (tensor<1x4x32x1024xf16>) -> tensor<1x4x1x32x1024xf16>
+  %v1 = ane.concat %v0, %v0, %v0, %v0 {axis = 2 : i64} : (tensor<1x4x1x32x1024xf16>, tensor<1x4x1x32x1024xf16>, tensor<1x4x1x32x1024xf16>, tensor<1x4x1x32x1024xf16>) -> tensor<1x4x4x32x1024xf16>
+  %v2 = ane.reshape %v1 {shape = array<i64: 1, 16, 32, 1024>} : (tensor<1x4x4x32x1024xf16>) -> tensor<1x16x32x1024xf16>
+  %s = ane.matmul %q, %k2 {transpose_x = true} : (tensor<1x16x32x1024xf16>, tensor<1x16x32x1024xf16>) -> tensor<1x16x1024x1024xf16>
+  %a = ane.softmax %s {axis = 3 : i64} : (tensor<1x16x1024x1024xf16>) -> tensor<1x16x1024x1024xf16>
+  %o = ane.matmul %v2, %a {transpose_y = true} : (tensor<1x16x32x1024xf16>, tensor<1x16x1024x1024xf16>) -> tensor<1x16x32x1024xf16>
+  %y = ane.reshape %o {shape = array<i64: 1, 512, 1, 1024>} : (tensor<1x16x32x1024xf16>) -> tensor<1x512x1x1024xf16>
+  return %y : tensor<1x512x1x1024xf16>
+}
+
+// Where parts are single heads, each takes its keys by one slice, not by one of copies.
+// CHECK-LABEL: func @single_heads
+// CHECK-NOT: ane.concat {{.*}}axis = 2
+// CHECK: ane.slice_by_size {{.*}}begin = array<i64: 0, 0, 0, 0, 0>, size = array<i64: 1, 1, 1, 32, 2048>
+// CHECK-NOT: tensor<1x4x4x32x2048xf16>
+// CHECK: ane.matmul {{.*}}-> tensor<1x1x2048x2048xf16>
+// CHECK: ane.concat {{.*}} -> tensor<1x16x32x2048xf16>
+func.func @single_heads(%x: tensor<1x64x1x2048xf16>, %k: tensor<1x4x32x2048xf16>, %v: tensor<1x4x32x2048xf16>) -> tensor<1x512x1x2048xf16> {
+  %w = ane.constant dense<0.5> : tensor<512x64x1x1xf16>
+  %t = ane.constant dense<0.25> : tensor<512x32x1x1xf16>
+  %p = ane.conv %x, %w {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>} : (tensor<1x64x1x2048xf16>, tensor<512x64x1x1xf16>) -> tensor<1x512x1x2048xf16>
+  %r = ane.conv %p, %t {strides = array<i64: 1, 1>, pad_type = "valid", pad = array<i64: 0, 0, 0, 0>, dilations = array<i64: 1, 1>, groups = 16 : i64} : (tensor<1x512x1x2048xf16>, tensor<512x32x1x1xf16>) -> tensor<1x512x1x2048xf16>
+  %q = ane.reshape %r {shape = array<i64: 1, 16, 32, 2048>} : (tensor<1x512x1x2048xf16>) -> tensor<1x16x32x2048xf16>
+  %k0 = ane.reshape %k {shape = array<i64: 1, 4, 1, 32, 2048>} : (tensor<1x4x32x2048xf16>) -> tensor<1x4x1x32x2048xf16>
+  %k1 = ane.concat %k0, %k0, %k0, %k0 {axis = 2 : i64} : (tensor<1x4x1x32x2048xf16>, tensor<1x4x1x32x2048xf16>, tensor<1x4x1x32x2048xf16>, tensor<1x4x1x32x2048xf16>) -> tensor<1x4x4x32x2048xf16>
+  %k2 = ane.reshape %k1 {shape = array<i64: 1, 16, 32, 2048>} : (tensor<1x4x4x32x2048xf16>) -> tensor<1x16x32x2048xf16>
+  %v0 = ane.reshape %v {shape = array<i64: 1, 4, 1, 32, 2048>} : (tensor<1x4x32x2048xf16>) -> tensor<1x4x1x32x2048xf16>
+  %v1 = ane.concat %v0, %v0, %v0, %v0 {axis = 2 : i64} : (tensor<1x4x1x32x2048xf16>, tensor<1x4x1x32x2048xf16>, tensor<1x4x1x32x2048xf16>, tensor<1x4x1x32x2048xf16>) -> tensor<1x4x4x32x2048xf16>
+  %v2 = ane.reshape %v1 {shape = array<i64: 1, 16, 32, 2048>} : (tensor<1x4x4x32x2048xf16>) -> tensor<1x16x32x2048xf16>
+  %s = ane.matmul %q, %k2 {transpose_x = true} : (tensor<1x16x32x2048xf16>, tensor<1x16x32x2048xf16>) -> tensor<1x16x2048x2048xf16>
+  %a = ane.softmax %s {axis = 3 : i64} : (tensor<1x16x2048x2048xf16>) -> tensor<1x16x2048x2048xf16>
+  %o = ane.matmul %v2, %a {transpose_y = true} : (tensor<1x16x32x2048xf16>, tensor<1x16x2048x2048xf16>) -> tensor<1x16x32x2048xf16>
+  %y = ane.reshape %o {shape = array<i64: 1, 512, 1, 2048>} : (tensor<1x16x32x2048xf16>) -> tensor<1x512x1x2048xf16>
+  return %y : tensor<1x512x1x2048xf16>
+}

@@ -129,7 +129,8 @@ def TilePass : Pass<"ane-tile", "::mlir::ModuleOp"> {
   let summary = "Large values made and used part by part";
   let description = [{
     Where the operands and results of an op exceed on-chip memory (`on_chip_mb` of the target), it and what is around it
-    are made part by part, heads, channels, rows with their halo, where that is predicted to be faster. With `live-bytes`
+    are made part by part, heads, channels, rows with their halo, where that is predicted to be faster: the projections
+    before them with parts of their weights, keys that a group of heads shares without copies. With `live-bytes`
     values that are alive together beyond it are, faster or not. `ane.live_bytes` on the function is what is left alive. Test: test/Transforms/tile.mlir.
   }];
   let dependentDialects = ["::mlir::ane::ANEDialect"];
