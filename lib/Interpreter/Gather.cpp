@@ -17,6 +17,27 @@ static LogicalResult outOfRange(Operation *op, int64_t index, int64_t extent) {
                            << extent;
 }
 
+/// Rows of a table as it is in its file: of the table of an embedding a few.
+static LogicalResult gatherPacked(GatherOp op, const Tensor &table,
+                                  const Tensor &indices, Tensor &y) {
+  int64_t extent = table.shape().front(),
+          inner = extent ? table.size() / extent : 0, at = 0;
+  ArrayRef<char> bytes = table.packedBytes();
+  size_t row = extent ? bytes.size() / extent : 0;
+  for (int64_t raw : indices.ints()) {
+    FailureOr<int64_t> index = wrapIndex(raw, extent);
+    if (failed(index))
+      return outOfRange(op, raw, extent);
+    ArrayRef<char> from = bytes.slice(*index * row, row);
+    if (y.isFloat())
+      decode(table.dtype(), from, y.mutableFloats().slice(at, inner));
+    else
+      decode(table.dtype(), from, y.mutableInts().slice(at, inner));
+    at += inner;
+  }
+  return success();
+}
+
 namespace mlir::ane {
 LogicalResult evaluateOp(GatherOp op, EvalContext &context, ArrayRef<Tensor> in,
                          SmallVectorImpl<Tensor> &out) {
@@ -28,6 +49,12 @@ LogicalResult evaluateOp(GatherOp op, EvalContext &context, ArrayRef<Tensor> in,
   llvm::append_range(shape, indices.shape().drop_front(batch));
   llvm::append_range(shape, x.shape().drop_front(axis + 1));
   Tensor y = context.makeResult(op.getY(), shape);
+  if (x.isPacked() && axis == 0 && !batch && !x.packedBytes().empty() &&
+      getInfo(x.dtype()).bits % 8 == 0) {
+    LogicalResult status = gatherPacked(op, x, indices, y);
+    out.push_back(std::move(y));
+    return status;
+  }
   // [batch][middle][index][inner]: the middle is x's axes between batch and
   // axis.
   int64_t batches = 1, middle = 1, inner = 1, count = 1,

@@ -9,6 +9,8 @@
 #include "Evaluators.h"
 #include "ane-mlir/Support/Embedding.h"
 #include "dialects/ANE/IR/Control.h"
+#include "dialects/ANE/IR/Gather.h"
+#include "dialects/ANE/IR/Linear.h"
 #include "dialects/ANE/IR/Shape.h"
 #include "dialects/ANE/IR/Structure.h"
 #include "mlir/IR/Threading.h"
@@ -105,21 +107,34 @@ static LogicalResult evaluateWide(Operation *op, EvalContext &context,
   return success();
 }
 
-/// Takes parts of constants as they are in their file.
-static bool takesPacked(Operation *op) {
-  return isa<ReshapeOp, ExpandDimsOp, SqueezeOp, Flatten2dOp, SliceByIndexOp,
-             SliceBySizeOp, SplitOp>(op);
+/// Takes this operand as it is in its file: parts of it, or decodes what it
+/// computes with, a piece at a time.
+static bool takesPacked(OpOperand &use, const EvalContext &context) {
+  Operation *op = use.getOwner();
+  if (isa<ReshapeOp, ExpandDimsOp, SqueezeOp, Flatten2dOp, SliceByIndexOp,
+          SliceBySizeOp, SplitOp>(op))
+    return true;
+  if (context.getEngine() || op->hasAttr("ane.wide"))
+    return false;
+  if (auto gather = dyn_cast<GatherOp>(op))
+    return use.getOperandNumber() == 0 && gather.getAxis() == 0 &&
+           !gather.getBatchDims().value_or(0);
+  auto conv = dyn_cast<ConvOp>(op);
+  auto weight = conv ? conv.getWeight().getType() : RankedTensorType();
+  return conv && use.getOperandNumber() == 1 && conv.getGroups() == 1 &&
+         weight.getElementType().isF16() && weight.hasStaticShape() &&
+         llvm::all_of(weight.getShape().drop_front(2),
+                      [](int64_t extent) { return extent == 1; });
 }
 
 static LogicalResult evaluateUnguarded(Operation *op, EvalContext &context,
                                        ArrayRef<Tensor> inputs,
                                        SmallVectorImpl<Tensor> &outputs) {
   SmallVector<Tensor> decoded;
-  if (!takesPacked(op) && llvm::any_of(inputs, [](const Tensor &tensor) {
-        return tensor.isPacked();
-      })) {
-    for (const Tensor &tensor : inputs)
-      decoded.push_back(tensor.unpacked());
+  if (llvm::any_of(inputs,
+                   [](const Tensor &tensor) { return tensor.isPacked(); })) {
+    for (auto [use, tensor] : llvm::zip_equal(op->getOpOperands(), inputs))
+      decoded.push_back(takesPacked(use, context) ? tensor : tensor.unpacked());
     inputs = decoded;
   }
   auto evaluable = dyn_cast<EvaluateOpInterface>(op);
@@ -277,8 +292,9 @@ Tensor BlockInterpreter::roundRoot(Value value, const Tensor &exact) {
 static constexpr int64_t kFormsFrom = 1024;
 
 /// From the second run on, weights in fp32 for the next one, while there is
-/// room for them; others are decoded each time, as all are in the first run.
-void BlockInterpreter::keepDecoded(Tensor &constant) {
+/// room for them; others are decoded each time, as all are in the first run,
+/// and those that are read as they are.
+void BlockInterpreter::keepDecoded(Value value, Tensor &constant) {
   if (rooms.empty() || constant.size() < kFormsFrom)
     return;
   if (!constant.isPacked()) {
@@ -286,6 +302,9 @@ void BlockInterpreter::keepDecoded(Tensor &constant) {
       constant.keepForms();
     return;
   }
+  if (llvm::all_of(value.getUses(),
+                   [&](OpOperand &use) { return takesPacked(use, context); }))
+    return;
   uint64_t bytes = constant.size() * (constant.isFloat() ? 4 : 8);
   if (auto room = MemoryBudget::keep(bytes)) {
     constant = constant.unpacked();
@@ -310,7 +329,7 @@ LogicalResult BlockInterpreter::run(ArrayRef<Tensor> arguments,
     if (it == constants.end())
       return values.lookup(value);
     if (!inTree)
-      keepDecoded(it->second);
+      keepDecoded(value, it->second);
     return inTree ? it->second : roundRoot(value, it->second);
   };
   for (Operation &op : block) {

@@ -96,6 +96,37 @@ BlasScope::BlasScope(SGemm function) : before(systemProduct) {
 }
 BlasScope::~BlasScope() { systemProduct = before; }
 
+/// For a product of so much work, whose both sides have so many elements: each
+/// thread makes code, in memory that the system gives it 64 MB at a time, and
+/// copies parts of both sides.
+static void expectRoomForProducts(const EvalContext &context, double work,
+                                  double elements) {
+  if (work >= kTaskWork)
+    expectRoomForCode(context.getContext()->getNumThreads() *
+                          (kCode + kThreadMemory) +
+                      size_t(std::min(64.0 * (1 << 20), 4 * elements)));
+}
+
+namespace {
+/// Of a product of [rows, inner] and [inner, columns].
+struct Extents {
+  int64_t rows, inner, columns;
+};
+} // namespace
+
+/// By the caller's BLAS, or oneDNN's.
+static void multiply(SGemm other, Extents e, const float *a, bool transposeA,
+                     int64_t lda, const float *b, bool transposeB, int64_t ldb,
+                     float *c, int64_t ldc) {
+  if (other)
+    other(101, transposeA ? 112 : 111, transposeB ? 112 : 111, int(e.rows),
+          int(e.columns), int(e.inner), 1.0f, a, int(lda), b, int(ldb), 0.0f, c,
+          int(ldc));
+  else
+    dnnl_sgemm(transposeA ? 'T' : 'N', transposeB ? 'T' : 'N', e.rows,
+               e.columns, e.inner, 1.0f, a, lda, b, ldb, 0.0f, c, ldc);
+}
+
 void mlir::ane::batchedMatmul(const EvalContext &context, const float *a,
                               const float *b, float *c, int64_t m, int64_t k,
                               int64_t n, bool transposeA, bool transposeB,
@@ -141,21 +172,12 @@ void mlir::ane::batchedMatmul(const EvalContext &context, const float *a,
   SGemm other = std::max({m, n, k}) <= INT32_MAX ? systemProduct : nullptr;
   auto product = [=](int64_t rows, int64_t columns, const float *pa,
                      const float *pb, float *pc) {
-    int64_t lda = transposeA ? m : k, ldb = transposeB ? k : n;
-    if (other)
-      other(101, transposeA ? 112 : 111, transposeB ? 112 : 111, int(rows),
-            int(columns), int(k), 1.0f, pa, int(lda), pb, int(ldb), 0.0f, pc,
-            int(n));
-    else
-      dnnl_sgemm(transposeA ? 'T' : 'N', transposeB ? 'T' : 'N', rows, columns,
-                 k, 1.0f, pa, lda, pb, ldb, 0.0f, pc, n);
+    multiply(other, {rows, k, columns}, pa, transposeA, transposeA ? m : k, pb,
+             transposeB, transposeB ? k : n, pc, n);
   };
-  if (!other && batch * m * n * k >= kTaskWork)
-    // Each thread makes code, in memory that the system gives it 64 MB at a
-    // time, and a product copies parts of both sides.
-    expectRoomForCode(context.getContext()->getNumThreads() *
-                          (kCode + kThreadMemory) +
-                      std::min<size_t>(64 << 20, 4 * (m + n) * k));
+  if (!other)
+    expectRoomForProducts(context, double(batch) * m * n * k,
+                          double(m + n) * k);
   // Parts are products, or rows or columns of the only one.
   bool whole = batch > 1, rows = m >= n;
   partition(context,
@@ -493,6 +515,39 @@ static bool isProduct(const Tensor &x, const Tensor &y,
                       [](auto pad) { return !pad.first && !pad.second; });
 }
 
+/// Elements of a weight in fp16 that are decoded at a time: half of what a core
+/// has nearby.
+static constexpr int64_t kPanel = 1 << 17;
+
+/// Products of the rows of a weight as it is in its file with each image; less
+/// to write and to read than the whole weight in fp32.
+static void packedProduct(const EvalContext &context, const Tensor &weight,
+                          const Tensor &x, float *out, int64_t places) {
+  int64_t outputs = weight.shape()[0], inputs = weight.shape()[1],
+          batch = x.shape()[0];
+  ArrayRef<char> bytes = weight.packedBytes();
+  size_t row = outputs ? bytes.size() / outputs : 0;
+  int64_t rows = std::max<int64_t>(16, kPanel / std::max<int64_t>(1, inputs));
+  int64_t work = batch * outputs * inputs * places;
+  SGemm other = std::max({outputs, inputs, places}) <= INT32_MAX ? systemProduct
+                                                                 : nullptr;
+  if (!other)
+    expectRoomForProducts(context, work, (outputs + places) * inputs);
+  partition(context, outputs, work, [&](int64_t begin, int64_t end) {
+    Tensor panel(DType::Float32, {std::min(rows, end - begin), inputs});
+    MutableArrayRef<float> values = panel.mutableFloats();
+    for (int64_t first = begin; first < end; first += rows) {
+      int64_t count = std::min(rows, end - first);
+      decode(weight.dtype(), bytes.slice(first * row, count * row),
+             values.take_front(count * inputs));
+      for (int64_t i = 0; i < batch; ++i)
+        multiply(other, {count, inputs, places}, values.data(), false, inputs,
+                 x.floats().data() + i * inputs * places, false, places,
+                 out + (i * outputs + first) * places, places);
+    }
+  });
+}
+
 static void pointwiseConvolution(const EvalContext &context, const Tensor &x,
                                  const Tensor &weight, const Tensor *bias,
                                  Tensor &y) {
@@ -502,8 +557,11 @@ static void pointwiseConvolution(const EvalContext &context, const Tensor &x,
   SmallVector<int64_t> same(batch, 0);
   auto images = llvm::to_vector(llvm::seq<int64_t>(batch));
   float *out = y.mutableFloats().data();
-  batchedMatmul(context, weight.floats().data(), x.floats().data(), out,
-                outputs, x.shape()[1], places, false, false, same, images);
+  if (weight.isPacked())
+    packedProduct(context, weight, x, out, places);
+  else
+    batchedMatmul(context, weight.floats().data(), x.floats().data(), out,
+                  outputs, x.shape()[1], places, false, false, same, images);
   if (bias)
     for (int64_t i = 0; i < batch * outputs; ++i)
       for (float &value : llvm::MutableArrayRef(out + i * places, places))

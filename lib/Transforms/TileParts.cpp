@@ -66,8 +66,7 @@ static std::optional<PartAlong> reshapedPart(ArrayRef<int64_t> from,
           continues(to.drop_front(axis + 1), dim / to[axis]))
         return PartAlong{(int64_t)i, part.ofUnits(dim / to[axis])};
       int64_t inner = dim ? to[axis] / dim : 0;
-      if (!inner || to[axis] % dim ||
-          !continues(from.drop_front(i + 1), inner))
+      if (!inner || to[axis] % dim || !continues(from.drop_front(i + 1), inner))
         return std::nullopt;
       if (auto outer = part.inUnits(inner))
         return PartAlong{(int64_t)i, *outer};
@@ -159,9 +158,9 @@ static std::optional<PartAlong> operandPart(Operation *op, unsigned i,
       return along(0);
     return conv.getGroups() == 1
                ? std::nullopt
-               : std::optional(PartAlong{1, groups->ofUnits(
-                                                operand.getDimSize(1) /
-                                                conv.getGroups())});
+               : std::optional(
+                     PartAlong{1, groups->ofUnits(operand.getDimSize(1) /
+                                                  conv.getGroups())});
   }
   return std::nullopt;
 }
@@ -283,21 +282,19 @@ Value Tiler::tileOp(Operation *op, Value v, int64_t axis, Part part) {
   if (auto concat = dyn_cast<ConcatOp>(op);
       concat && concatAxis(concat) == axis && !concat.getInterleave()) {
     // Of operands of one entry each, as copies are, those that are wanted.
-    if (part.block != 1 ||
-        llvm::any_of(concat.getValues(), [&](Value x) {
+    if (part.block != 1 || llvm::any_of(concat.getValues(), [&](Value x) {
           return typeOf(x).getDimSize(axis) != 1;
         }))
       return {};
     SmallVector<Value> wanted;
     for (int64_t i = part.lo; i < part.hi; i += part.step)
       wanted.push_back(concat.getValues()[i]);
-    return made[key] =
-               wanted.size() == 1
-                   ? wanted.front()
-                   : ConcatOp::create(b, op->getLoc(), type, wanted,
-                                      concat.getAxisAttr(),
-                                      concat.getInterleaveAttr())
-                         .getResult();
+    return made[key] = wanted.size() == 1
+                           ? wanted.front()
+                           : ConcatOp::create(b, op->getLoc(), type, wanted,
+                                              concat.getAxisAttr(),
+                                              concat.getInterleaveAttr())
+                                 .getResult();
   }
   SmallVector<Value> operands;
   bool any = false;
@@ -321,31 +318,31 @@ Value Tiler::tileOp(Operation *op, Value v, int64_t axis, Part part) {
 /// The rows of the operand under those of the result, with less padding where
 /// neighbours are real.
 Value Tiler::tileRows(ConvOp conv, int64_t axis, Part part) {
-    ArrayRef<int64_t> in = typeOf(conv.getX()).getShape();
-    ArrayRef<int64_t> kernel = typeOf(conv.getWeight()).getShape();
-    auto padding = resolvePadding(conv.getPadType(), conv.getPad(),
-                                  in.drop_front(2), kernel.drop_front(2),
-                                  conv.getStrides(), conv.getDilations());
-    unsigned k = axis - 2;
-    int64_t stride = conv.getStrides()[k],
-            reach = (kernel[axis] - 1) * conv.getDilations()[k] + 1;
-    int64_t first = part.lo * stride - padding[k].first,
-            last = (part.hi - 1) * stride - padding[k].first + reach;
-    Part rows{std::max<int64_t>(first, 0), std::min(last, in[axis])};
-    if (rows.size() <= 0)
-      return {};
-    padding[k] = {rows.lo - first, last - rows.hi};
-    SmallVector<int64_t> pad;
-    for (auto [begin, end] : padding) {
-      pad.push_back(begin);
-      pad.push_back(end);
-    }
-    Value x = tile(conv.getX(), axis, rows);
-    auto clone = cast<ConvOp>(b.clone(*conv));
-    clone.getXMutable().assign(x);
-    clone.setPadType("custom");
-    clone.setPad(pad);
-    clone.getResult().setType(
-        withDim(typeOf(conv.getResult()), axis, part.size()));
-    return clone.getResult();
+  ArrayRef<int64_t> in = typeOf(conv.getX()).getShape();
+  ArrayRef<int64_t> kernel = typeOf(conv.getWeight()).getShape();
+  auto padding = resolvePadding(conv.getPadType(), conv.getPad(),
+                                in.drop_front(2), kernel.drop_front(2),
+                                conv.getStrides(), conv.getDilations());
+  unsigned k = axis - 2;
+  int64_t stride = conv.getStrides()[k],
+          reach = (kernel[axis] - 1) * conv.getDilations()[k] + 1;
+  int64_t first = part.lo * stride - padding[k].first,
+          last = (part.hi - 1) * stride - padding[k].first + reach;
+  Part rows{std::max<int64_t>(first, 0), std::min(last, in[axis])};
+  if (rows.size() <= 0)
+    return {};
+  padding[k] = {rows.lo - first, last - rows.hi};
+  SmallVector<int64_t> pad;
+  for (auto [begin, end] : padding) {
+    pad.push_back(begin);
+    pad.push_back(end);
+  }
+  Value x = tile(conv.getX(), axis, rows);
+  auto clone = cast<ConvOp>(b.clone(*conv));
+  clone.getXMutable().assign(x);
+  clone.setPadType("custom");
+  clone.setPad(pad);
+  clone.getResult().setType(
+      withDim(typeOf(conv.getResult()), axis, part.size()));
+  return clone.getResult();
 }

@@ -5,7 +5,7 @@
 
 include "dialects/ANE/IR/ANEBase.td"
 
-// TABLE: kScaleOpArgs[] = {{[{][{]}}"x", ArgKind::Operand, false, false, 0}, {"alpha", ArgKind::Float, false, false, 0}, {"mode", ArgKind::String, true, false, 0}, };
+// TABLE: kScaleOpArgs[] = {{[{][{]}}"x", ArgKind::Operand, false, false, 0}, {"alpha", ArgKind::Float, true, false, 0}, {"mode", ArgKind::String, false, false, 0}, };
 // TABLE: {"ane.scale", "scale", 15, Evidence::Raw, "", "evaluated on RAW with a numeric check", true, false, true, kScaleOpArgs}
 // TABLE: kRenames0[] = {"alpha=gain", };
 // TABLE: {"", "Scale", 7, "ane.scale", kRenames0},

@@ -134,7 +134,7 @@ private:
   /// Their roots as the weight writer stores them in fp16.
   llvm::DenseMap<Value, Tensor> roots;
   Tensor roundRoot(Value value, const Tensor &exact);
-  void keepDecoded(Tensor &constant);
+  void keepDecoded(Value value, Tensor &constant);
   /// Of what was decoded and kept.
   std::vector<std::shared_ptr<void>> rooms;
   /// Values to forget after each op, by op.
