@@ -11,11 +11,13 @@
 #include "ane-mlir/Artifact/Excerpt.h"
 #include "ane-mlir/Artifact/TensorFiles.h"
 #include "ane-mlir/Support/Diagnostics.h"
+#include "ane-mlir/Transforms/WeightForm.h"
 #include "dialects/ANE/IR/Structure.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/Format.h"
+#include "llvm/Support/FormatVariadic.h"
 #include "llvm/Support/raw_ostream.h"
 
 #include <cmath>
@@ -134,10 +136,32 @@ LogicalResult NumericGuard::start(ModuleOp converted) {
   return success();
 }
 
+bool NumericGuard::isFull() const {
+  return options.check == GuardOptions::Check::Full || !found.guessed;
+}
+bool NumericGuard::isLarge() const {
+  return !isFull() &&
+         (work > kRunWork || weights > kMostWeights || values > kMostValues);
+}
+PrecisionOptions NumericGuard::precisionOptions() const {
+  PrecisionOptions precision;
+  precision.placed = options.placed;
+  precision.step = options.step;
+  // The engine's own products are looked at where that is quick.
+  precision.engine = !isLarge() && (isFull() || work <= kEngineSteps);
+  return precision;
+}
+
 LogicalResult
 NumericGuard::repair(ModuleOp optimised,
                      llvm::function_ref<LogicalResult(ModuleOp)> repair) {
-  bool full = options.check == GuardOptions::Check::Full || !found.guessed;
+  if (failed(keepPrecision(optimised, repair)))
+    return failure();
+  return options.compress ? chooseWeights(optimised) : success();
+}
+
+LogicalResult NumericGuard::keepPrecision(
+    ModuleOp optimised, llvm::function_ref<LogicalResult(ModuleOp)> repair) {
   auto functions = optimised.getOps<func::FuncOp>();
   func::FuncOp reference = original();
   if (samples.empty() && found.whyNot.empty())
@@ -152,12 +176,11 @@ NumericGuard::repair(ModuleOp optimised,
       found.whyNot = "the interpreter cannot run it";
     return repair(optimised);
   }
-  if (!full &&
-      (work > kRunWork || weights > kMostWeights || values > kMostValues))
+  if (isLarge())
     return runExcerpt(optimised, repair);
   func::FuncOp function = *functions.begin();
-  // The engine's own products are looked at where that is quick.
-  bool engine = full || work <= kEngineSteps;
+  PrecisionOptions precision = precisionOptions();
+  bool engine = precision.engine;
   if (!found.guessed) {
     if (failed(calibrate(function, samples, options.placed && engine)))
       return failure();
@@ -172,11 +195,7 @@ NumericGuard::repair(ModuleOp optimised,
     return repair(optimised);
   }
   references = std::move(*expected);
-  PrecisionOptions precision;
-  precision.placed = options.placed;
-  precision.step = options.step;
-  precision.engine = engine;
-  found.numerics = full || work <= kEngineWork ? "engine" : "fp16";
+  found.numerics = isFull() || work <= kEngineWork ? "engine" : "fp16";
 
   // A repair must not harm: the module without it is what it is judged by.
   OwningOpRef<ModuleOp> before = cast<ModuleOp>(optimised->clone());
@@ -267,10 +286,7 @@ NumericGuard::runExcerpt(ModuleOp optimised,
   FailureOr<References> expected = runReference(excerpt->function(), few);
   if (failed(expected))
     return success();
-  PrecisionOptions precision;
-  precision.placed = options.placed;
-  precision.step = options.step;
-  precision.engine = false;
+  PrecisionOptions precision = precisionOptions();
   unsigned marked = 0;
   auto left = keepAccuracy(excerpt->function(), few, *expected, precision,
                            marked, found.losses);
@@ -290,6 +306,96 @@ NumericGuard::runExcerpt(ModuleOp optimised,
   if (options.eachOp)
     found.ops = measureOps(excerpt->function(), few.front(), precision);
   return success();
+}
+
+/// Errors that are tried, from the largest on: each so much of the one before.
+static constexpr double kLargestError = 0.5, kFinerError = 0.85;
+static constexpr unsigned kErrors = 32;
+
+LogicalResult NumericGuard::chooseWeights(ModuleOp optimised) {
+  auto function = *optimised.getOps<func::FuncOp>().begin();
+  auto clean = [&] {
+    optimised.walk([](Operation *op) { op->removeAttr(kFormErrorsAttr); });
+    return success();
+  };
+  if (options.weightError && *options.weightError)
+    return LogicalResult(
+        success(succeeded(options.compress(optimised, **options.weightError)) &&
+                succeeded(clean())));
+  // What each form is off, for all who are tried.
+  if (failed(options.compress(optimised, -1)))
+    return failure();
+  std::optional<Excerpt> excerpt;
+  std::optional<References> expected = references;
+  ArrayRef<Sample> runs = samples;
+  if (isLarge() && !samples.empty()) {
+    ExcerptLimits limits{kExcerptWork, kMostWeights, kMostTable, kMostValues};
+    const Target &target = getTarget(function);
+    excerpt = Excerpt::make(function, limits, [&](Operation &op) {
+      return estimateWork(op, target);
+    });
+    runs = runs.take_front(2);
+    if (excerpt)
+      if (auto values = runReference(excerpt->function(), runs);
+          succeeded(values))
+        expected = std::move(*values);
+  }
+  if (!expected)
+    return optimised.emitError()
+           << "auto forms of weights want a run of the model: "
+           << (found.whyNot.empty() ? "the interpreter cannot run it"
+                                    : found.whyNot)
+           << "; --weights=int8 needs none";
+  auto measure = [&](double error) -> double {
+    ModuleOp whole =
+        excerpt ? excerpt->function()->getParentOfType<ModuleOp>() : optimised;
+    OwningOpRef<ModuleOp> trial = cast<ModuleOp>(whole->clone());
+    ScopedDiagnosticHandler silence(optimised.getContext(),
+                                    [](Diagnostic &) { return success(); });
+    if (failed(options.compress(*trial, error)))
+      return -1;
+    auto accuracy = measureAccuracy(*trial->getOps<func::FuncOp>().begin(),
+                                    runs, *expected, precisionOptions());
+    double least = 1;
+    if (failed(accuracy))
+      return -1;
+    for (const OutputAccuracy &output : accuracy->outputs)
+      least = std::min(least, output.nonFinite ? -1 : output.cosine);
+    return least;
+  };
+  // The largest error that does, by halves; none is what is left.
+  unsigned low = 0, high = kErrors;
+  double cosine = 1;
+  auto errorAt = [](unsigned i) {
+    return kLargestError * std::pow(kFinerError, i);
+  };
+  while (low < high) {
+    unsigned middle = (low + high) / 2;
+    double least = measure(errorAt(middle));
+    if (least >= options.leastCosine) {
+      high = middle;
+      cosine = least;
+    } else {
+      low = middle + 1;
+    }
+  }
+  double error = low < kErrors ? errorAt(low) : 0;
+  if (options.weightError)
+    *options.weightError = error;
+  if (failed(options.compress(optimised, error)))
+    return failure();
+  if (error > 0)
+    optimised.emitRemark()
+        << "weights in fewer bits: each off by at most "
+        << llvm::formatv("{0:f1}", 100 * error).str()
+        << " % of its root mean square, the outputs' least cosine is "
+        << llvm::formatv("{0:f5}", cosine).str()
+        << (excerpt ? " (of the first operations: the model is large)" : "");
+  else
+    optimised.emitRemark() << "no weight is written in fewer bits: none leaves "
+                              "a cosine of "
+                           << options.leastCosine;
+  return clean();
 }
 
 /// Tensors for the ports of an artifact, by name or position.

@@ -164,8 +164,10 @@ struct Flags {
       cl::desc("Weights in fewer bits, which changes values: int8 or int4 with "
                "a scale for each output channel, and for each so many inputs "
                "with ,per=block:N; lut8, lut6, lut4 or lut3, a table for each "
-               "tensor, or with ,per=channel or ,per=group:N. Bundles take "
-               "int8, from H17 on int4. Weights that the model has in fewer "
+               "tensor, or with ,per=channel or ,per=group:N; auto:COSINE, for "
+               "each weight the smallest of them with which no output falls "
+               "below that cosine. Bundles take int8, from H17 on int4. "
+               "Weights that the model has in fewer "
                "bits stay so without it (default: none)"),
       cl::value_desc("FORM"), cl::init("none"), cl::cat(target)};
   cl::opt<std::string> quantize{"quantize",
@@ -502,11 +504,13 @@ void Reader::readTarget() {
       fail("--quantize is the older name of --weights, and both are given");
     options.weightsText = flags.quantize;
   }
-  if (auto form = WeightForm::parse(options.weightsText))
+  if (auto form = WeightForm::parse(options.weightsText);
+      form && (!form->automatic || (form->bound > 0 && form->bound < 1)))
     options.weights = *form;
   else
     fail("expects --weights to be none, int8 or int4 (and ,per=block:N), lut8, "
-         "lut6, lut4 or lut3 (and ,per=channel or ,per=group:N), but got '" +
+         "lut6, lut4 or lut3 (and ,per=channel or ,per=group:N), or "
+         "auto:COSINE below 1, but got '" +
          options.weightsText + "'");
   options.quantizedActivations = given<O::Activations>(flags.activations);
   if (flags.liveBytes.getNumOccurrences())

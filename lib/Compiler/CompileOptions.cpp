@@ -103,6 +103,10 @@ static llvm::Error validateWeights(const CompileOptions &o) {
   std::string option = "--weights=" + o.weightsText;
   if (!o.isHalf())
     return wrong(option + " is for fp16");
+  if (o.weights.automatic && (o.training || o.calibration == "none"))
+    return wrong(option + " measures what fewer bits do to outputs, which " +
+                 (o.training ? "--train" : "--calibration=none") +
+                 " leaves out");
   if (o.verifyEachNumerics)
     return wrong(option + " changes values, which --verify-each-numerics would "
                           "stop at");
@@ -168,7 +172,7 @@ static llvm::Error validateEffects(const CompileOptions &o) {
   if (o.calibration && !o.isHalf())
     return wrong("--calibration is for fp16; with --precision=fp32 nothing is "
                  "repaired");
-  if (o.weights.bits)
+  if (o.weights.bits || o.weights.automatic)
     if (llvm::Error error = validateWeights(o))
       return error;
   return llvm::Error::success();

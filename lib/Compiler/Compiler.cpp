@@ -157,7 +157,8 @@ Compiler::Compiler(const CompileOptions &options, MLIRContext *context,
     package.ranges.emplace();
   }
   pipeline.liveBytes = options.liveBytes.value_or(-1);
-  pipeline.weights = options.weightsText;
+  // Auto forms are tried one by one, by what is measured.
+  pipeline.weights = options.weights.automatic ? "none" : options.weightsText;
   // Compressed constants are of ios18.
   bool olderText = !toPackage && target.verboseDialect;
   pipeline.keepCompressed =
@@ -655,6 +656,19 @@ LogicalResult Compiler::compileBuckets() {
         return toPixels(image, seen);
     return seen;
   };
+  if (options.weights.automatic) {
+    guard.leastCosine = options.weights.bound;
+    guard.weightError = std::make_shared<std::optional<double>>();
+    guard.compress = [this](ModuleOp module, double error) {
+      bool keep = pipeline.keepCompressed;
+      pipeline.keepCompressed = false; // those are kept already
+      pipeline.weights = "auto:" + std::to_string(error);
+      LogicalResult done = runPasses(module, buildCompressPipeline);
+      pipeline.weights = std::string("none");
+      pipeline.keepCompressed = keep;
+      return done;
+    };
+  }
   guard.placed = pipeline.door == "raw" && options.form() != Form::Text;
   modules.clear();
   guards.clear();

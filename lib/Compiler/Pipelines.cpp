@@ -113,13 +113,17 @@ void mlir::ane::buildRepairPipeline(OpPassManager &pm,
       pm.addPass(createCSEPass());
   }
   // Scales of weights are final by now.
-  if (options.keepCompressed || options.weights != "none") {
-    CompressWeightsPassOptions compress;
-    compress.door = options.door;
-    compress.keep = options.keepCompressed;
-    compress.form = options.weights;
-    pm.addPass(createCompressWeightsPass(compress));
-  }
+  if (options.keepCompressed || options.weights != "none")
+    buildCompressPipeline(pm, options);
+}
+
+void mlir::ane::buildCompressPipeline(OpPassManager &pm,
+                                      const PipelineOptions &options) {
+  CompressWeightsPassOptions compress;
+  compress.door = options.door;
+  compress.keep = options.keepCompressed;
+  compress.form = options.weights;
+  pm.addPass(createCompressWeightsPass(compress));
 }
 
 void mlir::ane::buildPlacePipeline(OpPassManager &pm,

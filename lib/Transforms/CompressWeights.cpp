@@ -30,6 +30,7 @@
 #include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/Support/FormatVariadic.h"
+#include <map>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -50,6 +51,10 @@ std::optional<WeightForm> WeightForm::parse(StringRef text) {
   WeightForm form;
   if (text == "none")
     return form;
+  if (StringRef bound = text; bound.consume_front("auto:")) {
+    form.automatic = true;
+    return bound.getAsDouble(form.bound) ? std::nullopt : std::optional(form);
+  }
   auto [name, rest] = text.split(',');
   form.palette = name.consume_front("lut");
   if (!form.palette && !name.consume_front("int"))
@@ -75,6 +80,24 @@ std::optional<WeightForm> WeightForm::parse(StringRef text) {
   bool known =
       kind.empty() || kind == "channel" || (kind == "tensor" && form.palette);
   return known ? std::optional(form) : std::nullopt;
+}
+
+std::string WeightForm::describe() const {
+  std::string text = (palette ? "lut" : "int") + std::to_string(bits);
+  if (block)
+    text += " in blocks of " + std::to_string(block);
+  if (group)
+    text += " for each " + std::to_string(group) + " channels";
+  return text;
+}
+
+/// What each weight of an automatic form may be, fewest bits first: of a
+/// package, of a bundle.
+static ArrayRef<WeightForm> choicesOf(bool raw, bool hasInt4) {
+  static const WeightForm package[] = {{true, 3},      {false, 4}, {true, 4},
+                                       {false, 4, 32}, {true, 6},  {false, 8}};
+  static const WeightForm bundle[] = {{false, 4}, {false, 8}};
+  return raw ? ArrayRef(bundle).drop_front(hasInt4 ? 0 : 1) : ArrayRef(package);
 }
 
 //===----------------------------------------------------------------------===//
@@ -359,6 +382,13 @@ struct CompressWeights : ane::impl::CompressWeightsPassBase<CompressWeights> {
       for (Value root : roots)
         compress(root);
     });
+    if (wanted.automatic && wanted.bound > 0) {
+      std::string text;
+      for (auto &[name, count] : chosen)
+        text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + name;
+      getOperation().emitRemark() << "weights by their form: "
+                                  << (text.empty() ? "none to choose" : text);
+    }
     if (expanded)
       getOperation().emitRemark()
           << expanded
@@ -405,8 +435,10 @@ private:
     bool few = false;
     if (keep)
       made = kept(b, w, fits ? role : std::nullopt, few);
-    if (!made && fits && wanted.bits)
-      made = fitted(b, w, *role);
+    if (!made && fits && wanted.automatic)
+      made = smallest(b, w, *role);
+    else if (!made && fits && wanted.bits)
+      made = fitted(b, w, *role, wanted);
     if (!made) {
       if (few) {
         if (!expanded++)
@@ -508,35 +540,109 @@ private:
     return true;
   }
 
-  /// In as few bits as the user wants.
-  Value fitted(OpBuilder &b, Value w, const Role &role) {
+  /// The weight's numbers, where all are finite.
+  static FailureOr<Tensor> numbersOf(Value w) {
     EvalContext context(w.getContext(), Numerics::Float32);
     ConstantEvaluator evaluator(context);
     FailureOr<Tensor> whole = evaluator.evaluate(w);
-    if (failed(whole))
-      return {};
-    for (float x : whole->floats())
-      if (!std::isfinite(x))
-        return {};
-    b.setInsertionPointAfterValue(w);
-    SmallVector<int64_t> grid(whole->rank(), 1);
+    if (failed(whole) || !llvm::all_of(whole->floats(), [](float x) {
+          return std::isfinite(x);
+        }))
+      return failure();
+    return whole;
+  }
+
+  /// Blocks that have a table, or a scale, of their own.
+  static SmallVector<int64_t> gridOf(const Tensor &weight, const Role &role,
+                                     const WeightForm &form) {
+    SmallVector<int64_t> grid(weight.rank(), 1);
     auto divide = [&](int64_t axis, int64_t block) {
-      int64_t extent = whole->shape()[axis];
+      int64_t extent = weight.shape()[axis];
       grid[axis] = block && extent % block == 0 ? extent / block : 1;
     };
-    if (wanted.palette) {
-      divide(role.channels, wanted.group);
-      return build(b, w, fitPalette(*whole, wanted.bits, grid));
+    divide(role.channels, form.palette ? form.group : 1);
+    if (!form.palette)
+      divide(role.inputs, form.block);
+    return grid;
+  }
+
+  /// In as few bits as the form has.
+  Value fitted(OpBuilder &b, Value w, const Role &role,
+               const WeightForm &form) {
+    FailureOr<Tensor> whole = numbersOf(w);
+    if (failed(whole))
+      return {};
+    b.setInsertionPointAfterValue(w);
+    SmallVector<int64_t> grid = gridOf(*whole, role, form);
+    if (form.palette)
+      return build(b, w, fitPalette(*whole, form.bits, grid));
+    AffineForm affine = quantiseAffine(*whole, form.bits, grid);
+    Value codes = quantised(b, w, affine);
+    return build(b, w, codes, affine);
+  }
+
+  /// How far the form is off, as a part of the weight's root mean square.
+  static double errorOf(const Tensor &weight, const Role &role,
+                        const WeightForm &form) {
+    SmallVector<int64_t> grid = gridOf(weight, role, form);
+    ArrayRef<float> values = weight.floats();
+    double off = 0, all = 0;
+    auto add = [&](int64_t i, double value) {
+      off += (value - values[i]) * (value - values[i]);
+      all += double(values[i]) * values[i];
+    };
+    BlockMap blocks(weight.shape(), grid);
+    if (form.palette) {
+      PaletteForm fit = fitPalette(weight, form.bits, grid);
+      blocks.forEachRun([&](int64_t first, int64_t count, int64_t block) {
+        for (int64_t i = first; i < first + count; ++i)
+          add(i, fit.tables[(block << form.bits) + fit.indices[i]]);
+      });
+    } else {
+      AffineForm fit = quantiseAffine(weight, form.bits, grid);
+      double most = form.bits == 4 ? 7 : 127;
+      blocks.forEachRun([&](int64_t first, int64_t count, int64_t block) {
+        for (int64_t i = first; i < first + count; ++i)
+          add(i, fit.scales[block] *
+                     std::clamp(
+                         std::nearbyint(double(values[i]) / fit.scales[block]),
+                         -most, most));
+      });
     }
-    divide(role.channels, 1);
-    divide(role.inputs, wanted.block);
-    AffineForm form = quantiseAffine(*whole, wanted.bits, grid);
-    Value codes = quantised(b, w, form);
-    return build(b, w, codes, form);
+    return all > 0 ? std::sqrt(off / all) : 0;
+  }
+
+  /// The smallest form within the bound. What each is off is kept with the
+  /// weight: fitting tables takes long, and bounds are tried one by one.
+  Value smallest(OpBuilder &b, Value w, const Role &role) {
+    Operation *op = w.getDefiningOp();
+    ArrayRef<WeightForm> choices =
+        choicesOf(raw, !getTarget(op).hasRule("L79"));
+    auto errors = op->getAttrOfType<DenseF64ArrayAttr>(kFormErrorsAttr);
+    if (!errors || errors.size() != int64_t(choices.size())) {
+      FailureOr<Tensor> whole = numbersOf(w);
+      if (failed(whole))
+        return {};
+      SmallVector<double> found;
+      for (const WeightForm &form : choices)
+        found.push_back(errorOf(*whole, role, form));
+      errors = b.getDenseF64ArrayAttr(found);
+      op->setAttr(kFormErrorsAttr, errors);
+    }
+    for (auto [form, error] : llvm::zip_equal(choices, errors.asArrayRef()))
+      if (error <= wanted.bound)
+        if (Value made = fitted(b, w, role, form)) {
+          ++chosen[form.describe()];
+          return made;
+        }
+    ++chosen["fp16"];
+    return {};
   }
 
   bool raw = true;
   WeightForm wanted;
+  /// Weights by the form that was chosen for them.
+  std::map<std::string, unsigned> chosen;
   unsigned expanded = 0;
   double lost = 0;
   std::string firstExpanded;

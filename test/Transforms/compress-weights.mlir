@@ -3,6 +3,8 @@
 // RUN: ane-opt %s --split-input-file --ane-compress-weights="keep=false form=int8" | FileCheck %s --check-prefix=INT8
 // RUN: ane-opt %s --split-input-file --ane-compress-weights="door=coreml keep=false form=int4,per=block:32" | FileCheck %s --check-prefix=INT4
 // RUN: ane-opt %s --split-input-file --ane-compress-weights="door=coreml keep=false form=lut4,per=group:16" | FileCheck %s --check-prefix=LUT4
+// RUN: ane-opt %s --split-input-file --ane-compress-weights="door=coreml keep=false form=auto:0" -o /dev/null
+// RUN: not ane-opt %s --split-input-file --ane-compress-weights="form=auto:x" -o /dev/null
 
 // Integers times a scale stay integers, through what moves them and a zero point; a factor for each input channel is no scale of a row, but Core ML takes it.
 // CHECK-LABEL: func @products(

@@ -7,13 +7,13 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "lib/Transforms/Reshape.h"
 #include "lib/Transforms/TileParts.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "dialects/ANE/IR/ANEBase.h"
 #include "dialects/ANE/IR/Shape.h"
 #include "dialects/ANE/IR/Structure.h"
 #include "dialects/ANE/IR/WeightTrees.h"
+#include "lib/Transforms/Reshape.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
@@ -81,9 +81,9 @@ struct TileParts : ::testing::Test {
     Value joined = ConcatOp::create(
         b, end->getLoc(), byTurns ? type.clone(turns) : type, values,
         b.getI64IntegerAttr(axis + byTurns), b.getBoolAttr(false));
-    end->setOperand(0, byTurns ? reshapeTo(b, end->getLoc(), joined,
-                                           type.getShape())
-                               : joined);
+    end->setOperand(
+        0, byTurns ? reshapeTo(b, end->getLoc(), joined, type.getShape())
+                   : joined);
     ASSERT_TRUE(succeeded(verify(*module))) << text.str();
     Tensor again = run(block);
     ASSERT_EQ(whole.size(), again.size());
@@ -145,14 +145,16 @@ TEST_F(TileParts, Copies) {
     %c = ane.concat %y, %y, %y, %y {axis = 2 : i64} : (tensor<1x3x1x5xf32>, tensor<1x3x1x5xf32>, tensor<1x3x1x5xf32>, tensor<1x3x1x5xf32>) -> tensor<1x3x4x5xf32>
     %z = ane.reshape %c {shape = array<i64: 1, 12, 5>} : (tensor<1x3x4x5xf32>) -> tensor<1x12x5xf32>
     return %z : tensor<1x12x5xf32> })");
-  check(R"(func.func @f(%x: tensor<1x1x5xf32>, %v: tensor<1x2x5xf32>) -> tensor<1x4x5xf32> {
+  check(
+      R"(func.func @f(%x: tensor<1x1x5xf32>, %v: tensor<1x2x5xf32>) -> tensor<1x4x5xf32> {
     %y = ane.relu %x : (tensor<1x1x5xf32>) -> tensor<1x1x5xf32>
     %c = ane.concat %y, %v, %y {axis = 1 : i64} : (tensor<1x1x5xf32>, tensor<1x2x5xf32>, tensor<1x1x5xf32>) -> tensor<1x4x5xf32>
     return %c : tensor<1x4x5xf32> })");
 }
 
 TEST_F(TileParts, OperandsOfOneEntry) {
-  check(R"(func.func @f(%x: tensor<1x1x5xf32>, %v: tensor<1x1x5xf32>) -> tensor<1x4x5xf32> {
+  check(
+      R"(func.func @f(%x: tensor<1x1x5xf32>, %v: tensor<1x1x5xf32>) -> tensor<1x4x5xf32> {
     %y = ane.relu %x : (tensor<1x1x5xf32>) -> tensor<1x1x5xf32>
     %c = ane.concat %y, %v, %x, %v {axis = 1 : i64} : (tensor<1x1x5xf32>, tensor<1x1x5xf32>, tensor<1x1x5xf32>, tensor<1x1x5xf32>) -> tensor<1x4x5xf32>
     return %c : tensor<1x4x5xf32> })");
@@ -183,7 +185,8 @@ TEST_F(TileParts, RowsWithTheirHalo) {
 }
 
 TEST_F(TileParts, Attention) {
-  check(R"(func.func @f(%q: tensor<1x4x5x3xf32>, %k: tensor<1x2x3x6xf32>, %m: tensor<1x4x1x6xf32>) -> tensor<1x4x5x6xf32> {
+  check(
+      R"(func.func @f(%q: tensor<1x4x5x3xf32>, %k: tensor<1x2x3x6xf32>, %m: tensor<1x4x1x6xf32>) -> tensor<1x4x5x6xf32> {
     %k0 = ane.reshape %k {shape = array<i64: 1, 2, 1, 3, 6>} : (tensor<1x2x3x6xf32>) -> tensor<1x2x1x3x6xf32>
     %k1 = ane.concat %k0, %k0 {axis = 2 : i64} : (tensor<1x2x1x3x6xf32>, tensor<1x2x1x3x6xf32>) -> tensor<1x2x2x3x6xf32>
     %k2 = ane.reshape %k1 {shape = array<i64: 1, 4, 3, 6>} : (tensor<1x2x2x3x6xf32>) -> tensor<1x4x3x6xf32>

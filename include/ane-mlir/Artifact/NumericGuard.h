@@ -15,6 +15,7 @@
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 #include <functional>
+#include <memory>
 #include <optional>
 
 namespace mlir::ane {
@@ -39,6 +40,14 @@ struct GuardOptions {
   /// What the artifact is given for a value that the model sees in an input of
   /// this name: an image's pixels. Nothing where that is the same.
   std::function<Tensor(llvm::StringRef input, const Tensor &seen)> asGiven;
+  /// Writes each weight in the fewest bits that leave it off by at most `error`
+  /// of its root mean square. Set, the largest error is looked for with which
+  /// no output's cosine is below `leastCosine`.
+  std::function<LogicalResult(ModuleOp, double error)> compress;
+  double leastCosine = 0;
+  /// The error that was found, for further functions of the model: they share
+  /// weights.
+  std::shared_ptr<std::optional<double>> weightError;
 };
 
 /// What a conversion knows of its own accuracy.
@@ -82,6 +91,14 @@ public:
 
 private:
   func::FuncOp original();
+  /// Too large to be run as a whole.
+  bool isLarge() const;
+  bool isFull() const;
+  PrecisionOptions precisionOptions() const;
+  LogicalResult
+  keepPrecision(ModuleOp optimised,
+                llvm::function_ref<LogicalResult(ModuleOp)> repair);
+  LogicalResult chooseWeights(ModuleOp optimised);
   LogicalResult measureStep(func::FuncOp reference);
   LogicalResult runExcerpt(ModuleOp optimised,
                            llvm::function_ref<LogicalResult(ModuleOp)> repair);

@@ -55,6 +55,8 @@ void buildOptimizePipeline(OpPassManager &pm, const PipelineOptions &options);
 /// Optimised ane, with or without the attributes of calibrate(), to ane that
 /// fp16 and the engine's accumulator can hold.
 void buildRepairPipeline(OpPassManager &pm, const PipelineOptions &options);
+/// Weights of repaired ane in fewer bits.
+void buildCompressPipeline(OpPassManager &pm, const PipelineOptions &options);
 /// Optimised ane to what is written without being placed: one MIL function.
 void buildUnplacedPipeline(OpPassManager &pm, const PipelineOptions &options);
 /// Optimised ane (door coreml) to what a package can hold.

@@ -183,7 +183,7 @@ def CompressWeightsPass : Pass<"ane-compress-weights", "::mlir::ModuleOp"> {
     (constexpr_blockwise_shift_scale, constexpr_lut_to_dense, constexpr_sparse_to_dense) where the door takes it; values stay
     within the rounding of fp16. `form` writes others in fewer bits, which changes values: int8 or int4 with a scale for
     each output channel or each block of inputs, lut8, lut6, lut4 or lut3 with a table for the tensor or each group of
-    channels. After scales are final. Test: test/Transforms/compress-weights.mlir.
+    channels; auto:ERROR, for each weight the smallest form that is off by at most that part of its root mean square. After scales are final. Test: test/Transforms/compress-weights.mlir.
   }];
   let dependentDialects = ["::mlir::ane::ANEDialect"];
   let options = [

@@ -9,8 +9,12 @@
 
 #include "llvm/ADT/StringRef.h"
 #include <optional>
+#include <string>
 
 namespace mlir::ane {
+
+/// On a weight while forms are chosen: what each form is off.
+inline constexpr llvm::StringLiteral kFormErrorsAttr = "ane.form_errors";
 
 /// int8 or int4: integers with a scale for each output channel and, with
 /// `block`, for each so many inputs. lut8, lut6, lut4, lut3: a table for the
@@ -21,10 +25,18 @@ struct WeightForm {
   unsigned bits = 0;
   /// 0: one for all.
   int64_t block = 0, group = 0;
+  /// For each weight the smallest form within the bound: of the compiler's
+  /// option the least cosine of an output, of the pass the largest error of a
+  /// weight, as a part of its root mean square.
+  bool automatic = false;
+  double bound = 0;
 
   /// "none", "int4", "int4,per=block:32", "lut4,per=group:16",
-  /// "int8,per=channel", "lut6,per=tensor"; nothing for what is no such text.
+  /// "int8,per=channel", "lut6,per=tensor", "auto:0.99"; nothing for what is no
+  /// such text.
   static std::optional<WeightForm> parse(llvm::StringRef text);
+  /// "int4 in blocks of 32".
+  std::string describe() const;
 };
 
 } // namespace mlir::ane
