@@ -11,7 +11,6 @@
 #include "ane-mlir/Artifact/Excerpt.h"
 #include "ane-mlir/Artifact/TensorFiles.h"
 #include "ane-mlir/Support/Diagnostics.h"
-#include "ane-mlir/Transforms/WeightForm.h"
 #include "dialects/ANE/IR/Structure.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 #include "dialects/MIL/IR/MIL.h"
@@ -314,14 +313,8 @@ static constexpr unsigned kErrors = 32;
 
 LogicalResult NumericGuard::chooseWeights(ModuleOp optimised) {
   auto function = *optimised.getOps<func::FuncOp>().begin();
-  auto clean = [&] {
-    optimised.walk([](Operation *op) { op->removeAttr(kFormErrorsAttr); });
-    return success();
-  };
   if (options.weightError && *options.weightError)
-    return LogicalResult(
-        success(succeeded(options.compress(optimised, **options.weightError)) &&
-                succeeded(clean())));
+    return options.compress(optimised, **options.weightError);
   // What each form is off, for all who are tried.
   if (failed(options.compress(optimised, -1)))
     return failure();
@@ -395,7 +388,7 @@ LogicalResult NumericGuard::chooseWeights(ModuleOp optimised) {
     optimised.emitRemark() << "no weight is written in fewer bits: none leaves "
                               "a cosine of "
                            << options.leastCosine;
-  return clean();
+  return success();
 }
 
 /// Tensors for the ports of an artifact, by name or position.

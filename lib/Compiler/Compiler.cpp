@@ -620,7 +620,9 @@ LogicalResult Compiler::optimise(ModuleOp module, NumericGuard &guard) {
   if (!options.isHalf())
     return repair(module);
   progress.phase("measuring");
-  return guard.repair(module, repair);
+  LogicalResult done = guard.repair(module, repair);
+  module.walk([](Operation *op) { op->removeAttr(kFormErrorsAttr); });
+  return done;
 }
 
 /// The pixels that an image of these values has.

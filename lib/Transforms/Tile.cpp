@@ -25,6 +25,7 @@
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/SetVector.h"
 #include <cmath>
+#include <map>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -173,7 +174,8 @@ private:
         llvm::SetVector<Operation *> inner;
         inner.insert(op);
         part = make(part, inner, cuts.drop_front());
-        op->erase();
+        if (op->use_empty() && op != last)
+          op->erase();
       }
       parts.push_back(part);
     }
@@ -377,9 +379,11 @@ struct Tile : ane::impl::TilePassBase<Tile> {
     int64_t rank = product ? product.getType().getRank() : 0;
     if (group.region.size() != 1 || rank < 2)
       return;
+    ArrayRef<int64_t> shape = product.getType().getShape();
     for (int64_t rows : {2, 4, 8, 16})
       for (int64_t columns : {2, 4, 8, 16})
-        cuts.push_back({Cut{rank - 2, rows}, Cut{rank - 1, columns}});
+        if (rows <= shape[rank - 2] && columns <= shape[rank - 1])
+          cuts.push_back({Cut{rank - 2, rows}, Cut{rank - 1, columns}});
   }
 
   /// Microseconds that the cuts of a group save.
@@ -387,6 +391,47 @@ struct Tile : ane::impl::TilePassBase<Tile> {
     double gain = 0;
     SmallVector<Cut> cuts;
   };
+  /// What a choice depends on: layers repeat. Ops in their order, operands by
+  /// number, how many others read a result.
+  using Key = std::vector<uintptr_t>;
+  static Key keyOf(const Group &group, Value large) {
+    SmallVector<Operation *> ops(group.region.begin(), group.region.end());
+    llvm::sort(
+        ops, [](Operation *a, Operation *b) { return a->isBeforeInBlock(b); });
+    llvm::DenseMap<Value, uintptr_t> numbers;
+    Key key;
+    auto add = [&](const void *part) {
+      key.push_back(reinterpret_cast<uintptr_t>(part));
+    };
+    for (Operation *op : ops) {
+      add(op->getName().getAsOpaquePointer());
+      add(op->getAttrDictionary().getAsOpaquePointer());
+      for (Value operand : op->getOperands()) {
+        key.push_back(
+            numbers.try_emplace(operand, numbers.size()).first->second);
+        key.push_back(isConstantTree(operand));
+        add(operand.getType().getAsOpaquePointer());
+      }
+      Value result = op->getResult(0);
+      numbers.try_emplace(result, numbers.size());
+      add(result.getType().getAsOpaquePointer());
+      key.push_back(llvm::count_if(op->getUsers(), [&](Operation *user) {
+        return !group.region.contains(user);
+      }));
+    }
+    key.push_back(numbers.lookup(large));
+    key.push_back(numbers.lookup(group.end));
+    return key;
+  }
+  std::map<Key, Choice> known;
+
+  Choice chooseOnce(Group &group, Value large, const Clock &clock) {
+    Key key = keyOf(group, large);
+    if (auto it = known.find(key); it != known.end())
+      return it->second;
+    return known[key] = choose(group, large, clock);
+  }
+
   static Choice choose(Group &group, Value large, const Clock &clock) {
     SmallVector<SmallVector<Cut>> proposals;
     for (int64_t axis : findAxes(group, large)) {
@@ -444,7 +489,7 @@ struct Tile : ane::impl::TilePassBase<Tile> {
         if (llvm::all_of(group.region, [&](Operation *member) {
               return isLegal(member, clock.target);
             }))
-          if (Choice found = choose(group, op->getResult(0), clock);
+          if (Choice found = chooseOnce(group, op->getResult(0), clock);
               !found.cuts.empty() && found.gain > choice.gain) {
             choice = found;
             best = &group;
@@ -462,6 +507,7 @@ struct Tile : ane::impl::TilePassBase<Tile> {
     if (!liveBytes)
       return;
     for (auto function : getOperation().getOps<func::FuncOp>()) {
+      known.clear();
       Block &block = function.getBody().front();
       if (liveBytes < 0)
         tileByCost(block, getClock(function));

@@ -162,3 +162,12 @@ func.func @single_heads(%x: tensor<1x64x1x2048xf16>, %k: tensor<1x4x32x2048xf16>
   %y = ane.reshape %o {shape = array<i64: 1, 512, 1, 2048>} : (tensor<1x16x32x2048xf16>) -> tensor<1x512x1x2048xf16>
   return %y : tensor<1x512x1x2048xf16>
 }
+
+// Of one row there are no rows: columns are parts.
+// CHECK-LABEL: func @one_row
+// CHECK: return
+func.func @one_row(%x: tensor<1x8192xf16>, %y: tensor<8192x4096xf16>, %z: tensor<4096x1xf16>) -> tensor<1x1xf16> {
+  %0 = ane.matmul %x, %y : (tensor<1x8192xf16>, tensor<8192x4096xf16>) -> tensor<1x4096xf16>
+  %1 = ane.matmul %0, %z : (tensor<1x4096xf16>, tensor<4096x1xf16>) -> tensor<1x1xf16>
+  return %1 : tensor<1x1xf16>
+}
