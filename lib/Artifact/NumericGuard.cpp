@@ -395,7 +395,15 @@ LogicalResult NumericGuard::chooseWeights(ModuleOp optimised) {
 static bool bindPorts(ArrayRef<Port> ports, func::FuncOp function,
                       const GuardOptions &options, const Sample &sample,
                       std::vector<Tensor> &arguments) {
-  if (ports.size() != sample.inputs.size())
+  // Copies of trained weights may be in files instead.
+  size_t inFiles = 0;
+  for (unsigned k = 0; k < function.getNumArguments(); ++k)
+    inFiles += function.getArgAttr(k, kCopyOf) &&
+               llvm::none_of(ports, [&](const Port &port) {
+                 return function.getArgAttrOfType<StringAttr>(k, "ane.name") ==
+                        port.name;
+               });
+  if (ports.size() + inFiles != sample.inputs.size())
     return false;
   for (auto [i, port] : llvm::enumerate(ports)) {
     size_t from = i;

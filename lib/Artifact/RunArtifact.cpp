@@ -133,7 +133,7 @@ LogicalResult Run::load() {
       load.shapes.try_emplace(entry.getKey(),
                               SmallVector<int64_t>(entry.getValue().shape()));
   FailureOr<std::unique_ptr<Executable>> loaded =
-      options.open ? options.open(context)
+      options.open ? options.open(options.artifact, context)
                    : loadArtifact(options.artifact, context, load);
   if (failed(loaded))
     return failure();

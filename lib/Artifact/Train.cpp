@@ -6,9 +6,11 @@
 
 #include "ane-mlir/Artifact/Train.h"
 #include "BundleFile.h"
+#include "PatchedBundle.h"
 #include "TrainFiles.h"
 #include "ane-mlir/Artifact/Compare.h"
 #include "ane-mlir/Artifact/TensorFiles.h"
+#include "ane-mlir/Interpreter/Weights.h"
 #include "ane-mlir/Support/AtomicPath.h"
 #include "ane-mlir/Support/Diagnostics.h"
 #include "llvm/Support/FileSystem.h"
@@ -41,6 +43,8 @@ public:
 
 private:
   llvm::Expected<bool> load();
+  /// The programs, with what is in their weight files now.
+  bool open();
   llvm::Error checkManifest();
   llvm::Error readParameters();
   llvm::Error readData();
@@ -48,7 +52,8 @@ private:
   /// Rows of the examples of run number `index`.
   std::vector<int64_t> pick(int64_t index);
   llvm::Error fill(int64_t index);
-  llvm::Error placeParameters();
+  /// Values of the parameters for the next runs.
+  llvm::Expected<bool> placeParameters();
   /// A run of the programs; its loss, and gradients added to `sums`.
   llvm::Expected<bool> accumulate(int64_t index, double &loss);
   llvm::Expected<bool> writeGradients();
@@ -63,6 +68,8 @@ private:
   const TrainOptions &options;
   MLIRContext *context;
   std::unique_ptr<fb::ManifestT> manifest;
+  /// Where weights are in files of programs.
+  std::unique_ptr<PatchedBundle> staged;
   std::unique_ptr<Executable> executable;
   std::optional<Optimizer> optimizer;
   /// By input: what is fed, and the examples that it is cut from.
@@ -96,11 +103,16 @@ llvm::Error Training::checkManifest() {
            manifest->outputs[parameter->gradient]->shape == parameter->shape;
   for (auto &parameter : t.parameters)
     for (auto &copy : parameter->copies) {
-      good = good && copy->input < inputs && parameter->shape.size() >= 2;
+      bool isInput = copy->program < 0;
+      good = good && (!isInput || copy->input < inputs) &&
+             parameter->shape.size() >= 2;
       if (!good)
         break;
       const std::vector<int64_t> &shape = parameter->shape,
-                                 &to = manifest->inputs[copy->input]->shape;
+                                 &to =
+                                     isInput
+                                         ? manifest->inputs[copy->input]->shape
+                                         : copy->shape;
       std::optional<int64_t> total = countElements(shape);
       int64_t groups = std::max<int64_t>(1, copy->groups);
       good = total && *total > 0 && shape[0] % groups == 0;
@@ -129,13 +141,21 @@ llvm::Expected<bool> Training::load() {
   manifest = std::move(*read);
   if (llvm::Error error = checkManifest())
     return error;
-  auto loaded = options.open
-                    ? options.open(context)
-                    : loadArtifact(options.artifact, context, options.load);
-  if (failed(loaded))
-    return false;
-  executable = std::move(*loaded);
-  return true;
+  auto made = PatchedBundle::stage(options.artifact, *manifest);
+  if (!made)
+    return made.takeError();
+  staged = std::move(*made);
+  return open();
+}
+
+bool Training::open() {
+  executable.reset(); // a loader forgets what it had first
+  StringRef path = staged ? staged->path() : StringRef(options.artifact);
+  auto loaded = options.open ? options.open(path, context)
+                             : loadArtifact(path, context, options.load);
+  if (succeeded(loaded))
+    executable = std::move(*loaded);
+  return succeeded(loaded);
 }
 
 llvm::Error Training::readParameters() {
@@ -169,8 +189,9 @@ bool Training::isExternal(size_t input) const {
     return false;
   return llvm::none_of(record().parameters, [&](auto &parameter) {
     return parameter->input == input ||
-           llvm::any_of(parameter->copies,
-                        [&](auto &copy) { return copy->input == input; });
+           llvm::any_of(parameter->copies, [&](auto &copy) {
+             return copy->program < 0 && copy->input == input;
+           });
   });
 }
 
@@ -280,7 +301,7 @@ llvm::Error Training::fill(int64_t index) {
   return llvm::Error::success();
 }
 
-llvm::Error Training::placeParameters() {
+llvm::Expected<bool> Training::placeParameters() {
   for (auto [i, parameter] : llvm::enumerate(record().parameters)) {
     Tensor &argument = arguments[parameter->input];
     argument = optimizer->value(i);
@@ -288,6 +309,14 @@ llvm::Error Training::placeParameters() {
             convertTo(executable->inputs()[parameter->input], argument))
       return error;
     for (auto &copy : parameter->copies) {
+      if (copy->program >= 0) {
+        if (llvm::Error error = staged->write(
+                *copy,
+                asMatrix(optimizer->value(i), copy->transposed,
+                         std::max<int64_t>(1, copy->groups), copy->shape)))
+          return error;
+        continue;
+      }
       arguments[copy->input] =
           asMatrix(optimizer->value(i), copy->transposed,
                    std::max<int64_t>(1, copy->groups),
@@ -297,7 +326,7 @@ llvm::Error Training::placeParameters() {
         return error;
     }
   }
-  return llvm::Error::success();
+  return staged ? open() : true;
 }
 
 //===----------------------------------------------------------------------===//
@@ -360,8 +389,8 @@ llvm::Expected<bool> Training::train() {
   while (done < options.steps) {
     for (auto [sum, parameter] : llvm::zip(sums, record().parameters))
       llvm::fill(sum, 0.0f);
-    if (llvm::Error error = placeParameters())
-      return error;
+    if (llvm::Expected<bool> placed = placeParameters(); !placed || !*placed)
+      return placed;
     TrainedStep line;
     for (int64_t run = 0; run < runs; ++run) {
       llvm::Expected<bool> ran = accumulate(done * runs + run, line.loss);
@@ -389,8 +418,8 @@ llvm::Expected<bool> Training::train() {
 
 /// The gradients of the first run, as the optimiser would see them.
 llvm::Expected<bool> Training::writeGradients() {
-  if (llvm::Error error = placeParameters())
-    return error;
+  if (llvm::Expected<bool> placed = placeParameters(); !placed || !*placed)
+    return placed;
   double loss = 0;
   llvm::Expected<bool> ran = accumulate(0, loss);
   if (!ran || !*ran)

@@ -115,24 +115,6 @@ std::string mlir::ane::drawCurve(ArrayRef<TrainedStep> steps) {
   return os.str();
 }
 
-Tensor mlir::ane::asMatrix(const Tensor &value, bool exchanged, int64_t groups,
-                           ArrayRef<int64_t> shape) {
-  int64_t first = value.shape()[0], second = value.shape()[1],
-          inner = value.size() / std::max<int64_t>(1, first * second);
-  Tensor matrix(DType::Float32, shape);
-  auto to = matrix.mutableFloats();
-  llvm::fill(to, 0.0f);
-  ArrayRef<float> from = value.floats();
-  for (int64_t i = 0; i < first; ++i)
-    for (int64_t j = 0; j < second; ++j) {
-      int64_t other = i / (first / groups) * second + j;
-      llvm::copy(from.slice((i * second + j) * inner, inner),
-                 to.begin() + (exchanged ? other * shape[1] + i * inner
-                                         : i * shape[1] + other * inner));
-    }
-  return matrix;
-}
-
 std::string mlir::ane::fileName(StringRef parameter) {
   std::string name = parameter.str();
   for (char &c : name)

@@ -31,11 +31,6 @@ std::string drawCurve(ArrayRef<TrainedStep> steps);
 /// '_' becomes '_'.
 std::string fileName(StringRef parameter);
 
-/// A parameter as the matrix that a program reads (ParameterCopy): `shape` is
-/// that of the input, `groups` 1 or more.
-Tensor asMatrix(const Tensor &value, bool exchanged, int64_t groups,
-                ArrayRef<int64_t> shape);
-
 /// What can be said of --export before training.
 llvm::Error checkExport(StringRef path,
                         const anemlir::manifest::TrainingT &record);

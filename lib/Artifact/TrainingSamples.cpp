@@ -7,6 +7,8 @@
 
 #include "TrainFiles.h"
 #include "ane-mlir/Artifact/Samples.h"
+#include "ane-mlir/Interpreter/Weights.h"
+#include "dialects/ANE/IR/WeightTrees.h"
 #include "llvm/ADT/StringMap.h"
 #include <random>
 
@@ -43,19 +45,19 @@ private:
 } // namespace
 
 bool Step::complete(unsigned index, Tensor &input) {
-  StringRef name = text(index, "ane.name"),
-            original = text(index, "ane.copy_of");
+  StringRef name = text(index, "ane.name"), original = text(index, kCopyOf);
   if (function.getArgAttr(index, "ane.parameter") || !original.empty()) {
     Tensor value = values.lookup(original.empty() ? name : original);
     if (!value)
       return false;
-    auto groups = function.getArgAttrOfType<IntegerAttr>(index, "ane.groups");
+    auto groups = function.getArgAttrOfType<IntegerAttr>(index, kGroups);
     input = inDType(
         original.empty()
             ? value
-            : asMatrix(value,
-                       function.getArgAttr(index, "ane.transposed") != nullptr,
-                       groups ? groups.getInt() : 1, input.shape()),
+            : asMatrix(
+                  value, function.getArgAttr(index, kTransposed) != nullptr,
+                  groups ? groups.getInt() : 1, matrixShapeOf(input.shape()))
+                  .reshaped(input.shape()),
         input.dtype());
   } else if (auto classes =
                  function.getArgAttrOfType<IntegerAttr>(index, "ane.targets");

@@ -268,6 +268,19 @@ struct Flags {
                             "all but convolutions, products and pools, where "
                             "what it needs is there")),
       cl::cat(training)};
+  using Staging = O::Training::Staging;
+  ChoiceOption<Staging> staging{
+      "train-weights",
+      cl::desc("Where programs have the weights that are trained"),
+      cl::init(Staging::Inputs),
+      cl::values(clEnumValN(Staging::Inputs, "inputs",
+                            "in inputs: nothing is ever compiled again "
+                            "(default)"),
+                 clEnumValN(Staging::Patch, "patch",
+                            "in weight files, which each step writes anew "
+                            "between unloading and loading; the summary says "
+                            "what that compiles")),
+      cl::cat(training)};
   cl::opt<int64_t> accumulate{
       "accumulate", cl::desc("Runs that make one step (default 1)"),
       cl::value_desc("N"), cl::init(1), cl::cat(training)};
@@ -700,7 +713,7 @@ void Reader::readTraining() {
     check(flags.loss, flags.trainable, flags.frozen, flags.lora,
           flags.optimizer, flags.learningRate, flags.momentum,
           flags.weightDecay, flags.clipNorm, flags.lossScale, flags.batch,
-          flags.accumulate, flags.recompute);
+          flags.accumulate, flags.recompute, flags.staging);
     return;
   }
   O::Training training;
@@ -721,6 +734,7 @@ void Reader::readTraining() {
       training.loraPattern = pattern.str();
   }
   training.recompute = flags.recompute;
+  training.staging = flags.staging;
   OptimizerOptions &optimizer = training.optimizer;
   static constexpr StringLiteral kKinds[] = {"sgd", "momentum", "adam",
                                              "adamw"};

@@ -169,6 +169,10 @@ static llvm::Error validateEffects(const CompileOptions &o) {
   if (o.liveBytes && o.form() == Form::Package)
     return wrong("--live-bytes has no effect on a package; Core ML divides "
                  "large values itself");
+  if (o.training && !o.isHalf() &&
+      o.training->staging == CompileOptions::Training::Staging::Patch)
+    return wrong("--train-weights=patch is for fp16, which weight files of "
+                 "programs hold");
   if (o.calibration && !o.isHalf())
     return wrong("--calibration is for fp16; with --precision=fp32 nothing is "
                  "repaired");

@@ -152,6 +152,9 @@ Compiler::Compiler(const CompileOptions &options, MLIRContext *context,
   if (options.training && options.training->recompute != Recompute::None)
     pipeline.recompute = std::string(
         options.training->recompute == Recompute::All ? "all" : "auto");
+  using Staging = CompileOptions::Training::Staging;
+  pipeline.patchWeights =
+      options.training && options.training->staging == Staging::Patch;
   if (options.hasRanges()) {
     package.buckets = PackageOptions::Buckets::Shapes;
     package.ranges.emplace();
@@ -553,7 +556,8 @@ LogicalResult Compiler::differentiate(ModuleOp module) {
   return runConversions(module, [&](OpPassManager &pm) {
     pm.addPass(createDifferentiatePass(pass));
     if (options.isHalf())
-      pm.addPass(createStageWeightsPass());
+      pm.addPass(createStageWeightsPass(
+          StageWeightsPassOptions{/*patched=*/pipeline.patchWeights}));
   });
 }
 

@@ -128,6 +128,8 @@ void mlir::ane::buildCompressPipeline(OpPassManager &pm,
 
 void mlir::ane::buildPlacePipeline(OpPassManager &pm,
                                    const PipelineOptions &options) {
+  if (options.patchWeights)
+    pm.addPass(createPatchWeightsPass());
   pm.addPass(createPlacePass(PlacePassOptions{options.placement}));
   if (options.recompute != "none")
     pm.addPass(createRecomputePass(RecomputePassOptions{options.recompute}));

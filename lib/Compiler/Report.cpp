@@ -289,7 +289,7 @@ static void addTraining(Report &report, ModuleOp module) {
   llvm::DenseSet<Value> weights, gradients;
   for (BlockArgument argument : main.getArguments())
     if (main.getArgAttr(argument.getArgNumber(), "ane.parameter") ||
-        main.getArgAttr(argument.getArgNumber(), "ane.copy_of"))
+        main.getArgAttr(argument.getArgNumber(), kCopyOf))
       weights.insert(argument);
   for (Value result : main.getBody().front().getTerminator()->getOperands())
     gradients.insert(result);
@@ -300,6 +300,13 @@ static void addTraining(Report &report, ModuleOp module) {
       continue;
     }
     ++training.dispatches;
+    double patched = 0;
+    program.walk([&](ConstantOp constant) {
+      if (constant->hasAttr(kCopyOf))
+        patched += 2.0 * constant.getType().getNumElements();
+    });
+    training.patched += patched > 0;
+    training.patchedBytes += patched;
     for (auto [value, type] :
          llvm::zip(call.getInputs(), program.getArgumentTypes()))
       (weights.contains(value) ? training.weightBytes : training.otherBytes) +=

@@ -104,3 +104,28 @@ mlir::ane::evaluateWeight(Value root, std::vector<char> buffer) {
   reportRange(root, *tensor);
   return encodeWeight(context, *tensor);
 }
+
+SmallVector<int64_t, 2> mlir::ane::matrixShapeOf(ArrayRef<int64_t> shape) {
+  int64_t columns = 1;
+  for (int64_t dim : shape.drop_front())
+    columns *= dim;
+  return {shape.front(), columns};
+}
+
+Tensor mlir::ane::asMatrix(const Tensor &value, bool exchanged, int64_t groups,
+                           ArrayRef<int64_t> shape) {
+  int64_t first = value.shape()[0], second = value.shape()[1],
+          inner = value.size() / std::max<int64_t>(1, first * second);
+  Tensor matrix(DType::Float32, shape);
+  auto to = matrix.mutableFloats();
+  llvm::fill(to, 0.0f);
+  ArrayRef<float> from = value.floats();
+  for (int64_t i = 0; i < first; ++i)
+    for (int64_t j = 0; j < second; ++j) {
+      int64_t other = i / (first / groups) * second + j;
+      llvm::copy(from.slice((i * second + j) * inner, inner),
+                 to.begin() + (exchanged ? other * shape[1] + i * inner
+                                         : i * shape[1] + other * inner));
+    }
+  return matrix;
+}

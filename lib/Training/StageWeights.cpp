@@ -8,6 +8,7 @@
 #include "ane-mlir/Conversion/Gradients.h"
 #include "ane-mlir/Training/Passes.h"
 #include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/WeightTrees.h"
 #include "llvm/Support/Format.h"
 
 using namespace mlir;
@@ -23,6 +24,7 @@ static constexpr int64_t kLane = 32;
 
 namespace {
 struct StageWeights : ane::impl::StageWeightsPassBase<StageWeights> {
+  using StageWeightsPassBase::StageWeightsPassBase;
   void runOnOperation() override {
     auto main = getOperation().lookupSymbol<func::FuncOp>("main");
     if (!main)
@@ -35,15 +37,14 @@ struct StageWeights : ane::impl::StageWeightsPassBase<StageWeights> {
 
   /// Whether the product could be a convolution whose weight [O,I] is the
   /// matrix that it reads, transposed unless it already is.
-  static bool isEligible(OpOperand &use, int64_t o, int64_t i,
-                         const Target &target) {
+  bool isEligible(OpOperand &use, int64_t o, int64_t i, const Target &target) {
     auto matmul = dyn_cast<MatmulOp>(use.getOwner());
     if (!matmul || use.getOperandNumber() != 1 || matmul.getTransposeX() ||
         matmul.getX() == matmul.getY() || matmul->hasAttr("ane.fp32"))
       return false;
     const Limit *inputs = target.limit(LimitId::S13),
                 *outputs = target.limit(LimitId::S14);
-    return i % kLane == 0 && (!inputs || i <= inputs->value) &&
+    return (patched || i % kLane == 0) && (!inputs || i <= inputs->value) &&
            (!outputs || o <= outputs->value);
   }
 
@@ -72,8 +73,8 @@ struct StageWeights : ane::impl::StageWeightsPassBase<StageWeights> {
     for (auto [number, use] : llvm::enumerate(eligible)) {
       auto matmul = cast<MatmulOp>(use->getOwner());
       bool turns = !matmul.getTransposeY();
-      // The last one that reads it as it is needs no copy.
-      if (!turns && others == 1)
+      // The last one that reads it as it is needs no copy, but for a file.
+      if (!turns && others == 1 && !patched)
         continue;
       --others;
       BlockArgument copy = addCopy(main, weight, turns, number);
@@ -113,6 +114,15 @@ struct StageWeights : ane::impl::StageWeightsPassBase<StageWeights> {
     });
     unsigned number = 0;
     for (Operation *op : users) {
+      if (patched) { // a constant one, by then
+        BlockArgument copy =
+            addCopy(main, weight, false, number++,
+                    cast<RankedTensorType>(weight.getType()).getShape());
+        if (!copy)
+          return failure();
+        op->setOperand(1, copy);
+        continue;
+      }
       ColumnForm form = *findColumnForm(op);
       int64_t width = llvm::alignTo(form.columns, kLane);
       if ((inputs && width > inputs->value) ||
@@ -123,7 +133,7 @@ struct StageWeights : ane::impl::StageWeightsPassBase<StageWeights> {
       if (!copy)
         return failure();
       if (form.groups > 1)
-        main.setArgAttr(copy.getArgNumber(), "ane.groups",
+        main.setArgAttr(copy.getArgNumber(), kGroups,
                         Builder(&getContext()).getI64IntegerAttr(form.groups));
       Operation *last = op->getNextNode();
       GraphBuilder graph(&getContext());
@@ -174,9 +184,9 @@ struct StageWeights : ane::impl::StageWeightsPassBase<StageWeights> {
         main.getArgAttrOfType<StringAttr>(weight.getArgNumber(), "ane.name");
     NamedAttrList attrs;
     attrs.set("ane.dtype", b.getStringAttr("fp32"));
-    attrs.set("ane.copy_of", name);
+    attrs.set(kCopyOf, name);
     if (turns)
-      attrs.set("ane.transposed", b.getUnitAttr());
+      attrs.set(kTransposed, b.getUnitAttr());
     attrs.set("ane.name",
               b.getStringAttr(name.getValue() + ".copy" + Twine(number)));
     unsigned index = main.getNumArguments();

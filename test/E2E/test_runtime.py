@@ -172,7 +172,7 @@ def test_states_that_are_replaced(tmp_path):
     assert len(seen) == 3
 
 
-@pytest.mark.parametrize("options", [[], ["--lora=4"], ["--loss-scale=1024", "--accumulate=2"]], ids=["all", "lora", "accumulated"])
+@pytest.mark.parametrize("options", [[], ["--lora=4"], ["--loss-scale=1024", "--accumulate=2"], ["--train-weights=patch"]], ids=["all", "lora", "accumulated", "patched"])
 def test_training_gives_the_same_bits(options, tmp_path):
     """Losses, weights and moments of a run through the stand-in are those of the interpreter."""
     images = test_training.digits(tmp_path)

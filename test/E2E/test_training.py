@@ -14,7 +14,7 @@ import pytest
 import training_models
 from ane_mlir import find_tool
 from conftest import cosine, reference, relative
-from onnx import numpy_helper
+from onnx import helper, numpy_helper
 from training_models import MODELS
 
 
@@ -80,11 +80,12 @@ def test_gradients_of_models(name: str, tmp_path: pathlib.Path) -> None:
         made = np.load(tmp_path / "fp32" / f"{n}.npy")
         assert made.shape == gradients[n].shape
         assert np.abs(made).max() < 1e-6 * largest if n in nothing else relative(made, gradients[n]) < 1e-4, n
-    convert(model, tmp_path, f"--loss={loss}", "--loss-scale=1024", "--quiet", name="half")
-    train(tmp_path, "--gradients", str(tmp_path / "engine"), "--numerics=engine", name="half")
-    cosines = {n: cosine(np.load(tmp_path / "engine" / f"{n}.npy"), gradients[n]) for n in names if n not in nothing}
-    print(f"\n{name}: {len(names)} parameters, worst cosine {min(cosines.values()):.5f}")
-    assert min(cosines.values()) >= 0.999, {n: c for n, c in cosines.items() if c < 0.999}
+    for weights_in in ("inputs", "patch"):
+        convert(model, tmp_path, f"--loss={loss}", "--loss-scale=1024", "--quiet", f"--train-weights={weights_in}", name=weights_in)
+        train(tmp_path, "--gradients", str(tmp_path / weights_in), "--numerics=engine", name=weights_in)
+        cosines = {n: cosine(np.load(tmp_path / weights_in / f"{n}.npy"), gradients[n]) for n in names if n not in nothing}
+        print(f"\n{name}, weights in {weights_in}: {len(names)} parameters, worst cosine {min(cosines.values()):.5f}")
+        assert min(cosines.values()) >= 0.999, {n: c for n, c in cosines.items() if c < 0.999}
 
 
 # --------------------------------------------------------------------------------------------------------------------------------
@@ -125,6 +126,48 @@ def test_digits(tmp_path: pathlib.Path) -> None:
     found = accuracy(tmp_path / "out.onnx", held, labels)
     print(f"\ndigits: {found:.4f} of {len(labels)} held-back images")
     assert found >= 0.95
+
+
+def test_weights_in_files(tmp_path: pathlib.Path) -> None:
+    """Trained weights are constants of programs, whose files each step writes anew: convolutions of any kernel are on the engine, and steps are those of weights in inputs."""
+    digits(tmp_path)
+    model = training_models.build_cnn("batch")
+    said = {}
+    for staging in ("inputs", "patch"):
+        done = convert(model, tmp_path, "--loss=cross-entropy", "--batch=48", "--learning-rate=1e-2", f"--train-weights={staging}", name=staging)
+        assert "no trained weight" not in done.stderr
+        said[staging] = done.stdout
+        train(tmp_path, "--steps=12", "--numerics=engine", "--csv", str(tmp_path / f"{staging}.csv"), "--checkpoint", str(tmp_path / f"{staging}.ckpt"), name=staging)
+    a, b = (np.array(losses(tmp_path / f"{staging}.csv")) for staging in ("inputs", "patch"))
+    np.testing.assert_allclose(b, a, rtol=0.02)
+    assert b[-1] < 0.9 * b[0]
+    # What is written is what was patched, not the bundle: it starts again from the first values, and goes on from a checkpoint to the same bits.
+    before = {f: f.read_bytes() for f in (tmp_path / "patch.anepkg").rglob("*") if f.is_file()}
+    for steps in ("6", "12"):
+        train(tmp_path, f"--steps={steps}", "--numerics=engine", "--csv", str(tmp_path / "again.csv"), "--checkpoint", str(tmp_path / "again.ckpt"), name="patch")
+    assert losses(tmp_path / "again.csv") == list(b) and {f: f.read_bytes() for f in before} == before
+    manifest = json.loads((tmp_path / "patch.anepkg" / "manifest.json").read_text())
+    patched = {copy["program"] for parameter in manifest["training"]["parameters"] for copy in parameter["copies"] if "program" in copy}
+    assert patched and all([w["file"] for w in manifest["programs"][i]["weights"].values()] == [f"weights/program{i}.bin"] for i in patched)
+    assert not any(".copy" in port["name"] for port in manifest["inputs"])
+    # As ordinary convolutions, in fewer programs; and what that compiles where a loader does not see that files changed.
+    dispatches = {staging: int(text.split(" dispatches to the engine")[0].split()[-1]) for staging, text in said.items()}
+    assert dispatches["patch"] <= dispatches["inputs"] and f"a step compiles {len(patched)}" in said["patch"] and "--accumulate=" in said["patch"] and "none later\n" in said["inputs"]
+
+
+def test_refused_files(tmp_path: pathlib.Path) -> None:
+    """A manifest whose trained weights lie elsewhere is refused, not written into."""
+    digits(tmp_path)
+    convert(training_models.build_cnn("batch"), tmp_path, "--loss=cross-entropy", "--batch=48", "--train-weights=patch", "--quiet")
+    binary = tmp_path / "m.anepkg" / "weights"
+    for file in binary.glob("program*.bin"):
+        file.write_bytes(file.read_bytes()[:100])
+    assert "error" in train(tmp_path, "--steps=1", code=1).stderr
+    # Of a model without products there is nothing in a file, which is said.
+    g = helper.make_graph([helper.make_node("Mul", ["x", "w"], ["y"])], "g", [helper.make_tensor_value_info("x", 1, [4, 8])], [helper.make_tensor_value_info("y", 1, [4, 8])], [numpy_helper.from_array(np.ones(8, np.float32), "w")])
+    said = convert(helper.make_model(g, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path, "--loss=mse", "--train-weights=patch", name="none")
+    assert "no trained weight is one of a product" in said.stderr
+    assert "is for fp16" in convert(training_models.build_cnn("batch"), tmp_path, "--loss=cross-entropy", "--train-weights=patch", "--precision=fp32", name="n", code=2).stderr
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "momentum", "adam", "adamw"])

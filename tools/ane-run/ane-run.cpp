@@ -255,7 +255,7 @@ struct Run {
     device.verify = !noVerify;
     device.rtol = rtol;
     device.atol = atol_;
-    options.open = [device, path = artifact.getValue()](MLIRContext *context) {
+    options.open = [device](StringRef path, MLIRContext *context) {
       return openOnDevice(path, context, device);
     };
     return llvm::Error::success();

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/ANE/IR/WeightTrees.h"
+#include "dialects/ANE/IR/Shape.h"
 #include "dialects/ANE/IR/Structure.h"
 
 using namespace mlir;
@@ -112,4 +113,21 @@ void WeightTrees::notifyOperationModified(Operation *op) {
 void WeightTrees::notifyOperationErased(Operation *op) {
   kinds.erase(op);
   ForwardingListener::notifyOperationErased(op);
+}
+
+Operation *mlir::ane::findPatched(Value root, bool &asIs) {
+  asIs = true;
+  SmallVector<Value> left{root};
+  llvm::DenseSet<Value> seen;
+  while (!left.empty()) {
+    Value next = left.pop_back_val();
+    Operation *op = next.getDefiningOp();
+    if (!op || !seen.insert(next).second)
+      continue;
+    if (op->hasAttr(kCopyOf))
+      return op;
+    asIs &= isa<ReshapeOp>(op);
+    llvm::append_range(left, op->getOperands());
+  }
+  return nullptr;
 }

@@ -50,6 +50,16 @@ private:
   WeightTrees *outer;
 };
 
+/// On an argument, or on a constant whose file training writes anew: the
+/// parameter that it is a copy of, and how (asMatrix).
+inline constexpr llvm::StringLiteral kCopyOf = "ane.copy_of",
+                                     kTransposed = "ane.transposed",
+                                     kGroups = "ane.groups";
+
+/// The constant of a weight tree whose file training writes anew; null where
+/// there is none. `asIs`: the tree has its elements in their order.
+Operation *findPatched(Value root, bool &asIs);
+
 } // namespace mlir::ane
 
 #endif // ANEMLIR_DIALECTS_ANE_IR_WEIGHTTREES_H

@@ -16,7 +16,9 @@ struct RunOptions {
   std::string artifact;
   LoadOptions load;
   /// Instead of loadArtifact(), which runs in the interpreter.
-  std::function<FailureOr<std::unique_ptr<Executable>>(MLIRContext *)> open;
+  std::function<FailureOr<std::unique_ptr<Executable>>(llvm::StringRef artifact,
+                                                       MLIRContext *)>
+      open;
   /// Runs, of which the last gives the outputs.
   unsigned repeat = 1;
   /// Input name and .npy file. A name may be the artifact's or the model's.

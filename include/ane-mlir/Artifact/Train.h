@@ -52,7 +52,9 @@ struct TrainOptions {
   bool quiet = false;
   LoadOptions load;
   /// Instead of loadArtifact(), which runs in the interpreter.
-  std::function<FailureOr<std::unique_ptr<Executable>>(MLIRContext *)> open;
+  std::function<FailureOr<std::unique_ptr<Executable>>(llvm::StringRef artifact,
+                                                       MLIRContext *)>
+      open;
 };
 
 /// Trains. False where a diagnostic of `context` said what failed; other errors

@@ -101,6 +101,8 @@ struct CompileOptions {
     std::optional<int64_t> batch;
     /// What the backward programs compute again instead of reading it.
     enum class Recompute { None, Auto, All } recompute = Recompute::Auto;
+    /// Weights of products: inputs, or in weight files that a step writes anew.
+    enum class Staging { Inputs, Patch } staging = Staging::Inputs;
   };
   std::optional<Training> training;
 

@@ -46,6 +46,10 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
       llvm::cl::desc("none (default), auto or all: what later engine programs "
                      "compute again"),
       llvm::cl::init("none")};
+  Option<bool> patchWeights{
+      *this, "patch-weights",
+      llvm::cl::desc("trained weights are constants that are written anew"),
+      llvm::cl::init(false)};
   ListOption<std::string> disable{
       *this, "disable-pass", llvm::cl::desc("passes to leave out, by flag")};
 };

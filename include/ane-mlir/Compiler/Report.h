@@ -137,6 +137,15 @@ struct Report {
     double elements = 0;
     /// Weights into programs, gradients out of them, and all other values.
     double weightBytes = 0, gradientBytes = 0, otherBytes = 0;
+    /// Engine programs whose weight files a step writes anew, and the bytes.
+    unsigned patched = 0;
+    double patchedBytes = 0;
+    /// Runs for each step, where a step compiles what it writes anew, with
+    /// which 1,000 runs stay within 100 compiles (L70).
+    unsigned runsForBudget() const {
+      unsigned left = dispatches < 100 ? 100 - dispatches : 1;
+      return (1000 * patched + left - 1) / left;
+    }
   };
   std::optional<Training> training;
 

@@ -17,6 +17,16 @@ namespace mlir::ane {
 FailureOr<std::vector<char>> evaluateWeight(Value root,
                                             std::vector<char> buffer = {});
 
+/// A weight as a matrix of its first extent.
+llvm::SmallVector<int64_t, 2> matrixShapeOf(llvm::ArrayRef<int64_t> shape);
+
+/// A parameter [A, B, …] as a matrix [A, B…], or with the first two axes
+/// exchanged [B, A…]; of a convolution of `groups`, each of which has its own
+/// rows and columns. `shape` is that of the matrix, whose rows may end in
+/// zeros.
+Tensor asMatrix(const Tensor &value, bool exchanged, int64_t groups,
+                llvm::ArrayRef<int64_t> shape);
+
 } // namespace mlir::ane
 
 #endif // ANEMLIR_INTERPRETER_WEIGHTS_H

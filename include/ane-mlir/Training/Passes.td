@@ -56,9 +56,22 @@ def StageWeightsPass : Pass<"ane-stage-weights", "::mlir::ModuleOp"> {
     `ane.transposed`), filled by the host. A convolution with a parameter, and the transposed one that gives
     its data's gradient, become a 1x1 convolution over columns (slices for each tap of the kernel, beside each other as
     channels), with the weight as a matrix that ends in zeros and has them between groups (`ane.groups`), where that is predicted to take less time than the host
-    does with what it moves and the start of another engine program. What is beyond S13 and S14 stays. Test: test/Training/stage-weights.mlir.
+    does with what it moves and the start of another engine program. What is beyond S13 and S14 stays. With `patched`, copies of convolutions'
+    weights are the weights, which ane-patch-weights makes constants. Test: test/Training/stage-weights.mlir.
+  }];
+  let options = [Option<"patched", "patched", "bool", "false", "Copies become constants">];
+  let dependentDialects = ["::mlir::ane::ANEDialect"];
+}
+
+def PatchWeightsPass : Pass<"ane-patch-weights", "::mlir::ModuleOp"> {
+  let summary = "Copies of trained weights are constants, whose files are written anew";
+  let description = [{
+    What ane-stage-weights made arguments (`ane.copy_of`) becomes constants with the first values, which keep the attributes:
+    programs read them from their weight files, and a step of training writes new ones between unloading and loading. Behind
+    all passes that look at the values of constants. Test: test/Training/patch-weights.mlir.
   }];
   let dependentDialects = ["::mlir::ane::ANEDialect"];
+  let statistics = [Statistic<"numPatched", "num-patched", "Arguments that became constants">];
 }
 
 def RecomputePass : Pass<"ane-recompute", "::mlir::ModuleOp"> {

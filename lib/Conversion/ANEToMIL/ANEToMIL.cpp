@@ -15,6 +15,7 @@
 #include "ane-mlir/Support/WeightFile.h"
 #include "dialects/ANE/IR/Control.h"
 #include "dialects/ANE/IR/Structure.h"
+#include "dialects/ANE/IR/WeightTrees.h"
 #include "dialects/MIL/IR/Names.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/STLExtras.h"
@@ -244,8 +245,11 @@ FailureOr<Value> Converter::operand(Operation *op, StringRef opName,
                              << "' to have a static shape, but got " << type,
            failure();
   bool hasBlob = getInfo(*dtype).blobCode != 0;
-  // A compressed constant takes its parts from a file, however small.
-  if ((type.getNumElements() > kInlineElements || isCompressed(op)) &&
+  // A compressed constant takes its parts from a file, however small, as does
+  // one that is written anew.
+  bool asIs = false;
+  if ((type.getNumElements() > kInlineElements || isCompressed(op) ||
+       findPatched(value, asIs)) &&
       hasBlob) {
     uint64_t offset = layout.add(*dtype, type.getNumElements());
     markWeight(cast<OpResult>(value), offset);

@@ -118,9 +118,18 @@ static void writeTraining(llvm::json::OStream &j, const fb::TrainingT &t) {
           j.attributeArray("copies", [&] {
             for (auto &copy : p->copies)
               j.object([&] {
-                j.attribute("input", int64_t(copy->input));
+                if (copy->program < 0)
+                  j.attribute("input", int64_t(copy->input));
                 j.attribute("transposed", copy->transposed);
                 j.attribute("groups", int64_t(copy->groups));
+                if (copy->program < 0)
+                  return;
+                j.attribute("program", int64_t(copy->program));
+                j.attribute("offset", int64_t(copy->offset));
+                j.attributeArray("shape", [&] {
+                  for (int64_t dim : copy->shape)
+                    j.value(dim);
+                });
               });
           });
           if (p->base.empty())

@@ -16,6 +16,7 @@
 #include "ane-mlir/Target/Surface.h"
 #include "ane-mlir/Target/Weights.h"
 #include "dialects/ANE/IR/Structure.h"
+#include "dialects/ANE/IR/WeightTrees.h"
 #include "dialects/MIL/IR/MIL.h"
 #include "lib/Target/Bundle/Manifest_generated.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -134,6 +135,7 @@ private:
   LogicalResult addProgram(CallOp call, fb::FunctionT &function);
   FailureOr<std::string> writeWeights(ProgramOp program, ProgramWeights weights,
                                       fb::ProgramT &entry);
+  LogicalResult findPatches(const ProgramWeights &planned);
   LogicalResult addWeights(ProgramOp program, mil::ProgramOp text,
                            fb::ProgramT &entry);
   void findTied();
@@ -170,6 +172,12 @@ private:
   /// Large constants of one function that several of its programs read: the
   /// table of an embedding that is the weight of the last product, too.
   llvm::DenseSet<Attribute> tied;
+  /// Copies of parameters in weight files.
+  struct Patched {
+    std::string of;
+    fb::ParameterCopyT copy;
+  };
+  std::vector<Patched> patches;
   unsigned engines = 0;
 };
 } // namespace
@@ -241,7 +249,15 @@ FailureOr<std::string> BundleWriter::writeWeights(ProgramOp program,
                         << " bytes exceed the 4 GiB of one file (L73)";
     return failure();
   }
-  std::string file = "weights/" + *hash + ".bin";
+  // A file that is written anew is one program's, and not what it is called by.
+  bool asIs = false;
+  bool isPatched = llvm::any_of(
+      planned.roots, [&](Value root) { return findPatched(root, asIs); });
+  std::string file =
+      "weights/" +
+      (isPatched ? "program" + std::to_string(manifest.programs.size())
+                 : *hash) +
+      ".bin";
   if (std::error_code error = llvm::sys::fs::rename(temporary, child(file))) {
     (void)fail(llvm::createStringError(
         error, "cannot write '" + shown(file).str() + "': " + error.message()));
@@ -287,6 +303,32 @@ bool BundleWriter::isTied(Value root) const {
   return false;
 }
 
+/// Where copies of parameters lie in the program's weight file.
+LogicalResult BundleWriter::findPatches(const ProgramWeights &planned) {
+  for (auto [root, entry] :
+       llvm::zip_equal(planned.roots, planned.layout.getEntries())) {
+    bool asIs = true;
+    Operation *constant = findPatched(root, asIs);
+    if (!constant)
+      continue;
+    if (!asIs)
+      return emitError(root.getLoc())
+             << "a trained weight is not in its file as it is; "
+                "--train-weights=inputs takes it";
+    Patched patched{constant->getAttrOfType<StringAttr>(kCopyOf).str(), {}};
+    patched.copy.program = int32_t(manifest.programs.size());
+    patched.copy.offset = entry.offset;
+    patched.copy.transposed = constant->hasAttr(kTransposed);
+    if (auto groups = constant->getAttrOfType<IntegerAttr>(kGroups))
+      patched.copy.groups = uint32_t(groups.getInt());
+    auto type = cast<RankedTensorType>(constant->getResult(0).getType());
+    auto shape = matrixShapeOf(type.getShape());
+    patched.copy.shape.assign(shape.begin(), shape.end());
+    patches.push_back(std::move(patched));
+  }
+  return success();
+}
+
 /// Bytes that are kept from when a sum was taken of them to when they are
 /// written, beside one tensor of any size.
 static constexpr size_t kMostKept = 64 << 20;
@@ -301,6 +343,8 @@ LogicalResult BundleWriter::addWeights(ProgramOp program, mil::ProgramOp text,
   ProgramWeights planned = collectWeights(program);
   if (planned.roots.empty())
     return success();
+  if (failed(findPatches(planned)))
+    return failure();
   // Sums are taken where something may be stored already.
   bool all = functions.size() > 1;
   if (!all && llvm::none_of(planned.roots, [&](Value v) { return isTied(v); }))
@@ -531,15 +575,19 @@ LogicalResult BundleWriter::addTraining() {
     parameter->input = input;
     parameter->gradient = gradient;
     for (unsigned i = 0; i < main.getNumArguments(); ++i)
-      if (auto copy = main.getArgAttrOfType<StringAttr>(i, "ane.copy_of");
+      if (auto copy = main.getArgAttrOfType<StringAttr>(i, kCopyOf);
           copy && copy.getValue() == parameter->name) {
         parameter->copies.push_back(std::make_unique<fb::ParameterCopyT>());
         parameter->copies.back()->input = i;
         parameter->copies.back()->transposed =
-            main.getArgAttr(i, "ane.transposed") != nullptr;
-        if (auto groups = main.getArgAttrOfType<IntegerAttr>(i, "ane.groups"))
+            main.getArgAttr(i, kTransposed) != nullptr;
+        if (auto groups = main.getArgAttrOfType<IntegerAttr>(i, kGroups))
           parameter->copies.back()->groups = uint32_t(groups.getInt());
       }
+    for (Patched &patched : patches)
+      if (patched.of == parameter->name)
+        parameter->copies.push_back(
+            std::make_unique<fb::ParameterCopyT>(patched.copy));
     if (auto base = entry.getAs<StringAttr>("base")) {
       parameter->base = base.getValue().str();
       parameter->scale = entry.getAs<FloatAttr>("scale").getValueAsDouble();
