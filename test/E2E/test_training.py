@@ -140,6 +140,10 @@ def test_weights_in_files(tmp_path: pathlib.Path) -> None:
         train(tmp_path, "--steps=12", "--numerics=engine", "--csv", str(tmp_path / f"{staging}.csv"), "--checkpoint", str(tmp_path / f"{staging}.ckpt"), name=staging)
     a, b = (np.array(losses(tmp_path / f"{staging}.csv")) for staging in ("inputs", "patch"))
     np.testing.assert_allclose(b, a, rtol=0.02)
+    # On the host too, which holds them in fp32.
+    convert(model, tmp_path, "--loss=cross-entropy", "--batch=48", "--learning-rate=1e-2", "--train-weights=patch", "--placement=host", name="host")
+    train(tmp_path, "--steps=12", "--csv", str(tmp_path / "host.csv"), name="host")
+    np.testing.assert_allclose(losses(tmp_path / "host.csv"), a, rtol=0.02)
     assert b[-1] < 0.9 * b[0]
     # What is written is what was patched, not the bundle: it starts again from the first values, and goes on from a checkpoint to the same bits.
     before = {f: f.read_bytes() for f in (tmp_path / "patch.anepkg").rglob("*") if f.is_file()}

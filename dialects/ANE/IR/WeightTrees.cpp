@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/ANE/IR/WeightTrees.h"
+#include "dialects/ANE/IR/Cast.h"
 #include "dialects/ANE/IR/Shape.h"
 #include "dialects/ANE/IR/Structure.h"
 
@@ -126,7 +127,7 @@ Operation *mlir::ane::findPatched(Value root, bool &asIs) {
       continue;
     if (op->hasAttr(kCopyOf))
       return op;
-    asIs &= isa<ReshapeOp>(op);
+    asIs &= isa<ReshapeOp, CastOp>(op);
     llvm::append_range(left, op->getOperands());
   }
   return nullptr;

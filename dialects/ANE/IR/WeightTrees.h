@@ -57,7 +57,8 @@ inline constexpr llvm::StringLiteral kCopyOf = "ane.copy_of",
                                      kGroups = "ane.groups";
 
 /// The constant of a weight tree whose file training writes anew; null where
-/// there is none. `asIs`: the tree has its elements in their order.
+/// there is none. `asIs`: the tree has its elements in their order, of whatever
+/// type.
 Operation *findPatched(Value root, bool &asIs);
 
 } // namespace mlir::ane
