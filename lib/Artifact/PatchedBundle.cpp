@@ -27,8 +27,8 @@ static llvm::Error stageFile(StringRef bundle, StringRef folder, StringRef name,
   SmallString<128> from(bundle), to(folder);
   llvm::sys::path::append(from, name);
   llvm::sys::path::append(to, name);
-  if (std::error_code error = llvm::sys::fs::create_directories(
-          llvm::sys::path::parent_path(to)))
+  if (std::error_code error =
+          llvm::sys::fs::create_directories(llvm::sys::path::parent_path(to)))
     return cannot("make the folder of", to, error);
   if (llvm::sys::fs::exists(to))
     return llvm::Error::success();

@@ -54,8 +54,8 @@ private:
     FailureOr<Tensor> first =
         value ? Tensor::fromElements(value) : FailureOr<Tensor>(failure());
     if (failed(first) || !dtype)
-      return main.emitError() << "has no value for the weight of argument "
-                              << index;
+      return main.emitError()
+             << "has no value for the weight of argument " << index;
     auto groups = main.getArgAttrOfType<IntegerAttr>(index, kGroups);
     bool transposed = main.getArgAttr(index, kTransposed) != nullptr;
     std::vector<char> bytes =
@@ -65,7 +65,8 @@ private:
             .toWeightBytes();
     OpBuilder b = OpBuilder::atBlockBegin(&main.getBody().front());
     auto data = DenseResourceElementsAttr::get(
-        type, "patched", HeapAsmResourceBlob::allocateAndCopyWithAlign(bytes, 64));
+        type, "patched",
+        HeapAsmResourceBlob::allocateAndCopyWithAlign(bytes, 64));
     auto constant = ConstantOp::create(b, copy.getLoc(), type, data);
     for (StringRef name : {kCopyOf, kTransposed, kGroups})
       if (Attribute attr = main.getArgAttr(index, name))
