@@ -353,7 +353,8 @@ LogicalResult NumericGuard::chooseWeights(ModuleOp optimised) {
     if (failed(accuracy))
       return -1;
     for (const OutputAccuracy &output : accuracy->outputs)
-      least = std::min(least, output.nonFinite ? -1 : output.cosine);
+      least = std::min(
+          {least, output.nonFinite ? -1 : output.cosine, 1 - output.differing});
     return least;
   };
   // The largest error that does, by halves; none is what is left.

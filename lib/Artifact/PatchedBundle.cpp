@@ -5,6 +5,8 @@
 //===----------------------------------------------------------------------===//
 
 #include "PatchedBundle.h"
+#include "ane-mlir/Artifact/Compare.h"
+#include "ane-mlir/Support/Budget.h"
 #include "ane-mlir/Support/MappedFile.h"
 #include "ane-mlir/Support/WeightFile.h"
 #include "llvm/Support/FileSystem.h"
@@ -94,7 +96,31 @@ PatchedBundle::stage(StringRef bundle, const fb::ManifestT &manifest) {
   for (StringRef name : {"manifest.fb", "manifest.json"})
     if (llvm::Error error = stageOne(name, false))
       return error;
+  for (auto &parameter : manifest.training->parameters)
+    for (auto &copy : parameter->copies)
+      if (copy->program >= 0)
+        if (llvm::Error error = staged->check(*copy))
+          return error;
   return staged;
+}
+
+llvm::Error PatchedBundle::check(const fb::ParameterCopyT &copy) const {
+  SmallString<128> path(folder);
+  llvm::sys::path::append(path, files.at(copy.program));
+  auto file = MappedFile::open(path);
+  if (!file)
+    return file.takeError();
+  auto view = readWeight((*file)->data(), copy.offset);
+  if (!view)
+    return llvm::createStringError("'" + path +
+                                   "': " + llvm::toString(view.takeError()));
+  std::optional<int64_t> count = countElements(copy.shape);
+  if (!isFloat(view->dtype) || !count ||
+      getByteSize(view->dtype, *count) != view->data.size())
+    return llvm::createStringError("'" + path +
+                                   "' has no room for a trained weight of [" +
+                                   shapeText(copy.shape) + "]");
+  return llvm::Error::success();
 }
 
 llvm::Error PatchedBundle::write(const fb::ParameterCopyT &copy,
@@ -111,9 +137,7 @@ llvm::Error PatchedBundle::write(const fb::ParameterCopyT &copy,
     if (!view)
       return view.takeError();
     bytes = matrix.retyped(view->dtype).toWeightBytes();
-    if (!isFloat(view->dtype) || bytes.size() != view->data.size())
-      return llvm::createStringError("'" + path +
-                                     "' has no room for a trained weight");
+    assert(bytes.size() == view->data.size() && "was checked when staged");
     at = view->data.data() - (*file)->data().data();
   }
   std::error_code error;

@@ -29,6 +29,8 @@ public:
 
 private:
   PatchedBundle() = default;
+  /// Whether there is room for the matrix where the copy says.
+  llvm::Error check(const anemlir::manifest::ParameterCopyT &copy) const;
   std::unique_ptr<ScratchFolder> scratch;
   std::string folder;
   /// By program: its weight file in the folder.
