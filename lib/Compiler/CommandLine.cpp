@@ -20,6 +20,7 @@
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/Regex.h"
 #include <cfloat>
 #include <cmath>
 
@@ -372,6 +373,12 @@ struct Flags {
       cl::desc("Placement, reasons and predicted cost of every op (- is "
                "standard output)"),
       cl::value_desc("FILE.json|FILE.html"), cl::cat(output)};
+  cl::opt<std::string> remarks{
+      "remarks",
+      cl::desc(
+          "Print what passes decided by predicted time, and what they left: "
+          "of all, or of those that match (a report has all)"),
+      cl::value_desc("REGEX"), cl::ValueOptional, cl::cat(output)};
   cl::opt<std::string> trace{
       "trace",
       cl::desc("Predicted times of programs and ops in Chrome's trace format "
@@ -773,6 +780,13 @@ void Reader::readOutput() {
   options.report = flags.report;
   options.advice = !flags.report.empty();
   options.trace = flags.trace;
+  if (flags.remarks.getNumOccurrences()) {
+    options.decisions = flags.remarks.empty() ? ".*" : flags.remarks.getValue();
+    if (std::string why; !llvm::Regex(*options.decisions).isValid(why))
+      fail("expects --remarks to be a regular expression of passes' names, but "
+           "got '" +
+           *options.decisions + "': " + why);
+  }
   if (auto spelling = given<Spelling>(flags.dialect))
     options.verbose = *spelling == Spelling::Verbose;
   options.verifyEachNumerics = flags.verifyNumerics;

@@ -9,6 +9,7 @@
 
 #include "ane-mlir/Compiler/Compiler.h"
 #include "Buckets.h"
+#include "DecisionLog.h"
 #include "Package.h"
 #include "PlacementFile.h"
 #include "TrainingModel.h"
@@ -28,6 +29,7 @@
 #include "dialects/MIL/IR/Names.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/Regex.h"
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -104,6 +106,7 @@ private:
   PackageOptions package;
   BundleOptions bundle;
   PassLog passLog;
+  std::optional<DecisionLog> decisions;
   NumericsVerifier verifier;
   /// One of each per bucket.
   std::vector<Bucket> buckets;
@@ -876,6 +879,8 @@ void Compiler::makeReport() {
         << "the report and the summary are of function '"
         << buckets.front().label << "', the first of " << buckets.size();
   result.report->passes = passLog.changes;
+  if (decisions)
+    result.report->decisions = result.decisions = decisions->take();
 }
 
 /// --require-ane refused: what would run where is what its owner wants to know.
@@ -973,6 +978,8 @@ LogicalResult Compiler::refuseAbsentWeights() {
 
 FailureOr<Compilation> Compiler::run() {
   MemoryBudget::setConstantLimit(options.maxConstantBytes);
+  if (options.decisions || !options.report.empty())
+    decisions.emplace(context);
   if (!options.compileTo && !options.reportOnly) // rather than after an hour
     if (llvm::Error error = checkReplaceable(options.output))
       return fail(std::move(error));
@@ -985,6 +992,12 @@ FailureOr<Compilation> Compiler::run() {
   auto done = [&](LogicalResult written) -> FailureOr<Compilation> {
     if (failed(written))
       return failure();
+    if (decisions && !result.report)
+      result.decisions = decisions->take();
+    llvm::erase_if(result.decisions, [&](const Decision &decision) {
+      return !options.decisions ||
+             !llvm::Regex(*options.decisions).match(decision.pass);
+    });
     return std::move(result);
   };
   if (stopsBefore(Phase::Placed) || options.form() == Form::IR)

@@ -305,6 +305,16 @@ void Report::writeJSON(llvm::raw_ostream &os, unsigned indent) const {
         j.object([&, &row = row, found = found] { writeRow(j, row, found); });
     });
     writePasses(j, passes);
+    j.attributeArray("decisions", [&] {
+      for (const Decision &decision : decisions)
+        j.object([&] {
+          j.attribute("kind", decision.kind);
+          j.attribute("pass", decision.pass);
+          j.attribute("name", decision.name);
+          j.attribute("node", decision.node);
+          j.attribute("text", decision.text);
+        });
+    });
   });
   os << '\n';
 }

@@ -9,6 +9,7 @@
 #include "ane-mlir/Training/Passes.h"
 #include "dialects/ANE/IR/Linear.h"
 #include "dialects/ANE/IR/WeightTrees.h"
+#include "mlir/IR/Remarks.h"
 #include "llvm/Support/Format.h"
 
 using namespace mlir;
@@ -156,6 +157,11 @@ struct StageWeights : ane::impl::StageWeightsPassBase<StageWeights> {
           << llvm::format("%.2f us predicted as 1x1 over columns, %.2f us with "
                           "the host between two programs",
                           onEngine, onHost);
+      auto what =
+          remark::RemarkOpts::name("columns").category("ane-stage-weights");
+      (onEngine > onHost ? remark::missed(op->getLoc(), what)
+                         : remark::passed(op->getLoc(), what))
+          << remark::add("{0}", note);
       if (onEngine > onHost) {
         op->setAttr("ane.note", StringAttr::get(&getContext(), note));
         while (op->getNextNode() != last)

@@ -18,6 +18,7 @@
 #include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/PatternMatch.h"
+#include "mlir/IR/Remarks.h"
 #include "llvm/Support/Format.h"
 
 using namespace mlir;
@@ -229,8 +230,15 @@ struct MatmulToConv : ane::impl::MatmulToConvPassBase<MatmulToConv> {
       conv.positions = p->m;
       double before = predictMicros(product, clock),
              after = predictMicros(conv, clock);
-      if (after > before)
-        continue; // the cost model says otherwise
+      auto what =
+          remark::RemarkOpts::name("product").category("ane-matmul-to-conv");
+      if (after > before) {
+        remark::missed(op.getLoc(), what)
+            << remark::add("stays a matmul: {0:f2} us predicted, {1:f2} as "
+                           "1x1 convolution",
+                           before, after);
+        continue;
+      }
       OpBuilder b(op);
       Value y = rewrite(op, *p, chunk, b);
       std::string note;
@@ -238,6 +246,7 @@ struct MatmulToConv : ane::impl::MatmulToConvPassBase<MatmulToConv> {
           << (p->runTime ? "matmul with a run-time weight" : "matmul")
           << " as 1x1 convolution: predicted " << llvm::format("%.2f", after)
           << " instead of " << llvm::format("%.2f", before) << " us";
+      remark::passed(op.getLoc(), what) << remark::add("{0}", note);
       for (Operation *user = op->getPrevNode(); user;
            user = user->getPrevNode())
         if (isa<ConvOp>(user)) {

@@ -23,6 +23,7 @@
 #include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
+#include "mlir/IR/Remarks.h"
 #include "llvm/ADT/SetVector.h"
 #include <cmath>
 #include <map>
@@ -468,6 +469,13 @@ struct Tile : ane::impl::TilePassBase<Tile> {
     return groups;
   }
 
+  static int64_t countParts(ArrayRef<Cut> cuts) {
+    int64_t parts = 1;
+    for (const Cut &cut : cuts)
+      parts *= cut.parts;
+    return parts;
+  }
+
   void tileByCost(Block &block, const Clock &clock) {
     double onChip = clock.rate(CostId::OnChipMb) * 1e6;
     SmallVector<Operation *> beyond;
@@ -494,8 +502,22 @@ struct Tile : ane::impl::TilePassBase<Tile> {
             choice = found;
             best = &group;
           }
-      if (!best)
+      auto what = remark::RemarkOpts::name("parts").category("ane-tile");
+      double megabytes = workingSet(op, clock) / 1e6;
+      if (!best) {
+        remark::missed(op->getLoc(), what)
+            << remark::add("{0:f0} MB are beyond on-chip memory, but no parts "
+                           "of it are predicted to be faster",
+                           megabytes);
         continue;
+      }
+      remark::passed(op->getLoc(), what)
+          << remark::add("{0:f0} MB are beyond on-chip memory: made in {1} "
+                         "parts{2}, {3} operations together, {4:f1} us "
+                         "predicted to be saved",
+                         megabytes, countParts(choice.cuts),
+                         choice.cuts[0].byTurns ? " by turns" : "",
+                         best->region.size(), choice.gain);
       Trial(*best, choice.cuts).commit([&](Operation *dead) {
         gone.insert(dead);
       });

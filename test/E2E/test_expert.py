@@ -83,6 +83,25 @@ def test_heads_of_a_group_share_their_keys(tmp_path):
             check(bundle.run(feeds, numerics=numerics), expected, "fp16")
 
 
+def test_decisions_are_said(tmp_path):
+    """--remarks: what passes decided by predicted time, of those that are asked for; the report has all."""
+    onnx.save(builders.build_llama(layers=1, tokens=1024, width=384, heads=12, kv_heads=4, hidden=256), tmp_path / "m.onnx")
+    command = [ane_mlir.find_tool("onnx-to-ane"), tmp_path / "m.onnx", "-o", tmp_path / "m.anepkg", "--check=off", f"--report={tmp_path}/r.json"]
+
+    def lines(*options: str) -> list[str]:
+        done = subprocess.run([*command, *options], capture_output=True, text=True, check=True)
+        return [line for line in done.stdout.splitlines() if line.startswith("ane-")]
+
+    assert lines() == []
+    told = lines("--remarks")
+    assert sum(line.startswith("ane-matmul-to-conv: passed: '/MatMul") for line in told) == 7
+    assert lines("--remarks=tile") == [line for line in told if line.startswith("ane-tile: passed: '/")] != []
+    found = json.loads((tmp_path / "r.json").read_text())["decisions"]
+    assert len(found) == len(told) and {"kind", "pass", "name", "node", "text"} == set(found[0])
+    wrong = subprocess.run([*command, "--remarks=["], capture_output=True, text=True)
+    assert wrong.returncode == 2 and "regular expression" in wrong.stderr
+
+
 def test_a_cache_is_not_copied(tmp_path):
     """A step of decoding multiplies the cache as it lies; the copies of it are those that it returns, and with states none."""
     model = builders.build_llama(layers=1, tokens=1, past=511, width=256, heads=8, kv_heads=2, hidden=512)

@@ -30,6 +30,7 @@ static void summarise(const Compilation &made, const CompileOptions &options) {
                  << llvm::format(" error %.2e\n", entry.error);
   if (made.report && !options.compileTo)
     made.report->writeText(summaryOf(options));
+  printDecisions(summaryOf(options), made.decisions);
   if (made.accuracy)
     printAccuracy(summaryOf(options), *made.accuracy);
 }

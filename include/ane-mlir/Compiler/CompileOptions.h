@@ -119,6 +119,8 @@ struct CompileOptions {
   /// Stop behind this phase and print its IR.
   std::optional<Phase> compileTo;
   std::string report, trace;
+  /// What passes decided is in the result, of passes that match.
+  std::optional<std::string> decisions;
   /// The report has what would make the model faster, and its cost on every
   /// target: a fifth of the time of a conversion without a check.
   bool advice = true;

@@ -22,6 +22,8 @@ struct Compilation {
   std::optional<AccuracyReport> accuracy;
   /// With verifyEachNumerics: the error of each pass.
   std::vector<NumericsVerifier::Entry> verified;
+  /// What passes decided, of those that were asked for.
+  std::vector<Decision> decisions;
 };
 
 /// Compiles `options.input` and puts the artifact, its report and its trace in

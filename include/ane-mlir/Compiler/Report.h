@@ -31,6 +31,15 @@ struct PassLog {
   void attach(PassManager &pm);
 };
 
+/// What a pass decided by predicted time, or did not.
+struct Decision {
+  /// "passed", "missed" or "analysis".
+  std::string kind;
+  std::string pass, name, node, text;
+};
+/// A line each.
+void printDecisions(llvm::raw_ostream &os, llvm::ArrayRef<Decision> decisions);
+
 struct ReportRow {
   std::string op, node, program, placement, rule, reason, type;
   /// What ane-repair-fp16 did to the op, and what other passes noted.
@@ -150,6 +159,7 @@ struct Report {
   std::optional<Training> training;
 
   std::vector<PassLog::Change> passes;
+  std::vector<Decision> decisions;
   /// What the check of the artifact found, where there was one.
   std::optional<AccuracyReport> accuracy;
 

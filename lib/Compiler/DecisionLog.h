@@ -1,0 +1,33 @@
+//===- DecisionLog.h - what passes decided --------------------------------===//
+//
+// Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
+//
+//===----------------------------------------------------------------------===//
+
+#ifndef ANEMLIR_LIB_COMPILER_DECISIONLOG_H
+#define ANEMLIR_LIB_COMPILER_DECISIONLOG_H
+
+#include "ane-mlir/Compiler/Report.h"
+
+namespace mlir::ane {
+
+/// While it lives, the remarks of passes (mlir/IR/Remarks.h) in `context` come
+/// here, each once: passes run on trials, too.
+class DecisionLog {
+public:
+  explicit DecisionLog(MLIRContext *context);
+  ~DecisionLog();
+  DecisionLog(const DecisionLog &) = delete;
+  DecisionLog &operator=(const DecisionLog &) = delete;
+
+  std::vector<Decision> take() { return std::move(decisions); }
+
+private:
+  class Streamer;
+  MLIRContext *context;
+  std::vector<Decision> decisions;
+};
+
+} // namespace mlir::ane
+
+#endif // ANEMLIR_LIB_COMPILER_DECISIONLOG_H
