@@ -338,7 +338,7 @@ public:
       : path(path), context(context),
         loc(NameLoc::get(StringAttr::get(context, path))),
         verifier(std::make_unique<WeightVerifier>(options.verify)),
-        wanted(options.function),
+        wanted(options.function), isTraining(options.isTraining),
         bundle(std::make_unique<BundleExecutable>(loc)) {}
   FailureOr<std::unique_ptr<Executable>> load();
 
@@ -359,6 +359,7 @@ private:
   LogicalResult readStates(const fb::FunctionT &from,
                            BundleExecutable::Function &function);
   LogicalResult selectFunction();
+  void warnOfPatched();
   LogicalResult bind(const fb::StepT &step,
                      const std::vector<std::unique_ptr<fb::BindingT>> &list,
                      SmallVector<Binding> &out, StringRef role,
@@ -376,6 +377,7 @@ private:
   std::unique_ptr<WeightVerifier> verifier;
   std::unique_ptr<fb::ManifestT> manifest;
   std::string wanted;
+  bool isTraining;
   std::unique_ptr<BundleExecutable> bundle;
 };
 } // namespace
@@ -602,6 +604,22 @@ LogicalResult BundleLoader::selectFunction() {
               llvm::join(names, ", "));
 }
 
+/// Trained weights in files are not those of the inputs of their names.
+void BundleLoader::warnOfPatched() {
+  if (!manifest->training || isTraining)
+    return;
+  std::string names;
+  for (auto &parameter : manifest->training->parameters)
+    if (llvm::any_of(parameter->copies,
+                     [](auto &copy) { return copy->program >= 0; }))
+      names += (names.empty() ? "'" : ", '") + printable(parameter->name) + "'";
+  if (!names.empty())
+    emitWarning(UnknownLoc::get(context))
+        << "programs have weights that are trained in their files, with first "
+           "values, whatever the inputs of these names hold: "
+        << names << "; ane-run --train writes them";
+}
+
 FailureOr<std::unique_ptr<Executable>> BundleLoader::load() {
   auto opened = readManifest(path, context);
   if (failed(opened))
@@ -620,6 +638,7 @@ FailureOr<std::unique_ptr<Executable>> BundleLoader::load() {
       return failure();
   if (failed(selectFunction()))
     return failure();
+  warnOfPatched();
   bundle->verifier = std::move(verifier);
   return std::unique_ptr<Executable>(std::move(bundle));
 }

@@ -300,6 +300,11 @@ NumericGuard::runExcerpt(ModuleOp optimised,
     found.whyNot = "--check=off";
     return success();
   }
+  if (options.changesWeights) {
+    found.whyNot = "the model is large, and what fewer bits of its weights do "
+                   "its first operations do not show; --check=full runs it";
+    return success();
+  }
   found.whyNot.clear();
   found.numerics = "fp16";
   if (options.eachOp)
@@ -311,10 +316,19 @@ NumericGuard::runExcerpt(ModuleOp optimised,
 static constexpr double kLargestError = 0.5, kFinerError = 0.85;
 static constexpr unsigned kErrors = 32;
 
+/// Whether an output says something: a number that is not 0, or an integer.
+static bool showsAnything(const References &references) {
+  return llvm::any_of(references, [](const std::vector<Tensor> &outputs) {
+    return llvm::any_of(outputs, [](const Tensor &output) {
+      return !output.isFloat() || llvm::any_of(output.floats(), [](float x) {
+        return x != 0 && std::isfinite(x);
+      });
+    });
+  });
+}
+
 LogicalResult NumericGuard::chooseWeights(ModuleOp optimised) {
   auto function = *optimised.getOps<func::FuncOp>().begin();
-  if (options.weightError && *options.weightError)
-    return options.compress(optimised, **options.weightError);
   // What each form is off, for all who are tried.
   if (failed(options.compress(optimised, -1)))
     return failure();
@@ -339,6 +353,14 @@ LogicalResult NumericGuard::chooseWeights(ModuleOp optimised) {
            << (found.whyNot.empty() ? "the interpreter cannot run it"
                                     : found.whyNot)
            << "; --weights=int8 needs none";
+  if (!showsAnything(*expected))
+    return optimised.emitError()
+           << "auto forms of weights are chosen by outputs, and those of the "
+              "samples are nothing but zeros or not finite; "
+              "--calibration=DIR gives others";
+  // What is lost adds up along the model.
+  double more = excerpt ? double(excerpt->of) / excerpt->ops : 1;
+  std::optional<Accuracy> last;
   auto measure = [&](double error) -> double {
     ModuleOp whole =
         excerpt ? excerpt->function()->getParentOfType<ModuleOp>() : optimised;
@@ -349,46 +371,64 @@ LogicalResult NumericGuard::chooseWeights(ModuleOp optimised) {
       return -1;
     auto accuracy = measureAccuracy(*trial->getOps<func::FuncOp>().begin(),
                                     runs, *expected, precisionOptions());
-    double least = 1;
     if (failed(accuracy))
       return -1;
+    double least = 1;
     for (const OutputAccuracy &output : accuracy->outputs)
       least = std::min(
           {least, output.nonFinite ? -1 : output.cosine, 1 - output.differing});
-    return least;
+    last = std::move(*accuracy);
+    return 1 - (1 - least) * more;
   };
-  // The largest error that does, by halves; none is what is left.
+  // The largest error that does, by halves, and none larger than another
+  // function of the model has: they share weights where they can.
   unsigned low = 0, high = kErrors;
-  double cosine = 1;
   auto errorAt = [](unsigned i) {
-    return kLargestError * std::pow(kFinerError, i);
+    return i < kErrors ? kLargestError * std::pow(kFinerError, i) : 0;
   };
+  if (options.weightError && *options.weightError)
+    while (low < kErrors && errorAt(low) > **options.weightError)
+      ++low;
+  double cosine = 1;
+  std::optional<Accuracy> accuracy;
   while (low < high) {
     unsigned middle = (low + high) / 2;
     double least = measure(errorAt(middle));
     if (least >= options.leastCosine) {
       high = middle;
       cosine = least;
+      accuracy = std::move(last);
     } else {
       low = middle + 1;
     }
   }
-  double error = low < kErrors ? errorAt(low) : 0;
+  double error = errorAt(low);
   if (options.weightError)
     *options.weightError = error;
+  auto countCompressed = [&] {
+    unsigned count = 0;
+    optimised.walk([&](Operation *op) { count += isCompressed(op); });
+    return count;
+  };
+  unsigned before = countCompressed();
   if (failed(options.compress(optimised, error)))
     return failure();
-  if (error > 0)
+  if (countCompressed() == before) {
     optimised.emitRemark()
-        << "weights in fewer bits: each off by at most "
-        << llvm::formatv("{0:f1}", 100 * error).str()
-        << " % of its root mean square, the outputs' least cosine is "
-        << llvm::formatv("{0:f5}", cosine).str()
-        << (excerpt ? " (of the first operations: the model is large)" : "");
-  else
-    optimised.emitRemark() << "no weight is written in fewer bits: none leaves "
-                              "a cosine of "
-                           << options.leastCosine;
+        << "no weight is written in fewer bits for a cosine of "
+        << options.leastCosine;
+    return success();
+  }
+  optimised.emitRemark()
+      << "weights in fewer bits: each off by at most "
+      << llvm::formatv("{0:f1}", 100 * error).str()
+      << " % of its root mean square, the outputs' least cosine is "
+      << llvm::formatv("{0:f5}", cosine).str()
+      << (excerpt ? ", as the first operations of the large model let expect"
+                  : "");
+  // Of the excerpt, this is what is emitted.
+  if (excerpt && accuracy && options.check != GuardOptions::Check::Off)
+    found.accuracy = std::move(*accuracy);
   return success();
 }
 
@@ -444,6 +484,7 @@ void NumericGuard::check(StringRef path, StringRef name) {
   LoadOptions load;
   load.function = name.str();
   load.verify = false; // its names were made from what was written just now
+  load.isTraining = true;
   auto executable = loadArtifact(path, &context, load);
   if (failed(executable)) {
     found.numerics.clear();

@@ -23,7 +23,8 @@ static llvm::Error cannot(const Twine &what, StringRef path,
                                             "': " + error.message());
 }
 
-/// A file of the bundle in the folder: a copy, or the same one by a link.
+/// A file of the bundle in the folder: a copy, or the same one by another name,
+/// which stays what it is when the bundle is replaced.
 static llvm::Error stageFile(StringRef bundle, StringRef folder, StringRef name,
                              bool copy) {
   SmallString<128> from(bundle), to(folder);
@@ -36,8 +37,7 @@ static llvm::Error stageFile(StringRef bundle, StringRef folder, StringRef name,
     return llvm::Error::success();
   if (std::error_code error = llvm::sys::fs::make_absolute(from))
     return cannot("find", from, error);
-  // A link where there may be one.
-  if (!copy && !llvm::sys::fs::create_link(from, to))
+  if (!copy && !llvm::sys::fs::create_hard_link(from, to))
     return llvm::Error::success();
   if (std::error_code error = llvm::sys::fs::copy_file(from, to))
     return cannot("copy", from, error);
@@ -87,14 +87,14 @@ PatchedBundle::stage(StringRef bundle, const fb::ManifestT &manifest) {
       return error;
   }
   for (auto &program : manifest.programs) {
-    if (llvm::Error error = stageOne(program->text, false))
+    if (llvm::Error error = stageOne(program->text, /*copy=*/true))
       return error;
     for (auto &weights : program->weights)
       if (llvm::Error error = stageOne(weights->file, false))
         return error;
   }
   for (StringRef name : {"manifest.fb", "manifest.json"})
-    if (llvm::Error error = stageOne(name, false))
+    if (llvm::Error error = stageOne(name, /*copy=*/true))
       return error;
   for (auto &parameter : manifest.training->parameters)
     for (auto &copy : parameter->copies)

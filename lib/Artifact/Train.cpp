@@ -141,18 +141,23 @@ llvm::Expected<bool> Training::load() {
   manifest = std::move(*read);
   if (llvm::Error error = checkManifest())
     return error;
+  // What is wrong with it is said of the bundle itself.
+  if (!open())
+    return false;
   auto made = PatchedBundle::stage(options.artifact, *manifest);
   if (!made)
     return made.takeError();
   staged = std::move(*made);
-  return open();
+  return true;
 }
 
 bool Training::open() {
   executable.reset(); // a loader forgets what it had first
   StringRef path = staged ? staged->path() : StringRef(options.artifact);
+  LoadOptions load = options.load;
+  load.isTraining = true;
   auto loaded = options.open ? options.open(path, context)
-                             : loadArtifact(path, context, options.load);
+                             : loadArtifact(path, context, load);
   if (succeeded(loaded))
     executable = std::move(*loaded);
   return succeeded(loaded);

@@ -166,8 +166,9 @@ struct Flags {
                "a scale for each output channel, and for each so many inputs "
                "with ,per=block:N; lut8, lut6, lut4 or lut3, a table for each "
                "tensor, or with ,per=channel or ,per=group:N; auto:COSINE, for "
-               "each weight the smallest of them with which no output falls "
-               "below that cosine. Bundles take int8, from H17 on int4. "
+               "each weight the smallest of them within one bound on what "
+               "weights are off, with which no output falls below that cosine. "
+               "Bundles take int8, from H17 on int4. "
                "Weights that the model has in fewer "
                "bits stay so without it (default: none)"),
       cl::value_desc("FORM"), cl::init("none"), cl::cat(target)};

@@ -665,6 +665,7 @@ LogicalResult Compiler::compileBuckets() {
         return toPixels(image, seen);
     return seen;
   };
+  guard.changesWeights = options.weights.bits != 0;
   if (options.weights.automatic) {
     guard.leastCosine = options.weights.bound;
     guard.weightError = std::make_shared<std::optional<double>>();

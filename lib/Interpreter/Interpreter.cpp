@@ -107,6 +107,9 @@ static LogicalResult evaluateWide(Operation *op, EvalContext &context,
   return success();
 }
 
+/// Elements of a weight that is decoded a piece at a time rather than kept.
+static constexpr int64_t kPiecesFrom = 1 << 19;
+
 /// Takes this operand as it is in its file: parts of it, or decodes what it
 /// computes with, a piece at a time.
 static bool takesPacked(OpOperand &use, const EvalContext &context) {
@@ -123,6 +126,7 @@ static bool takesPacked(OpOperand &use, const EvalContext &context) {
   auto weight = conv ? conv.getWeight().getType() : RankedTensorType();
   return conv && use.getOperandNumber() == 1 && conv.getGroups() == 1 &&
          weight.getElementType().isF16() && weight.hasStaticShape() &&
+         weight.getNumElements() >= kPiecesFrom &&
          llvm::all_of(weight.getShape().drop_front(2),
                       [](int64_t extent) { return extent == 1; });
 }

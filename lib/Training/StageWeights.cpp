@@ -43,6 +43,9 @@ struct StageWeights : ane::impl::StageWeightsPassBase<StageWeights> {
     if (!matmul || use.getOperandNumber() != 1 || matmul.getTransposeX() ||
         matmul.getX() == matmul.getY() || matmul->hasAttr("ane.fp32"))
       return false;
+    // A product of two constants would be one.
+    if (patched && isConstantTree(matmul.getX()))
+      return false;
     const Limit *inputs = target.limit(LimitId::S13),
                 *outputs = target.limit(LimitId::S14);
     return (patched || i % kLane == 0) && (!inputs || i <= inputs->value) &&
@@ -108,7 +111,8 @@ struct StageWeights : ane::impl::StageWeightsPassBase<StageWeights> {
     for (OpOperand &use : weight.getUses())
       if (use.getOperandNumber() == 1 && findColumnForm(use.getOwner()) &&
           use.getOwner()->getOperand(0) != weight &&
-          !use.getOwner()->hasAttr("ane.fp32"))
+          !use.getOwner()->hasAttr("ane.fp32") &&
+          !(patched && isConstantTree(use.getOwner()->getOperand(0))))
         users.push_back(use.getOwner());
     llvm::sort(users, [](Operation *a, Operation *b) {
       return a->isBeforeInBlock(b);

@@ -159,6 +159,44 @@ def test_weights_in_files(tmp_path: pathlib.Path) -> None:
     assert dispatches["patch"] <= dispatches["inputs"] and f"a step compiles {len(patched)}" in said["patch"] and "--accumulate=" in said["patch"] and "none later\n" in said["inputs"]
 
 
+def test_a_patched_bundle_that_is_replaced(tmp_path: pathlib.Path) -> None:
+    """A run goes on with the programs that it began with."""
+    digits(tmp_path)
+    model = training_models.build_cnn("batch")
+    options = ["--loss=cross-entropy", "--batch=16", "--train-weights=patch", "--quiet"]
+    convert(model, tmp_path, *options)
+    train(tmp_path, "--steps=80", "--csv", str(tmp_path / "alone.csv"))
+    command = [find_tool("ane-run"), tmp_path / "m.anepkg", "--train", tmp_path / "data", "--steps=80", "--csv", tmp_path / "replaced.csv"]
+    with subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, text=True) as process:
+        assert "step 1/80" in process.stdout.readline()
+        model.graph.node.insert(0, helper.make_node("Neg", [model.graph.input[0].name], ["turned"]))
+        for node in model.graph.node[1:]:
+            node.input[:] = ["turned" if name == model.graph.input[0].name else name for name in node.input]
+        convert(model, tmp_path, *options)
+        process.communicate()
+    assert process.returncode == 0 and losses(tmp_path / "replaced.csv") == losses(tmp_path / "alone.csv")
+
+
+def test_patched_weights_elsewhere(tmp_path: pathlib.Path) -> None:
+    """A product of a constant with a trained weight would be a constant: the weight is an input. A run without --train says that what is in files is not what inputs hold."""
+    rng = np.random.default_rng(0)
+    weights = {"positions": rng.standard_normal((8, 32)).astype(np.float32), "w": rng.standard_normal((32, 16)).astype(np.float32) / 6, "v": rng.standard_normal((16, 16)).astype(np.float32) / 4}
+    nodes = [helper.make_node("MatMul", ["positions", "w"], ["p"]), helper.make_node("MatMul", ["x", "v"], ["q"]), helper.make_node("Add", ["p", "q"], ["y"])]
+    g = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", 1, [8, 16])], [helper.make_tensor_value_info("y", 1, [8, 16])], [numpy_helper.from_array(v, n) for n, v in weights.items()])
+    model = helper.make_model(g, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    write_data(tmp_path, {"x": rng.standard_normal((64, 16)).astype(np.float32), "targets": rng.standard_normal((64, 16)).astype(np.float32)})
+    made = {}
+    for staging in ("inputs", "patch"):
+        convert(model, tmp_path, "--loss=mse", "--frozen=positions", "--learning-rate=0.01", f"--train-weights={staging}", "--quiet", name=staging)
+        train(tmp_path, "--steps=8", "--csv", str(tmp_path / f"{staging}.csv"), name=staging)
+        made[staging] = losses(tmp_path / f"{staging}.csv")
+    np.testing.assert_allclose(made["patch"], made["inputs"], rtol=0.01)
+    manifest = json.loads((tmp_path / "patch.anepkg" / "manifest.json").read_text())
+    assert {p["name"]: any("program" in c for c in p["copies"]) for p in manifest["training"]["parameters"]} == {"w": False, "v": True}
+    plain = subprocess.run([find_tool("ane-run"), str(tmp_path / "patch.anepkg"), "--random-inputs=1", "--quiet"], capture_output=True, text=True)
+    assert plain.returncode == 0 and "weights that are trained in their files" in plain.stderr and "'v'" in plain.stderr and "'w'" not in plain.stderr
+
+
 def test_refused_files(tmp_path: pathlib.Path) -> None:
     """A manifest whose trained weights lie elsewhere is refused, not written into."""
     digits(tmp_path)
@@ -166,7 +204,8 @@ def test_refused_files(tmp_path: pathlib.Path) -> None:
     binary = tmp_path / "m.anepkg" / "weights"
     for file in binary.glob("program*.bin"):
         file.write_bytes(file.read_bytes()[:100])
-    assert "error" in train(tmp_path, "--steps=1", code=1).stderr
+    said = train(tmp_path, "--steps=1", code=1).stderr
+    assert "error" in said and "m.anepkg" in said and "staged" not in said
     # Of a model without products there is nothing in a file, which is said.
     g = helper.make_graph([helper.make_node("Mul", ["x", "w"], ["y"])], "g", [helper.make_tensor_value_info("x", 1, [4, 8])], [helper.make_tensor_value_info("y", 1, [4, 8])], [numpy_helper.from_array(np.ones(8, np.float32), "w")])
     said = convert(helper.make_model(g, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path, "--loss=mse", "--train-weights=patch", name="none")

@@ -148,6 +148,36 @@ def test_the_fewest_bits_that_keep_a_cosine(gpt, tmp_path):
             ane_mlir.compile(path, output=tmp_path / "n.mlpackage", options=options)
 
 
+def test_every_function_keeps_the_cosine(tmp_path):
+    """Of a model of several lengths each is measured; samples that show nothing are refused, and what has no weights is said."""
+    rng = np.random.default_rng(0)
+    weights = {"w": (rng.standard_normal((64, 64)) / 8).astype(np.float32), "v": (rng.standard_normal((64, 64)) / 8).astype(np.float32)}
+    # What is left of one row without the mean of the rows is nothing.
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["h"]), helper.make_node("ReduceMean", ["h"], ["m"], axes=[0], keepdims=1), helper.make_node("Sub", ["h", "m"], ["d"]),
+             helper.make_node("MatMul", ["d", "v"], ["e"]), helper.make_node("Add", ["e", "one"], ["y"])]  # fmt: skip
+    weights["one"] = np.ones(64, np.float32)
+    g = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["s", 64])], [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["s", 64])], [numpy_helper.from_array(v, n) for n, v in weights.items()])
+    path = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(g, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    tool = ane_mlir.find_tool("onnx-to-ane")
+    done = subprocess.run([tool, path, "-o", tmp_path / "m.mlpackage", "--dim", "s=1,16", "--buckets=functions", "--weights=auto:0.9999"], capture_output=True, text=True, check=True)
+    feeds = {"x": rng.standard_normal((16, 64)).astype(np.float32)}
+    np.save(tmp_path / "x.npy", feeds["x"])
+    subprocess.run([ane_mlir.find_tool("ane-run"), tmp_path / "m.mlpackage", "--function=s16", f"--input=x={tmp_path}/x.npy", f"--output-dir={tmp_path}/out", "--numerics=fp16", "--quiet"], check=True)
+    assert cosine(np.load(tmp_path / "out" / "output_0.npy"), reference(path, feeds)[0]) >= 0.9998, done.stderr
+    (tmp_path / "zeros" / "0").mkdir(parents=True)
+    np.save(tmp_path / "zeros" / "0" / "x.npy", np.zeros((16, 64), np.float32))
+    del g.initializer[2], g.node[4]
+    g.node[3].output[0] = "y"
+    onnx.save(helper.make_model(g, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    refused = subprocess.run([tool, path, "-o", tmp_path / "n.mlpackage", "--dim", "s=16", "--weights=auto:0.99", f"--calibration={tmp_path}/zeros"], capture_output=True, text=True)
+    assert refused.returncode == 1 and "nothing but zeros" in refused.stderr and not (tmp_path / "n.mlpackage").exists()
+    plain = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [4, 64])], [helper.make_tensor_value_info("y", TensorProto.FLOAT, [4, 64])])
+    onnx.save(helper.make_model(plain, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    done = subprocess.run([tool, path, "-o", tmp_path / "p.mlpackage", "--weights=auto:0.99"], capture_output=True, text=True, check=True)
+    assert "no weight is written in fewer bits" in done.stderr and "weights in fewer bits:" not in done.stderr
+
+
 def test_integers_count_too(tmp_path):
     """Of an output of labels those that differ are what a cosine is of numbers."""
     rng = np.random.default_rng(0)

@@ -90,6 +90,9 @@ struct LoadOptions {
   /// Of a package or a text, which names no chip: whose engine it runs on with
   /// Numerics::Engine; null for the default one.
   const Target *target = nullptr;
+  /// Whoever loads writes the trained weights that are in files of programs;
+  /// others are warned that inputs of these names are not read there.
+  bool isTraining = false;
 };
 /// By what is at `path`: a bundle, a package, a .mlmodelc or a .mil file. Of a
 /// bundle, texts are parsed and raised, weights mapped, and engine programs

@@ -44,9 +44,11 @@ struct GuardOptions {
   /// of its root mean square. Set, the largest error is looked for with which
   /// no output's cosine is below `leastCosine`.
   std::function<LogicalResult(ModuleOp, double error)> compress;
+  /// The pipeline itself writes weights in fewer bits, on request.
+  bool changesWeights = false;
   double leastCosine = 0;
-  /// The error that was found, for further functions of the model: they share
-  /// weights.
+  /// The error that was found last: no further function of the model, which
+  /// shares weights, has a larger one.
   std::shared_ptr<std::optional<double>> weightError;
 };
 
