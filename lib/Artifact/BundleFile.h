@@ -17,6 +17,11 @@ namespace mlir::ane {
 FailureOr<std::unique_ptr<anemlir::manifest::ManifestT>>
 readManifest(StringRef path, MLIRContext *context);
 
+/// Of trained weights in files of programs, that inputs of their names are not
+/// read there.
+void warnOfPatched(const anemlir::manifest::ManifestT &manifest,
+                   MLIRContext *context);
+
 } // namespace mlir::ane
 
 #endif // ANEMLIR_LIB_ARTIFACT_BUNDLEFILE_H

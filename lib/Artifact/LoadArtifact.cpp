@@ -359,7 +359,6 @@ private:
   LogicalResult readStates(const fb::FunctionT &from,
                            BundleExecutable::Function &function);
   LogicalResult selectFunction();
-  void warnOfPatched();
   LogicalResult bind(const fb::StepT &step,
                      const std::vector<std::unique_ptr<fb::BindingT>> &list,
                      SmallVector<Binding> &out, StringRef role,
@@ -604,12 +603,12 @@ LogicalResult BundleLoader::selectFunction() {
               llvm::join(names, ", "));
 }
 
-/// Trained weights in files are not those of the inputs of their names.
-void BundleLoader::warnOfPatched() {
-  if (!manifest->training || isTraining)
+void mlir::ane::warnOfPatched(const fb::ManifestT &manifest,
+                              MLIRContext *context) {
+  if (!manifest.training)
     return;
   std::string names;
-  for (auto &parameter : manifest->training->parameters)
+  for (auto &parameter : manifest.training->parameters)
     if (llvm::any_of(parameter->copies,
                      [](auto &copy) { return copy->program >= 0; }))
       names += (names.empty() ? "'" : ", '") + printable(parameter->name) + "'";
@@ -638,7 +637,8 @@ FailureOr<std::unique_ptr<Executable>> BundleLoader::load() {
       return failure();
   if (failed(selectFunction()))
     return failure();
-  warnOfPatched();
+  if (!isTraining)
+    warnOfPatched(*manifest, context);
   bundle->verifier = std::move(verifier);
   return std::unique_ptr<Executable>(std::move(bundle));
 }

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Artifact/RunArtifact.h"
+#include "BundleFile.h"
 #include "ane-mlir/Artifact/Compare.h"
 #include "ane-mlir/Artifact/Feed.h"
 #include "ane-mlir/Artifact/TensorFiles.h"
@@ -138,6 +139,10 @@ LogicalResult Run::load() {
   if (failed(loaded))
     return failure();
   executable = std::move(*loaded);
+  if (options.open) // a runtime, which knows nothing of training
+    if (auto manifest = readManifest(options.artifact, context);
+        succeeded(manifest))
+      warnOfPatched(**manifest, context);
   return success();
 }
 

@@ -156,6 +156,7 @@ bool Training::open() {
   StringRef path = staged ? staged->path() : StringRef(options.artifact);
   LoadOptions load = options.load;
   load.isTraining = true;
+  load.verify &= !staged; // what is staged was compared before
   auto loaded = options.open ? options.open(path, context)
                              : loadArtifact(path, context, load);
   if (succeeded(loaded))

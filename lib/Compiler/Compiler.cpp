@@ -672,7 +672,9 @@ LogicalResult Compiler::compileBuckets() {
     guard.compress = [this](ModuleOp module, double error) {
       bool keep = pipeline.keepCompressed;
       pipeline.keepCompressed = false; // those are kept already
-      pipeline.weights = "auto:" + std::to_string(error);
+      SmallString<32> bound;           // in no locale's spelling
+      llvm::APFloat(error).toString(bound);
+      pipeline.weights = ("auto:" + bound).str();
       LogicalResult done = runPasses(module, buildCompressPipeline);
       pipeline.weights = std::string("none");
       pipeline.keepCompressed = keep;

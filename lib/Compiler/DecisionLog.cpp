@@ -39,7 +39,10 @@ private:
   std::set<std::tuple<std::string, std::string, std::string>> seen;
 };
 
-DecisionLog::DecisionLog(MLIRContext *context) : context(context) {
+DecisionLog::DecisionLog(MLIRContext *listened) {
+  if (listened->getRemarkEngine())
+    return;
+  context = listened;
   remark::RemarkCategories every;
   every.passed = every.missed = every.analysis = ".*";
   (void)remark::enableOptimizationRemarks(
@@ -47,7 +50,10 @@ DecisionLog::DecisionLog(MLIRContext *context) : context(context) {
       std::make_unique<remark::RemarkEmittingPolicyAll>(), every);
 }
 
-DecisionLog::~DecisionLog() { context->setRemarkEngine(nullptr); }
+DecisionLog::~DecisionLog() {
+  if (context)
+    context->setRemarkEngine(nullptr);
+}
 
 void mlir::ane::printDecisions(llvm::raw_ostream &os,
                                llvm::ArrayRef<Decision> decisions) {

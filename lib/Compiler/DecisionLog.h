@@ -12,7 +12,8 @@
 namespace mlir::ane {
 
 /// While it lives, the remarks of passes (mlir/IR/Remarks.h) in `context` come
-/// here, each once: passes run on trials, too.
+/// here, each once: passes run on trials, too. Whoever listens already goes on
+/// doing so, and nothing comes here.
 class DecisionLog {
 public:
   explicit DecisionLog(MLIRContext *context);
@@ -24,7 +25,8 @@ public:
 
 private:
   class Streamer;
-  MLIRContext *context;
+  /// Null where somebody else listens.
+  MLIRContext *context = nullptr;
   std::vector<Decision> decisions;
 };
 

@@ -184,6 +184,8 @@ def test_training_gives_the_same_bits(options, tmp_path):
     on_engine(tmp_path / "m.anepkg", *arguments, "--device=engine", f"--csv={tmp_path}/there.csv", f"--checkpoint={tmp_path}/there.safetensors", standin=report)
     assert (tmp_path / "here.safetensors").read_bytes() == (tmp_path / "there.safetensors").read_bytes()
     assert test_training.losses(tmp_path / "here.csv") == test_training.losses(tmp_path / "there.csv")
+    plain = on_engine(tmp_path / "m.anepkg", "--random-inputs=1", "--quiet")
+    assert ("trained in their files" in plain.stderr) == ("--train-weights=patch" in options)
     counts = json.loads((tmp_path / "report.json").read_text())
     assert counts["most_programs"] >= 1 and counts["live_programs"] == counts["live_surfaces"] == 0
     wrong = on_engine(tmp_path / "m.anepkg", *arguments, "--compare-devices", ok=False)

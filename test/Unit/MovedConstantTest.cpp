@@ -7,34 +7,23 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "EvaluationTest.h"
 #include "ane-mlir/Interpreter/Weights.h"
 #include "dialects/ANE/IR/Structure.h"
 #include "mlir/AsmParser/AsmParser.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/AsmState.h"
 #include "mlir/Parser/Parser.h"
-#include "gtest/gtest.h"
 #include <random>
 
 using namespace mlir;
 using namespace mlir::ane;
 
 namespace {
-struct MovedConstant : ::testing::Test {
-  MovedConstant() : context(registry()) {
-    context.loadDialect<ANEDialect, func::FuncDialect>();
-  }
-  static DialectRegistry registry() {
-    DialectRegistry registry;
-    registry.insert<ANEDialect, func::FuncDialect>();
-    registerEvaluationModels(registry);
-    return registry;
-  }
+struct MovedConstant : EvaluationTest {
   /// `lines` make %r of type `result` from %c, a constant of type `type`, and
   /// %v and %w, vectors of 192 and 480.
   void check(StringRef type, StringRef result, StringRef lines,
              double size = 1);
-  MLIRContext context;
 };
 } // namespace
 

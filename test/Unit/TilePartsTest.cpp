@@ -8,33 +8,20 @@
 //===----------------------------------------------------------------------===//
 
 #include "lib/Transforms/TileParts.h"
-#include "ane-mlir/Interpreter/Interpreter.h"
-#include "dialects/ANE/IR/ANEBase.h"
+#include "EvaluationTest.h"
 #include "dialects/ANE/IR/Shape.h"
 #include "dialects/ANE/IR/Structure.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 #include "lib/Transforms/Reshape.h"
-#include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Verifier.h"
 #include "mlir/Parser/Parser.h"
-#include "gtest/gtest.h"
 #include <random>
 
 using namespace mlir;
 using namespace mlir::ane;
 
 namespace {
-struct TileParts : ::testing::Test {
-  TileParts() : context(registry()) {
-    context.loadDialect<ANEDialect, func::FuncDialect>();
-  }
-  static DialectRegistry registry() {
-    DialectRegistry registry;
-    registry.insert<ANEDialect, func::FuncDialect>();
-    registerEvaluationModels(registry);
-    return registry;
-  }
-
+struct TileParts : EvaluationTest {
   Tensor run(Block &block) {
     std::mt19937 random(7);
     std::normal_distribution<float> normal;
@@ -113,8 +100,6 @@ struct TileParts : ::testing::Test {
       }
     }
   }
-
-  MLIRContext context;
 };
 } // namespace
 
