@@ -10,10 +10,12 @@
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Location.h"
 #include "mlir/IR/MLIRContext.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/ConvertUTF.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/Process.h"
+#include <atomic>
 #include <chrono>
 #include <cstdlib>
 
@@ -155,6 +157,22 @@ struct Severity {
   DiagnosticSeverity severity;
 };
 
+/// Whether the terminal shows a line of progress that nothing has ended.
+std::atomic<bool> progressShown = false;
+
+/// Writes a message in one piece, so that those of several processes stay
+/// whole; a line of progress makes room.
+void say(llvm::function_ref<void(llvm::raw_ostream &)> write) {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  os.enable_colors(showsColors(llvm::errs()));
+  if (progressShown.exchange(false))
+    os << "\r\033[K";
+  write(os);
+  os << '\n';
+  llvm::errs() << text;
+}
+
 llvm::raw_ostream &operator<<(llvm::raw_ostream &os, Severity s) {
   using Color = llvm::raw_ostream::Colors;
   auto [text, color] = s.severity == DiagnosticSeverity::Error
@@ -164,8 +182,6 @@ llvm::raw_ostream &operator<<(llvm::raw_ostream &os, Severity s) {
                        : s.severity == DiagnosticSeverity::Note
                            ? std::pair("note", Color::CYAN)
                            : std::pair("remark", Color::BLUE);
-  if (!showsColors(os))
-    return os << text;
   os.changeColor(color, /*Bold=*/true);
   os << text;
   return os.resetColor();
@@ -188,19 +204,22 @@ ToolDiagnostics::ToolDiagnostics(MLIRContext *context, llvm::StringRef file)
           name && isa<FileLineColLoc>(name.getChildLoc()))
         loc = name.getChildLoc();
       if (auto position = dyn_cast<FileLineColLoc>(loc)) {
-        llvm::errs() << printable(position.getFilename()) << ':'
-                     << position.getLine() << ':' << position.getColumn()
-                     << ": " << Severity{s} << ": " << printable(message, true)
-                     << '\n';
+        say([&](llvm::raw_ostream &os) {
+          os << printable(position.getFilename()) << ':' << position.getLine()
+             << ':' << position.getColumn() << ": " << Severity{s} << ": "
+             << printable(message, true);
+        });
         return;
       }
-      llvm::errs() << printable(this->file) << ": " << Severity{s} << ": ";
-      // A message that names its place already need not do it twice.
-      if (auto name = dyn_cast<NameLoc>(loc);
-          name && name.getName() != this->file &&
-          !message.contains(("'" + name.getName().getValue() + "'").str()))
-        llvm::errs() << '\'' << printable(name.getName()) << "': ";
-      llvm::errs() << printable(spellTypes(message), true) << '\n';
+      say([&](llvm::raw_ostream &os) {
+        os << printable(this->file) << ": " << Severity{s} << ": ";
+        // A message that names its place already need not do it twice.
+        if (auto name = dyn_cast<NameLoc>(loc);
+            name && name.getName() != this->file &&
+            !message.contains(("'" + name.getName().getValue() + "'").str()))
+          os << '\'' << printable(name.getName()) << "': ";
+        os << printable(spellTypes(message), true);
+      });
     };
     print(diagnostic.getLocation(), diagnostic.getSeverity(), diagnostic.str());
     for (Diagnostic &note : diagnostic.getNotes())
@@ -230,7 +249,7 @@ Progress::Progress(bool quiet, Listener listener)
       terminal(llvm::sys::Process::StandardErrIsDisplayed()), start(now()),
       listener(std::move(listener)) {}
 Progress::~Progress() {
-  if (open)
+  if (progressShown.exchange(false))
     llvm::errs() << '\n';
 }
 
@@ -240,9 +259,11 @@ static constexpr double kFirstLine = 0.5, kNextLine = 2;
 void Progress::line(llvm::StringRef text) {
   double seconds = now() - start;
   if (terminal) {
-    llvm::errs() << "\r\033[K[" << llvm::format("%6.2f s", seconds) << "] "
-                 << text;
-    open = true;
+    std::string shown;
+    llvm::raw_string_ostream(shown)
+        << "\r\033[K[" << llvm::format("%6.2f s", seconds) << "] " << text;
+    llvm::errs() << shown;
+    progressShown = true;
   } else if (seconds - lastLine > (lastLine > 0 ? kNextLine : kFirstLine)) {
     llvm::errs() << '[' << llvm::format("%6.2f s", seconds) << "] " << text
                  << '\n';

@@ -6,6 +6,7 @@ import json
 import os
 import pty
 import re
+import select
 import shutil
 import signal
 import subprocess
@@ -85,26 +86,26 @@ def test_choices_name_their_tool(models):
 
 def on_terminal(command: list[str], folder, **environment: str) -> tuple[int, str]:
     """What a command writes to a terminal."""
-    process, master = pty.fork()
-    if process == 0:
-        os.chdir(folder)
-        os.environ.update(TERM="xterm", **environment)
-        os.execv(command[0], command)
+    master, terminal = pty.openpty()
+    process = subprocess.Popen(command, cwd=folder, stdin=terminal, stdout=terminal, stderr=terminal, env={**os.environ, "TERM": "xterm", **environment})
     text = b""
+    # The terminal is held open until all is read: what is in it when its last
+    # user closes it may be lost.
     while True:
-        try:
-            part = os.read(master, 4096)
-        except OSError:
+        ended = process.poll() is not None
+        while select.select([master], [], [], 0.05)[0]:
+            text += os.read(master, 4096)
+        if ended:
             break
-        if not part:
-            break
-        text += part
-    return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]), text.decode()
+    os.close(terminal)
+    os.close(master)
+    return process.returncode, text.decode()
 
 
 def test_colours(models):
     command = [ane_mlir.find_tool("onnx-to-ane"), "open.onnx", "-o", "o.anepkg"]
     code, text = on_terminal(command, models)
+    assert re.search("converting\r+\033\\[Kopen.onnx: ", text), repr(text)
     assert code == 1 and re.search("\033\\[[0-9;]*31m(\033\\[[0-9;]*m)*error", text), repr(text)
     _, text = on_terminal(command, models, NO_COLOR="1")
     assert "\033[" not in text.replace("\033[K", "") and "error: input 'x'" in text, repr(text)

@@ -64,7 +64,7 @@ public:
 
 private:
   void line(llvm::StringRef text);
-  bool quiet, terminal, open = false;
+  bool quiet, terminal;
   double start, phaseStart = 0, lastLine = 0;
   std::string current;
   Listener listener;
