@@ -91,7 +91,7 @@ Clock mlir::ane::getClock(Operation *op) {
   const Target &target = getTarget(op);
   std::optional<Door> said;
   for (Operation *parent = op; parent && !said; parent = parent->getParentOp())
-    if (auto attr = parent->getAttrOfType<StringAttr>("ane.door"))
+    if (auto attr = parent->getAttrOfType<StringAttr>(marks::kDoor))
       said = parseDoor(attr.getValue());
   return {target, said.value_or(kDoors[unsigned(target.cost(CostId::Door))])};
 }

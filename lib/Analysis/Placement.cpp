@@ -109,7 +109,7 @@ mlir::ane::assignStages(Block &block, const llvm::DenseSet<Operation *> &trees,
       stage = *at;
   // What is computed again is so where it is read (ane-recompute).
   for (Operation &op : llvm::reverse(block.without_terminator())) {
-    if (!op.hasAttr("ane.recomputed") || stages.lookup(&op) % 2)
+    if (!op.hasAttr(marks::kRecomputed) || stages.lookup(&op) % 2)
       continue;
     std::optional<unsigned> first;
     for (Operation *user : op.getUsers())

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Analysis/PortNames.h"
+#include "dialects/ANE/IR/Marks.h"
 
 using namespace mlir;
 
@@ -14,8 +15,8 @@ std::vector<std::string> mlir::ane::getPortNames(func::FuncOp main) {
     names.push_back(name ? name.getValue().str() : (kind + Twine(i)).str());
   };
   for (unsigned i = 0; i < main.getNumArguments(); ++i)
-    add(main.getArgAttrOfType<StringAttr>(i, "ane.name"), "input", i);
+    add(main.getArgAttrOfType<StringAttr>(i, marks::kName), "input", i);
   for (unsigned i = 0; i < main.getNumResults(); ++i)
-    add(main.getResultAttrOfType<StringAttr>(i, "ane.name"), "output", i);
+    add(main.getResultAttrOfType<StringAttr>(i, marks::kName), "output", i);
   return names;
 }

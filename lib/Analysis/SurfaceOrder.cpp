@@ -158,18 +158,18 @@ static bool isUnplanned(Block *block) {
   return !program ||
          (program.isEngine() &&
           (program.getArgumentTypes().empty() ||
-           !program.getArgAttrOfType<SurfaceAttr>(0, "ane.surface")));
+           !program.getArgAttrOfType<SurfaceAttr>(0, marks::kSurface)));
 }
 
 static bool isState(BlockArgument argument) {
   auto function = dyn_cast<func::FuncOp>(argument.getOwner()->getParentOp());
   return function &&
-         function.getArgAttr(argument.getArgNumber(), "ane.state") != nullptr;
+         function.getArgAttr(argument.getArgNumber(), marks::kState) != nullptr;
 }
 static bool isState(OpOperand &output) {
   auto function = dyn_cast<func::FuncOp>(output.getOwner()->getParentOp());
   return function && function.getResultAttr(output.getOperandNumber(),
-                                            "ane.state") != nullptr;
+                                            marks::kState) != nullptr;
 }
 
 bool mlir::ane::isTakenBySurface(TransposeOp op) {

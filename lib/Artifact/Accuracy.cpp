@@ -182,7 +182,7 @@ public:
     Accuracy accuracy;
     for (unsigned i = 0; i < function.getNumResults(); ++i) {
       OutputAccuracy output;
-      if (auto name = function.getResultAttrOfType<StringAttr>(i, "ane.name"))
+      if (auto name = function.getResultAttrOfType<StringAttr>(i, marks::kName))
         output.name = name.str();
       accuracy.outputs.push_back(output);
     }
@@ -221,7 +221,7 @@ private:
   }
 
   bool isHost(Operation *op) {
-    if (op->hasAttr("ane.fp32"))
+    if (op->hasAttr(marks::kFp32))
       return true;
     if (!options.placed)
       return false;
@@ -398,9 +398,9 @@ public:
       : block(function.getBody().front()), b(function.getContext()) {}
 
   bool add(Operation *op, const Twine &why) {
-    if (op->hasAttr("ane.fp32") || !isa<LegalityOpInterface>(op))
+    if (op->hasAttr(marks::kFp32) || !isa<LegalityOpInterface>(op))
       return false;
-    op->setAttr("ane.fp32", b.getStringAttr(why));
+    op->setAttr(marks::kFp32, b.getStringAttr(why));
     ops.push_back(op);
     return true;
   }
@@ -415,7 +415,7 @@ public:
   /// The number of marks that stay.
   unsigned finish() {
     for (Operation *op : ArrayRef(ops).drop_front(kept))
-      op->removeAttr("ane.fp32");
+      op->removeAttr(marks::kFp32);
     return kept;
   }
 
@@ -430,7 +430,7 @@ private:
 /// The op, or, where it is in fp32 already and only amplifies what came in, the
 /// ops that feed it and its kind.
 static SmallVector<Operation *> findCulprits(Operation *op) {
-  if (!op->hasAttr("ane.fp32"))
+  if (!op->hasAttr(marks::kFp32))
     return {op};
   SmallVector<Operation *> found, stack{op};
   llvm::SmallPtrSet<Operation *, 16> seen;
@@ -440,7 +440,7 @@ static SmallVector<Operation *> findCulprits(Operation *op) {
       Operation *producer = operand.getDefiningOp();
       if (!producer || isConstantTree(operand) || !seen.insert(producer).second)
         continue;
-      (producer->hasAttr("ane.fp32") ? stack : found).push_back(producer);
+      (producer->hasAttr(marks::kFp32) ? stack : found).push_back(producer);
     }
   }
   return found;

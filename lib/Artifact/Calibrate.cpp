@@ -44,11 +44,11 @@ public:
   void annotate() {
     for (auto &[op, seen] : ops) {
       Builder b(op->getContext());
-      op->setAttr("ane.peak", b.getDenseF32ArrayAttr(seen.peaks));
+      op->setAttr(marks::kPeak, b.getDenseF32ArrayAttr(seen.peaks));
       if (seen.partial > 0)
-        op->setAttr("ane.partial", b.getF32FloatAttr(seen.partial));
+        op->setAttr(marks::kPartial, b.getF32FloatAttr(seen.partial));
       if (seen.error > 0)
-        op->setAttr("ane.engine_error", b.getF32FloatAttr(seen.error));
+        op->setAttr(marks::kEngineError, b.getF32FloatAttr(seen.error));
     }
   }
 

@@ -118,7 +118,7 @@ Excerpt::make(func::FuncOp function, const ExcerptLimits &limits,
   clone.removeResAttrsAttr();
   for (auto [i, result] : llvm::enumerate(results))
     if (auto name = dyn_cast<NameLoc>(result.getLoc()))
-      clone.setResultAttr(i, "ane.name", name.getName());
+      clone.setResultAttr(i, marks::kName, name.getName());
   for (auto &[op, twin] : llvm::reverse(excerpt.twins))
     if (twin->use_empty() && !computes(*twin)) {
       twin->erase();
@@ -155,10 +155,10 @@ unsigned Excerpt::spreadMarks() {
   unsigned count = 0;
   llvm::StringMap<Attribute> patterns;
   for (auto [op, twin] : twins) {
-    Attribute mark = twin->getAttr("ane.fp32");
-    if (!mark || op->hasAttr("ane.fp32"))
+    Attribute mark = twin->getAttr(marks::kFp32);
+    if (!mark || op->hasAttr(marks::kFp32))
       continue;
-    op->setAttr("ane.fp32", mark);
+    op->setAttr(marks::kFp32, mark);
     ++count;
     if (std::string pattern = patternOf(op); !pattern.empty())
       patterns.try_emplace(pattern, mark);
@@ -167,8 +167,8 @@ unsigned Excerpt::spreadMarks() {
     return count;
   for (Operation &op : whole.getBody().front().without_terminator())
     if (auto it = patterns.find(patternOf(&op));
-        it != patterns.end() && !op.hasAttr("ane.fp32")) {
-      op.setAttr("ane.fp32", it->second);
+        it != patterns.end() && !op.hasAttr(marks::kFp32)) {
+      op.setAttr(marks::kFp32, it->second);
       ++count;
     }
   return count;

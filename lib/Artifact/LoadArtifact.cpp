@@ -667,7 +667,7 @@ makeMILExecutable(FailureOr<LoadedProgram> loaded,
   ProgramOp program = loaded->program;
   for (auto [i, type] : llvm::enumerate(program.getArgumentTypes())) {
     FailureOr<Port> p =
-        port(type, program.getArgAttrOfType<StringAttr>(i, "ane.name"));
+        port(type, program.getArgAttrOfType<StringAttr>(i, marks::kName));
     if (failed(p))
       return failure();
     if (auto it = fallbacks.find(p->name); it != fallbacks.end())
@@ -676,7 +676,7 @@ makeMILExecutable(FailureOr<LoadedProgram> loaded,
   }
   for (auto [i, type] : llvm::enumerate(program.getResultTypes())) {
     FailureOr<Port> p =
-        port(type, program.getResultAttrOfType<StringAttr>(i, "ane.name"));
+        port(type, program.getResultAttrOfType<StringAttr>(i, marks::kName));
     if (failed(p))
       return failure();
     executable->outputPorts.push_back(*p);
@@ -713,10 +713,10 @@ mlir::ane::findIllegalOps(StringRef path, const Target &target,
                      spellTypes(reason)});
   };
   for (auto [i, type] : llvm::enumerate(program.getArgumentTypes()))
-    checkPort(type, program.getArgAttrOfType<StringAttr>(i, "ane.name"),
+    checkPort(type, program.getArgAttrOfType<StringAttr>(i, marks::kName),
               "input");
   for (auto [i, type] : llvm::enumerate(program.getResultTypes()))
-    checkPort(type, program.getResultAttrOfType<StringAttr>(i, "ane.name"),
+    checkPort(type, program.getResultAttrOfType<StringAttr>(i, marks::kName),
               "output");
   Block &body = program.getBody().front();
   llvm::DenseSet<Operation *> trees = findWeightTrees(body);

@@ -115,7 +115,7 @@ LogicalResult NumericGuard::start(ModuleOp converted) {
     }
     samples = guessSamples(function);
     auto parameters =
-        kept->getOperation()->getAttrOfType<ArrayAttr>("ane.parameters");
+        kept->getOperation()->getAttrOfType<ArrayAttr>(marks::kParameters);
     if (options.lossScale &&
         (!parameters ||
          !completeStep(function, parameters, *options.lossScale, samples)))
@@ -202,7 +202,8 @@ LogicalResult NumericGuard::keepPrecision(
     return failure();
   function = *optimised.getOps<func::FuncOp>().begin();
   bool repaired = false;
-  optimised.walk([&](Operation *op) { repaired |= op->hasAttr("ane.repair"); });
+  optimised.walk(
+      [&](Operation *op) { repaired |= op->hasAttr(marks::kRepair); });
   if (repaired) {
     auto with = measureAccuracy(function, samples, *references, precision);
     auto without = measureAccuracy(*before->getOps<func::FuncOp>().begin(),
@@ -212,7 +213,8 @@ LogicalResult NumericGuard::keepPrecision(
       found.repairUndone = true;
       optimised.getBodyRegion().takeBody(before->getBodyRegion());
       optimised.walk([](Operation *op) {
-        for (StringRef name : {"ane.peak", "ane.partial", "ane.engine_error"})
+        for (StringRef name :
+             {marks::kPeak, marks::kPartial, marks::kEngineError})
           op->removeAttr(name);
       });
       function = *optimised.getOps<func::FuncOp>().begin();
@@ -439,17 +441,17 @@ static bool bindPorts(ArrayRef<Port> ports, func::FuncOp function,
   // Copies of trained weights may be in files instead.
   size_t inFiles = 0;
   for (unsigned k = 0; k < function.getNumArguments(); ++k)
-    inFiles += function.getArgAttr(k, kCopyOf) &&
+    inFiles += function.getArgAttr(k, marks::kCopyOf) &&
                llvm::none_of(ports, [&](const Port &port) {
-                 return function.getArgAttrOfType<StringAttr>(k, "ane.name") ==
-                        port.name;
+                 return function.getArgAttrOfType<StringAttr>(
+                            k, marks::kName) == port.name;
                });
   if (ports.size() + inFiles != sample.inputs.size())
     return false;
   for (auto [i, port] : llvm::enumerate(ports)) {
     size_t from = i;
     for (unsigned k = 0; k < function.getNumArguments(); ++k)
-      if (auto name = function.getArgAttrOfType<StringAttr>(k, "ane.name");
+      if (auto name = function.getArgAttrOfType<StringAttr>(k, marks::kName);
           name && name.getValue() == port.name)
         from = k;
     Tensor tensor = sample.inputs[from];
@@ -520,7 +522,8 @@ void NumericGuard::check(StringRef path, StringRef name) {
     for (auto [i, result] : llvm::enumerate(results)) {
       size_t from = i;
       for (unsigned k = 0; k < function.getNumResults(); ++k)
-        if (auto name = function.getResultAttrOfType<StringAttr>(k, "ane.name");
+        if (auto name =
+                function.getResultAttrOfType<StringAttr>(k, marks::kName);
             name && name.getValue() == ports[i].name)
           from = k;
       auto converted =

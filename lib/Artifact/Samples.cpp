@@ -260,10 +260,11 @@ static FailureOr<std::vector<Input>> describe(func::FuncOp function) {
       return failure();
     Input in;
     unsigned number = argument.getArgNumber();
-    if (auto name = function.getArgAttrOfType<StringAttr>(number, "ane.name"))
+    if (auto name = function.getArgAttrOfType<StringAttr>(number, marks::kName))
       in.name = name.str();
     in.dtype = in.user = *toDType(type.getElementType());
-    if (auto user = function.getArgAttrOfType<StringAttr>(number, "ane.dtype"))
+    if (auto user =
+            function.getArgAttrOfType<StringAttr>(number, marks::kDtype))
       in.user = lookupDType(user.getValue()).value_or(in.dtype);
     in.shape.assign(type.getShape().begin(), type.getShape().end());
     if (!isFloat(in.dtype))

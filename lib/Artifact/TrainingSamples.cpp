@@ -45,22 +45,24 @@ private:
 } // namespace
 
 bool Step::complete(unsigned index, Tensor &input) {
-  StringRef name = text(index, "ane.name"), original = text(index, kCopyOf);
-  if (function.getArgAttr(index, "ane.parameter") || !original.empty()) {
+  StringRef name = text(index, marks::kName),
+            original = text(index, marks::kCopyOf);
+  if (function.getArgAttr(index, marks::kParameter) || !original.empty()) {
     Tensor value = values.lookup(original.empty() ? name : original);
     if (!value)
       return false;
-    auto groups = function.getArgAttrOfType<IntegerAttr>(index, kGroups);
+    auto groups = function.getArgAttrOfType<IntegerAttr>(index, marks::kGroups);
     input = inDType(
         original.empty()
             ? value
             : asMatrix(
-                  value, function.getArgAttr(index, kTransposed) != nullptr,
+                  value,
+                  function.getArgAttr(index, marks::kTransposed) != nullptr,
                   groups ? groups.getInt() : 1, matrixShapeOf(input.shape()))
                   .reshaped(input.shape()),
         input.dtype());
   } else if (auto classes =
-                 function.getArgAttrOfType<IntegerAttr>(index, "ane.targets");
+                 function.getArgAttrOfType<IntegerAttr>(index, marks::kTargets);
              classes && classes.getInt() > 0 && !input.isFloat()) {
     for (int64_t &label : input.mutableInts())
       label = int64_t(random() % uint64_t(classes.getInt()));

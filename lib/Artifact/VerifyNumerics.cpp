@@ -93,7 +93,7 @@ static LogicalResult runProgram(CallOp call, ProgramOp program,
                                 OpObserver observer) {
   SmallVector<Tensor> in, out;
   for (auto [i, tensor] : llvm::enumerate(arguments)) {
-    auto surface = program.getArgAttrOfType<SurfaceAttr>(i, "ane.surface");
+    auto surface = program.getArgAttrOfType<SurfaceAttr>(i, marks::kSurface);
     if (!surface) {
       in.push_back(tensor);
       continue;
@@ -111,7 +111,7 @@ static LogicalResult runProgram(CallOp call, ProgramOp program,
   if (failed(runBlock(program.getBody().front(), in, out, observer)))
     return failure();
   for (auto [i, tensor] : llvm::enumerate(out)) {
-    auto surface = program.getResultAttrOfType<SurfaceAttr>(i, "ane.surface");
+    auto surface = program.getResultAttrOfType<SurfaceAttr>(i, marks::kSurface);
     if (!surface) {
       results.push_back(tensor);
       continue;

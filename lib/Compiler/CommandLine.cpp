@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Compiler/CommandLine.h"
+#include "ane-mlir/Compiler/Cache.h"
 #include "ane-mlir/Compiler/InitAll.h"
 #include "ane-mlir/Support/CoreMLFields.h"
 #include "ane-mlir/Support/Diagnostics.h"
@@ -258,7 +259,7 @@ struct Flags {
       "batch",
       cl::desc("Examples of a run, where the model leaves its first axis open"),
       cl::value_desc("N"), cl::init(0), cl::cat(training)};
-  using Recompute = O::Training::Recompute;
+  using Recompute = RecomputeMode;
   ChoiceOption<Recompute> recompute{
       "recompute",
       cl::desc("What backward programs compute again instead of reading it"),
@@ -404,6 +405,11 @@ struct Flags {
       cl::desc("Say what is known of a rule, limit or source, and with what "
                "evidence; converts nothing"),
       cl::value_desc("ID"), cl::cat(output)};
+  cl::opt<std::string> cacheDir{
+      "cache-dir",
+      cl::desc("Keep bundles and packages in this folder; the same model with "
+               "the same options is linked from there"),
+      cl::value_desc("DIR"), cl::cat(output)};
   cl::opt<bool> quiet{"quiet", cl::desc("No progress and no summary"),
                       cl::cat(output)};
 };
@@ -499,11 +505,11 @@ void Reader::readTarget() {
   options.door = given<Door>(flags.door);
   options.precision = flags.precision;
   StringRef placement = flags.placement;
-  static constexpr std::pair<StringLiteral, O::Placement> kPlacements[] = {
-      {"auto", O::Placement::Auto},
-      {"cost", O::Placement::Cost},
-      {"ane", O::Placement::ANE},
-      {"host", O::Placement::Host}};
+  static constexpr std::pair<StringLiteral, PlacementMode> kPlacements[] = {
+      {"auto", PlacementMode::Auto},
+      {"cost", PlacementMode::Cost},
+      {"ane", PlacementMode::ANE},
+      {"host", PlacementMode::Host}};
   const auto *known = llvm::find_if(
       kPlacements, [&](auto &entry) { return entry.first == placement; });
   if (placement.ends_with(".json"))
@@ -793,6 +799,7 @@ void Reader::readOutput() {
   options.verifyEachNumerics = flags.verifyNumerics;
   options.verifyIR = flags.verifyIR;
   options.quiet = flags.quiet;
+  options.cacheDir = flags.cacheDir;
 }
 
 llvm::Error Reader::read() {
@@ -873,6 +880,7 @@ mlir::ane::readCompileFlags(ArrayRef<std::string> given) {
   Reader reader(flags);
   if (llvm::Error error = reader.read())
     return std::move(error);
+  reader.options.spelling = spellOptions(arguments);
   return std::move(reader.options);
 }
 
@@ -914,6 +922,7 @@ mlir::ane::parseCompileOptions(int argc, char **argv, int &status) {
     error = reader.options.validate();
   if (error)
     return misuse(llvm::toString(std::move(error)));
+  reader.options.spelling = spellOptions(ArrayRef(argv, argc).drop_front());
   reader.options.configurePasses = [](PassManager &pm) {
     applyDefaultTimingPassManagerCLOptions(pm);
     return applyPassManagerCLOptions(pm);

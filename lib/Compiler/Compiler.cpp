@@ -119,22 +119,6 @@ private:
 };
 } // namespace
 
-static std::string placementOf(const CompileOptions &options) {
-  if (options.requireANE)
-    return "ane";
-  switch (options.placement.value_or(CompileOptions::Placement::Auto)) {
-  case CompileOptions::Placement::Auto:
-    return "auto";
-  case CompileOptions::Placement::Cost:
-    return "cost";
-  case CompileOptions::Placement::ANE:
-    return "ane";
-  case CompileOptions::Placement::Host:
-    return "host";
-  }
-  llvm_unreachable("all are listed");
-}
-
 static StringRef evidenceName(CompileOptions::Evidence level) {
   return level == CompileOptions::Evidence::Raw    ? "raw"
          : level == CompileOptions::Evidence::E5RT ? "e5rt"
@@ -147,14 +131,14 @@ Compiler::Compiler(const CompileOptions &options, MLIRContext *context,
       target(*options.lookupTarget()), package(options.package),
       buckets(makeBuckets(options)) {
   bool toPackage = options.form() == Form::Package;
-  pipeline.precision = std::string(options.isHalf() ? "fp16" : "fp32");
-  pipeline.placement = placementOf(options);
+  pipeline.precision = options.isHalf() ? Precision::FP16 : Precision::FP32;
+  pipeline.placement = options.requireANE
+                           ? PlacementMode::ANE
+                           : options.placement.value_or(PlacementMode::Auto);
   if (toPackage)
-    pipeline.door = std::string("coreml");
-  using Recompute = CompileOptions::Training::Recompute;
-  if (options.training && options.training->recompute != Recompute::None)
-    pipeline.recompute = std::string(
-        options.training->recompute == Recompute::All ? "all" : "auto");
+    pipeline.door = FrontEnd::CoreML;
+  if (options.training)
+    pipeline.recompute = options.training->recompute;
   using Staging = CompileOptions::Training::Staging;
   pipeline.patchWeights =
       options.training && options.training->staging == Staging::Patch;
@@ -480,19 +464,19 @@ OwningOpRef<ModuleOp> Compiler::importMIL(const Bucket &bucket) {
 }
 
 void Compiler::markTarget(ModuleOp module) {
-  module->setAttr("ane.target", TargetAttr::get(context, target.name));
+  module->setAttr(marks::kTarget, TargetAttr::get(context, target.name));
   std::optional<Door> door = options.door;
   if (!door && options.form() == Form::Package)
     door = Door::CoreML;
   if (door)
-    module->setAttr("ane.door", StringAttr::get(context, stringify(*door)));
+    module->setAttr(marks::kDoor, StringAttr::get(context, stringify(*door)));
   if (options.rules.empty())
     return;
   Builder builder(context);
   NamedAttrList states;
   for (auto &[rule, on] : options.rules)
     states.set(rule, builder.getBoolAttr(on));
-  module->setAttr("ane.rules", states.getDictionary(context));
+  module->setAttr(marks::kRules, states.getDictionary(context));
 }
 
 OwningOpRef<ModuleOp> Compiler::importModel(const Bucket &bucket) {
@@ -597,9 +581,10 @@ Compiler::runConversions(ModuleOp module,
 LogicalResult Compiler::convertToMIL(ModuleOp module) {
   ConvertANEToMILPassOptions conversion;
   if (options.form() == Form::Package)
-    conversion.dialect = "modern"; // not printed
+    conversion.dialect = MILDialect::Modern; // not printed
   else if (options.verbose)
-    conversion.dialect = *options.verbose ? "verbose" : "modern";
+    conversion.dialect =
+        *options.verbose ? MILDialect::Verbose : MILDialect::Modern;
   if (!package.classLabels.empty())
     for (StringRef name : {package.labelName(), package.probabilitiesName()})
       conversion.reserved.push_back(name.str());
@@ -628,7 +613,7 @@ LogicalResult Compiler::optimise(ModuleOp module, NumericGuard &guard) {
     return repair(module);
   progress.phase("measuring");
   LogicalResult done = guard.repair(module, repair);
-  module.walk([](Operation *op) { op->removeAttr(kFormErrorsAttr); });
+  module.walk([](Operation *op) { op->removeAttr(marks::kFormErrors); });
   return done;
 }
 
@@ -681,7 +666,7 @@ LogicalResult Compiler::compileBuckets() {
       return done;
     };
   }
-  guard.placed = pipeline.door == "raw" && options.form() != Form::Text;
+  guard.placed = pipeline.door == FrontEnd::Raw && options.form() != Form::Text;
   modules.clear();
   guards.clear();
   for (size_t i = 0; i < buckets.size();) {
@@ -756,7 +741,7 @@ static void warnOfNothing(ModuleOp module) {
   for (auto function : module.getOps<func::FuncOp>())
     for (auto [i, type] : llvm::enumerate(function.getResultTypes())) {
       auto tensor = dyn_cast<RankedTensorType>(type);
-      auto name = function.getResultAttrOfType<StringAttr>(i, "ane.name");
+      auto name = function.getResultAttrOfType<StringAttr>(i, marks::kName);
       if (name && tensor && llvm::is_contained(tensor.getShape(), 0))
         function.emitWarning() << "output '" << name.getValue()
                                << "' has no elements: its type is " << tensor;
@@ -889,7 +874,7 @@ void Compiler::makeReport() {
 /// --require-ane refused: what would run where is what its owner wants to know.
 void Compiler::reportRefusal(std::vector<OwningOpRef<ModuleOp>> unplaced) {
   modules = std::move(unplaced);
-  pipeline.placement = "auto";
+  pipeline.placement = PlacementMode::Auto;
   for (OwningOpRef<ModuleOp> &each : modules)
     if (failed(runPasses(*each, buildPlacePipeline)))
       return;

@@ -36,20 +36,22 @@ static void markKnownStates(func::FuncOp main, ArrayRef<std::string> names) {
   unsigned inputs = main.getNumArguments();
   llvm::SmallDenseSet<unsigned> paired;
   for (unsigned i = 0; i < inputs; ++i) {
-    if (!main.getArgAttr(i, "ane.state"))
+    if (!main.getArgAttr(i, marks::kState))
       continue;
-    main.removeArgAttr(i, "ane.state");
+    main.removeArgAttr(i, marks::kState);
     for (unsigned j = 0; j < main.getNumResults(); ++j)
-      if (main.getResultAttr(j, "ane.state") && names[i] == names[inputs + j]) {
+      if (main.getResultAttr(j, marks::kState) &&
+          names[i] == names[inputs + j]) {
         auto key = StringAttr::get(main.getContext(), names[i]);
-        main.setArgAttr(i, "ane.state", key);
-        main.setResultAttr(j, "ane.state", key);
+        main.setArgAttr(i, marks::kState, key);
+        main.setResultAttr(j, marks::kState, key);
         paired.insert(j);
       }
   }
   for (unsigned j = 0; j < main.getNumResults(); ++j)
     if (!paired.contains(j))
-      main.removeResultAttr(j, StringAttr::get(main.getContext(), "ane.state"));
+      main.removeResultAttr(j,
+                            StringAttr::get(main.getContext(), marks::kState));
 }
 
 static LogicalResult markState(func::FuncOp main, ArrayRef<std::string> names,
@@ -73,8 +75,8 @@ static LogicalResult markState(func::FuncOp main, ArrayRef<std::string> names,
            << "' of type " << to
            << " cannot be one state; expects floats of the same shape";
   auto key = StringAttr::get(main.getContext(), in);
-  main.setArgAttr(*input, "ane.state", key);
-  main.setResultAttr(*output, "ane.state", key);
+  main.setArgAttr(*input, marks::kState, key);
+  main.setResultAttr(*output, marks::kState, key);
   return success();
 }
 
@@ -89,7 +91,7 @@ static LogicalResult markImage(func::FuncOp main, ArrayRef<std::string> names,
                           names.take_front(main.getNumArguments())));
   Builder b(main.getContext());
   main.setArgAttr(
-      *input, "ane.image",
+      *input, marks::kImage,
       b.getDictionaryAttr(
           {b.getNamedAttr("color_space", b.getI64IntegerAttr(image.colorSpace)),
            b.getNamedAttr("scale", b.getF64FloatAttr(image.scale)),
@@ -145,10 +147,10 @@ static LogicalResult checkNotes(func::FuncOp main, ArrayRef<std::string> names,
                 "BGR, of 1x1xHxW for GRAY";
     if (!note.optional)
       continue;
-    if (main.getArgAttr(*position, "ane.state"))
+    if (main.getArgAttr(*position, marks::kState))
       return main.emitError() << "input '" << note.name
                               << "' is a state, which is never left out";
-    if (main.getArgAttr(*position, "ane.image"))
+    if (main.getArgAttr(*position, marks::kImage))
       return main.emitError()
              << "input '" << note.name << "' is an image, which has no default";
     double value = note.defaultValue.value_or(0);
@@ -188,9 +190,9 @@ LogicalResult mlir::ane::markInterface(ModuleOp module,
 static llvm::DenseMap<unsigned, unsigned> findStates(func::FuncOp main) {
   llvm::DenseMap<unsigned, unsigned> states;
   for (unsigned i = 0; i < main.getNumArguments(); ++i)
-    if (auto key = main.getArgAttrOfType<StringAttr>(i, "ane.state"))
+    if (auto key = main.getArgAttrOfType<StringAttr>(i, marks::kState))
       for (unsigned j = 0; j < main.getNumResults(); ++j)
-        if (main.getResultAttr(j, "ane.state") == key)
+        if (main.getResultAttr(j, marks::kState) == key)
           states[i] = j;
   return states;
 }

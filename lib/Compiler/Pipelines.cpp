@@ -55,14 +55,14 @@ void mlir::ane::buildOptimizePipeline(OpPassManager &pm,
   };
   addCleanup(pm, enabled);
   if (enabled("ane-recover"))
-    pm.addPass(
-        createRecoverPass(RecoverPassOptions{options.precision == "fp16"}));
+    pm.addPass(createRecoverPass(
+        RecoverPassOptions{options.precision == Precision::FP16}));
   if (enabled("ane-simplify"))
     pm.addPass(createSimplifyPass());
   pm.addPass(createNarrowIntegersPass());
   if (enabled("ane-fold-into-conv"))
     pm.addPass(createFoldIntoConvPass());
-  if (options.precision == "fp16")
+  if (options.precision == Precision::FP16)
     pm.addPass(createAssignPrecisionPass());
   // All the others run in fp32 too, which is how their meaning is tested.
   if (enabled("ane-legalize"))
@@ -85,27 +85,27 @@ void mlir::ane::buildOptimizePipeline(OpPassManager &pm,
   // the raw compiler asks for an addition.
   if (enabled("ane-fold-into-conv")) {
     FoldIntoConvPassOptions fold;
-    fold.scaleOnly = options.door == "raw";
+    fold.scaleOnly = options.door == FrontEnd::Raw;
     pm.addPass(createFoldIntoConvPass(fold));
   }
   addCleanup(pm, enabled);
   // Core ML takes large operands apart itself.
-  if (enabled("ane-tile") && options.door == "raw") {
+  if (enabled("ane-tile") && options.door == FrontEnd::Raw) {
     TilePassOptions tile;
     tile.liveBytes = options.liveBytes;
     pm.addPass(createTilePass(tile));
   }
   // Calibration wants to see finite masks.
-  if (options.precision == "fp16" && enabled("ane-repair-fp16"))
+  if (options.precision == Precision::FP16 && enabled("ane-repair-fp16"))
     pm.addPass(createRepairMasksPass());
   addCleanup(pm, enabled);
-  if (options.precision == "fp16")
+  if (options.precision == Precision::FP16)
     pm.addPass(createKeepFP32Pass());
 }
 
 void mlir::ane::buildRepairPipeline(OpPassManager &pm,
                                     const PipelineOptions &options) {
-  if (options.precision != "fp16")
+  if (options.precision != Precision::FP16)
     return;
   if (!llvm::is_contained(options.disable, "ane-repair-fp16")) {
     pm.addPass(createRepairFP16Pass());
@@ -131,7 +131,7 @@ void mlir::ane::buildPlacePipeline(OpPassManager &pm,
   if (options.patchWeights)
     pm.addPass(createPatchWeightsPass());
   pm.addPass(createPlacePass(PlacePassOptions{options.placement}));
-  if (options.recompute != "none")
+  if (options.recompute != RecomputeMode::None)
     pm.addPass(createRecomputePass(RecomputePassOptions{options.recompute}));
   pm.addPass(createWidenHostPass());
   pm.addPass(createFormProgramsPass());
@@ -165,7 +165,7 @@ void mlir::ane::buildPackagePartPipeline(OpPassManager &pm,
   buildPackagePipeline(pm, options);
   pm.addPass(createPackageInterfacePass());
   ConvertANEToMILPassOptions conversion;
-  conversion.dialect = "modern"; // not printed
+  conversion.dialect = MILDialect::Modern; // not printed
   pm.addPass(createConvertANEToMILPass(conversion));
 }
 

@@ -44,7 +44,7 @@ llvm::Error mlir::ane::readPlacement(ModuleOp module, StringRef path) {
     StringRef node = name.getName().getValue();
     nodes.push_back(node);
     if (auto wanted = object->getString(node)) {
-      op->setAttr("ane.wanted", StringAttr::get(op->getContext(), *wanted));
+      op->setAttr(marks::kWanted, StringAttr::get(op->getContext(), *wanted));
       seen[node] = true;
     }
   });

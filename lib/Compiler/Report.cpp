@@ -107,7 +107,7 @@ static StringRef findBound(Operation &op, const Prediction &p,
 /// A preference, not a rule that the op breaks.
 static bool isChosen(Operation &op, StringRef rule) {
   return rule.empty() || rule == "cost" || rule == "L13" ||
-         (rule == "L07" && op.hasAttr("ane.fp32"));
+         (rule == "L07" && op.hasAttr(marks::kFp32));
 }
 
 static ReportRow makeRow(Operation &op, const RowMap &rowOf,
@@ -121,10 +121,10 @@ static ReportRow makeRow(Operation &op, const RowMap &rowOf,
     auto attr = op.getAttrOfType<StringAttr>(key);
     return attr ? attr.getValue().str() : std::string();
   };
-  row.rule = text("ane.rule");
-  row.reason = text("ane.reason");
-  row.repair = text("ane.repair");
-  row.note = text("ane.note");
+  row.rule = text(marks::kRule);
+  row.reason = text(marks::kReason);
+  row.repair = text(marks::kRepair);
+  row.note = text(marks::kNote);
   llvm::raw_string_ostream(row.type) << op.getResult(0).getType();
   Cost cost = cast<CostOpInterface>(op).estimateCost(clock.target);
   row.flops = cost.flops;
@@ -169,7 +169,7 @@ static void addProgram(Report &report, ProgramOp program, RowMap &rowOf,
                        const Clock &clock) {
   Report::Program entry;
   entry.name = program.getSymName().str();
-  entry.kind = program.getKind().str();
+  entry.kind = stringifyProgramKind(program.getKind()).str();
   entry.depth = findDepth(program);
   entry.prediction = predict(program);
   entry.predictedMicros =
@@ -251,12 +251,12 @@ static void addFunction(Report &report, func::FuncOp function, RowMap &rowOf,
 }
 
 static void addLiveBytes(Report &report, func::FuncOp function) {
-  if (auto bytes = function->getAttrOfType<IntegerAttr>("ane.live_bytes"))
+  if (auto bytes = function->getAttrOfType<IntegerAttr>(marks::kLiveBytes))
     report.liveBytes = std::max(report.liveBytes, double(bytes.getInt()));
 }
 
 static void addAlternatives(Report &report, func::FuncOp function) {
-  auto predicted = function->getAttrOfType<DictionaryAttr>("ane.predicted");
+  auto predicted = function->getAttrOfType<DictionaryAttr>(marks::kPredicted);
   if (!predicted)
     return;
   auto number = [&](StringRef key) {
@@ -277,8 +277,8 @@ static void forwardRows(RowMap &rowOf, ValueRange from, ValueRange to) {
 /// What a step moves: values that cross the surfaces of engine programs.
 static void addTraining(Report &report, ModuleOp module) {
   auto main = module.lookupSymbol<func::FuncOp>("main");
-  auto parameters = module->getAttrOfType<ArrayAttr>("ane.parameters");
-  if (!main || !parameters || main.getResultAttr(0, "ane.loss") == nullptr)
+  auto parameters = module->getAttrOfType<ArrayAttr>(marks::kParameters);
+  if (!main || !parameters || main.getResultAttr(0, marks::kLoss) == nullptr)
     return;
   Report::Training training;
   training.parameters = parameters.size();
@@ -288,8 +288,8 @@ static void addTraining(Report &report, ModuleOp module) {
                              .getNumElements();
   llvm::DenseSet<Value> weights, gradients;
   for (BlockArgument argument : main.getArguments())
-    if (main.getArgAttr(argument.getArgNumber(), "ane.parameter") ||
-        main.getArgAttr(argument.getArgNumber(), kCopyOf))
+    if (main.getArgAttr(argument.getArgNumber(), marks::kParameter) ||
+        main.getArgAttr(argument.getArgNumber(), marks::kCopyOf))
       weights.insert(argument);
   for (Value result : main.getBody().front().getTerminator()->getOperands())
     gradients.insert(result);
@@ -302,7 +302,7 @@ static void addTraining(Report &report, ModuleOp module) {
     ++training.dispatches;
     double patched = 0;
     program.walk([&](ConstantOp constant) {
-      if (constant->hasAttr(kCopyOf))
+      if (constant->hasAttr(marks::kCopyOf))
         patched += 2.0 * constant.getType().getNumElements();
     });
     training.patched += patched > 0;
@@ -329,7 +329,7 @@ static void addInputs(Report &report, func::FuncOp main, RowMap &rowOf) {
     unsigned i = argument.getArgNumber();
     rowOf[argument] = -1 - int(report.inputs.size());
     Report::Port port;
-    port.name = nameOf(main.getArgAttr(i, "ane.name"));
+    port.name = nameOf(main.getArgAttr(i, marks::kName));
     llvm::raw_string_ostream(port.type) << argument.getType();
     report.inputs.push_back(std::move(port));
   }
@@ -339,7 +339,7 @@ static void addOutputs(Report &report, func::FuncOp main, const RowMap &rowOf) {
   for (auto [i, value] :
        llvm::enumerate(main.getBody().front().getTerminator()->getOperands())) {
     Report::Port port;
-    port.name = nameOf(main.getResultAttr(i, "ane.name"));
+    port.name = nameOf(main.getResultAttr(i, marks::kName));
     llvm::raw_string_ostream(port.type) << value.getType();
     if (auto it = rowOf.find(value); it != rowOf.end() && it->second >= 0)
       port.row = it->second;

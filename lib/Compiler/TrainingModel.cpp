@@ -46,7 +46,7 @@ llvm::Expected<std::string> mlir::ane::keepModel(ModuleOp module,
   if (!file)
     return file.takeError();
   llvm::StringSet<> trained, bases;
-  if (auto entries = module->getAttrOfType<ArrayAttr>(kParameters))
+  if (auto entries = module->getAttrOfType<ArrayAttr>(marks::kParameters))
     for (Attribute each : entries) {
       auto entry = cast<DictionaryAttr>(each);
       if (auto base = entry.getAs<StringAttr>("base"))

@@ -113,7 +113,7 @@ LogicalResult evaluateOp(RandomCategoricalOp op, EvalContext &context,
   shape.back() = size;
   Tensor y = context.makeResult(op.getY(), shape);
   std::mt19937_64 engine = generator(op);
-  bool logits = op.getMode() == "logits";
+  bool logits = op.getMode() == CategoricalMode::logits;
   for (int64_t row = 0; classes && row < x.size() / classes; ++row) {
     auto values = x.floats().slice(row * classes, classes);
     float largest = *llvm::max_element(values);

@@ -156,20 +156,24 @@ LogicalResult evaluateOp(GatherNdOp op, EvalContext &context,
 }
 
 template <typename T>
-static T combine(StringRef mode, T old, T update) {
-  if (mode == "add")
+static T combine(ScatterMode mode, T old, T update) {
+  switch (mode) {
+  case ScatterMode::add:
     return T(old + update);
-  if (mode == "sub")
+  case ScatterMode::sub:
     return T(old - update);
-  if (mode == "mul")
+  case ScatterMode::mul:
     return T(old * update);
-  if (mode == "div")
+  case ScatterMode::div:
     return update == 0 && std::is_integral_v<T> ? T(0) : T(old / update);
-  if (mode == "max")
+  case ScatterMode::max:
     return std::max(old, update);
-  if (mode == "min")
+  case ScatterMode::min:
     return std::min(old, update);
-  return update;
+  case ScatterMode::update:
+    return update;
+  }
+  llvm_unreachable("a mode of scatter");
 }
 /// A copy of `data` to scatter into.
 static Tensor copyOf(EvalContext &context, Value result, const Tensor &data) {
@@ -184,6 +188,7 @@ LogicalResult evaluateOp(ScatterAlongAxisOp op, EvalContext &context,
                          ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
   int64_t axis =
       (int64_t)op.getAxis() < 0 ? op.getAxis() + in[0].rank() : op.getAxis();
+  ScatterMode mode = op.getMode();
   Tensor y = copyOf(context, op.getY(), in[0]);
   auto si = rowMajorStrides(in[1].shape()), sx = rowMajorStrides(in[0].shape());
   for (int64_t i = 0; i < in[1].size(); ++i) {
@@ -193,7 +198,7 @@ LogicalResult evaluateOp(ScatterAlongAxisOp op, EvalContext &context,
     int64_t at = alongAxis(i, si, sx, axis, *index);
     withStorage(y, [&](auto zero) {
       auto &slot = mutableStorage<decltype(zero)>(y)[at];
-      slot = combine(op.getMode(), slot, storage<decltype(zero)>(in[2])[i]);
+      slot = combine(mode, slot, storage<decltype(zero)>(in[2])[i]);
     });
   }
   context.finish(y);
@@ -202,6 +207,7 @@ LogicalResult evaluateOp(ScatterAlongAxisOp op, EvalContext &context,
 }
 LogicalResult evaluateOp(ScatterOp op, EvalContext &context,
                          ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+  ScatterMode mode = op.getMode();
   Tensor y = copyOf(context, op.getY(), in[0]);
   AxisView view(in[0].shape(), op.getAxis());
   int64_t count = in[1].size();
@@ -215,7 +221,7 @@ LogicalResult evaluateOp(ScatterOp op, EvalContext &context,
         for (int64_t k = 0; k < view.inner; ++k) {
           T &slot =
               mutableStorage<T>(y)[(o * view.extent + *index) * view.inner + k];
-          slot = combine(op.getMode(), slot,
+          slot = combine(mode, slot,
                          storage<T>(in[2])[(o * count + i) * view.inner + k]);
         }
       });
@@ -226,6 +232,7 @@ LogicalResult evaluateOp(ScatterOp op, EvalContext &context,
 }
 LogicalResult evaluateOp(ScatterNdOp op, EvalContext &context,
                          ArrayRef<Tensor> in, SmallVectorImpl<Tensor> &out) {
+  ScatterMode mode = op.getMode();
   Tensor y = copyOf(context, op.getY(), in[0]);
   auto strides = rowMajorStrides(in[0].shape());
   int64_t depth = in[1].shape().back(), rows = depth ? in[1].size() / depth : 1,
@@ -243,7 +250,7 @@ LogicalResult evaluateOp(ScatterNdOp op, EvalContext &context,
       using T = decltype(zero);
       for (int64_t k = 0; k < inner; ++k) {
         T &slot = mutableStorage<T>(y)[at + k];
-        slot = combine(op.getMode(), slot, storage<T>(in[2])[r * inner + k]);
+        slot = combine(mode, slot, storage<T>(in[2])[r * inner + k]);
       }
     });
   }

@@ -15,16 +15,20 @@ using namespace mlir::ane;
 
 namespace mlir::ane {
 /// Point i of `to` on an axis of `from` elements, not clamped.
-static double gridPoint(StringRef mode, double i, double from, double to) {
-  if (mode == "STRICT_ALIGN_CORNERS")
+static double gridPoint(GridMode mode, double i, double from, double to) {
+  switch (mode) {
+  case GridMode::DEFAULT:
+    return i * from / to;
+  case GridMode::STRICT_ALIGN_CORNERS:
     return to == 1 ? 0 : i * (from - 1) / (to - 1);
-  if (mode == "ALIGN_CORNERS")
+  case GridMode::ALIGN_CORNERS:
     return to == 1 ? (from - 1) / 2 : i * (from - 1) / (to - 1);
-  if (mode == "OFFSET_CORNERS")
+  case GridMode::OFFSET_CORNERS:
     return (i + 0.5) * std::max<double>(1, from - 1) / to;
-  if (mode == "UNALIGN_CORNERS")
+  case GridMode::UNALIGN_CORNERS:
     return (i + 0.5) * from / to - 0.5;
-  return i * from / to;
+  }
+  llvm_unreachable("a mode of a grid");
 }
 
 /// Two neighbours and the weight of the second.
@@ -32,7 +36,7 @@ struct Between {
   int64_t low, high;
   float weight;
 };
-static std::vector<Between> linearTable(StringRef mode, int64_t from,
+static std::vector<Between> linearTable(GridMode mode, int64_t from,
                                         int64_t to) {
   std::vector<Between> table;
   for (int64_t i = 0; i < to; ++i) {
@@ -46,7 +50,7 @@ static std::vector<Between> linearTable(StringRef mode, int64_t from,
 
 /// The last two axes, interpolated.
 static void resizeBilinear(Value result, EvalContext &context, const Tensor &x,
-                           int64_t height, int64_t width, StringRef mode,
+                           int64_t height, int64_t width, GridMode mode,
                            SmallVectorImpl<Tensor> &out) {
   int64_t h = x.shape()[x.rank() - 2], w = x.shape().back();
   SmallVector<int64_t, 6> shape(x.shape());
@@ -93,9 +97,9 @@ LogicalResult evaluateOp(UpsampleBilinearOp op, EvalContext &context,
       op.getY(), context, in[0],
       scaled(in[0].shape()[in[0].rank() - 2], op.getScaleFactorHeight()),
       scaled(in[0].shape().back(), op.getScaleFactorWidth()),
-      align  ? "STRICT_ALIGN_CORNERS"
-      : half ? "UNALIGN_CORNERS"
-             : "DEFAULT",
+      align  ? GridMode::STRICT_ALIGN_CORNERS
+      : half ? GridMode::UNALIGN_CORNERS
+             : GridMode::DEFAULT,
       out);
   return success();
 }
@@ -103,7 +107,7 @@ LogicalResult evaluateOp(UpsampleBilinearOp op, EvalContext &context,
 LogicalResult evaluateOp(ResizeOp op, EvalContext &context, ArrayRef<Tensor> in,
                          SmallVectorImpl<Tensor> &out) {
   Tensor x = in[0];
-  bool nearest = op.getInterpolationMode() == "NEAREST_NEIGHBOR";
+  bool nearest = op.getInterpolationMode() == Interpolation::NEAREST_NEIGHBOR;
   int64_t first = x.rank() - op.getResizedDims();
   // One axis after the other: interpolation is separable.
   for (auto [i, wanted] : llvm::enumerate(op.getShape())) {
@@ -182,7 +186,8 @@ LogicalResult evaluateOp(CropResizeOp op, EvalContext &context,
           height = op.getTargetHeight(), width = op.getTargetWidth();
   double scale = op.getSpatialScale().convertToFloat();
   float fill = op.getPadValue().convertToFloat();
-  StringRef layout = op.getBoxCoordinateMode(), mode = op.getSamplingMode();
+  BoxCoordinates layout = op.getBoxCoordinateMode();
+  GridMode mode = op.getSamplingMode();
   Tensor y = context.makeResult(op.getY(), {count, channels, height, width});
   for (int64_t n = 0; n < count; ++n) {
     int64_t image = in.size() > 2 ? in[2].ints()[n] : n;
@@ -192,11 +197,13 @@ LogicalResult evaluateOp(CropResizeOp op, EvalContext &context,
     double c[4];
     for (int i = 0; i < 4; ++i)
       c[i] = valueAt(boxes, n * 4 + i);
-    if (layout.ends_with("WIDTH_FIRST")) {
+    if (layout == BoxCoordinates::CORNERS_WIDTH_FIRST ||
+        layout == BoxCoordinates::CENTER_SIZE_WIDTH_FIRST) {
       std::swap(c[0], c[1]);
       std::swap(c[2], c[3]);
     }
-    if (layout.starts_with("CENTER_SIZE")) {
+    if (layout == BoxCoordinates::CENTER_SIZE_HEIGHT_FIRST ||
+        layout == BoxCoordinates::CENTER_SIZE_WIDTH_FIRST) {
       double centerY = c[0], centerX = c[1], sizeY = c[2], sizeX = c[3];
       c[0] = centerY - sizeY / 2;
       c[1] = centerX - sizeX / 2;
@@ -240,15 +247,17 @@ LogicalResult evaluateOp(CropResizeOp op, EvalContext &context,
 namespace {
 /// How positions of resample and affine are read.
 struct Sampling {
-  StringRef mode, padding, coordinates;
+  SampleMode mode;
+  SamplePadding padding;
+  SampleCoordinates coordinates;
   bool alignCorners;
   float fill;
 
   double denormalise(double v, int64_t extent) const {
-    if (coordinates == "normalized_minus_one_to_one")
+    if (coordinates == SampleCoordinates::normalized_minus_one_to_one)
       return alignCorners ? (v + 1) / 2 * (extent - 1)
                           : ((v + 1) * extent - 1) / 2;
-    if (coordinates == "normalized_zero_to_one")
+    if (coordinates == SampleCoordinates::normalized_zero_to_one)
       return alignCorners ? v * (extent - 1) : v * extent - 0.5;
     return v;
   }
@@ -256,11 +265,12 @@ struct Sampling {
   int64_t resolve(int64_t i, int64_t extent) const {
     if (i >= 0 && i < extent)
       return i;
-    if (padding == "border")
+    if (padding == SamplePadding::border)
       return std::clamp<int64_t>(i, 0, extent - 1);
-    if (padding == "constant")
+    if (padding == SamplePadding::constant)
       return -1;
-    bool repeat = padding == "symmetric"; // the edge is its own mirror image
+    bool repeat =
+        padding == SamplePadding::symmetric; // the edge is its own mirror image
     int64_t period = repeat ? 2 * extent : std::max<int64_t>(2 * extent - 2, 1);
     i = ((i % period) + period) % period;
     if (i >= extent)
@@ -276,8 +286,8 @@ struct Sampling {
     };
     // Not a number, or too far away to count.
     if (!(std::fabs(py) < 1e9 && std::fabs(px) < 1e9))
-      return padding == "constant" ? fill : at(0, 0);
-    if (mode == "nearest")
+      return padding == SamplePadding::constant ? fill : at(0, 0);
+    if (mode == SampleMode::nearest)
       return at(floatToInteger(std::nearbyint(py)),
                 floatToInteger(std::nearbyint(px)));
     double y0 = std::floor(py), x0 = std::floor(px);
@@ -339,13 +349,14 @@ LogicalResult evaluateOp(AffineOp op, EvalContext &context, ArrayRef<Tensor> in,
   Sampling sampling = samplingOf(op);
   // The output's own grid, in the coordinates that the matrix maps from.
   auto grid = [&](int64_t i, int64_t extent) -> double {
-    if (sampling.coordinates == "unnormalized")
+    if (sampling.coordinates == SampleCoordinates::unnormalized)
       return i;
     double unit = sampling.alignCorners
                       ? (extent == 1 ? 0.5 : double(i) / (extent - 1))
                       : (i + 0.5) / extent;
-    return sampling.coordinates == "normalized_zero_to_one" ? unit
-                                                            : 2 * unit - 1;
+    return sampling.coordinates == SampleCoordinates::normalized_zero_to_one
+               ? unit
+               : 2 * unit - 1;
   };
   out.push_back(sampleImages(sampling, context, op.getY(), in[0], height, width,
                              [&](int64_t n, int64_t i, int64_t j) {

@@ -117,7 +117,7 @@ static bool takesPacked(OpOperand &use, const EvalContext &context) {
   if (isa<ReshapeOp, ExpandDimsOp, SqueezeOp, Flatten2dOp, SliceByIndexOp,
           SliceBySizeOp, SplitOp>(op))
     return true;
-  if (context.getEngine() || op->hasAttr("ane.wide"))
+  if (context.getEngine() || op->hasAttr(marks::kWide))
     return false;
   if (auto gather = dyn_cast<GatherOp>(op))
     return use.getOperandNumber() == 0 && gather.getAxis() == 0 &&
@@ -144,7 +144,7 @@ static LogicalResult evaluateUnguarded(Operation *op, EvalContext &context,
   auto evaluable = dyn_cast<EvaluateOpInterface>(op);
   if (!evaluable)
     return op->emitOpError() << "cannot be evaluated by the interpreter";
-  if (op->hasAttr("ane.wide") && !context.isWide())
+  if (op->hasAttr(marks::kWide) && !context.isWide())
     return evaluateWide(op, context, inputs, outputs);
   // What holds fp32 is no part of an engine program (L07).
   auto isSingle = [](Value v) {

@@ -81,8 +81,8 @@ LogicalResult evaluateOp(ConvTransposeOp op, EvalContext &context,
     // too much (mil/numerics.md §8).
     int64_t full = (x.shape()[i + 2] - 1) * window.strides[i] +
                    (window.kernel[i] - 1) * window.dilations[i] + 1;
-    offset[i] = op.getPadType() == "custom" ? op.getPad()[2 * i]
-                : op.getPadType() == "same"
+    offset[i] = op.getPadType() == PadType::custom ? op.getPad()[2 * i]
+                : op.getPadType() == PadType::same
                     ? std::max<int64_t>(0, full - y.shape()[i + 2]) / 2
                     : 0;
   }
@@ -378,16 +378,22 @@ LogicalResult evaluateOp(L2PoolOp op, EvalContext &context, ArrayRef<Tensor> in,
 // Recurrent
 //===----------------------------------------------------------------------===//
 
-static float activate(StringRef name, float x) {
-  if (name == "sigmoid")
+static float activate(GateFunction function, float x) {
+  switch (function) {
+  case GateFunction::sigmoid:
     return 1.0f / (1.0f + std::exp(-x));
-  if (name == "tanh" || name == "scaled_tanh")
+  case GateFunction::tanh:
+  case GateFunction::scaled_tanh:
     return std::tanh(x);
-  if (name == "relu")
+  case GateFunction::relu:
     return std::fmax(x, 0.0f);
-  if (name == "hard_sigmoid" || name == "sigmoid_hard")
+  case GateFunction::hard_sigmoid:
+  case GateFunction::sigmoid_hard:
     return std::fmin(std::fmax(0.2f * x + 0.5f, 0.0f), 1.0f);
-  return x; // linear
+  case GateFunction::linear:
+    return x;
+  }
+  llvm_unreachable("a function of a gate");
 }
 
 /// One direction: steps of `cell(gates from x, h, c)` over x; row s of
@@ -431,15 +437,15 @@ LogicalResult evaluateOp(LstmOp op, EvalContext &context, ArrayRef<Tensor> in,
   int64_t batch = x.shape()[1],
           hidden =
               cast<RankedTensorType>(op.getWeightHh().getType()).getShape()[1];
-  bool both = op.getDirection() == "bidirectional";
+  bool both = op.getDirection() == Direction::bidirectional;
   int64_t width = hidden * (both ? 2 : 1);
   Tensor y = context.makeResult(
       op.getY(), {op.getOutputSequence() ? x.shape()[0] : 1, batch, width});
   Tensor hOut = context.makeResult(op.getH(), {batch, width}),
          cOut = context.makeResult(op.getC(), {batch, width});
   float clip = op.getClip() ? op.getClip()->convertToFloat() : 0;
-  StringRef f = op.getRecurrentActivation(), g = op.getCellActivation(),
-            o = op.getActivation();
+  GateFunction f = op.getRecurrentActivation(), g = op.getCellActivation(),
+               o = op.getActivation();
   for (int direction = 0; direction < (both ? 2 : 1); ++direction) {
     const Tensor &wih =
                      *find(direction ? op.getWeightIhBack() : op.getWeightIh()),
@@ -455,7 +461,7 @@ LogicalResult evaluateOp(LstmOp op, EvalContext &context, ArrayRef<Tensor> in,
         h[b * hidden + i] = in[1].floats()[b * width + direction * hidden + i];
         c[b * hidden + i] = in[2].floats()[b * width + direction * hidden + i];
       }
-    bool reverse = direction == 1 || op.getDirection() == "reverse";
+    bool reverse = direction == 1 || op.getDirection() == Direction::reverse;
     auto cell = [&](const float *gates, float *h, float *c) {
       batchedMatmul(context, h, whh.floats().data(), recurrent.data(), batch,
                     hidden, 4 * hidden, false, true, {0}, {0});
@@ -500,8 +506,6 @@ LogicalResult evaluateOp(LstmOp op, EvalContext &context, ArrayRef<Tensor> in,
 
 LogicalResult evaluateOp(GruOp op, EvalContext &context, ArrayRef<Tensor> in,
                          SmallVectorImpl<Tensor> &out) {
-  if (op.getDirection() == "bidirectional")
-    return op.emitOpError() << "expects 'direction' to be forward or reverse";
   const Tensor &x = in[0], &whh = in[3];
   const Tensor *bias = op.getBias() ? &in[4] : nullptr,
                *inputBias =
@@ -514,7 +518,7 @@ LogicalResult evaluateOp(GruOp op, EvalContext &context, ArrayRef<Tensor> in,
   std::vector<float> h(in[1].floats().begin(), in[1].floats().end()),
       recurrent(batch * 3 * hidden), reset(batch * hidden),
       candidate(batch * hidden);
-  StringRef f = op.getRecurrentActivation(), g = op.getActivation();
+  GateFunction f = op.getRecurrentActivation(), g = op.getActivation();
   // Gate order r, o, z (mil/operations.md §1.12).
   auto cell = [&](const float *gates, float *h, float *) {
     batchedMatmul(context, h, whh.floats().data(), recurrent.data(), batch,
@@ -544,8 +548,9 @@ LogicalResult evaluateOp(GruOp op, EvalContext &context, ArrayRef<Tensor> in,
       }
   };
   runSteps(context, x, in[2], inputBias ? inputBias : bias,
-           op.getDirection() == "reverse", hidden, h.data(), nullptr,
-           y.mutableFloats().data(), hidden, op.getOutputSequence(), cell);
+           op.getDirection() == OneDirection::reverse, hidden, h.data(),
+           nullptr, y.mutableFloats().data(), hidden, op.getOutputSequence(),
+           cell);
   llvm::copy(h, hOut.mutableFloats().begin());
   for (Tensor *tensor : {&y, &hOut}) {
     context.finish(*tensor);
@@ -556,8 +561,6 @@ LogicalResult evaluateOp(GruOp op, EvalContext &context, ArrayRef<Tensor> in,
 
 LogicalResult evaluateOp(RnnOp op, EvalContext &context, ArrayRef<Tensor> in,
                          SmallVectorImpl<Tensor> &out) {
-  if (op.getDirection() == "bidirectional")
-    return op.emitOpError() << "expects 'direction' to be forward or reverse";
   const Tensor &x = in[0], &whh = in[3];
   int64_t batch = x.shape()[1], hidden = whh.shape()[1];
   Tensor y = context.makeResult(
@@ -565,15 +568,17 @@ LogicalResult evaluateOp(RnnOp op, EvalContext &context, ArrayRef<Tensor> in,
   Tensor hOut = context.makeResult(op.getH(), {batch, hidden});
   std::vector<float> h(in[1].floats().begin(), in[1].floats().end()),
       recurrent(batch * hidden);
+  GateFunction f = op.getActivation();
   auto cell = [&](const float *gates, float *h, float *) {
     batchedMatmul(context, h, whh.floats().data(), recurrent.data(), batch,
                   hidden, hidden, false, true, {0}, {0});
     for (int64_t i = 0; i < batch * hidden; ++i)
-      h[i] = activate(op.getActivation(), gates[i] + recurrent[i]);
+      h[i] = activate(f, gates[i] + recurrent[i]);
   };
   runSteps(context, x, in[2], op.getBias() ? &in[4] : nullptr,
-           op.getDirection() == "reverse", hidden, h.data(), nullptr,
-           y.mutableFloats().data(), hidden, op.getOutputSequence(), cell);
+           op.getDirection() == OneDirection::reverse, hidden, h.data(),
+           nullptr, y.mutableFloats().data(), hidden, op.getOutputSequence(),
+           cell);
   llvm::copy(h, hOut.mutableFloats().begin());
   for (Tensor *tensor : {&y, &hOut}) {
     context.finish(*tensor);

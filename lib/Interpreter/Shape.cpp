@@ -412,9 +412,9 @@ LogicalResult evaluateOp(PadOp op, EvalContext &context, ArrayRef<Tensor> in,
             after = p < 0 ? 0 : op.getPad()[2 * p + 1];
     std::vector<int64_t> table;
     for (int64_t j = -before; j < dim + after; ++j)
-      table.push_back(j >= 0 && j < dim            ? j
-                      : op.getMode() == "constant" ? -1
-                      : op.getMode() == "replicate"
+      table.push_back(j >= 0 && j < dim                   ? j
+                      : op.getMode() == PadMode::constant ? -1
+                      : op.getMode() == PadMode::replicate
                           ? std::clamp<int64_t>(j, 0, dim - 1)
                       : j < 0 ? -j
                               : 2 * (dim - 1) - j);

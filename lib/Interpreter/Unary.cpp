@@ -14,15 +14,15 @@ using namespace mlir::ane;
 namespace mlir::ane {
 LogicalResult evaluateOp(GeluOp op, EvalContext &context, ArrayRef<Tensor> in,
                          SmallVectorImpl<Tensor> &out) {
-  StringRef mode = op.getMode();
+  GeluMode mode = op.getMode();
   auto run = [&](auto f) {
     return evaluateUnary(op, context, in, out, f, nullptr);
   };
-  if (mode == "EXACT")
+  if (mode == GeluMode::EXACT)
     return run([](float x) {
       return 0.5f * x * (1.0f + std::erf(x * 0.70710678118654752f));
     });
-  if (mode == "TANH_APPROXIMATION")
+  if (mode == GeluMode::TANH_APPROXIMATION)
     return run([](float x) {
       return 0.5f * x *
              (1.0f +

@@ -161,8 +161,12 @@ struct Severity {
 std::atomic<bool> progressShown = false;
 
 /// Writes a message in one piece, so that those of several processes stay
-/// whole; a line of progress makes room.
-void say(llvm::function_ref<void(llvm::raw_ostream &)> write) {
+/// whole, and adds it to `all`; a line of progress makes room.
+void say(std::string &all,
+         llvm::function_ref<void(llvm::raw_ostream &)> write) {
+  llvm::raw_string_ostream kept(all);
+  write(kept);
+  kept << '\n';
   std::string text;
   llvm::raw_string_ostream os(text);
   os.enable_colors(showsColors(llvm::errs()));
@@ -204,14 +208,14 @@ ToolDiagnostics::ToolDiagnostics(MLIRContext *context, llvm::StringRef file)
           name && isa<FileLineColLoc>(name.getChildLoc()))
         loc = name.getChildLoc();
       if (auto position = dyn_cast<FileLineColLoc>(loc)) {
-        say([&](llvm::raw_ostream &os) {
+        say(all, [&](llvm::raw_ostream &os) {
           os << printable(position.getFilename()) << ':' << position.getLine()
              << ':' << position.getColumn() << ": " << Severity{s} << ": "
              << printable(message, true);
         });
         return;
       }
-      say([&](llvm::raw_ostream &os) {
+      say(all, [&](llvm::raw_ostream &os) {
         os << printable(this->file) << ": " << Severity{s} << ": ";
         // A message that names its place already need not do it twice.
         if (auto name = dyn_cast<NameLoc>(loc);

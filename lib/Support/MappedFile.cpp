@@ -189,6 +189,14 @@ llvm::Error MappedFile::checkUnchanged() {
   return llvm::Error::success();
 }
 
+std::vector<std::string> MappedFile::listOpened() {
+  std::lock_guard<std::mutex> one(openedMutex);
+  std::vector<std::string> paths;
+  for (const Opened &file : opened())
+    paths.push_back(file.path);
+  return paths;
+}
+
 //===----------------------------------------------------------------------===//
 // Mapping
 //===----------------------------------------------------------------------===//

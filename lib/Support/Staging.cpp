@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Staging.h"
+#include "ane-mlir/Support/AtomicPath.h"
 #include "ane-mlir/Support/Embedding.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/Twine.h"
@@ -280,7 +281,7 @@ static void restoreOld(const std::string &folder, llvm::StringRef parent) {
 }
 
 /// Removes what dead processes of this user left in `parent`.
-static void removeLeftovers(llvm::StringRef parent) {
+void mlir::ane::removeLeftovers(llvm::StringRef parent) {
   std::error_code error;
   std::vector<std::string> found;
   for (fs::directory_iterator it(parent, error, false), end;

@@ -16,16 +16,14 @@ namespace mlir::ane {
 #include "ane-mlir/Training/Passes.h.inc"
 } // namespace mlir::ane
 
-static constexpr StringLiteral kParameter = "ane.parameter";
-
 /// What is differentiated for: arguments, then results of ops, that are marked.
 static SmallVector<Value> findParameters(func::FuncOp function) {
   SmallVector<Value> parameters;
   for (BlockArgument argument : function.getArguments())
-    if (function.getArgAttr(argument.getArgNumber(), kParameter))
+    if (function.getArgAttr(argument.getArgNumber(), marks::kParameter))
       parameters.push_back(argument);
   for (Operation &op : function.getBody().front())
-    if (op.hasAttr(kParameter) && op.getNumResults())
+    if (op.hasAttr(marks::kParameter) && op.getNumResults())
       parameters.push_back(op.getResult(0));
   return parameters;
 }
@@ -35,9 +33,10 @@ static std::string nameOf(func::FuncOp function, Value parameter) {
   StringAttr name;
   if (auto argument = dyn_cast<BlockArgument>(parameter))
     name = function.getArgAttrOfType<StringAttr>(argument.getArgNumber(),
-                                                 "ane.name");
+                                                 marks::kName);
   else
-    name = parameter.getDefiningOp()->getAttrOfType<StringAttr>(kParameter);
+    name =
+        parameter.getDefiningOp()->getAttrOfType<StringAttr>(marks::kParameter);
   return name ? name.getValue().str() : "parameter";
 }
 
@@ -65,7 +64,7 @@ struct Differentiate : ane::impl::DifferentiatePassBase<Differentiate> {
 
   /// Arguments of @main that `ane.parameters` names are parameters.
   void markNamed() {
-    auto entries = getOperation()->getAttrOfType<ArrayAttr>(kParameters);
+    auto entries = getOperation()->getAttrOfType<ArrayAttr>(marks::kParameters);
     auto main = getOperation().lookupSymbol<func::FuncOp>("main");
     if (!entries || !main)
       return;
@@ -73,9 +72,9 @@ struct Differentiate : ane::impl::DifferentiatePassBase<Differentiate> {
     for (Attribute entry : entries)
       names.insert(cast<StringAttr>(cast<DictionaryAttr>(entry).get("name")));
     for (unsigned i = 0; i < main.getNumArguments(); ++i)
-      if (auto name = main.getArgAttrOfType<StringAttr>(i, "ane.name");
+      if (auto name = main.getArgAttrOfType<StringAttr>(i, marks::kName);
           name && names.contains(name.getValue()))
-        main.setArgAttr(i, kParameter, UnitAttr::get(&getContext()));
+        main.setArgAttr(i, marks::kParameter, UnitAttr::get(&getContext()));
   }
 
   /// What the gradients are multiplied by: an argument, or 1.
@@ -89,9 +88,9 @@ struct Differentiate : ane::impl::DifferentiatePassBase<Differentiate> {
     if (failed(function.insertArgument(
             index, type,
             b.getDictionaryAttr(
-                {b.getNamedAttr("ane.dtype", b.getStringAttr("fp32")),
-                 b.getNamedAttr("ane.name", b.getStringAttr("loss_scale")),
-                 b.getNamedAttr("ane.loss_scale", b.getUnitAttr())}),
+                {b.getNamedAttr(marks::kDtype, b.getStringAttr("fp32")),
+                 b.getNamedAttr(marks::kName, b.getStringAttr("loss_scale")),
+                 b.getNamedAttr(marks::kLossScale, b.getUnitAttr())}),
             loc)))
       return {};
     return function.getArgument(index);
@@ -147,14 +146,14 @@ struct Differentiate : ane::impl::DifferentiatePassBase<Differentiate> {
     SmallVector<Attribute> attrs;
     auto describe = [&](StringRef name, StringRef key, Attribute value) {
       attrs.push_back(b.getDictionaryAttr(
-          {b.getNamedAttr("ane.dtype", b.getStringAttr("fp32")),
-           b.getNamedAttr("ane.name", b.getStringAttr(name)),
+          {b.getNamedAttr(marks::kDtype, b.getStringAttr("fp32")),
+           b.getNamedAttr(marks::kName, b.getStringAttr(name)),
            b.getNamedAttr(key, value)}));
     };
-    describe("loss", "ane.loss", b.getUnitAttr());
+    describe("loss", marks::kLoss, b.getUnitAttr());
     for (Value parameter : parameters) {
       std::string name = nameOf(function, parameter);
-      describe(name + ".gradient", "ane.gradient", b.getStringAttr(name));
+      describe(name + ".gradient", marks::kGradient, b.getStringAttr(name));
     }
     function.setType(b.getFunctionType(function.getArgumentTypes(),
                                        ValueRange(results).getTypes()));

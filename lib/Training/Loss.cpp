@@ -34,9 +34,9 @@ static BlockArgument addTargets(GraphBuilder &graph, func::FuncOp function,
                                 int64_t classes) {
   Builder &b = graph.builder;
   DictionaryAttr attrs = b.getDictionaryAttr(
-      {b.getNamedAttr("ane.dtype", b.getStringAttr(dtype)),
-       b.getNamedAttr("ane.name", b.getStringAttr("targets")),
-       b.getNamedAttr("ane.targets", b.getI64IntegerAttr(classes))});
+      {b.getNamedAttr(marks::kDtype, b.getStringAttr(dtype)),
+       b.getNamedAttr(marks::kName, b.getStringAttr("targets")),
+       b.getNamedAttr(marks::kTargets, b.getI64IntegerAttr(classes))});
   unsigned index = function.getNumArguments();
   if (failed(function.insertArgument(index, type, attrs,
                                      NameLoc::get(b.getStringAttr("targets")))))
@@ -113,7 +113,7 @@ static Value namedLoss(GraphBuilder &graph, func::FuncOp function,
   SmallVector<StringRef> names;
   Value found = name.empty() && outputs.size() == 1 ? outputs[0] : Value();
   for (auto [i, output] : llvm::enumerate(outputs)) {
-    auto attr = function.getResultAttrOfType<StringAttr>(i, "ane.name");
+    auto attr = function.getResultAttrOfType<StringAttr>(i, marks::kName);
     names.push_back(attr ? attr.getValue() : "");
     if (!name.empty() && names.back() == name)
       found = output;
@@ -161,7 +161,7 @@ Value mlir::ane::buildLoss(GraphBuilder &graph, func::FuncOp function,
   auto first = before ? std::next(before->getIterator()) : block.begin();
   for (auto it = first; it != graph.builder.getInsertionPoint(); ++it)
     if (!isa<ConstantOp>(*it))
-      it->setAttr(kKeepFP32, graph.builder.getStringAttr(
-                                 "a loss is a mean of many small numbers"));
+      it->setAttr(marks::kFp32, graph.builder.getStringAttr(
+                                    "a loss is a mean of many small numbers"));
   return loss;
 }

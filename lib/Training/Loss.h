@@ -12,9 +12,6 @@
 
 namespace mlir::ane {
 
-/// The attribute that keeps an op in fp32 (ane-keep-fp32), with the reason.
-inline constexpr StringLiteral kKeepFP32 = "ane.fp32";
-
 /// Builds what `spec` says (see ane-differentiate) at the builder's place in
 /// `function`, whose results are `outputs`, adding the argument `targets` where
 /// that is needed. The loss is a scalar. Null after a diagnostic.

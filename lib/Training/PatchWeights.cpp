@@ -23,7 +23,7 @@ namespace {
 struct PatchWeights : ane::impl::PatchWeightsPassBase<PatchWeights> {
   void runOnOperation() override {
     auto main = getOperation().lookupSymbol<func::FuncOp>("main");
-    auto entries = getOperation()->getAttrOfType<ArrayAttr>(kParameters);
+    auto entries = getOperation()->getAttrOfType<ArrayAttr>(marks::kParameters);
     if (!main || !entries)
       return;
     llvm::StringMap<ElementsAttr> values;
@@ -34,7 +34,7 @@ struct PatchWeights : ane::impl::PatchWeightsPassBase<PatchWeights> {
     }
     bool any = false;
     for (unsigned i = main.getNumArguments(); i-- > 0;)
-      if (auto name = main.getArgAttrOfType<StringAttr>(i, kCopyOf)) {
+      if (auto name = main.getArgAttrOfType<StringAttr>(i, marks::kCopyOf)) {
         if (failed(patch(main, i, values.lookup(name.getValue()))))
           return signalPassFailure();
         any = true;
@@ -56,8 +56,8 @@ private:
     if (failed(first) || !dtype)
       return main.emitError()
              << "has no value for the weight of argument " << index;
-    auto groups = main.getArgAttrOfType<IntegerAttr>(index, kGroups);
-    bool transposed = main.getArgAttr(index, kTransposed) != nullptr;
+    auto groups = main.getArgAttrOfType<IntegerAttr>(index, marks::kGroups);
+    bool transposed = main.getArgAttr(index, marks::kTransposed) != nullptr;
     std::vector<char> bytes =
         asMatrix(first->unpacked(), transposed, groups ? groups.getInt() : 1,
                  matrixShapeOf(type.getShape()))
@@ -68,7 +68,7 @@ private:
         type, "patched",
         HeapAsmResourceBlob::allocateAndCopyWithAlign(bytes, 64));
     auto constant = ConstantOp::create(b, copy.getLoc(), type, data);
-    for (StringRef name : {kCopyOf, kTransposed, kGroups})
+    for (StringRef name : {marks::kCopyOf, marks::kTransposed, marks::kGroups})
       if (Attribute attr = main.getArgAttr(index, name))
         constant->setAttr(name, attr);
     copy.replaceAllUsesWith(constant.getResult());

@@ -26,11 +26,6 @@ struct Recompute : ane::impl::RecomputePassBase<Recompute> {
   using Stages = llvm::DenseMap<Operation *, unsigned>;
 
   void runOnOperation() override {
-    if (mode != "auto" && mode != "all") {
-      getOperation().emitError()
-          << "ane-recompute expects mode auto or all, but got '" << mode << "'";
-      return signalPassFailure();
-    }
     for (auto function : getOperation().getOps<func::FuncOp>())
       if (function.getBody().hasOneBlock())
         run(function.getBody().front());
@@ -57,7 +52,7 @@ struct Recompute : ane::impl::RecomputePassBase<Recompute> {
       if ((producer && trees.contains(producer)) ||
           to.there.contains(operand) || to.copies.contains(operand))
         return true;
-      return mode == "all" && depth < kMostDeep && producer &&
+      return mode == RecomputeMode::All && depth < kMostDeep && producer &&
              cheap.contains(producer) &&
              canRepeat(producer, to, trees, cheap, depth + 1);
     });
@@ -115,7 +110,7 @@ struct Recompute : ane::impl::RecomputePassBase<Recompute> {
     if (kind == Kind::Macs || kind == Kind::Pool || isa<MaxPoolOp>(op))
       return false;
     double bytes = 4.0 * type.getNumElements();
-    return mode == "all" ||
+    return mode == RecomputeMode::All ||
            predict(op, clock).total() < clock.surfaces(bytes, 0);
   }
 
@@ -135,7 +130,7 @@ struct Recompute : ane::impl::RecomputePassBase<Recompute> {
         uses.push_back(&use);
     OpBuilder b(to.begin);
     Operation *copy = b.clone(*op, to.copies);
-    copy->setAttr("ane.recomputed", b.getUnitAttr());
+    copy->setAttr(marks::kRecomputed, b.getUnitAttr());
     for (OpOperand *use : uses)
       use->set(copy->getResult(0));
     stages[copy] = to.stage;

@@ -106,7 +106,7 @@ struct SelectParameters
                                      : "");
       return signalPassFailure();
     }
-    getOperation()->setAttr(kParameters,
+    getOperation()->setAttr(marks::kParameters,
                             ArrayAttr::get(&getContext(), parameters));
   }
 

@@ -32,7 +32,7 @@ struct StageWeights : ane::impl::StageWeightsPassBase<StageWeights> {
       return;
     unsigned parameters = main.getNumArguments();
     for (unsigned i = 0; i < parameters; ++i)
-      if (main.getArgAttr(i, "ane.parameter") && failed(stage(main, i)))
+      if (main.getArgAttr(i, marks::kParameter) && failed(stage(main, i)))
         return signalPassFailure();
   }
 
@@ -41,7 +41,7 @@ struct StageWeights : ane::impl::StageWeightsPassBase<StageWeights> {
   bool isEligible(OpOperand &use, int64_t o, int64_t i, const Target &target) {
     auto matmul = dyn_cast<MatmulOp>(use.getOwner());
     if (!matmul || use.getOperandNumber() != 1 || matmul.getTransposeX() ||
-        matmul.getX() == matmul.getY() || matmul->hasAttr("ane.fp32"))
+        matmul.getX() == matmul.getY() || matmul->hasAttr(marks::kFp32))
       return false;
     // A product of two constants would be one.
     if (patched && isConstantTree(matmul.getX()))
@@ -111,7 +111,7 @@ struct StageWeights : ane::impl::StageWeightsPassBase<StageWeights> {
     for (OpOperand &use : weight.getUses())
       if (use.getOperandNumber() == 1 && findColumnForm(use.getOwner()) &&
           use.getOwner()->getOperand(0) != weight &&
-          !use.getOwner()->hasAttr("ane.fp32") &&
+          !use.getOwner()->hasAttr(marks::kFp32) &&
           !(patched && isConstantTree(use.getOwner()->getOperand(0))))
         users.push_back(use.getOwner());
     llvm::sort(users, [](Operation *a, Operation *b) {
@@ -138,7 +138,7 @@ struct StageWeights : ane::impl::StageWeightsPassBase<StageWeights> {
       if (!copy)
         return failure();
       if (form.groups > 1)
-        main.setArgAttr(copy.getArgNumber(), kGroups,
+        main.setArgAttr(copy.getArgNumber(), marks::kGroups,
                         Builder(&getContext()).getI64IntegerAttr(form.groups));
       Operation *last = op->getNextNode();
       GraphBuilder graph(&getContext());
@@ -167,7 +167,7 @@ struct StageWeights : ane::impl::StageWeightsPassBase<StageWeights> {
                          : remark::passed(op->getLoc(), what))
           << remark::add("{0}", note);
       if (onEngine > onHost) {
-        op->setAttr("ane.note", StringAttr::get(&getContext(), note));
+        op->setAttr(marks::kNote, StringAttr::get(&getContext(), note));
         while (op->getNextNode() != last)
           last->getPrevNode()->erase();
         if (failed(main.eraseArgument(copy.getArgNumber())))
@@ -175,7 +175,7 @@ struct StageWeights : ane::impl::StageWeightsPassBase<StageWeights> {
         continue;
       }
       ++number;
-      conv->setAttr("ane.note", StringAttr::get(&getContext(), note));
+      conv->setAttr(marks::kNote, StringAttr::get(&getContext(), note));
       op->getResult(0).replaceAllUsesWith(y);
       op->erase();
     }
@@ -191,13 +191,13 @@ struct StageWeights : ane::impl::StageWeightsPassBase<StageWeights> {
     else if (turns)
       type = type.clone({type.getDimSize(1), type.getDimSize(0)});
     auto name =
-        main.getArgAttrOfType<StringAttr>(weight.getArgNumber(), "ane.name");
+        main.getArgAttrOfType<StringAttr>(weight.getArgNumber(), marks::kName);
     NamedAttrList attrs;
-    attrs.set("ane.dtype", b.getStringAttr("fp32"));
-    attrs.set(kCopyOf, name);
+    attrs.set(marks::kDtype, b.getStringAttr("fp32"));
+    attrs.set(marks::kCopyOf, name);
     if (turns)
-      attrs.set(kTransposed, b.getUnitAttr());
-    attrs.set("ane.name",
+      attrs.set(marks::kTransposed, b.getUnitAttr());
+    attrs.set(marks::kName,
               b.getStringAttr(name.getValue() + ".copy" + Twine(number)));
     unsigned index = main.getNumArguments();
     if (failed(main.insertArgument(

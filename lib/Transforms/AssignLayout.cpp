@@ -214,7 +214,7 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
     if (auto slice = dyn_cast<SliceByIndexOp>(op))
       return !slice.getSqueezeMask();
     if (auto pad = dyn_cast<PadOp>(op))
-      return pad.getMode() == "constant";
+      return pad.getMode() == PadMode::constant;
     if (auto concat = dyn_cast<ConcatOp>(op))
       return !concat.getInterleave();
     return isElementwise(op) || reducedAxes(op) ||
@@ -355,10 +355,10 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
     if (getClock(function).door != Door::Memory)
       return false;
     if (auto argument = dyn_cast<BlockArgument>(v))
-      return !function.getArgAttr(argument.getArgNumber(), "ane.state");
+      return !function.getArgAttr(argument.getArgNumber(), marks::kState);
     return llvm::all_of(v.getUses(), [&](OpOperand &use) {
       return use.getOwner()->hasTrait<OpTrait::IsTerminator>() &&
-             !function.getResultAttr(use.getOperandNumber(), "ane.state");
+             !function.getResultAttr(use.getOperandNumber(), marks::kState);
     });
   }
 

@@ -263,7 +263,7 @@ static bool saves(Value w, unsigned bits, size_t numbers, unsigned parts) {
 }
 
 static Value compressed(Operation *op) {
-  op->setAttr("ane.compressed", UnitAttr::get(op->getContext()));
+  op->setAttr(marks::kCompressed, UnitAttr::get(op->getContext()));
   return op->getResult(0);
 }
 
@@ -367,7 +367,7 @@ struct CompressWeights : ane::impl::CompressWeightsPassBase<CompressWeights> {
   }
 
   void runOnOperation() override {
-    raw = llvm::StringRef(door) == "raw";
+    raw = door == FrontEnd::Raw;
     getOperation().walk([&](func::FuncOp function) {
       WeightTrees trees;
       // Roots, in the order of their first readers.
@@ -618,7 +618,7 @@ private:
     Operation *op = w.getDefiningOp();
     ArrayRef<WeightForm> choices =
         choicesOf(raw, !getTarget(op).hasRule("L79"));
-    auto errors = op->getAttrOfType<DenseF64ArrayAttr>(kFormErrorsAttr);
+    auto errors = op->getAttrOfType<DenseF64ArrayAttr>(marks::kFormErrors);
     if (!errors || errors.size() != int64_t(choices.size())) {
       FailureOr<Tensor> whole = numbersOf(w);
       if (failed(whole))
@@ -627,7 +627,7 @@ private:
       for (const WeightForm &form : choices)
         found.push_back(errorOf(*whole, role, form));
       errors = b.getDenseF64ArrayAttr(found);
-      op->setAttr(kFormErrorsAttr, errors);
+      op->setAttr(marks::kFormErrors, errors);
     }
     for (auto [form, error] : llvm::zip_equal(choices, errors.asArrayRef()))
       if (error <= wanted.bound)

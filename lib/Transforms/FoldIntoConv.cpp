@@ -241,8 +241,8 @@ struct FoldConstantBefore : OpRewritePattern<Op> {
 private:
   /// Each output sees as many inputs.
   static bool isPlain(ConvOp conv) {
-    return conv.getPadType() == "valid" ||
-           (conv.getPadType() == "custom" &&
+    return conv.getPadType() == PadType::valid ||
+           (conv.getPadType() == PadType::custom &&
             llvm::all_of(conv.getPad(), [](int64_t p) { return p == 0; }));
   }
 
@@ -282,14 +282,15 @@ struct FoldPad : OpRewritePattern<ConvOp> {
   LogicalResult matchAndRewrite(ConvOp op,
                                 PatternRewriter &rewriter) const override {
     auto pad = op.getX().getDefiningOp<PadOp>();
-    if (!pad || pad.getMode() != "constant" || !pad.getConstantVal().isZero())
+    if (!pad || pad.getMode() != PadMode::constant ||
+        !pad.getConstantVal().isZero())
       return rewriter.notifyMatchFailure(op,
                                          "operand is no padding with zeros");
-    if (op.getPadType() != "valid" && op.getPadType() != "custom")
+    if (op.getPadType() != PadType::valid && op.getPadType() != PadType::custom)
       return rewriter.notifyMatchFailure(op,
                                          "pad_type computes its own padding");
     size_t spatial = op.getPad().size(), given = pad.getPad().size();
-    SmallVector<int64_t> sum = op.getPadType() == "custom"
+    SmallVector<int64_t> sum = op.getPadType() == PadType::custom
                                    ? SmallVector<int64_t>(op.getPad())
                                    : SmallVector<int64_t>(spatial, 0);
     for (size_t i = 0; i < given; ++i) {
@@ -301,7 +302,7 @@ struct FoldPad : OpRewritePattern<ConvOp> {
     }
     rewriter.modifyOpInPlace(op, [&] {
       op.getXMutable().assign(pad.getX());
-      op.setPadType("custom");
+      op.setPadType(PadType::custom);
       op.setPad(sum);
     });
     return success();

@@ -139,7 +139,7 @@ struct FormPrograms : ane::impl::FormProgramsPassBase<FormPrograms> {
             op && trees.contains(op)) {
           auto identity = IdentityOp::create(
               builder, op->getLoc(), operand.get().getType(), operand.get());
-          identity->setAttr("ane.placement", builder.getStringAttr("host"));
+          identity->setAttr(marks::kPlacement, builder.getStringAttr("host"));
           operand.set(identity);
         }
       auto stages = assignStages(block, trees);

@@ -190,7 +190,7 @@ std::optional<IntegerRange> IntegerRanges::reduction(OpResult result) {
 template <typename Op>
 static bool replaces(Operation *op) {
   auto scatter = dyn_cast<Op>(op);
-  return scatter && scatter.getMode() == "update";
+  return scatter && scatter.getMode() == ScatterMode::update;
 }
 
 /// The operands that results are taken from; an index is none of them.

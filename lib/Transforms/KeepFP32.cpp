@@ -116,7 +116,7 @@ public:
     followForward();
     copyShared();
     for (auto &[op, reason] : marked)
-      op->setAttr("ane.fp32", StringAttr::get(op->getContext(), reason));
+      op->setAttr(marks::kFp32, StringAttr::get(op->getContext(), reason));
     return marked.size();
   }
 
@@ -315,7 +315,7 @@ private:
     if (auto cast = dyn_cast<CastOp>(op)) {
       Type from = typeOf(cast.getX()).getElementType(),
            to = typeOf(cast.getY()).getElementType();
-      if (isa<FloatType>(from) && (isWide(to) || op->hasAttr("ane.exact"))) {
+      if (isa<FloatType>(from) && (isWide(to) || op->hasAttr(marks::kExact))) {
         mark(op, "its result is an integer", true);
         followBackward(op->getOperands(), "its result decides an integer",
                        light);
@@ -324,7 +324,7 @@ private:
       }
       return;
     }
-    if (op->hasAttr("ane.exact")) {
+    if (op->hasAttr(marks::kExact)) {
       mark(op, "its last bit decides an integer", true);
       followBackward(op->getOperands(), "it decides an integer", light);
       return;

@@ -18,7 +18,7 @@ namespace mlir::ane {
 /// results.
 struct KeepWide : RewriterBase::Listener {
   void notifyOperationReplaced(Operation *op, ValueRange replacement) override {
-    if (!op->hasAttr("ane.wide"))
+    if (!op->hasAttr(marks::kWide))
       return;
     llvm::DenseSet<Value> seen(op->operand_begin(), op->operand_end());
     SmallVector<Value> stack(replacement);
@@ -29,7 +29,7 @@ struct KeepWide : RewriterBase::Listener {
       if (!made || !seen.insert(v).second || isa<ConstantOp>(made) || !type)
         continue;
       if (type.getElementType().isInteger(32) && !isMovement(made))
-        made->setAttr("ane.wide", UnitAttr::get(made->getContext()));
+        made->setAttr(marks::kWide, UnitAttr::get(made->getContext()));
       llvm::append_range(stack, made->getOperands());
     }
   }

@@ -68,12 +68,12 @@ struct DecomposeGelu : LiveOpPattern<GeluOp> {
       return mul(b, loc, mul(b, loc, x, scalar(b, loc, 0.5, x)),
                  add(b, loc, gate, scalar(b, loc, 1, x)));
     };
-    if (op.getMode() == "EXACT") {
+    if (op.getMode() == GeluMode::EXACT) {
       b.replaceOp(op,
                   half(ErfOp::create(
                       b, loc, x.getType(),
                       mul(b, loc, x, scalar(b, loc, 0.70710678118654752, x)))));
-    } else if (op.getMode() == "TANH_APPROXIMATION") {
+    } else if (op.getMode() == GeluMode::TANH_APPROXIMATION) {
       Value cube = mul(b, loc, mul(b, loc, mul(b, loc, x, x), x),
                        scalar(b, loc, 0.044715, x));
       Value inner = mul(b, loc, add(b, loc, x, cube),
@@ -285,7 +285,7 @@ struct PatchesToDepth : LiveOpPattern<ConvOp> {
     if (!width || size <= width->value || w.getDimSize(3) != size ||
         llvm::any_of(op.getStrides(), [&](int64_t s) { return s != size; }) ||
         llvm::any_of(op.getDilations(), [](int64_t d) { return d != 1; }) ||
-        (op.getPadType() != "valid" &&
+        (op.getPadType() != PadType::valid &&
          llvm::any_of(op.getPad(), [](int64_t p) { return p != 0; })) ||
         x.getDimSize(2) % size || x.getDimSize(3) % size)
       return b.notifyMatchFailure(op, "has no large patches");
@@ -476,16 +476,11 @@ struct SeparateParameters : LiveOpPattern<LayerNormOp> {
 struct Legalize : ane::impl::LegalizePassBase<Legalize> {
   using LegalizePassBase::LegalizePassBase;
   void runOnOperation() override {
-    if (door != "raw" && door != "coreml") {
-      getOperation().emitError()
-          << "ane-legalize expects door raw or coreml, but got '" << door
-          << "'";
-      return signalPassFailure();
-    }
-    if (door == "raw")
+    bool raw = door == FrontEnd::Raw;
+    if (raw)
       limitRanks(getOperation());
     RewritePatternSet patterns(&getContext());
-    if (door == "raw") {
+    if (raw) {
       patterns.add<DecomposeGelu, DecomposeSoftplus, DecomposeLayerNorm,
                    SeparateBias<ConvOp>, SeparateBias<ConvTransposeOp>>(
           &getContext());
@@ -497,7 +492,7 @@ struct Legalize : ane::impl::LegalizePassBase<Legalize> {
     }
     if (exactSilu)
       populateSiluPattern(patterns);
-    if (late && door == "raw") {
+    if (late && raw) {
       populateGenerationPatterns(patterns);
       populateChannelNormPatterns(patterns);
     }
@@ -506,10 +501,10 @@ struct Legalize : ane::impl::LegalizePassBase<Legalize> {
                  WidenPool<L2PoolOp>, ToReshape<SqueezeOp>,
                  ToReshape<ExpandDimsOp>, ToReshape<Flatten2dOp>>(
         &getContext());
-    populateFormPatterns(patterns, door == "raw");
-    populateWindowPatterns(patterns, door == "raw");
-    populateAxisPatterns(patterns, door == "raw");
-    populateResizePatterns(patterns, door == "raw");
+    populateFormPatterns(patterns, raw);
+    populateWindowPatterns(patterns, raw);
+    populateAxisPatterns(patterns, raw);
+    populateResizePatterns(patterns, raw);
     // Before the bias is taken out, so that it is added in the wide form.
     patterns.add<WidenConv<ConvOp>, WidenConv<ConvTransposeOp>>(&getContext(),
                                                                 /*benefit=*/2);

@@ -131,8 +131,8 @@ struct PadToSlices : OpRewritePattern<PadOp> {
   using OpRewritePattern::OpRewritePattern;
   static constexpr int64_t kWidest = 16;
   LogicalResult matchAndRewrite(PadOp op, PatternRewriter &b) const override {
-    bool reflect = op.getMode() == "reflect";
-    if (!reflect && op.getMode() != "replicate")
+    bool reflect = op.getMode() == PadMode::reflect;
+    if (!reflect && op.getMode() != PadMode::replicate)
       return b.notifyMatchFailure(op, "is no pad by its own edge");
     auto type = typeOf(op.getX());
     if (!type.hasStaticShape() || isConstantTree(op.getX()))
@@ -205,7 +205,7 @@ struct PadToConcat : OpRewritePattern<PadOp> {
     bool any = false;
     for (size_t i = 0; i < pad.size(); ++i)
       any |= outer(i) && pad[i];
-    if (op.getMode() != "constant" || !any || !type.hasStaticShape() ||
+    if (op.getMode() != PadMode::constant || !any || !type.hasStaticShape() ||
         !isa<FloatType>(type.getElementType()) ||
         isConstantTree(op.getResult()))
       return b.notifyMatchFailure(op, "pads the last two axes only");
@@ -474,7 +474,7 @@ struct TileBehindConv : OpRewritePattern<ConvOp> {
         llvm::all_of(weight.getShape().drop_front(2),
                      [](int64_t k) { return k == 1; }) &&
         llvm::all_of(op.getStrides(), [](int64_t s) { return s == 1; }) &&
-        (op.getPadType() == "valid" ||
+        (op.getPadType() == PadType::valid ||
          llvm::all_of(op.getPad(), [](int64_t p) { return p == 0; }));
     ArrayRef<int64_t> reps = tile.getReps();
     SmallVector<int64_t> shape(op.getType().getShape());

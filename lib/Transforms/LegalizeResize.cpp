@@ -25,14 +25,18 @@ namespace {
 enum class Sampling { HalfPixel, Aligned, Asymmetric };
 
 std::optional<Sampling> samplingOf(ResizeBilinearOp op) {
-  StringRef mode = op.getSamplingMode();
-  if (mode == "UNALIGN_CORNERS")
+  switch (op.getSamplingMode()) {
+  case GridMode::UNALIGN_CORNERS:
     return Sampling::HalfPixel;
-  if (mode == "STRICT_ALIGN_CORNERS")
+  case GridMode::STRICT_ALIGN_CORNERS:
     return Sampling::Aligned;
-  if (mode == "DEFAULT")
+  case GridMode::DEFAULT:
     return Sampling::Asymmetric;
-  return std::nullopt;
+  case GridMode::ALIGN_CORNERS:
+  case GridMode::OFFSET_CORNERS:
+    return std::nullopt;
+  }
+  llvm_unreachable("a mode of resize_bilinear");
 }
 std::optional<Sampling> samplingOf(UpsampleBilinearOp op) {
   if (op.getAlignCorners())

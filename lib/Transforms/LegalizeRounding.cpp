@@ -76,7 +76,7 @@ private:
   /// The numbers above are those of fp16: between 1/2 and 1/2 + 2^-11 an fp32
   /// rest would go down. ane-keep-fp32 keeps what makes an integer in fp32.
   static bool decidesInteger(RoundOp op) {
-    return op->hasAttr("ane.exact") ||
+    return op->hasAttr(marks::kExact) ||
            (!op->use_empty() &&
             llvm::all_of(op->getUsers(), [](Operation *user) {
               auto cast = dyn_cast<CastOp>(user);

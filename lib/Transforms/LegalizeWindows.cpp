@@ -232,7 +232,8 @@ struct TransposedToPhases : OpRewritePattern<ConvTransposeOp> {
                                 PatternRewriter &b) const override {
     std::optional<Windowed> c = read(op);
     if (!c || !isPlain(op.getDilations()) || op.getOutputShape() ||
-        (op.getPadType() != "valid" && op.getPadType() != "custom"))
+        (op.getPadType() != PadType::valid &&
+         op.getPadType() != PadType::custom))
       return b.notifyMatchFailure(op, "is no plain transposed convolution");
     int64_t groups = op.getGroups(), perGroup = c->w.getDimSize(1), s[2], k[2],
             taps[2], first[2], count[2];

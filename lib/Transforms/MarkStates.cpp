@@ -167,11 +167,11 @@ private:
   static void mark(func::FuncOp main, const StatePair &pair, StringRef name) {
     Builder attributes(main.getContext());
     auto key = attributes.getStringAttr(name);
-    main.setArgAttr(pair.input, "ane.state", key);
-    main.setResultAttr(pair.output, "ane.state", key);
+    main.setArgAttr(pair.input, marks::kState, key);
+    main.setResultAttr(pair.output, marks::kState, key);
     if (!pair.axis)
       return;
-    main.setResultAttr(pair.output, "ane.state_axis",
+    main.setResultAttr(pair.output, marks::kStateAxis,
                        attributes.getI64IntegerAttr(*pair.axis));
     // The new rows alone; what else reads the whole still does.
     Operation *terminator = main.getBody().front().getTerminator();

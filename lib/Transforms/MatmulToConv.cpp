@@ -250,7 +250,7 @@ struct MatmulToConv : ane::impl::MatmulToConvPassBase<MatmulToConv> {
       for (Operation *user = op->getPrevNode(); user;
            user = user->getPrevNode())
         if (isa<ConvOp>(user)) {
-          user->setAttr("ane.note", b.getStringAttr(note));
+          user->setAttr(marks::kNote, b.getStringAttr(note));
           break;
         }
       op.getZ().replaceAllUsesWith(y);

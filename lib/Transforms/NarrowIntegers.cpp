@@ -76,7 +76,7 @@ static FailureOr<Operation *> markUnproven(ModuleOp module, unsigned &count) {
       }
       ranges.set(result, range.value_or(limits));
       if (!proven) {
-        op->setAttr("ane.wide", UnitAttr::get(op->getContext()));
+        op->setAttr(marks::kWide, UnitAttr::get(op->getContext()));
         first = first ? first : op;
         ++count;
       }

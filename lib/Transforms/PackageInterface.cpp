@@ -68,10 +68,10 @@ static LogicalResult castBoundary(func::FuncOp main) {
              << "input " << argument.getArgNumber() << " has type "
              << argument.getType() << ", which no package can have";
     RankedTensorType wanted =
-        main.getArgAttr(argument.getArgNumber(), "ane.state")
+        main.getArgAttr(argument.getArgNumber(), marks::kState)
             ? stateType(type)
             : boundaryType(type, main.getArgAttrOfType<StringAttr>(
-                                     argument.getArgNumber(), "ane.dtype"));
+                                     argument.getArgNumber(), marks::kDtype));
     inputs.push_back(wanted);
     if (wanted == type)
       continue;
@@ -91,10 +91,11 @@ static LogicalResult castBoundary(func::FuncOp main) {
       return main.emitError()
              << "output " << operand.getOperandNumber() << " is no tensor";
     RankedTensorType wanted =
-        main.getResultAttr(operand.getOperandNumber(), "ane.state")
+        main.getResultAttr(operand.getOperandNumber(), marks::kState)
             ? stateType(type)
-            : boundaryType(type, main.getResultAttrOfType<StringAttr>(
-                                     operand.getOperandNumber(), "ane.dtype"));
+            : boundaryType(type,
+                           main.getResultAttrOfType<StringAttr>(
+                               operand.getOperandNumber(), marks::kDtype));
     operand.set(convert(b, operand.get().getLoc(), operand.get(), wanted));
     outputs.push_back(operand.get().getType());
   }
@@ -113,7 +114,7 @@ struct Image {
 } // namespace
 
 static std::optional<Image> imageOf(func::FuncOp main, unsigned input) {
-  auto attr = main.getArgAttrOfType<DictionaryAttr>(input, "ane.image");
+  auto attr = main.getArgAttrOfType<DictionaryAttr>(input, marks::kImage);
   if (!attr)
     return std::nullopt;
   return Image{attr.getAs<IntegerAttr>("color_space").getInt(),
@@ -128,7 +129,7 @@ static LogicalResult scaleImage(func::FuncOp main, unsigned index,
   auto type = cast<RankedTensorType>(argument.getType());
   bool half = image.colorSpace == coreml::kGrayscaleFloat16,
        grey = half || image.colorSpace == coreml::kGrayscale;
-  auto named = main.getArgAttrOfType<StringAttr>(index, "ane.name");
+  auto named = main.getArgAttrOfType<StringAttr>(index, marks::kName);
   std::string name = named ? named.str() : "input" + std::to_string(index);
   int64_t channels = grey ? 1 : 3;
   if (type.getRank() != 4 || type.getDimSize(0) != 1 ||
@@ -164,7 +165,8 @@ static LogicalResult scaleImage(func::FuncOp main, unsigned index,
   for (OpOperand *use : uses)
     use->set(v);
   // An image arrives as fp32 (an fp16 one as fp16), whatever the model said.
-  main.setArgAttr(index, "ane.dtype", b.getStringAttr(half ? "fp16" : "fp32"));
+  main.setArgAttr(index, marks::kDtype,
+                  b.getStringAttr(half ? "fp16" : "fp32"));
   return success();
 }
 

@@ -28,9 +28,9 @@ struct Place : ane::impl::PlacePassBase<Place> {
 
   static void toHost(Operation *op, StringRef rule, StringRef reason) {
     Builder b(op->getContext());
-    op->setAttr("ane.placement", b.getStringAttr("host"));
-    op->setAttr("ane.rule", b.getStringAttr(rule));
-    op->setAttr("ane.reason", b.getStringAttr(reason));
+    op->setAttr(marks::kPlacement, b.getStringAttr("host"));
+    op->setAttr(marks::kRule, b.getStringAttr(rule));
+    op->setAttr(marks::kReason, b.getStringAttr(reason));
   }
 
   /// A program of nothing but data movement is not worth a dispatch where the
@@ -87,7 +87,7 @@ struct Place : ane::impl::PlacePassBase<Place> {
       return b.getNamedAttr(name, b.getF64FloatAttr(value));
     };
     function->setAttr(
-        "ane.predicted",
+        marks::kPredicted,
         b.getDictionaryAttr(
             {entry("placed_us", partition.evaluate(findLegal(block))),
              entry("host_us", partition.evaluate({})),
@@ -97,12 +97,6 @@ struct Place : ane::impl::PlacePassBase<Place> {
 
   void runOnOperation() override {
     const Target &target = getTarget(getOperation());
-    if (mode != "auto" && mode != "ane" && mode != "host" && mode != "cost") {
-      getOperation().emitError()
-          << "ane-place expects mode auto, cost, ane or host, but got '" << mode
-          << "'";
-      return signalPassFailure();
-    }
     WeightTrees weights; // costs and limits ask
     SmallVector<Operation *> misplaced, unwilling;
     for (auto function : getOperation().getOps<func::FuncOp>()) {
@@ -113,14 +107,14 @@ struct Place : ane::impl::PlacePassBase<Place> {
         if (trees.contains(&op))
           continue;
         ViolationList violations;
-        if (mode == "host") {
+        if (mode == PlacementMode::Host) {
           toHost(&op, "", "placement is host");
           continue;
         }
         auto legality = dyn_cast<LegalityOpInterface>(op);
         // What the user asked for, by node.
-        auto wanted = op.getAttrOfType<StringAttr>("ane.wanted");
-        auto precise = op.getAttrOfType<StringAttr>("ane.fp32");
+        auto wanted = op.getAttrOfType<StringAttr>(marks::kWanted);
+        auto precise = op.getAttrOfType<StringAttr>(marks::kFp32);
         if (wanted && wanted.getValue() == "ane")
           precise = {};
         if (wanted && wanted.getValue() == "host") {
@@ -135,36 +129,37 @@ struct Place : ane::impl::PlacePassBase<Place> {
             toHost(&op, "L07",
                    ("computed in fp32: " + precise.getValue()).str());
           else
-            op.setAttr("ane.placement", StringAttr::get(&getContext(), "ane"));
+            op.setAttr(marks::kPlacement,
+                       StringAttr::get(&getContext(), "ane"));
         }
         if (wanted && wanted.getValue() == "ane" && !isOnEngine(&op))
           unwilling.push_back(&op);
       }
       Partition partition(block, trees, getClock(function), findLegal(block));
       Partition::EngineOps cheapest;
-      if (mode != "host")
+      if (mode != PlacementMode::Host)
         cheapest = partition.findCheapest();
-      if (mode == "cost")
+      if (mode == PlacementMode::Cost)
         placeByCost(partition, cheapest);
-      if (mode != "ane")
+      if (mode != PlacementMode::ANE)
         keepFromMovingOnly(block, trees);
-      if (mode != "host")
+      if (mode != PlacementMode::Host)
         predictAlternatives(partition, block, cheapest);
       for (Operation &op : block.without_terminator())
         if (!trees.contains(&op) && !isOnEngine(&op))
           misplaced.push_back(&op);
     }
-    if (mode == "ane")
+    if (mode == PlacementMode::ANE)
       unwilling = misplaced;
     if (!unwilling.empty()) {
       llvm::StringSet<> helped; // a rule's remedy is told once
       for (Operation *op : unwilling) {
-        StringRef rule = op->getAttrOfType<StringAttr>("ane.rule").getValue();
+        StringRef rule = op->getAttrOfType<StringAttr>(marks::kRule).getValue();
         StringRef remedy = remedyOf(rule);
         InFlightDiagnostic diagnostic = op->emitError();
         diagnostic << "'" << op->getName() << "' op is not legal on "
                    << target.name << ": "
-                   << op->getAttrOfType<StringAttr>("ane.reason").getValue()
+                   << op->getAttrOfType<StringAttr>(marks::kReason).getValue()
                    << " (" << rule << ")";
         if (!remedy.empty() && helped.insert(rule).second)
           diagnostic << "; what to do: " << remedy;

@@ -109,10 +109,10 @@ static llvm::DenseSet<Value> findStates(func::FuncOp main) {
   llvm::DenseSet<Value> states;
   Block &body = main.getBody().front();
   for (BlockArgument argument : body.getArguments())
-    if (main.getArgAttr(argument.getArgNumber(), "ane.state"))
+    if (main.getArgAttr(argument.getArgNumber(), marks::kState))
       states.insert(argument);
   for (OpOperand &output : body.getTerminator()->getOpOperands())
-    if (main.getResultAttr(output.getOperandNumber(), "ane.state"))
+    if (main.getResultAttr(output.getOperandNumber(), marks::kState))
       states.insert(output.get());
   return states;
 }
@@ -151,8 +151,8 @@ struct PlanIO : ane::impl::PlanIOPassBase<PlanIO> {
     auto ordered = [&](RankedTensorType logical, const OrderedView &found) {
       ArrayRef<int64_t> view = typeOf(found.value).getShape();
       return attrs.getDictionaryAttr({attrs.getNamedAttr(
-          "ane.surface", SurfaceAttr::get(&getContext(), logical, view, view,
-                                          found.strides))});
+          marks::kSurface, SurfaceAttr::get(&getContext(), logical, view, view,
+                                            found.strides))});
     };
     auto surfaceOf = [&](RankedTensorType logical,
                          SmallVector<int64_t, 4> &view,
@@ -162,8 +162,8 @@ struct PlanIO : ane::impl::PlanIOPassBase<PlanIO> {
       padded = view;
       padded[3] = llvm::alignTo(padded[3], kLane);
       return attrs.getDictionaryAttr({attrs.getNamedAttr(
-          "ane.surface", SurfaceAttr::get(&getContext(), logical, view, padded,
-                                          ArrayRef<int64_t>()))});
+          marks::kSurface, SurfaceAttr::get(&getContext(), logical, view,
+                                            padded, ArrayRef<int64_t>()))});
     };
     SmallVector<Operation *> absorbed;
     for (BlockArgument argument : body.getArguments()) {

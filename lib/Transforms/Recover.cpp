@@ -298,7 +298,7 @@ struct DivideToMultiply : OpRewritePattern<RealDivOp> {
     std::optional<double> number = scalarOf(op.getY());
     if (!number || *number == 0 || !std::isfinite(1 / *number))
       return rewriter.notifyMatchFailure(op, "divisor is no number");
-    if (op->hasAttr("ane.exact"))
+    if (op->hasAttr(marks::kExact))
       return rewriter.notifyMatchFailure(op, "its last bit decides an integer");
     Value inverse = InverseOp::create(rewriter, op.getLoc(), type, op.getY(),
                                       rewriter.getF32FloatAttr(0));

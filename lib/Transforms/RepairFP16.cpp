@@ -255,7 +255,7 @@ void Exponents::note(Operation *op, StringRef rule, double most, int e) {
           : rule == "L61" ? "small products vanish, partial sums reach "
                           : "results reach ")
       << llvm::format("%.4g", most) << "; stored times 2^" << -e;
-  op->setAttr("ane.repair", builder.getStringAttr(text));
+  op->setAttr(marks::kRepair, builder.getStringAttr(text));
 }
 
 /// f(2^-e x) = 2^-e f(x) in all of `operands` together.
@@ -300,12 +300,12 @@ int Exponents::chooseForProduct(Operation *op, double &largest,
     auto attr = op->getAttrOfType<FloatAttr>(name);
     return attr ? attr.getValueAsDouble() : 0;
   };
-  double result = resultPeak(op), sum = number("ane.partial");
+  double result = resultPeak(op), sum = number(marks::kPartial);
   int forSum = needed(sum, kHotPartial, 0);
   int e = std::max(needed(result, hotResult, 0), forSum);
   rule = forSum > 0 ? "L60" : "L62";
   largest = forSum > 0 ? sum : result;
-  if (e == 0 && number("ane.engine_error") > kVanishing && sum > 0 &&
+  if (e == 0 && number(marks::kEngineError) > kVanishing && sum > 0 &&
       sum < kWarm / 2) {
     rule = "L61";
     largest = sum;
@@ -406,13 +406,13 @@ void Exponents::visit(Operation *op) {
     return;
   builder.setInsertionPoint(op);
   // Computed in fp32, or compared with something as it is.
-  if (op->hasAttr("ane.fp32") || op->hasAttr("ane.unscaled")) {
+  if (op->hasAttr(marks::kFp32)) {
     for (OpOperand &operand : op->getOpOperands())
       if (!isConstantTree(operand.get()))
         setAt(operand, 0);
     return;
   }
-  auto measured = op->getAttrOfType<DenseF32ArrayAttr>("ane.peak");
+  auto measured = op->getAttrOfType<DenseF32ArrayAttr>(marks::kPeak);
   hotResult = measured ? kHotResult : kLargest;
   for (auto [i, result] : llvm::enumerate(op->getResults()))
     if (measured && i < size_t(measured.size()))
@@ -534,7 +534,8 @@ struct RepairFP16 : ane::impl::RepairFP16PassBase<RepairFP16> {
           exponents.visitReturn(&op);
         else
           exponents.visit(&op);
-        for (StringRef name : {"ane.peak", "ane.partial", "ane.engine_error"})
+        for (StringRef name :
+             {marks::kPeak, marks::kPartial, marks::kEngineError})
           op.removeAttr(name);
       }
       numScaled += exponents.scaled;

@@ -72,7 +72,7 @@ bool isLegal(Operation *op, const Target &target) {
   ViolationList violations;
   if (legality)
     findEnabledViolations(legality, target, violations);
-  return legality && violations.empty() && !op->hasAttr("ane.fp32");
+  return legality && violations.empty() && !op->hasAttr(marks::kFp32);
 }
 
 /// Ops that are made in parts together, and the value in which they end.
@@ -537,7 +537,7 @@ struct Tile : ane::impl::TilePassBase<Tile> {
            liveBytes > 0 && i < 64 && tilePeak(block, liveBytes); ++i)
         ;
       function->setAttr(
-          "ane.live_bytes",
+          marks::kLiveBytes,
           Builder(&getContext()).getI64IntegerAttr(findPeak(block).bytes));
     }
   }

@@ -340,7 +340,7 @@ Value Tiler::tileRows(ConvOp conv, int64_t axis, Part part) {
   Value x = tile(conv.getX(), axis, rows);
   auto clone = cast<ConvOp>(b.clone(*conv));
   clone.getXMutable().assign(x);
-  clone.setPadType("custom");
+  clone.setPadType(PadType::custom);
   clone.setPad(pad);
   clone.getResult().setType(
       withDim(typeOf(conv.getResult()), axis, part.size()));

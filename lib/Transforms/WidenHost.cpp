@@ -85,7 +85,7 @@ public:
   }
 
 private:
-  static bool isMarked(Operation *op) { return op->hasAttr("ane.fp32"); }
+  static bool isMarked(Operation *op) { return op->hasAttr(marks::kFp32); }
   /// Arithmetic that `run` may widen.
   bool isCandidate(Operation *op) {
     if (trees.contains(op) || op->hasTrait<OpTrait::IsTerminator>())
@@ -165,9 +165,10 @@ private:
         b, v.getLoc(), type, v,
         TypeAttr::get(mlir::cast<RankedTensorType>(type).getElementType()));
     if (!v.getDefiningOp() || !trees.contains(v.getDefiningOp())) {
-      cast->setAttr("ane.placement", b.getStringAttr("host"));
-      cast->setAttr("ane.rule", b.getStringAttr("L07"));
-      cast->setAttr("ane.reason", b.getStringAttr("the host computes in fp32"));
+      cast->setAttr(marks::kPlacement, b.getStringAttr("host"));
+      cast->setAttr(marks::kRule, b.getStringAttr("L07"));
+      cast->setAttr(marks::kReason,
+                    b.getStringAttr("the host computes in fp32"));
     }
     return cast;
   }

@@ -10,6 +10,7 @@
 #include "ane-mlir/Artifact/Describe.h"
 #include "ane-mlir/Artifact/Diff.h"
 #include "ane-mlir/Artifact/VerifyMIL.h"
+#include "ane-mlir/Compiler/Cache.h"
 #include "ane-mlir/Compiler/CommandLine.h"
 #include "ane-mlir/Compiler/Compiler.h"
 #include "ane-mlir/Compiler/InitAll.h"
@@ -20,6 +21,8 @@
 #include "tools/Tools.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/ErrorHandling.h"
+#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/JSON.h"
 #include <mutex>
 #include <new>
 
@@ -93,6 +96,13 @@ static llvm::Expected<CompileOptions> readOptions(const CompileRequest &r) {
     options->dims.push_back(dim);
   for (auto &[name, shape] : r.shapes)
     options->inputShapes[name] = llvm::to_vector(ArrayRef<int64_t>(shape));
+  for (auto &[name, extents] : r.dims)
+    for (int64_t extent : extents)
+      options->spelling.push_back("dim " + name + " " + std::to_string(extent));
+  for (auto &[name, shape] : r.shapes)
+    for (int64_t extent : shape)
+      options->spelling.push_back("shape " + name + " " +
+                                  std::to_string(extent));
   options->quiet = true;
   options->reportOnly = r.reportOnly;
   if (llvm::Error error = options->validate())
@@ -108,6 +118,37 @@ static std::string printed(Fn print) {
   return text;
 }
 
+/// What a cache keeps of a result, and back.
+static ConversionCache::Texts textsOf(const CompileResult &result) {
+  llvm::json::Array messages;
+  for (const bridge::Message &m : result.messages)
+    messages.push_back(llvm::json::Array{m.severity, m.node, m.rule,
+                                         llvm::json::fixUTF8(m.message),
+                                         llvm::json::fixUTF8(m.remedy)});
+  return {{"json", result.reportJSON},
+          {"html", result.reportHTML},
+          {"text", result.reportText},
+          {"trace", result.traceJSON},
+          {"messages",
+           llvm::formatv("{0}", llvm::json::Value(std::move(messages))).str()}};
+}
+static llvm::Error fillFrom(ConversionCache::Texts &texts,
+                            CompileResult &result) {
+  result.reportJSON = texts["json"];
+  result.reportHTML = texts["html"];
+  result.reportText = texts["text"];
+  result.traceJSON = texts["trace"];
+  llvm::Expected<std::vector<std::vector<std::string>>> messages =
+      llvm::json::parse<std::vector<std::vector<std::string>>>(
+          texts["messages"]);
+  if (!messages)
+    return messages.takeError();
+  for (std::vector<std::string> &m : *messages)
+    if (m.size() == 5)
+      result.messages.push_back({m[0], m[1], m[2], m[3], m[4]});
+  return llvm::Error::success();
+}
+
 CompileResult anemlir::bridge::compile(const CompileRequest &request,
                                        const Progress &progress,
                                        const Cancel &cancel) {
@@ -121,6 +162,16 @@ CompileResult anemlir::bridge::compile(const CompileRequest &request,
   }
   std::unique_ptr<MLIRContext> context = makeContext();
   call(*context, request.input, cancel, result, [&]() -> llvm::Error {
+    auto cache = ConversionCache::open(*options, "python");
+    if (!cache)
+      return cache.takeError();
+    if (*cache) {
+      auto before = (*cache)->take();
+      if (!before)
+        return before.takeError();
+      if (*before)
+        return fillFrom(**before, result);
+    }
     ane::Progress listener(
         /*quiet=*/true,
         progress ? ane::Progress::Listener([&](StringRef phase, size_t done,
@@ -150,6 +201,12 @@ CompileResult anemlir::bridge::compile(const CompileRequest &request,
       });
       result.traceJSON = printed([&](auto &os) { report.writeTrace(os); });
     }
+    if (good && *cache)
+      if (llvm::Error error = (*cache)->put(textsOf(result)))
+        result.messages.push_back({"warning", "", "",
+                                   "not kept in '" + options->cacheDir +
+                                       "': " + llvm::toString(std::move(error)),
+                                   ""});
     return good ? llvm::Error::success() : reported();
   });
   return result;

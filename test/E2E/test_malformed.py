@@ -270,47 +270,84 @@ def sample_packages(folder: pathlib.Path) -> list[pathlib.Path]:
     return packages
 
 
-def test_left_out_arguments(tmp_path):
-    """Every operation of MIL with each of its arguments left out: its default, or the argument's name; never a crash."""
-    pytest.importorskip("coremltools")
-    from coremltools.proto import Model_pb2
-    from mil_recipes import RECIPES
+class Programs:
+    """A package for each operation of MIL, and changes to its program."""
 
-    def operations(block):
-        for op in block.operations:
-            yield op
-            for inner in op.blocks:
-                yield from operations(inner)
+    def __init__(self, folder: pathlib.Path):
+        from coremltools.proto import Model_pb2
+        from mil_recipes import RECIPES
 
-    def without(spec: Model_pb2.Model, index: int, name: str) -> Model_pb2.Model:
-        changed = Model_pb2.Model()
-        changed.CopyFrom(spec)
-        del list(operations(main(changed)))[index].inputs[name]
-        return changed
+        self.folder, self.model = folder, Model_pb2.Model
+        self.specs: dict[pathlib.Path, Model_pb2.Model] = {}
+        for recipe in {recipe.op: recipe for recipe in RECIPES}.values():
+            package = built_package(recipe, folder / f"{recipe.op}.mlpackage")
+            self.specs[package] = Model_pb2.Model.FromString((package / "Data/com.apple.CoreML/model.mlmodel").read_bytes())
 
-    def main(spec: Model_pb2.Model):
+    def operations(self, spec) -> list:
+        def walk(block):
+            for op in block.operations:
+                yield op
+                for inner in op.blocks:
+                    yield from walk(inner)
+
         function = spec.mlProgram.functions["main"]
-        return function.block_specializations[function.opset]
+        return list(walk(function.block_specializations[function.opset]))
 
-    jobs = []
-    for recipe in {recipe.op: recipe for recipe in RECIPES}.values():
-        package = built_package(recipe, tmp_path / f"{recipe.op}.mlpackage")
-        spec = Model_pb2.Model.FromString((package / "Data/com.apple.CoreML/model.mlmodel").read_bytes())
-        jobs += [(package, spec, index, op.type, name) for index, op in enumerate(operations(main(spec))) if op.type != "const" for name in op.inputs]
-
-    def run(job) -> str | None:
-        package, spec, index, op, name = job
-        copy = tmp_path / f"{package.stem}-{index}-{name}.mlpackage"
+    def verify(self, package: pathlib.Path, name: str, change) -> subprocess.CompletedProcess:
+        """What mil-verify says of a package whose operations `change` has changed."""
+        spec = self.model()
+        spec.CopyFrom(self.specs[package])
+        change(self.operations(spec))
+        copy = self.folder / f"{package.stem}-{name}.mlpackage"
         shutil.copytree(package, copy)
-        (copy / "Data/com.apple.CoreML/model.mlmodel").write_bytes(without(spec, index, name).SerializeToString())
+        (copy / "Data/com.apple.CoreML/model.mlmodel").write_bytes(spec.SerializeToString())
         verified = subprocess.run([BIN / "mil-verify", copy], capture_output=True, text=True, env=ENVIRONMENT, timeout=300, errors="replace")
         shutil.rmtree(copy)
+        return verified
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory):
+    pytest.importorskip("coremltools")
+    return Programs(tmp_path_factory.mktemp("programs"))
+
+
+def test_left_out_arguments(programs):
+    """Every operation of MIL with each of its arguments left out: its default, or the argument's name; never a crash."""
+    jobs = [(package, index, op.type, name) for package, spec in programs.specs.items() for index, op in enumerate(programs.operations(spec)) if op.type != "const" for name in op.inputs]
+
+    def run(job) -> str | None:
+        package, index, op, name = job
+        verified = programs.verify(package, f"{index}-{name}", lambda operations: operations[index].inputs.pop(name))
         said = verified.returncode == 0 or (verified.returncode == 1 and f"'{op}'" in verified.stdout or f"'ane.{op}'" in verified.stdout)
         return None if said else f"{op} without '{name}': exit {verified.returncode} {(verified.stdout + verified.stderr)[-1500:]}"
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         problems = [problem for problem in pool.map(run, jobs) if problem]
     assert len(jobs) > 500 and not problems, f"{len(problems)} of {len(jobs)}: {problems[:3]}"
+
+
+def test_unknown_words(programs):
+    """Every argument that chooses by a word, with a word that nobody knows: refused by name, never read as another."""
+    jobs = []
+    for package, spec in programs.specs.items():
+        constants = {op.outputs[0].name: i for i, op in enumerate(programs.operations(spec)) if op.type == "const" and op.attributes["val"].immediateValue.tensor.HasField("strings")}
+        for op in programs.operations(spec):
+            jobs += [(package, constants[argument.arguments[0].name], op.type, name) for name, argument in op.inputs.items() if argument.arguments and argument.arguments[0].name in constants]
+
+    def run(job) -> str | None:
+        package, constant, op, name = job
+
+        def change(operations):
+            operations[constant].attributes["val"].immediateValue.tensor.strings.values[0] = "nonsense"
+
+        verified = programs.verify(package, f"word-{constant}", change)
+        said = verified.returncode == 1 and "nonsense" in verified.stdout and op in verified.stdout
+        return None if said else f"{op} with '{name}': exit {verified.returncode} {(verified.stdout + verified.stderr)[-1500:]}"
+
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        problems = [problem for problem in pool.map(run, jobs) if problem]
+    assert len(jobs) > 30 and not problems, f"{len(problems)} of {len(jobs)}: {problems}"
 
 
 def test_damaged_packages(tmp_path):

@@ -89,6 +89,8 @@ def test_everything_is_there(site):
     told = {path.stem: re.sub(r"<[^>]+>", "", path.read_text()) for path in site.glob("*.html")}
     ops = set(re.findall(r"^\| `(ane\.\w+)`", (BUILD / "docs" / "op-coverage.md").read_text(), re.M))
     assert len(ops) > 150 and all(op in told["ops"] and op in told["op-coverage"] for op in ops)
+    marks = set(re.findall(r"^\| `(ane\.\w+)`", (BUILD / "docs" / "marks.md").read_text(), re.M))
+    assert len(marks) > 30 and all(mark in told["marks"] for mark in marks)
     passes = set(re.findall(r"^### `-([\w-]+)`", "".join((BUILD / "docs" / name).read_text() for name in ("passes.md", "conversions.md", "training.md")), re.M))
     assert len(passes) > 25 and all(name in told["passes"] for name in passes)
     assert all(target in told["targets"] for target in ("h13", "h18", "a19"))

@@ -5,7 +5,8 @@
 
 include "dialects/ANE/IR/ANEBase.td"
 
-// TABLE: kScaleOpArgs[] = {{[{][{]}}"x", ArgKind::Operand, false, false, 0}, {"alpha", ArgKind::Float, true, false, 0}, {"mode", ArgKind::String, false, false, 0}, };
+// TABLE: kWordsPadMode[] = {"constant", "reflect", "replicate", };
+// TABLE: kScaleOpArgs[] = {{[{][{]}}"x", ArgKind::Operand, false, false, 0, {{[{][}][}]}}, {"alpha", ArgKind::Float, true, false, 0, {{[{][}][}]}}, {"mode", ArgKind::String, false, false, 0, kWordsPadMode}, };
 // TABLE: {"ane.scale", "scale", 15, Evidence::Raw, "", "evaluated on RAW with a numeric check", true, false, true, kScaleOpArgs}
 // TABLE: kRenames0[] = {"alpha=gain", };
 // TABLE: {"", "Scale", 7, "ane.scale", kRenames0},
@@ -17,7 +18,7 @@ include "dialects/ANE/IR/ANEBase.td"
 // DOC: | `ane.scale` | `scale` | ios15 | Scale-7 | raw
 def ANE_ScaleOp : ANE_TensorOp<"scale"> {
   let summary = "A scaled copy";
-  let arguments = (ins ANE_Float:$x, F32Attr:$alpha, OptionalAttr<StrAttr>:$mode);
+  let arguments = (ins ANE_Float:$x, F32Attr:$alpha, OptionalAttr<ANE_Choice<ANE_PadMode>>:$mode);
   let results = (outs ANE_Float:$y);
   let imports = [ANE_From<"Scale", 7, ["alpha=gain"]>];
   let scalar = "alpha * x";

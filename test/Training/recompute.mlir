@@ -12,7 +12,7 @@
 // CHECK-NOT: ane.matmul
 // STORED-COUNT-1: ane.tanh
 // STORED-NOT: ane.tanh
-// MODE: expects mode auto or all, but got 'some'
+// MODE: Cannot find option named 'some'!
 func.func @main(%x: tensor<64x64xf16>, %w: tensor<64x64xf16>) -> tensor<64x64xf16> {
   %p = ane.matmul %x, %w : (tensor<64x64xf16>, tensor<64x64xf16>) -> tensor<64x64xf16>
   %t = ane.tanh %p : (tensor<64x64xf16>) -> tensor<64x64xf16>

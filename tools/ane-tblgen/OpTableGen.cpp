@@ -75,7 +75,25 @@ static void emitImportTable(const RecordKeeper &records, raw_ostream &os) {
   os << "static constexpr ImportRow kImportRows[] = {\n" << rows << "};\n";
 }
 
+/// The words of an attribute that is one of some, as an array's name.
+static std::string wordsOf(const NamedAttribute &attr) {
+  const RecordVal *choices =
+      attr.attr.getBaseAttr().getDef().getValue("enumeration");
+  return choices ? "kWords" + cast<DefInit>(choices->getValue())
+                                  ->getDef()
+                                  ->getValueAsString("className")
+                                  .str()
+                 : "{}";
+}
+
 static bool emitOpTable(const RecordKeeper &records, raw_ostream &os) {
+  for (const Record *def : records.getAllDerivedDefinitions("ANE_Words")) {
+    os << "static constexpr llvm::StringLiteral kWords"
+       << def->getValueAsString("className") << "[] = {";
+    for (StringRef word : def->getValueAsListOfStrings("words"))
+      os << quote(word) << ", ";
+    os << "};\n";
+  }
   for (const Record *def : records.getAllDerivedDefinitions("ANE_Op")) {
     if (def->getValueAsString("milName").empty())
       continue;
@@ -96,7 +114,7 @@ static bool emitOpTable(const RecordKeeper &records, raw_ostream &os) {
                          : operand->isVariadic() ? "VariadicOperand"
                                                  : "Operand";
         os << "{" << quote(operand->name) << ", ArgKind::" << kind
-           << ", false, false, " << since.lookup(operand->name) << "}, ";
+           << ", false, false, " << since.lookup(operand->name) << ", {}}, ";
       } else if (auto *attr = dyn_cast<NamedAttribute *>(arg)) {
         os << "{" << quote(attr->name)
            << ", ArgKind::" << attributeKind(*def, *attr) << ", "
@@ -104,7 +122,8 @@ static bool emitOpTable(const RecordKeeper &records, raw_ostream &os) {
                                                                        : "true")
            << ", "
            << (is_contained(unsignedArgs, attr->name) ? "true" : "false")
-           << ", " << since.lookup(attr->name) << "}, ";
+           << ", " << since.lookup(attr->name) << ", " << wordsOf(*attr)
+           << "}, ";
       }
     }
     os << "};\n";

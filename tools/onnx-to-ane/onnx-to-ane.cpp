@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ane-mlir/Compiler/Cache.h"
 #include "ane-mlir/Compiler/CommandLine.h"
 #include "ane-mlir/Compiler/Compiler.h"
 #include "ane-mlir/Compiler/InitAll.h"
@@ -24,18 +25,16 @@ static llvm::raw_ostream &summaryOf(const CompileOptions &options) {
              : llvm::outs();
 }
 
-static void summarise(const Compilation &made, const CompileOptions &options) {
-  for (const NumericsVerifier::Entry &entry : made.verified)
-    llvm::errs() << "verified: " << llvm::left_justify(entry.pass, 24)
-                 << llvm::format(" error %.2e\n", entry.error);
+static void summarise(llvm::raw_ostream &os, const Compilation &made,
+                      const CompileOptions &options) {
   if (made.report && !options.compileTo)
-    made.report->writeText(summaryOf(options));
-  printDecisions(summaryOf(options), made.decisions);
+    made.report->writeText(os);
+  printDecisions(os, made.decisions);
   if (made.accuracy)
-    printAccuracy(summaryOf(options), *made.accuracy);
+    printAccuracy(os, *made.accuracy);
 }
 
-static int convert(const CompileOptions &options) {
+static int convert(const CompileOptions &options, ConversionCache *cache) {
   DialectRegistry registry;
   registerAllDialects(registry);
   MLIRContext context(registry);
@@ -48,9 +47,51 @@ static int convert(const CompileOptions &options) {
   }
   if (failed(made))
     return 1;
+  for (const NumericsVerifier::Entry &entry : made->verified)
+    if (!options.quiet)
+      llvm::errs() << "verified: " << llvm::left_justify(entry.pass, 24)
+                   << llvm::format(" error %.2e\n", entry.error);
   if (!options.quiet)
-    summarise(*made, options);
-  return made->accuracy && failed(judge(*made->accuracy, options));
+    summarise(summaryOf(options), *made, options);
+  if (made->accuracy && failed(judge(*made->accuracy, options)))
+    return 1;
+  if (!cache)
+    return 0;
+  std::string summary;
+  llvm::raw_string_ostream os(summary);
+  summarise(os, *made, options);
+  // What was asked for is there.
+  if (llvm::Error error = cache->put(
+          {{"summary", summary}, {"said", diagnostics.transcript()}}))
+    emitWarning(UnknownLoc::get(&context))
+        << "not kept in '" << options.cacheDir
+        << "': " << llvm::toString(std::move(error));
+  return 0;
+}
+
+/// From the cache where it has the conversion.
+static int takeOrConvert(const CompileOptions &options) {
+  auto fail = [&](llvm::Error error) {
+    llvm::errs() << "onnx-to-ane: error: " << llvm::toString(std::move(error))
+                 << '\n';
+    return 1;
+  };
+  auto cache = ConversionCache::open(options, "text");
+  if (!cache)
+    return fail(cache.takeError());
+  if (!*cache)
+    return convert(options, nullptr);
+  llvm::Expected<std::optional<ConversionCache::Texts>> before =
+      (*cache)->take();
+  if (!before)
+    return fail(before.takeError());
+  if (!*before)
+    return convert(options, &**cache);
+  llvm::errs() << (**before)["said"];
+  if (!options.quiet)
+    summaryOf(options) << (**before)["summary"] << "from " << options.cacheDir
+                       << '\n';
+  return 0;
 }
 
 int mlir::ane::tools::onnxToAne(int argc, char **argv) {
@@ -63,6 +104,6 @@ int mlir::ane::tools::onnxToAne(int argc, char **argv) {
     if (!options)
       return status;
     input = options->input;
-    return convert(*options);
+    return takeOrConvert(*options);
   });
 }

@@ -238,7 +238,7 @@ class Site:
         text = "# ane-mlir\n\nA compiler from ONNX to what Apple's Neural Engine takes, with an interpreter that runs what it wrote. Nothing here was run on an engine: times are predicted, results match in the interpreter.\n"
         text += "\n- [What it does and how to use it](readme.md)\n- [Options of the tools](options.md)\n- [Operations](ops.md), [passes](passes.md), [targets](targets.md), [rules and sources](rules.md)\n- [Manifest of a bundle](manifest.md)\n"
         text += tree("Use", ["readme.md", "python.md", "options.md", "manifest.md", "changes.md"])
-        text += tree("Reference", ["ops.md", "passes.md", "targets.md", "rules.md", *coverage])
+        text += tree("Reference", ["ops.md", "marks.md", "passes.md", "targets.md", "rules.md", *coverage])
         text += tree("Background", ["engine.md", "mil.md", "ane-dialect.md", "mil-dialect.md", "onnx-dialect.md", "transforms.md", "training.md", "stand-in.md", "contributing.md"])
         self.write("index.md", text)
 
@@ -251,6 +251,7 @@ class Site:
         self.generated(["ane.md"], "ops.md", "Operations of the ane dialect")
         self.generated(["passes.md", "conversions.md", "training.md"], "passes.md", "Passes")
         self.generated(["targets.md"], "targets.md", "Targets")
+        self.generated(["marks.md"], "marks.md", "Marks")
         self.generated(["op-coverage.md"], "op-coverage.md", "Operations, MIL and ONNX")
         coverage = ["op-coverage.md"]
         # Written by the whole of tools/dev/test.

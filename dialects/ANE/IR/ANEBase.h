@@ -11,6 +11,7 @@
 #ifndef ANEMLIR_DIALECTS_ANE_IR_ANEBASE_H
 #define ANEMLIR_DIALECTS_ANE_IR_ANEBASE_H
 
+#include "dialects/ANE/IR/Marks.h"
 #include "dialects/ANE/IR/OpInfo.h"
 #include "dialects/ANE/IR/Target.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
@@ -25,6 +26,8 @@
 #include "mlir/Interfaces/FunctionInterfaces.h"
 #include "mlir/Interfaces/InferTypeOpInterface.h"
 #include "mlir/Interfaces/SideEffectInterfaces.h"
+
+#include "dialects/ANE/IR/ANEEnums.h.inc"
 
 namespace mlir::ane {
 class Tensor;
@@ -107,9 +110,9 @@ FailureOr<int64_t> normalizeAxis(std::optional<Location> loc, StringRef opName,
 
 /// Begin and end padding per spatial axis that `pad_type` stands for.
 SmallVector<std::pair<int64_t, int64_t>>
-resolvePadding(StringRef padType, ArrayRef<int64_t> pad,
-               ArrayRef<int64_t> input, ArrayRef<int64_t> kernel,
-               ArrayRef<int64_t> strides, ArrayRef<int64_t> dilations);
+resolvePadding(PadType padType, ArrayRef<int64_t> pad, ArrayRef<int64_t> input,
+               ArrayRef<int64_t> kernel, ArrayRef<int64_t> strides,
+               ArrayRef<int64_t> dilations);
 
 /// Elements of [begin : end : step] of an axis; nothing stands for "from the
 /// start" and "to the end".

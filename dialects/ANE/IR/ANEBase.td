@@ -15,6 +15,7 @@ include "mlir/IR/OpBase.td"
 include "mlir/IR/AttrTypeBase.td"
 include "mlir/Interfaces/InferTypeOpInterface.td"
 include "mlir/Interfaces/SideEffectInterfaces.td"
+include "dialects/ANE/IR/ANEEnums.td"
 include "dialects/ANE/IR/ANEInterfaces.td"
 
 def ANE_Dialect : Dialect {
@@ -28,6 +29,10 @@ def ANE_Dialect : Dialect {
   }];
   let useDefaultAttributePrinterParser = 1;
   let hasConstantMaterializer = 1;
+  // Marks.td.
+  let hasOperationAttrVerify = 1;
+  let hasRegionArgAttrVerify = 1;
+  let hasRegionResultAttrVerify = 1;
   let extraClassDeclaration = [{
     /// Adds the ops of one family (Family.cpp.in).
     template <typename... Ops>

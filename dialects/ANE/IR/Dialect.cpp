@@ -20,6 +20,7 @@ using namespace mlir;
 using namespace mlir::ane;
 
 #include "dialects/ANE/IR/ANEDialect.cpp.inc"
+#include "dialects/ANE/IR/ANEEnums.cpp.inc"
 #include "dialects/ANE/IR/ANEInterfaces.cpp.inc"
 #define GET_ATTRDEF_CLASSES
 #include "dialects/ANE/IR/ANEAttrs.cpp.inc"
@@ -55,7 +56,7 @@ LogicalResult TargetAttr::verify(function_ref<InFlightDiagnostic()> emitError,
 
 const Target &mlir::ane::getTarget(Operation *op) {
   for (Operation *parent = op; parent; parent = parent->getParentOp())
-    if (auto attr = parent->getAttrOfType<TargetAttr>("ane.target"))
+    if (auto attr = parent->getAttrOfType<TargetAttr>(marks::kTarget))
       return *lookupTarget(attr.getName());
   return getDefaultTarget();
 }
@@ -179,7 +180,7 @@ bool mlir::ane::isFunctionOfOperands(Operation *op) {
 }
 
 bool mlir::ane::isCompressed(Operation *op) {
-  return op && op->hasAttr("ane.compressed");
+  return op && op->hasAttr(marks::kCompressed);
 }
 
 bool mlir::ane::isElementwise(Operation *op) {

@@ -183,9 +183,6 @@ LogicalResult RandomCategoricalOp::verify() {
     return emitOpError() << "expects rank 1 or more and a positive 'size', but "
                             "got "
                          << getX().getType() << " and " << size;
-  if (getMode() != "logits" && getMode() != "probs")
-    return emitOpError() << "expects 'mode' to be logits or probs, but got '"
-                         << getMode() << "'";
   shape.back() = size;
   if (failed(verifyCompatibleShape(
           cast<ShapedType>(getY().getType()).getShape(), shape)))

@@ -87,15 +87,6 @@ void CosOp::findViolations(const Target &target, ViolationList &violations) {
   findTrigViolations(*this, target, violations);
 }
 
-LogicalResult GeluOp::verify() {
-  if (getMode() == "EXACT" || getMode() == "TANH_APPROXIMATION" ||
-      getMode() == "SIGMOID_APPROXIMATION")
-    return success();
-  return emitOpError() << "expects 'mode' to be EXACT, TANH_APPROXIMATION or "
-                          "SIGMOID_APPROXIMATION, but got '"
-                       << getMode() << "'";
-}
-
 /// Per-channel parameters: rank 1, as long as axis 1 of x.
 static LogicalResult verifyChannelParameter(Operation *op, StringRef name,
                                             Value x, Value parameter) {

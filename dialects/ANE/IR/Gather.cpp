@@ -84,16 +84,6 @@ INFER(GatherNdOp) {
   return success();
 }
 
-static LogicalResult checkMode(std::optional<Location> loc, StringRef opName,
-                               StringRef mode) {
-  for (StringRef known : {"update", "add", "sub", "mul", "div", "max", "min"})
-    if (mode == known)
-      return success();
-  return emitOptionalError(loc, "'", opName,
-                           "' op expects 'mode' to be update, add, sub, mul, "
-                           "div, max or min, but got '",
-                           mode, "'");
-}
 INFER(ScatterOp) {
   auto data = tensorType(adaptor.getData()),
        indices = tensorType(adaptor.getIndices()),
@@ -111,7 +101,7 @@ INFER(ScatterOp) {
                              "updates to match, but got ",
                              indices, " and ", updates);
   types.push_back(data);
-  return checkMode(loc, getOperationName(), adaptor.getMode());
+  return success();
 }
 INFER(ScatterAlongAxisOp) {
   auto data = tensorType(adaptor.getData()),
@@ -126,7 +116,7 @@ INFER(ScatterAlongAxisOp) {
         "'ane.scatter_along_axis' op expects 'updates' to have the shape of ",
         indices, ", but got ", updates);
   types.push_back(data);
-  return checkMode(loc, getOperationName(), adaptor.getMode());
+  return success();
 }
 INFER(ScatterNdOp) {
   auto data = tensorType(adaptor.getData()),
@@ -143,7 +133,7 @@ INFER(ScatterNdOp) {
         loc, "'ane.scatter_nd' op expects 'updates' to have shape [",
         ArrayRef<int64_t>(shape), "], but got ", updates);
   types.push_back(data);
-  return checkMode(loc, getOperationName(), adaptor.getMode());
+  return success();
 }
 
 INFER(OneHotOp) {

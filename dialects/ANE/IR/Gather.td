@@ -29,7 +29,7 @@ def ANE_GatherNdOp : ANE_Indexing<"gather_nd", (ins ANE_Any:$x, ANE_Int:$indices
   let milSince = ["batch_dims=16"];
 }
 class ANE_Scatter<string mnemonic, dag more> : ANE_Indexing<mnemonic,
-    !con((ins ANE_Any:$data, ANE_Int:$indices, ANE_Any:$updates), more, (ins DefaultValuedAttr<StrAttr, "\"add\"">:$mode)), ANE_Any>;
+    !con((ins ANE_Any:$data, ANE_Int:$indices, ANE_Any:$updates), more, (ins ANE_Word<ANE_ScatterMode>:$mode)), ANE_Any>;
 def ANE_ScatterOp : ANE_Scatter<"scatter", (ins DefaultValuedAttr<I64Attr, "0">:$axis)> { let ownGradient = 1; let summary = "data with slices along an axis replaced or combined"; }
 def ANE_ScatterAlongAxisOp : ANE_Scatter<"scatter_along_axis", (ins DefaultValuedAttr<I64Attr, "0">:$axis)> { let ownGradient = 1; let summary = "data with single elements along an axis replaced or combined"; }
 def ANE_ScatterNdOp : ANE_Scatter<"scatter_nd", (ins)> { let ownGradient = 1; let summary = "data with slices at index tuples replaced or combined"; }

@@ -19,7 +19,7 @@ def ANE_UpsampleNearestNeighborOp : ANE_Resample<"upsample_nearest_neighbor",
     (ins DefaultValuedAttr<I64Attr, "1">:$scale_factor_height, DefaultValuedAttr<I64Attr, "1">:$scale_factor_width)> { let movesElements = 1; let ownGradient = 1; let summary = "Each position repeated by whole factors"; }
 def ANE_ResizeNearestNeighborOp : ANE_Resample<"resize_nearest_neighbor", (ins I64Attr:$target_size_height, I64Attr:$target_size_width)> { let movesElements = 1; let ownGradient = 1; let summary = "The nearest position for each of a new size"; }
 def ANE_ResizeBilinearOp : ANE_Resample<"resize_bilinear", (ins I64Attr:$target_size_height, I64Attr:$target_size_width,
-    DefaultValuedAttr<StrAttr, "\"DEFAULT\"">:$sampling_mode)> { let ownGradient = 1; let summary = "A new size, interpolated by sampling mode"; }
+    ANE_Word<ANE_GridMode>:$sampling_mode)> { let ownGradient = 1; let summary = "A new size, interpolated by sampling mode"; }
 class ANE_Image<string mnemonic, dag args, TypeConstraint result = ANE_Float> : ANE_TensorOp<mnemonic> {
   let arguments = args;
   let results = (outs result:$y);
@@ -33,7 +33,7 @@ def ANE_UpsampleBilinearOp : ANE_Image<"upsample_bilinear", (ins ANE_Float:$x, D
   let milSince = ["half_pixel_centers=16"];
 }
 def ANE_ResizeOp : ANE_Image<"resize", (ins ANE_Number:$x, DenseI64ArrayAttr:$shape, I64Attr:$resized_dims,
-    DefaultValuedAttr<StrAttr, "\"LINEAR\"">:$interpolation_mode, DefaultValuedAttr<StrAttr, "\"DEFAULT\"">:$sampling_mode), ANE_Number> {
+    ANE_Word<ANE_Interpolation>:$interpolation_mode, ANE_Word<ANE_GridMode>:$sampling_mode), ANE_Number> {
   let ownGradient = 1;
   let summary = "Interpolates the last resized_dims axes to `shape`; 0 keeps an extent";
   let milOpset = 17;
@@ -45,14 +45,15 @@ def ANE_CropOp : ANE_Image<"crop", (ins ANE_Any:$x, DenseI64ArrayAttr:$crop_heig
 }
 def ANE_CropResizeOp : ANE_Image<"crop_resize", (ins ANE_Float:$x, ANE_Any:$boxes, Optional<ANE_Int>:$box_indices,
     DefaultValuedAttr<I64Attr, "1">:$target_height, DefaultValuedAttr<I64Attr, "1">:$target_width, ANE_False:$normalized_coordinates,
-    DefaultValuedAttr<F32Attr, "1.0f">:$spatial_scale, DefaultValuedAttr<StrAttr, "\"CORNERS_HEIGHT_FIRST\"">:$box_coordinate_mode,
-    DefaultValuedAttr<StrAttr, "\"DEFAULT\"">:$sampling_mode, ANE_F32Default0:$pad_value)> {
+    DefaultValuedAttr<F32Attr, "1.0f">:$spatial_scale, ANE_Word<ANE_BoxCoordinates>:$box_coordinate_mode,
+    ANE_Word<ANE_GridMode>:$sampling_mode, ANE_F32Default0:$pad_value)> {
   let noGradient = "a position that is computed reads between several; resize with fixed sizes has a gradient";
   let summary = "Boxes of images, each interpolated to one size";
   let description = [{ x [B,C,H,W], boxes [N,4], box_indices [N] (absent: 0, 1, …); result [N,C,target_height,target_width]. }];
   let milOpset = 17;
 }
-defvar ANE_Sampling = (ins StrAttr:$sampling_mode, StrAttr:$padding_mode, F32Attr:$padding_value, StrAttr:$coordinates_mode,
+defvar ANE_Sampling = (ins ANE_Choice<ANE_SampleMode>:$sampling_mode, ANE_Choice<ANE_SamplePadding>:$padding_mode,
+    F32Attr:$padding_value, ANE_Choice<ANE_SampleCoordinates>:$coordinates_mode,
     BoolAttr:$align_corners);
 def ANE_ResampleOp : ANE_Image<"resample", !con((ins ANE_Float:$x, ANE_Any:$coordinates), ANE_Sampling)> {
   let noGradient = "a position that is computed reads between several; resize with fixed sizes has a gradient";

@@ -165,7 +165,7 @@ bool mlir::ane::canSwitchRule(StringRef id) {
 
 static DictionaryAttr getRules(Operation *op) {
   auto module = op->getParentOfType<ModuleOp>();
-  return module ? module->getAttrOfType<DictionaryAttr>("ane.rules")
+  return module ? module->getAttrOfType<DictionaryAttr>(marks::kRules)
                 : DictionaryAttr();
 }
 

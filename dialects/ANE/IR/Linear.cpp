@@ -14,21 +14,21 @@ using namespace mlir;
 using namespace mlir::ane;
 
 SmallVector<std::pair<int64_t, int64_t>>
-mlir::ane::resolvePadding(StringRef padType, ArrayRef<int64_t> pad,
+mlir::ane::resolvePadding(PadType padType, ArrayRef<int64_t> pad,
                           ArrayRef<int64_t> input, ArrayRef<int64_t> kernel,
                           ArrayRef<int64_t> strides,
                           ArrayRef<int64_t> dilations) {
   SmallVector<std::pair<int64_t, int64_t>> result;
   for (size_t i = 0; i < kernel.size(); ++i) {
-    if (padType == "custom") {
+    if (padType == PadType::custom) {
       result.push_back({pad[2 * i], pad[2 * i + 1]});
-    } else if (padType == "same" || padType == "same_lower") {
+    } else if (padType != PadType::valid) {
       int64_t outputs = llvm::divideCeilSigned(input[i], strides[i]);
       int64_t total = std::max<int64_t>(0, (outputs - 1) * strides[i] +
                                                (kernel[i] - 1) * dilations[i] +
                                                1 - input[i]);
       int64_t small = total / 2;
-      result.push_back(padType == "same"
+      result.push_back(padType == PadType::same
                            ? std::make_pair(small, total - small)
                            : std::make_pair(total - small, small));
     } else {
@@ -41,17 +41,11 @@ mlir::ane::resolvePadding(StringRef padType, ArrayRef<int64_t> pad,
 /// Checks that hold for convolutions and pools: ranks, lengths of the parameter
 /// lists, positive values.
 static LogicalResult checkWindow(std::optional<Location> loc, StringRef opName,
-                                 int64_t spatial, StringRef padType,
+                                 int64_t spatial, PadType padType,
                                  ArrayRef<int64_t> kernel,
                                  ArrayRef<int64_t> strides,
                                  ArrayRef<int64_t> pad,
                                  ArrayRef<int64_t> dilations) {
-  if (padType != "valid" && padType != "same" && padType != "same_lower" &&
-      padType != "custom")
-    return emitOptionalError(loc, "'", opName,
-                             "' op expects 'pad_type' to be valid, same, "
-                             "same_lower or custom, but got '",
-                             padType, "'");
   auto check = [&](StringRef name, ArrayRef<int64_t> values, size_t count,
                    int64_t least) -> LogicalResult {
     if (values.size() != count)
@@ -183,6 +177,9 @@ LogicalResult ConvTransposeOp::inferReturnTypes(MLIRContext *,
   if (failed(checkBias(loc, getOperationName(), adaptor.getBias(), channels)))
     return failure();
   SmallVector<int64_t> shape{x.getDimSize(0), channels};
+  if (adaptor.getPadType() == PadType::same_lower)
+    return emitOptionalError(loc, "'ane.conv_transpose' op expects 'pad_type' "
+                                  "to be valid, same or custom");
   if (auto wanted = adaptor.getOutputShape()) {
     if ((int64_t)wanted->size() != x.getRank())
       return emitOptionalError(
@@ -194,9 +191,9 @@ LogicalResult ConvTransposeOp::inferReturnTypes(MLIRContext *,
   for (int64_t i = 0; i < *spatial; ++i) {
     int64_t full = (x.getDimSize(i + 2) - 1) * adaptor.getStrides()[i] +
                    (w.getDimSize(i + 2) - 1) * adaptor.getDilations()[i] + 1;
-    if (adaptor.getPadType() == "same")
+    if (adaptor.getPadType() == PadType::same)
       full = x.getDimSize(i + 2) * adaptor.getStrides()[i];
-    else if (adaptor.getPadType() == "custom")
+    else if (adaptor.getPadType() == PadType::custom)
       full -= adaptor.getPad()[2 * i] + adaptor.getPad()[2 * i + 1];
     if (full < 1)
       return emitOptionalError(
@@ -253,7 +250,7 @@ static void findConvViolations(Op op, bool transposed, const Target &target,
                              op.getX().getType().getShape().drop_front(2),
                              weight.getShape().drop_front(2), op.getStrides(),
                              op.getDilations());
-  if (!transposed && op.getPadType() == "custom")
+  if (!transposed && op.getPadType() == PadType::custom)
     for (auto [i, pad] : llvm::enumerate(pads))
       if (pad.first || pad.second)
         check(LimitId::S1, "'x' has with its pads an extent of",
@@ -533,7 +530,7 @@ Cost EinsumOp::estimateCost(const Target &) {
 /// Result type of a pool; ceil_mode as in mil/operations.md §1.5.
 static LogicalResult inferPool(std::optional<Location> loc, StringRef opName,
                                Value input, ArrayRef<int64_t> kernel,
-                               ArrayRef<int64_t> strides, StringRef padType,
+                               ArrayRef<int64_t> strides, PadType padType,
                                ArrayRef<int64_t> pad, bool ceilMode,
                                SmallVectorImpl<Type> &types) {
   auto x = cast<RankedTensorType>(input.getType());
@@ -610,7 +607,7 @@ ANE_POOL(L2PoolOp, LimitId::S11)
 static LogicalResult inferRecurrent(std::optional<Location> loc,
                                     StringRef opName, Value x, Value initial,
                                     Value weightIh, Value weightHh,
-                                    StringRef direction, bool outputSequence,
+                                    bool bothWays, bool outputSequence,
                                     int64_t gates, unsigned states,
                                     SmallVectorImpl<Type> &types) {
   auto input = cast<RankedTensorType>(x.getType()),
@@ -625,13 +622,7 @@ static LogicalResult inferRecurrent(std::optional<Location> loc,
                              "' op expects x [steps,batch,I], weight_ih [",
                              gates, "H,I] and weight_hh [", gates,
                              "H,H], but got ", input, ", ", ih, " and ", hh);
-  if (direction != "forward" && direction != "reverse" &&
-      direction != "bidirectional")
-    return emitOptionalError(loc, "'", opName,
-                             "' op expects 'direction' to be forward, reverse "
-                             "or bidirectional, but got '",
-                             direction, "'");
-  int64_t width = hh.getDimSize(1) * (direction == "bidirectional" ? 2 : 1);
+  int64_t width = hh.getDimSize(1) * (bothWays ? 2 : 1);
   if (h0.getShape() != ArrayRef<int64_t>{input.getDimSize(1), width})
     return emitOptionalError(
         loc, "'", opName, "' op expects 'initial_h' to be [",
@@ -646,15 +637,15 @@ LogicalResult LstmOp::inferReturnTypes(MLIRContext *,
                                        std::optional<Location> loc,
                                        Adaptor adaptor,
                                        SmallVectorImpl<Type> &types) {
-  if ((adaptor.getDirection() == "bidirectional") !=
-          bool(adaptor.getWeightIhBack()) ||
+  bool bothWays = adaptor.getDirection() == Direction::bidirectional;
+  if (bothWays != bool(adaptor.getWeightIhBack()) ||
       bool(adaptor.getWeightIhBack()) != bool(adaptor.getWeightHhBack()))
     return emitOptionalError(
         loc, "'ane.lstm' op expects the weights of the backward pass with "
              "direction bidirectional, and only then");
   return inferRecurrent(loc, getOperationName(), adaptor.getX(),
                         adaptor.getInitialH(), adaptor.getWeightIh(),
-                        adaptor.getWeightHh(), adaptor.getDirection(),
+                        adaptor.getWeightHh(), bothWays,
                         adaptor.getOutputSequence(), 4, 2, types);
 }
 LogicalResult GruOp::inferReturnTypes(MLIRContext *,
@@ -663,7 +654,7 @@ LogicalResult GruOp::inferReturnTypes(MLIRContext *,
                                       SmallVectorImpl<Type> &types) {
   return inferRecurrent(loc, getOperationName(), adaptor.getX(),
                         adaptor.getInitialH(), adaptor.getWeightIh(),
-                        adaptor.getWeightHh(), adaptor.getDirection(),
+                        adaptor.getWeightHh(), /*bothWays=*/false,
                         adaptor.getOutputSequence(), 3, 1, types);
 }
 LogicalResult RnnOp::inferReturnTypes(MLIRContext *,
@@ -672,7 +663,7 @@ LogicalResult RnnOp::inferReturnTypes(MLIRContext *,
                                       SmallVectorImpl<Type> &types) {
   return inferRecurrent(loc, getOperationName(), adaptor.getX(),
                         adaptor.getInitialH(), adaptor.getWeightIh(),
-                        adaptor.getWeightHh(), adaptor.getDirection(),
+                        adaptor.getWeightHh(), /*bothWays=*/false,
                         adaptor.getOutputSequence(), 1, 1, types);
 }
 template <typename Op>

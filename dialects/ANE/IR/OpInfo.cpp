@@ -20,6 +20,13 @@ llvm::StringRef mlir::ane::getEvidenceName(Evidence evidence) {
   return names[int(evidence)];
 }
 
+std::string ArgInfo::listWords() const {
+  std::string text;
+  for (auto [i, word] : llvm::enumerate(words))
+    text += (i == 0 ? "" : i + 1 == words.size() ? " or " : ", ") + word.str();
+  return text;
+}
+
 namespace {
 /// Both indices over kOps, built on first use.
 struct Index {

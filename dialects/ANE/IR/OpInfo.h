@@ -12,7 +12,9 @@
 #define ANEMLIR_DIALECTS_ANE_IR_OPINFO_H
 
 #include "llvm/ADT/ArrayRef.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringRef.h"
+#include <string>
 
 namespace mlir::ane {
 
@@ -40,7 +42,14 @@ struct ArgInfo {
   bool isUnsigned;
   /// The opset that brought it, where that is later than the op's; else 0.
   int since;
+  /// What a String may be; nothing where any will do.
+  llvm::ArrayRef<llvm::StringLiteral> words;
   bool isOperand() const { return kind <= ArgKind::VariadicOperand; }
+  bool takesWord(llvm::StringRef word) const {
+    return words.empty() || llvm::is_contained(words, word);
+  }
+  /// "constant, reflect or replicate".
+  std::string listWords() const;
 };
 
 /// What is known of an op and the engine; see ANE_Evidence in ANEBase.td.

@@ -11,7 +11,7 @@ include "dialects/ANE/IR/ANEBase.td"
 
 class ANE_Pool<string mnemonic, dag more, string why = "seen on E5RT; the one form tried on RAW failed (IM)"> : ANE_TensorOp<mnemonic> {
   let ownGradient = 1;
-  let arguments = !con((ins ANE_Float:$x, DenseI64ArrayAttr:$kernel_sizes, DenseI64ArrayAttr:$strides, StrAttr:$pad_type,
+  let arguments = !con((ins ANE_Float:$x, DenseI64ArrayAttr:$kernel_sizes, DenseI64ArrayAttr:$strides, ANE_Choice<ANE_PadType>:$pad_type,
       DenseI64ArrayAttr:$pad), more);
   let results = (outs ANE_Float:$y);
   let evidence = ANE_OnE5RT<why>;

@@ -32,7 +32,7 @@ def ANE_RandomNormalOp : ANE_Random<"random_normal", (ins DenseI64ArrayAttr:$sha
 def ANE_RandomUniformOp : ANE_Random<"random_uniform", (ins DenseI64ArrayAttr:$shape, ANE_F32Default0:$low, ANE_F32Default1:$high)> { let summary = "Numbers spread evenly between two"; }
 def ANE_RandomBernoulliOp : ANE_Random<"random_bernoulli", (ins DenseI64ArrayAttr:$shape,
     DefaultValuedAttr<F32Attr, "0.5f">:$prob)> { let summary = "Ones with a probability, else zeros"; }
-def ANE_RandomCategoricalOp : ANE_Random<"random_categorical", (ins ANE_Float:$x, DefaultValuedAttr<StrAttr, "\"logits\"">:$mode,
+def ANE_RandomCategoricalOp : ANE_Random<"random_categorical", (ins ANE_Float:$x, ANE_Word<ANE_CategoricalMode>:$mode,
     DefaultValuedAttr<I64Attr, "1">:$size)> { let gradient = ["0"]; let summary = "Indices drawn by their logits or probabilities"; }
 
 #endif // ANE_RANDOM_TD

@@ -306,12 +306,7 @@ INFER(PadOp) {
                              "'ane.pad' op expects 'pad' to have two entries "
                              "for each of the last axes of ",
                              x, ", but got ", pad.size());
-  StringRef mode = adaptor.getMode();
-  if (mode != "constant" && mode != "reflect" && mode != "replicate")
-    return emitOptionalError(loc,
-                             "'ane.pad' op expects 'mode' to be constant, "
-                             "reflect or replicate, but got '",
-                             mode, "'");
+  PadMode mode = adaptor.getMode();
   SmallVector<int64_t> shape(x.getShape());
   for (int64_t i = 0; i < axes; ++i) {
     int64_t &dim = shape[x.getRank() - axes + i];
@@ -319,11 +314,12 @@ INFER(PadOp) {
       continue;
     for (int64_t amount : {pad[2 * i], pad[2 * i + 1]})
       if (amount < 0 || amount > INT32_MAX ||
-          (mode == "reflect" && amount > std::max<int64_t>(0, dim - 1)) ||
-          (mode == "replicate" && amount > 0 && dim == 0))
+          (mode == PadMode::reflect &&
+           amount > std::max<int64_t>(0, dim - 1)) ||
+          (mode == PadMode::replicate && amount > 0 && dim == 0))
         return emitOptionalError(loc, "'ane.pad' op expects 'pad' in mode ",
-                                 mode, " to fit an axis of ", dim, ", but got ",
-                                 amount);
+                                 stringifyPadMode(mode), " to fit an axis of ",
+                                 dim, ", but got ", amount);
     dim += pad[2 * i] + pad[2 * i + 1];
   }
   types.push_back(x.clone(shape));
@@ -335,8 +331,9 @@ void PadOp::findViolations(const Target &target, ViolationList &violations) {
   bool outer = false;
   for (size_t i = 0; i + 4 < getPad().size(); ++i)
     outer |= getPad()[i] != 0;
-  if (getMode() != "constant" || outer)
-    violations.push_back({"L28", "'mode' is " + getMode().str() +
+  if (getMode() != PadMode::constant || outer)
+    violations.push_back({"L28", "'mode' is " +
+                                     stringifyPadMode(getMode()).str() +
                                      (outer ? ", outer axes are padded" : "") +
                                      "; " + lookupRule("L28")->text.str()});
 }
@@ -467,11 +464,12 @@ void ResizeNearestNeighborOp::findViolations(const Target &target,
 void ResizeBilinearOp::findViolations(const Target &target,
                                       ViolationList &violations) {
   findCommonViolations(*this, target, violations);
-  if (getSamplingMode() != "DEFAULT" &&
-      getSamplingMode() != "STRICT_ALIGN_CORNERS")
-    violations.push_back({"L26", "'sampling_mode' is " +
-                                     getSamplingMode().str() + "; " +
-                                     lookupRule("L26")->text.str()});
+  if (getSamplingMode() != GridMode::DEFAULT &&
+      getSamplingMode() != GridMode::STRICT_ALIGN_CORNERS)
+    violations.push_back(
+        {"L26", "'sampling_mode' is " +
+                    stringifyGridMode(getSamplingMode()).str() + "; " +
+                    lookupRule("L26")->text.str()});
 }
 
 //===----------------------------------------------------------------------===//

@@ -98,7 +98,7 @@ def ANE_PadOp : ANE_TensorOp<"pad"> {
   let movesElements = 1;
   let ownGradient = 1;
   let summary = "Pads the last pad.size()/2 axes, begin and end in turn";
-  let arguments = (ins ANE_Any:$x, DenseI64ArrayAttr:$pad, DefaultValuedAttr<StrAttr, "\"constant\"">:$mode, ANE_F32Default0:$constant_val);
+  let arguments = (ins ANE_Any:$x, DenseI64ArrayAttr:$pad, ANE_Word<ANE_PadMode>:$mode, ANE_F32Default0:$constant_val);
   let results = (outs ANE_Any:$y);
   let ownLegality = 1;
 }

@@ -32,7 +32,7 @@ ParseResult ProgramOp::parse(OpAsmParser &parser, OperationState &result) {
 void ProgramOp::print(OpAsmPrinter &printer) {
   // printFunctionOp prints the attributes it does not know; the kind is printed
   // in front instead.
-  printer << ' ' << getKind() << ' ';
+  printer << ' ' << stringifyProgramKind(getKind()) << ' ';
   printer.printSymbolName(getSymName());
   function_interface_impl::printFunctionSignature(
       printer, *this, getArgumentTypes(), /*isVariadic=*/false,
@@ -46,9 +46,6 @@ void ProgramOp::print(OpAsmPrinter &printer) {
 }
 
 LogicalResult ProgramOp::verify() {
-  if (getKind() != "ane" && getKind() != "host")
-    return emitOpError() << "expects 'kind' to be ane or host, but got '"
-                         << getKind() << "'";
   if (!getBody().hasOneBlock() || !isa<ReturnOp>(getBody().front().back()))
     return emitOpError() << "expects one block that ends in 'ane.return'";
   if (getBody().front().back().getOperandTypes() != TypeRange(getResultTypes()))

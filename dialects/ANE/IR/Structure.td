@@ -32,7 +32,7 @@ def ANE_ProgramOp : ANE_Op<"program", [IsolatedFromAbove, FunctionOpInterface, S
     rank 4, innermost dimension a multiple of 32) and `ane.surface` on each says which logical tensor it carries.
     Example test: test/Transforms/place.mlir.
   }];
-  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<FunctionType>:$function_type, StrAttr:$kind,
+  let arguments = (ins SymbolNameAttr:$sym_name, TypeAttrOf<FunctionType>:$function_type, ANE_Choice<ANE_ProgramKind>:$kind,
                        OptionalAttr<DictArrayAttr>:$arg_attrs, OptionalAttr<DictArrayAttr>:$res_attrs);
   let regions = (region AnyRegion:$body);
   let hasCustomAssemblyFormat = 1;
@@ -41,7 +41,7 @@ def ANE_ProgramOp : ANE_Op<"program", [IsolatedFromAbove, FunctionOpInterface, S
     ::llvm::ArrayRef<::mlir::Type> getArgumentTypes() { return getFunctionType().getInputs(); }
     ::llvm::ArrayRef<::mlir::Type> getResultTypes() { return getFunctionType().getResults(); }
     ::mlir::Region *getCallableRegion() { return &getBody(); }
-    bool isEngine() { return getKind() == "ane"; }
+    bool isEngine() { return getKind() == ProgramKind::ane; }
   }];
 }
 

@@ -102,12 +102,11 @@ def ANE_SigmoidHardOp : ANE_Unary<"sigmoid_hard", ANE_Float,
   let scalar = "std::fmin(std::fmax(alpha * x + beta, 0.0f), 1.0f)";
   let evidence = ANE_Candidate;
 }
-def ANE_GeluOp : ANE_Unary<"gelu", ANE_Float, (ins DefaultValuedAttr<StrAttr, "\"EXACT\"">:$mode)> {
+def ANE_GeluOp : ANE_Unary<"gelu", ANE_Float, (ins ANE_Word<ANE_GeluMode>:$mode)> {
   let ownGradient = 1;
   let summary = "Gaussian error linear unit";
   let description = [{ `mode` is EXACT, TANH_APPROXIMATION or SIGMOID_APPROXIMATION. }];
   let evidence = ANE_Decomposed<"L03", "the gelu operation does not compile on RAW">;
-  let hasVerifier = 1;
 }
 
 #endif // ANE_UNARY_TD

@@ -125,7 +125,7 @@ Operation *mlir::ane::findPatched(Value root, bool &asIs) {
     Operation *op = next.getDefiningOp();
     if (!op || !seen.insert(next).second)
       continue;
-    if (op->hasAttr(kCopyOf))
+    if (op->hasAttr(marks::kCopyOf))
       return op;
     asIs &= isa<ReshapeOp, CastOp>(op);
     llvm::append_range(left, op->getOperands());

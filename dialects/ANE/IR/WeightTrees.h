@@ -50,12 +50,6 @@ private:
   WeightTrees *outer;
 };
 
-/// On an argument, or on a constant whose file training writes anew: the
-/// parameter that it is a copy of, and how (asMatrix).
-inline constexpr llvm::StringLiteral kCopyOf = "ane.copy_of",
-                                     kTransposed = "ane.transposed",
-                                     kGroups = "ane.groups";
-
 /// The constant of a weight tree whose file training writes anew; null where
 /// there is none. `asIs`: the tree has its elements in their order, of whatever
 /// type.

@@ -16,7 +16,7 @@ namespace mlir::ane {
 llvm::DenseSet<Operation *> findWeightTrees(Block &block);
 
 inline bool isOnEngine(Operation *op) {
-  auto placement = op->getAttrOfType<StringAttr>("ane.placement");
+  auto placement = op->getAttrOfType<StringAttr>(marks::kPlacement);
   return placement && placement.getValue() == "ane";
 }
 

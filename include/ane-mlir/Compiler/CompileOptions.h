@@ -12,6 +12,7 @@
 
 #include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Artifact/NumericGuard.h"
+#include "ane-mlir/Support/Choices.h"
 #include "ane-mlir/Target/Bundle.h"
 #include "ane-mlir/Target/CoreML.h"
 #include "ane-mlir/Transforms/WeightForm.h"
@@ -55,8 +56,7 @@ struct CompileOptions {
   std::optional<Door> door;
   enum class Precision { Mixed, FP32 };
   Precision precision = Precision::Mixed;
-  enum class Placement { Auto, Cost, ANE, Host };
-  std::optional<Placement> placement;
+  std::optional<PlacementMode> placement;
   /// A file {"node": "ane" or "host", …} in its place.
   std::string placementFile;
   /// An error for every op that would not run on the engine, and for those of
@@ -100,7 +100,7 @@ struct CompileOptions {
     /// Extent of the first axis of inputs where the model leaves it open.
     std::optional<int64_t> batch;
     /// What the backward programs compute again instead of reading it.
-    enum class Recompute { None, Auto, All } recompute = Recompute::Auto;
+    RecomputeMode recompute = RecomputeMode::Auto;
     /// Weights of products: inputs, or in weight files that a step writes anew.
     enum class Staging { Inputs, Patch } staging = Staging::Inputs;
   };
@@ -130,6 +130,10 @@ struct CompileOptions {
   /// Let MLIR verify the IR behind every pass.
   bool verifyIR = false;
   bool quiet = false;
+  /// A folder of finished conversions (Cache.h), and the options as they were
+  /// given, which tell them apart.
+  std::string cacheDir;
+  std::vector<std::string> spelling;
   /// Place and report; write nothing.
   bool reportOnly = false;
   /// What a tool does to each pass manager: printing IR, timing.

@@ -7,6 +7,7 @@
 #ifndef ANEMLIR_COMPILER_PIPELINES_H
 #define ANEMLIR_COMPILER_PIPELINES_H
 
+#include "ane-mlir/Support/Choices.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Pass/PassOptions.h"
@@ -16,18 +17,14 @@
 namespace mlir::ane {
 
 struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
-  Option<std::string> precision{
-      *this, "precision",
-      llvm::cl::desc("fp16 (default), or fp32 to check semantics"),
-      llvm::cl::init("fp16")};
-  Option<std::string> placement{*this, "placement",
-                                llvm::cl::desc("auto (default), ane or host"),
-                                llvm::cl::init("auto")};
-  Option<std::string> door{
-      *this, "door",
-      llvm::cl::desc("raw (default: the in-memory compiler) or coreml, which "
-                     "takes more operations whole"),
-      llvm::cl::init("raw")};
+  Option<Precision> precision{
+      *this, "precision", llvm::cl::desc("of what is computed"),
+      llvm::cl::init(Precision::FP16), precisionValues()};
+  Option<PlacementMode> placement{
+      *this, "placement", llvm::cl::desc("where operations go"),
+      llvm::cl::init(PlacementMode::Auto), placementValues()};
+  Option<FrontEnd> door{*this, "door", llvm::cl::desc("who takes the programs"),
+                        llvm::cl::init(FrontEnd::Raw), frontEndValues()};
   Option<int64_t> liveBytes{
       *this, "live-bytes",
       llvm::cl::desc("what ane-tile lets be alive together; 0 leaves all "
@@ -41,11 +38,10 @@ struct PipelineOptions : PassPipelineOptions<PipelineOptions> {
       *this, "keep-compressed",
       llvm::cl::desc("write weights that the model has in fewer bits as such"),
       llvm::cl::init(false)};
-  Option<std::string> recompute{
+  Option<RecomputeMode> recompute{
       *this, "recompute",
-      llvm::cl::desc("none (default), auto or all: what later engine programs "
-                     "compute again"),
-      llvm::cl::init("none")};
+      llvm::cl::desc("what later engine programs compute again"),
+      llvm::cl::init(RecomputeMode::None), recomputeValues()};
   Option<bool> patchWeights{
       *this, "patch-weights",
       llvm::cl::desc("trained weights are constants that are written anew"),

@@ -72,6 +72,11 @@ public:
   NamedAttribute text(StringRef name, StringRef value) {
     return attr(name, Attribute(builder.getStringAttr(value)));
   }
+  /// One of the words of an enumeration of ANEEnums.td.
+  template <typename Word, std::enable_if_t<std::is_enum_v<Word>, int> = 0>
+  NamedAttribute text(StringRef name, Word word) {
+    return text(name, stringifyEnum(word));
+  }
 
   /// The concrete value of a weight tree, or failure when `value` depends on an
   /// input.

@@ -8,6 +8,7 @@
 #define ANEMLIR_CONVERSION_PASSES_H
 
 #include "ane-mlir/Conversion/ONNXToANE.h"
+#include "ane-mlir/Support/Choices.h"
 #include "ane-mlir/Support/WeightFile.h"
 #include "dialects/ANE/IR/ANEBase.h"
 #include "dialects/MIL/IR/MIL.h"

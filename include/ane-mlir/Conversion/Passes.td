@@ -36,7 +36,7 @@ def ConvertANEToMILPass : Pass<"convert-ane-to-mil", "::mlir::ModuleOp"> {
     where its bytes go. Test: test/Conversion/convert-ane-to-mil.mlir.
   }];
   let options = [
-    Option<"dialect", "dialect", "std::string", [{""}], "Spelling of scalars: modern or verbose (default: the target's)">,
+    Option<"dialect", "dialect", "::mlir::ane::MILDialect", "::mlir::ane::MILDialect::Target", "Spelling of scalars", [{::mlir::ane::milDialectValues()}]>,
     ListOption<"reserved", "reserved", "std::string", "Names that no value gets">
   ];
   let dependentDialects = ["::mlir::ane::ANEDialect", "::mlir::mil::MILDialect"];

@@ -108,6 +108,10 @@ bool isStream(llvm::StringRef path);
 int runWithOutput(int argc, char **argv,
                   llvm::function_ref<int(int argc, char **argv)> driver);
 
+/// Removes what processes that are gone left hidden in a folder; outputs that
+/// are made there do so by themselves.
+void removeLeftovers(llvm::StringRef folder);
+
 /// Writes one file at once, or through a device or pipe.
 llvm::Error writeFileAtomically(llvm::StringRef path, llvm::StringRef contents);
 

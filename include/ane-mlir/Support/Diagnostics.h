@@ -36,9 +36,12 @@ class ToolDiagnostics {
 public:
   ToolDiagnostics(MLIRContext *context, llvm::StringRef file);
   ~ToolDiagnostics();
+  /// All that was said, without colours.
+  const std::string &transcript() const { return all; }
 
 private:
   llvm::StringSet<> told;
+  std::string all;
   MLIRContext *context;
   std::string file;
   DiagnosticEngine::HandlerID id;

@@ -15,6 +15,8 @@
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
 #include <memory>
+#include <string>
+#include <vector>
 
 namespace mlir::ane {
 
@@ -36,6 +38,9 @@ public:
   /// what was made of it may be a mixture. (Of one that was cut, reading behind
   /// its end ends the process with a message.)
   static llvm::Error checkUnchanged();
+  /// Paths of all files that were mapped, as they were given;
+  /// forgetClosedFiles() begins anew.
+  static std::vector<std::string> listOpened();
 
   llvm::ArrayRef<char> data() const { return bytes; }
   llvm::StringRef path() const { return name; }

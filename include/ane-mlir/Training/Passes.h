@@ -7,6 +7,7 @@
 #ifndef ANEMLIR_TRAINING_PASSES_H
 #define ANEMLIR_TRAINING_PASSES_H
 
+#include "ane-mlir/Support/Choices.h"
 #include "dialects/ANE/IR/ANEBase.h"
 #include "dialects/ONNX/IR/ONNX.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -17,11 +18,6 @@ namespace mlir::ane {
 #define GEN_PASS_DECL
 #define GEN_PASS_REGISTRATION
 #include "ane-mlir/Training/Passes.h.inc"
-
-/// Of the module: an array of what is trained, each {name, value (fp32)} and
-/// for an adapter {base, scale, left}: `scale` times the product of the adapter
-/// that is `left` and its partner is added to the initializer `base`.
-inline constexpr StringLiteral kParameters = "ane.parameters";
 
 } // namespace mlir::ane
 

@@ -82,7 +82,7 @@ def RecomputePass : Pass<"ane-recompute", "::mlir::ModuleOp"> {
     (`all`), or where that is predicted to take less than the surfaces do (`auto`). `ane.recomputed` marks the copies.
     Test: test/Training/recompute.mlir.
   }];
-  let options = [Option<"mode", "mode", "std::string", [{"auto"}], "auto or all">];
+  let options = [Option<"mode", "mode", "::mlir::ane::RecomputeMode", "::mlir::ane::RecomputeMode::Auto", "What is repeated", [{::mlir::ane::recomputeValues()}]>];
   let dependentDialects = ["::mlir::ane::ANEDialect"];
   let statistics = [Statistic<"numRepeated", "num-repeated", "Ops computed again">];
 }

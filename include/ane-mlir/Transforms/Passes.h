@@ -7,6 +7,7 @@
 #ifndef ANEMLIR_TRANSFORMS_PASSES_H
 #define ANEMLIR_TRANSFORMS_PASSES_H
 
+#include "ane-mlir/Support/Choices.h"
 #include "dialects/ANE/IR/ANEBase.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/Pass.h"

@@ -97,7 +97,7 @@ def LegalizePass : Pass<"ane-legalize", "::mlir::ModuleOp"> {
     biases. Tests: test/Transforms/legalize.mlir and legalize-*.mlir.
   }];
   let dependentDialects = ["::mlir::ane::ANEDialect"];
-  let options = [Option<"door", "door", "std::string", "\"raw\"", "raw (the in-memory compiler) or coreml (packages)">,
+  let options = [Option<"door", "door", "::mlir::ane::FrontEnd", "::mlir::ane::FrontEnd::Raw", "Who takes what is left", [{::mlir::ane::frontEndValues()}]>,
                  Option<"exactSilu", "exact-silu", "bool", "false", "silu as x / (1 + exp(-x)) instead of the engine's table">,
                  Option<"late", "late", "bool", "false", "layouts are assigned: what single generations refuse gets another form">];
 }
@@ -187,7 +187,7 @@ def CompressWeightsPass : Pass<"ane-compress-weights", "::mlir::ModuleOp"> {
   }];
   let dependentDialects = ["::mlir::ane::ANEDialect"];
   let options = [
-    Option<"door", "door", "std::string", "\"raw\"", "raw or coreml, which takes more forms">,
+    Option<"door", "door", "::mlir::ane::FrontEnd", "::mlir::ane::FrontEnd::Raw", "Who takes the weights; Core ML takes more forms", [{::mlir::ane::frontEndValues()}]>,
     Option<"keep", "keep", "bool", "true", "keep what the model has in fewer bits">,
     Option<"form", "form", "std::string", "\"none\"", "none, int8, int4, lut8, lut6, lut4 or lut3; then ,per=channel, block:N, tensor or group:N">];
 }
@@ -201,7 +201,7 @@ def PlacePass : Pass<"ane-place", "::mlir::ModuleOp"> {
     constants alone are weights and get nothing. Test: test/Transforms/place.mlir.
   }];
   let dependentDialects = ["::mlir::ane::ANEDialect"];
-  let options = [Option<"mode", "mode", "std::string", "\"auto\"", "auto (the engine wherever it is legal), cost (the cheapest split), ane (an op that must go to the host is an error) or host">];
+  let options = [Option<"mode", "mode", "::mlir::ane::PlacementMode", "::mlir::ane::PlacementMode::Auto", "Where ops go", [{::mlir::ane::placementValues()}]>];
 }
 
 def FormProgramsPass : Pass<"ane-form-programs", "::mlir::ModuleOp"> {

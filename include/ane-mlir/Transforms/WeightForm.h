@@ -13,9 +13,6 @@
 
 namespace mlir::ane {
 
-/// On a weight while forms are chosen: what each form is off.
-inline constexpr llvm::StringLiteral kFormErrorsAttr = "ane.form_errors";
-
 /// int8 or int4: integers with a scale for each output channel and, with
 /// `block`, for each so many inputs. lut8, lut6, lut4, lut3: a table for the
 /// tensor, or for each `group` output channels.

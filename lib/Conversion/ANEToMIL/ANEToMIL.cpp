@@ -295,8 +295,8 @@ SmallVector<std::string> Converter::nameResults(Operation *op,
 std::string Converter::operationName(Operation *op, StringRef opName,
                                      ArrayRef<std::string> results) {
   std::string name = results.empty() ? opName.str() : results[0];
-  return op->hasAttr("ane.wide") ? uniqueName(name + mil::kWideSuffix.str())
-                                 : name;
+  return op->hasAttr(marks::kWide) ? uniqueName(name + mil::kWideSuffix.str())
+                                   : name;
 }
 
 LogicalResult Converter::convertControl(Operation *op, StringRef type,
@@ -600,8 +600,9 @@ struct ConvertANEToMIL : ane::impl::ConvertANEToMILPassBase<ConvertANEToMIL> {
     ModuleOp module = getOperation();
     if (ModuleOp old = module.lookupSymbol<ModuleOp>(mil::kPrograms))
       old.erase();
-    bool verbose = dialect.empty() ? getTarget(module).verboseDialect
-                                   : dialect == "verbose";
+    bool verbose = dialect == MILDialect::Target
+                       ? getTarget(module).verboseDialect
+                       : dialect == MILDialect::Verbose;
     OpBuilder builder = OpBuilder::atBlockEnd(module.getBody());
     auto programModule =
         ModuleOp::create(builder, module.getLoc(), mil::kPrograms);

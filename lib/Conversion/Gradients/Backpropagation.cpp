@@ -102,12 +102,12 @@ LogicalResult Backpropagation::run() {
     Operation *before = &*std::prev(graph.builder.getInsertionPoint());
     row->function(op, derivative);
     // What is kept in fp32 has a derivative that is.
-    if (Attribute keep = op->getAttr("ane.fp32"))
+    if (Attribute keep = op->getAttr(marks::kFp32))
       for (Operation *made = before->getNextNode();
            made && made->getIterator() != graph.builder.getInsertionPoint();
            made = made->getNextNode())
         if (!isa<ConstantOp>(made))
-          made->setAttr("ane.fp32", keep);
+          made->setAttr(marks::kFp32, keep);
     if (derivative.refused() || derivative.failed()) {
       if (!derivative.refused())
         op->emitError() << "the derivative of '" << op->getName()

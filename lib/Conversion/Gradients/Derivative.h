@@ -66,8 +66,9 @@ public:
   NamedAttribute flag(StringRef name, bool value) {
     return graph.flag(name, value);
   }
-  NamedAttribute text(StringRef name, StringRef value) {
-    return graph.text(name, value);
+  template <typename Word>
+  NamedAttribute text(StringRef name, Word word) {
+    return graph.text(name, word);
   }
 
   /// A scalar constant of the element type of `like`.

@@ -25,13 +25,13 @@ void differentiate(CastOp op, Derivative &d) {
 
 void differentiate(GeluOp op, Derivative &d) {
   Term x = d.term(op.getX()), g = d.term(d.incoming(0));
-  if (op.getMode() == "EXACT") {
+  if (op.getMode() == GeluMode::EXACT) {
     // Phi(x) + x phi(x)
     Term phi = (1 / std::sqrt(2 * M_PI)) * exp(-0.5 * (x * x));
     d.give(0u, g * (0.5 * (1 + erf(std::sqrt(0.5) * x)) + x * phi));
     return;
   }
-  if (op.getMode() == "SIGMOID_APPROXIMATION") {
+  if (op.getMode() == GeluMode::SIGMOID_APPROXIMATION) {
     Term s = sigmoid(1.702 * x);
     d.give(0u, g * (s * (1 + 1.702 * x * (1 - s))));
     return;

@@ -33,10 +33,10 @@ void differentiate(GatherOp op, Derivative &d) {
     int64_t count = d.count(d.shapeOf(indices));
     SmallVector<int64_t> rows(d.shapeOf(x));
     rows[axis] = count;
-    d.give(0u,
-           d.create<ScatterOp>({zerosLike(d, x), d.reshape(indices, {count}),
-                                d.reshape(g, rows)},
-                               {d.attr("axis", axis), d.text("mode", "add")}));
+    d.give(0u, d.create<ScatterOp>(
+                   {zerosLike(d, x), d.reshape(indices, {count}),
+                    d.reshape(g, rows)},
+                   {d.attr("axis", axis), d.text("mode", ScatterMode::add)}));
     return;
   }
   if (axis != batch) {
@@ -64,15 +64,15 @@ void differentiate(GatherOp op, Derivative &d) {
   Value zeros = d.reshape(zerosLike(d, x), flat);
   Value sum = d.create<ScatterOp>(
       {zeros, d.reshape(at, {batches * count}), d.reshape(g, rows)},
-      {d.attr("axis", int64_t(0)), d.text("mode", "add")});
+      {d.attr("axis", int64_t(0)), d.text("mode", ScatterMode::add)});
   d.give(0u, d.reshape(sum, shape));
 }
 
 void differentiate(GatherAlongAxisOp op, Derivative &d) {
-  d.give(0u,
-         d.create<ScatterAlongAxisOp>(
-             {zerosLike(d, op.getX()), op.getIndices(), d.incoming(0)},
-             {d.attr("axis", int64_t(op.getAxis())), d.text("mode", "add")}));
+  d.give(0u, d.create<ScatterAlongAxisOp>(
+                 {zerosLike(d, op.getX()), op.getIndices(), d.incoming(0)},
+                 {d.attr("axis", int64_t(op.getAxis())),
+                  d.text("mode", ScatterMode::add)}));
 }
 
 void differentiate(GatherNdOp op, Derivative &d) {
@@ -82,27 +82,29 @@ void differentiate(GatherNdOp op, Derivative &d) {
   }
   d.give(0u, d.create<ScatterNdOp>(
                  {zerosLike(d, op.getX()), op.getIndices(), d.incoming(0)},
-                 {d.text("mode", "add")}));
+                 {d.text("mode", ScatterMode::add)}));
 }
 
 /// `scatter` and `gather` build the op of this family with the same indices.
 template <typename Op>
-static void
-differentiateScatter(Op op, Derivative &d,
-                     llvm::function_ref<Value(Value, Value, StringRef)> scatter,
-                     llvm::function_ref<Value(Value)> gather) {
-  StringRef mode = op.getMode();
+static void differentiateScatter(
+    Op op, Derivative &d,
+    llvm::function_ref<Value(Value, Value, ScatterMode)> scatter,
+    llvm::function_ref<Value(Value)> gather) {
+  ScatterMode mode = op.getMode();
   Value g = d.incoming(0);
-  bool adds = mode == "add" || mode == "sub";
-  if (!adds && mode != "update") {
-    d.refuse("a scatter of mode '" + mode + "'");
+  bool adds = mode == ScatterMode::add || mode == ScatterMode::sub;
+  if (!adds && mode != ScatterMode::update) {
+    d.refuse("a scatter of mode '" + stringifyScatterMode(mode) + "'");
     return;
   }
   if (d.wants(0u))
-    d.give(0u, adds ? g : scatter(g, zerosLike(d, op.getUpdates()), "update"));
+    d.give(0u, adds ? g
+                    : scatter(g, zerosLike(d, op.getUpdates()),
+                              ScatterMode::update));
   if (d.wants(2u)) {
     Term part = d.term(gather(g));
-    d.give(2u, mode == "sub" ? -part : part);
+    d.give(2u, mode == ScatterMode::sub ? -part : part);
   }
 }
 
@@ -110,7 +112,7 @@ void differentiate(ScatterOp op, Derivative &d) {
   NamedAttribute axis = d.attr("axis", int64_t(op.getAxis()));
   differentiateScatter(
       op, d,
-      [&](Value data, Value updates, StringRef mode) {
+      [&](Value data, Value updates, ScatterMode mode) {
         return d.create<ScatterOp>({data, op.getIndices(), updates},
                                    {axis, d.text("mode", mode)});
       },
@@ -122,7 +124,7 @@ void differentiate(ScatterAlongAxisOp op, Derivative &d) {
   NamedAttribute axis = d.attr("axis", int64_t(op.getAxis()));
   differentiateScatter(
       op, d,
-      [&](Value data, Value updates, StringRef mode) {
+      [&](Value data, Value updates, ScatterMode mode) {
         return d.create<ScatterAlongAxisOp>({data, op.getIndices(), updates},
                                             {axis, d.text("mode", mode)});
       },
@@ -133,7 +135,7 @@ void differentiate(ScatterAlongAxisOp op, Derivative &d) {
 void differentiate(ScatterNdOp op, Derivative &d) {
   differentiateScatter(
       op, d,
-      [&](Value data, Value updates, StringRef mode) {
+      [&](Value data, Value updates, ScatterMode mode) {
         return d.create<ScatterNdOp>({data, op.getIndices(), updates},
                                      {d.text("mode", mode)});
       },
@@ -160,10 +162,10 @@ void differentiate(OneHotOp op, Derivative &d) {
 
 void differentiate(TopkOp op, Derivative &d) {
   if (Value g = d.incoming(0))
-    d.give(0u,
-           d.create<ScatterAlongAxisOp>(
-               {zerosLike(d, op.getX()), op.getIndices(), g},
-               {d.attr("axis", int64_t(op.getAxis())), d.text("mode", "add")}));
+    d.give(0u, d.create<ScatterAlongAxisOp>(
+                   {zerosLike(d, op.getX()), op.getIndices(), g},
+                   {d.attr("axis", int64_t(op.getAxis())),
+                    d.text("mode", ScatterMode::add)}));
 }
 
 //===----------------------------------------------------------------------===//

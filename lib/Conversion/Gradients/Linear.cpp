@@ -139,7 +139,7 @@ Value mlir::ane::scatterWindows(Derivative &d, Value x, Value weight,
   }
   Value y = d.create<ConvTransposeOp>(
       {x, weight},
-      {d.attr("strides", window.strides), d.text("pad_type", "custom"),
+      {d.attr("strides", window.strides), d.text("pad_type", PadType::custom),
        d.attr("pad", pads), d.attr("dilations", window.dilations),
        d.attr("groups", groups)});
   return d.padOrCrop(y, before, after);
@@ -180,8 +180,8 @@ WindowSteps stepsOf(ConvTransposeOp op) {
                    (window.kernel[i] - 1) * window.dilations[i] + 1,
             extent = y[i + 2];
     // The crop that the op makes (mil/numerics.md §8).
-    int64_t begin = op.getPadType() == "custom" ? op.getPad()[2 * i]
-                    : op.getPadType() == "same"
+    int64_t begin = op.getPadType() == PadType::custom ? op.getPad()[2 * i]
+                    : op.getPadType() == PadType::same
                         ? std::max<int64_t>(0, full - extent) / 2
                         : 0;
     window.pads[i] = {begin, full - begin - extent};
@@ -199,12 +199,12 @@ void differentiate(ConvTransposeOp op, Derivative &d) {
   }
   if (d.wants(0u)) {
     SmallVector<int64_t> none(2 * window.kernel.size(), 0);
-    d.give(0u,
-           d.create<ConvOp>({d.padOrCrop(g, before, after), op.getWeight()},
-                            {d.attr("strides", window.strides),
-                             d.text("pad_type", "valid"), d.attr("pad", none),
-                             d.attr("dilations", window.dilations),
-                             d.attr("groups", int64_t(op.getGroups()))}));
+    d.give(0u, d.create<ConvOp>({d.padOrCrop(g, before, after), op.getWeight()},
+                                {d.attr("strides", window.strides),
+                                 d.text("pad_type", PadType::valid),
+                                 d.attr("pad", none),
+                                 d.attr("dilations", window.dilations),
+                                 d.attr("groups", int64_t(op.getGroups()))}));
   }
   if (d.wants(1u))
     d.give(1u, weightGradient(d, g, x, window, op.getGroups()));

@@ -163,13 +163,14 @@ void differentiate(PadOp op, Derivative &d) {
     before[rank - axes + i] = -op.getPad()[2 * i];
     after[rank - axes + i] = -op.getPad()[2 * i + 1];
   }
-  if (op.getMode() == "constant") {
+  if (op.getMode() == PadMode::constant) {
     d.give(0u, d.padOrCrop(g, before, after));
     return;
   }
   for (int64_t i = 0; i < rank; ++i)
     if (before[i] || after[i])
-      g = foldPad(d, g, i, -before[i], -after[i], op.getMode() != "replicate");
+      g = foldPad(d, g, i, -before[i], -after[i],
+                  op.getMode() != PadMode::replicate);
   d.give(0u, g);
 }
 

@@ -76,6 +76,25 @@ static LogicalResult checkSizes(ArrayRef<Type> types, StringRef opName,
   return success();
 }
 
+/// An attribute that has to be there is, and a word is one of its list.
+static LogicalResult checkAttribute(StringRef opName, const ArgInfo &arg,
+                                    Location loc,
+                                    ArrayRef<NamedAttribute> attributes) {
+  const auto *given = llvm::find_if(
+      attributes, [&](NamedAttribute a) { return a.getName() == arg.name; });
+  if (given == attributes.end())
+    return arg.isRequired ? emitError(loc)
+                                << "'" << opName << "' op expects attribute '"
+                                << arg.name << "'"
+                          : success();
+  auto word = dyn_cast<StringAttr>(given->getValue());
+  if (!word || arg.takesWord(word.getValue()))
+    return success();
+  return emitError(loc) << "'" << opName << "' op expects '" << arg.name
+                        << "' to be " << arg.listWords() << ", but got '"
+                        << word.getValue() << "'";
+}
+
 SmallVector<Value> GraphBuilder::create(StringRef opName, Location loc,
                                         ArrayRef<Value> operands,
                                         ArrayRef<NamedAttribute> attributes,
@@ -84,13 +103,8 @@ SmallVector<Value> GraphBuilder::create(StringRef opName, Location loc,
   if (hasMissingOperand(opName, operands))
     return {};
   for (const ArgInfo &arg : lookupOpInfo(opName)->args)
-    if (arg.isRequired && llvm::none_of(attributes, [&](NamedAttribute given) {
-          return given.getName() == arg.name;
-        })) {
-      emitError(loc) << "'" << opName << "' op expects attribute '" << arg.name
-                     << "'";
+    if (failed(checkAttribute(opName, arg, loc, attributes)))
       return {};
-    }
   RegisteredOperationName name =
       *RegisteredOperationName::lookup(opName, context);
   OperationState state(loc, opName);

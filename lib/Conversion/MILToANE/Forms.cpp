@@ -139,6 +139,21 @@ std::optional<std::string> Raiser::text(mil::OpOp op, StringRef name) {
   return strings.getRawStringData()[0].str();
 }
 
+FailureOr<DType> Raiser::dtype(mil::OpOp op, StringRef name,
+                               std::optional<DType> absent) {
+  std::optional<std::string> word = text(op, name);
+  std::optional<DType> known = word                 ? lookupDType(*word)
+                               : argument(op, name) ? std::nullopt
+                                                    : absent;
+  if (known)
+    return *known;
+  InFlightDiagnostic said = error(op) << "expects argument '" << name
+                                      << "' to be a dtype";
+  if (word)
+    said << ", but got '" << *word << "'";
+  return failure();
+}
+
 mil::LiteralAttr Raiser::literal(ArrayRef<int64_t> values) {
   auto type =
       RankedTensorType::get({(int64_t)values.size()}, b.builder.getI64Type());
@@ -191,8 +206,11 @@ LogicalResult Raiser::normalise(mil::OpOp op, Arguments &arguments) {
   // The interpreter checks every index; widths of indices are the results'.
   if (type.starts_with("gather") || type.starts_with("scatter"))
     drop("validate_indices");
-  if (type == "reduce_argmax" || type == "reduce_argmin")
+  if (type == "reduce_argmax" || type == "reduce_argmin") {
+    if (failed(dtype(op, "output_dtype", DType::Int32)))
+      return failure();
     drop("output_dtype");
+  }
   if (type == "conv" || type == "conv_transpose")
     window(std::max<int64_t>(rank("x") - 2, 0), true);
   if (type == "max_pool" || type == "avg_pool" || type == "l2_pool") {
@@ -231,6 +249,8 @@ LogicalResult Raiser::normalise(mil::OpOp op, Arguments &arguments) {
   if (type == "log")
     add("epsilon", number(1e-45f));
   if (type == "topk") {
+    if (failed(dtype(op, "output_indices_dtype", DType::Int32)))
+      return failure();
     // Sorted results are one order of unsorted ones.
     for (StringRef name : {"sort", "return_indices", "output_indices_dtype"})
       drop(name);
@@ -509,21 +529,22 @@ LogicalResult Raiser::raiseList(mil::OpOp op) {
     auto element = ints(op, "elem_shape");
     if (failed(length) || failed(element))
       return failure();
-    std::optional<std::string> name = text(op, "dtype");
-    std::optional<DType> dtype = name ? lookupDType(*name) : DType::Float32;
-    if (!dtype || *length < 0)
-      return error(op) << "expects a known dtype and a length of 0 or more";
+    FailureOr<DType> type = dtype(op, "dtype", DType::Float32);
+    if (failed(type))
+      return failure();
+    if (*length < 0)
+      return error(op) << "expects a length of 0 or more, but got " << *length;
     SmallVector<int64_t> shape{*length};
     shape.append(*element);
     int64_t count = 1;
     for (int64_t dim : shape)
       if (dim < 0 || llvm::MulOverflow(count, dim, count))
         return error(op) << "expects elements of a static shape";
-    auto type =
-        RankedTensorType::get(shape, toMLIRType(*dtype, op.getContext()));
+    auto list =
+        RankedTensorType::get(shape, toMLIRType(*type, op.getContext()));
     values[op.getResult(0)] = b.constant(
         loc, DenseElementsAttr::get(
-                 type, b.builder.getZeroAttr(type.getElementType())));
+                 list, b.builder.getZeroAttr(list.getElementType())));
     return success();
   }
   FailureOr<Value> list = operand(op, "ls");
@@ -554,10 +575,11 @@ LogicalResult Raiser::raiseList(mil::OpOp op) {
     update = b.create<ExpandDimsOp>(loc, {update},
                                     {b.attr("axes", ArrayRef<int64_t>{0})});
   }
-  Value y = at && update ? b.create<ScatterOp>(loc, {*list, at, update},
-                                               {b.attr("axis", int64_t(0)),
-                                                b.text("mode", "update")})
-                         : Value();
+  Value y = at && update
+                ? b.create<ScatterOp>(loc, {*list, at, update},
+                                      {b.attr("axis", int64_t(0)),
+                                       b.text("mode", ScatterMode::update)})
+                : Value();
   if (!y)
     return failure();
   values[op.getResult(0)] = y;
@@ -755,15 +777,14 @@ LogicalResult Raiser::raiseCropResize(mil::OpOp op) {
 
 LogicalResult Raiser::raiseConstexprCast(mil::OpOp op) {
   FailureOr<Value> x = operand(op, "source_val");
-  std::optional<std::string> name = text(op, "output_dtype");
-  std::optional<DType> dtype = name ? lookupDType(*name) : std::nullopt;
   if (failed(x))
     return failure();
-  if (!dtype)
-    return error(op) << "expects argument 'output_dtype' to be a dtype";
+  FailureOr<DType> type = dtype(op, "output_dtype");
+  if (failed(type))
+    return failure();
   Value y = b.create<CastOp>(
       op.getLoc(), {*x},
-      {b.attr("dtype", TypeAttr::get(toMLIRType(*dtype, op.getContext())))});
+      {b.attr("dtype", TypeAttr::get(toMLIRType(*type, op.getContext())))});
   return y ? bind(op, y) : failure();
 }
 

@@ -134,14 +134,16 @@ FailureOr<Attribute> Raiser::raiseParameter(const ArgInfo &arg,
     if (!strings || strings.getNumElements() != 1)
       return bad("a string");
     StringRef text = strings.getRawStringData()[0];
+    if (!arg.takesWord(text))
+      return error(op) << "expects argument '" << arg.name << "' to be "
+                       << arg.listWords() << ", but got '" << text << "'",
+             failure();
     if (arg.kind == ArgKind::String)
       return Attribute(b.builder.getStringAttr(text));
-    std::optional<DType> dtype = lookupDType(text);
-    if (!dtype)
-      return op.emitError() << "'" << op.getType() << "': has dtype '" << text
-                            << "', which is not known",
-             failure();
-    return Attribute(TypeAttr::get(toMLIRType(*dtype, b.builder.getContext())));
+    FailureOr<DType> type = dtype(op, arg.name);
+    if (failed(type))
+      return failure();
+    return Attribute(TypeAttr::get(toMLIRType(*type, b.builder.getContext())));
   }
   if (!dense)
     return bad("a number");
@@ -327,7 +329,7 @@ LogicalResult Raiser::raiseByTable(mil::OpOp op, const OpInfo &info,
   }
   if (!results.empty() && mil::isNamedWide(op))
     if (Operation *raised = results[0].getDefiningOp())
-      raised->setAttr("ane.wide", b.builder.getUnitAttr());
+      raised->setAttr(marks::kWide, b.builder.getUnitAttr());
   return bind(op, results);
 }
 
@@ -392,10 +394,10 @@ FailureOr<ProgramOp> Raiser::run(StringRef symbol) {
     StringRef name = cast<StringAttr>(attr).getValue();
     Type type = argument.getType();
     NamedAttrList attributes;
-    attributes.set("ane.name", builder.getStringAttr(name));
+    attributes.set(marks::kName, builder.getStringAttr(name));
     if (auto state = dyn_cast<mil::StateType>(type)) {
       type = state.getWrapped();
-      attributes.set("ane.state", builder.getUnitAttr());
+      attributes.set(marks::kState, builder.getUnitAttr());
     }
     auto tensor = dyn_cast<RankedTensorType>(type);
     if (!tensor || !toDType(tensor.getElementType()))
@@ -445,9 +447,9 @@ FailureOr<ProgramOp> Raiser::run(StringRef symbol) {
   SmallVector<Value> results;
   auto addResult = [&](StringRef name, Value value, bool state) {
     NamedAttrList attributes;
-    attributes.set("ane.name", builder.getStringAttr(name));
+    attributes.set(marks::kName, builder.getStringAttr(name));
     if (state)
-      attributes.set("ane.state", builder.getUnitAttr());
+      attributes.set(marks::kState, builder.getUnitAttr());
     resultAttrs.push_back(attributes.getDictionary(context));
     results.push_back(value);
     outputs.push_back(value.getType());
@@ -531,7 +533,7 @@ mlir::ane::convertMILToFunction(OpBuilder &builder, mil::FuncOp milFunc,
   auto withDType = [&](DictionaryAttr attributes, Type type) {
     NamedAttrList list(attributes);
     list.set(
-        "ane.dtype",
+        marks::kDtype,
         builder.getStringAttr(
             getInfo(*toDType(cast<RankedTensorType>(type).getElementType()))
                 .name));

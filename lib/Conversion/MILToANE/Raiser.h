@@ -90,6 +90,10 @@ private:
   FailureOr<int64_t> integer(mil::OpOp op, StringRef name, int64_t absent);
   FailureOr<double> number(mil::OpOp op, StringRef name, double absent);
   std::optional<std::string> text(mil::OpOp op, StringRef name);
+  /// Failure after a message where the argument names no dtype; an absent one
+  /// is `absent`, or wrong where that is nothing.
+  FailureOr<DType> dtype(mil::OpOp op, StringRef name,
+                         std::optional<DType> absent = std::nullopt);
   InFlightDiagnostic error(mil::OpOp op) {
     return op.emitError() << "'" << op.getType() << "': ";
   }

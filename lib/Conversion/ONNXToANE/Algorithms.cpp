@@ -207,7 +207,8 @@ static LogicalResult lowerTensorScatter(C &c) {
   Value y = c.create<ScatterAlongAxisOp>(
       {c.reshape(c.transpose(cache, perm), {batch, extent, rest}), index,
        c.reshape(c.transpose(update, perm), {batch, length, rest})},
-      {c.graph.attr("axis", int64_t(1)), c.graph.text("mode", "update")});
+      {c.graph.attr("axis", int64_t(1)),
+       c.graph.text("mode", ScatterMode::update)});
   return c.set(0, y ? c.transpose(c.reshape(y, moved), back) : y);
 }
 

@@ -223,7 +223,7 @@ static LogicalResult lowerRunTimeIf(C &c) {
   // Everything behind a length that is not known runs on the host, if at all.
   if (open) {
     std::string remedy = conditionRemedy(c);
-    cond->setAttr("ane.open_length",
+    cond->setAttr(marks::kOpenLength,
                   StringAttr::get(context, "its branches give different "
                                            "lengths" +
                                                remedy));
@@ -399,9 +399,9 @@ Value RunTimeLoop::storeRow(Value buffer, Value trip, Value value) {
   Value row = c.create<ReshapeOp>({value}, {c.graph.attr("shape", one)});
   Value at = c.create<ReshapeOp>({trip},
                                  {c.graph.attr("shape", ArrayRef<int64_t>{1})});
-  return c.create<ScatterOp>(
-      {buffer, at, row},
-      {c.graph.attr("axis", int64_t(0)), c.graph.text("mode", "update")});
+  return c.create<ScatterOp>({buffer, at, row},
+                             {c.graph.attr("axis", int64_t(0)),
+                              c.graph.text("mode", ScatterMode::update)});
 }
 
 FailureOr<bool> RunTimeLoop::buildBody(Region &region) {

@@ -86,7 +86,7 @@ static SmallVector<NamedAttribute>
 convAttributes(C &c, const ONNXWindow &window, int64_t groups) {
   bool padded = llvm::any_of(window.pads, [](int64_t p) { return p != 0; });
   return {c.graph.attr("strides", window.strides),
-          c.graph.text("pad_type", padded ? "custom" : "valid"),
+          c.graph.text("pad_type", padded ? PadType::custom : PadType::valid),
           c.graph.attr("pad", window.pads),
           c.graph.attr("dilations", window.dilations),
           c.graph.attr("groups", groups)};
@@ -405,7 +405,7 @@ static LogicalResult lowerPool(C &c) {
   SmallVector<NamedAttribute> attributes{
       c.graph.attr("kernel_sizes", window->kernel),
       c.graph.attr("strides", window->strides),
-      c.graph.text("pad_type", padded ? "custom" : "valid"),
+      c.graph.text("pad_type", padded ? PadType::custom : PadType::valid),
       c.graph.attr("pad", floorWindow.pads)};
   Value y;
   if (max) {

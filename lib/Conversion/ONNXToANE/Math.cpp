@@ -306,11 +306,12 @@ static Value gelu(C &c, Value x) {
 static Value fastGelu(C &c, Value x) {
   if (c.input(1))
     x = c.add(x, c.input(1));
-  return c.create<GeluOp>({x}, {c.graph.text("mode", "TANH_APPROXIMATION")});
+  return c.create<GeluOp>({x},
+                          {c.graph.text("mode", GeluMode::TANH_APPROXIMATION)});
 }
 static Value biasGelu(C &c, Value x) {
   return c.create<GeluOp>({c.add(x, c.input(1))},
-                          {c.graph.text("mode", "EXACT")});
+                          {c.graph.text("mode", GeluMode::EXACT)});
 }
 static Value quickGelu(C &c, Value x) {
   return c.mul(x, c.create<SigmoidOp>(

@@ -365,8 +365,8 @@ static LogicalResult lowerGroupQueryAttention(C &c) {
     Value rows = c.broadcastTo(c.reshape(positions, {batch, 1, length, 1}),
                                {batch, kvHeads, length, size});
     Value y = c.create<ScatterAlongAxisOp>(
-        {cache, rows, fresh},
-        {c.graph.attr("axis", int64_t(2)), c.graph.text("mode", "update")});
+        {cache, rows, fresh}, {c.graph.attr("axis", int64_t(2)),
+                               c.graph.text("mode", ScatterMode::update)});
     c.put(output, y);
     return y;
   };

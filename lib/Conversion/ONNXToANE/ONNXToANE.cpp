@@ -222,9 +222,9 @@ Value NodeContext::addInput(RankedTensorType type) {
 Value Lowering::addInput(Location loc, StringRef name, RankedTensorType type) {
   Builder b(module.getContext());
   StringRef dtype = getInfo(*toDType(type.getElementType())).name;
-  argAttrs.push_back(
-      b.getDictionaryAttr({b.getNamedAttr("ane.dtype", b.getStringAttr(dtype)),
-                           b.getNamedAttr("ane.name", b.getStringAttr(name))}));
+  argAttrs.push_back(b.getDictionaryAttr(
+      {b.getNamedAttr(marks::kDtype, b.getStringAttr(dtype)),
+       b.getNamedAttr(marks::kName, b.getStringAttr(name))}));
   return entry->addArgument(type, loc);
 }
 
@@ -568,7 +568,7 @@ static std::string openLengthRemedy(Value value) {
     Operation *op = v.getDefiningOp();
     if (!op || !seen.insert(v).second)
       continue;
-    if (auto why = op->getAttrOfType<StringAttr>("ane.open_length"))
+    if (auto why = op->getAttrOfType<StringAttr>(marks::kOpenLength))
       if (why.getValue().contains("--input-value")) {
         auto name = dyn_cast<NameLoc>(op->getLoc());
         return (": it comes from If '" +
@@ -853,9 +853,10 @@ Lowering::bindInputs(onnxir::GraphOp graphOp, SmallVectorImpl<unsigned> &kept) {
     Type declared = cast<TensorType>(graphOp.getBody().getArgument(i).getType())
                         .getElementType();
     argAttrs.push_back(attrs.getDictionaryAttr(
-        {attrs.getNamedAttr("ane.dtype", attrs.getStringAttr(
-                                             getInfo(*toDType(declared)).name)),
-         attrs.getNamedAttr("ane.name", graphOp.getInputNames()[i])}));
+        {attrs.getNamedAttr(
+             marks::kDtype,
+             attrs.getStringAttr(getInfo(*toDType(declared)).name)),
+         attrs.getNamedAttr(marks::kName, graphOp.getInputNames()[i])}));
   }
   if (!bound)
     return failure();
@@ -909,8 +910,9 @@ Lowering::declareOutputs(onnxir::GraphOp graphOp, ArrayRef<Value> results,
       element = tensor.getElementType();
     resultAttrs.push_back(attrs.getDictionaryAttr(
         {attrs.getNamedAttr(
-             "ane.dtype", attrs.getStringAttr(getInfo(*toDType(element)).name)),
-         attrs.getNamedAttr("ane.name", nameAttr)}));
+             marks::kDtype,
+             attrs.getStringAttr(getInfo(*toDType(element)).name)),
+         attrs.getNamedAttr(marks::kName, nameAttr)}));
   }
   return success();
 }

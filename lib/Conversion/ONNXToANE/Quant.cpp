@@ -184,7 +184,7 @@ static Value scalarScale(C &c, Value scale, Type element) {
 }
 /// Bytes of the engine, of which 0 is the middle, or null.
 static Value engineCodes(C &c, Value x, Value scale, Value zero, Type type) {
-  if (!c.node->hasAttr("ane.codes") || !type.isInteger(8) ||
+  if (!c.node->hasAttr(marks::kCodes) || !type.isInteger(8) ||
       type.isUnsignedInteger() || !x || !isa<FloatType>(c.element(x)))
     return {};
   if (std::optional<double> origin = zero ? numberOf(c, zero) : 0.0;
@@ -284,7 +284,7 @@ static LogicalResult lowerDynamicQuantize(C &c) {
   // in fp32 whatever the precision.
   auto exact = [](Value v) {
     if (Operation *op = v ? v.getDefiningOp() : nullptr)
-      op->setAttr("ane.exact", UnitAttr::get(op->getContext()));
+      op->setAttr(marks::kExact, UnitAttr::get(op->getContext()));
     return v;
   };
   exact(scale);
@@ -366,9 +366,10 @@ static LogicalResult finishFloatProduct(C &c, Value y,
                                         ArrayRef<Value> factors) {
   if (y && y.getDefiningOp() && !isConstantTree(y))
     y.getDefiningOp()->setAttr(
-        "ane.note", c.graph.builder.getStringAttr(
-                        "weights in integers; the activation, which the model "
-                        "quantises while it runs, stays a float"));
+        marks::kNote,
+        c.graph.builder.getStringAttr(
+            "weights in integers; the activation, which the model "
+            "quantises while it runs, stays a float"));
   for (Value factor : factors)
     y = c.mul(y, c.castTo(factor, c.f32()));
   return c.set(0, y);
@@ -466,11 +467,12 @@ static Value integerConv(C &c, Value x, Value xZero, Value w, Value wZero,
   x = cropNegativePads(c, x, *window);
   bool padded = llvm::any_of(window->pads, [](int64_t p) { return p != 0; });
   return c.create<ConvOp>(
-      {x, w}, {c.graph.attr("strides", window->strides),
-               c.graph.text("pad_type", padded ? "custom" : "valid"),
-               c.graph.attr("pad", window->pads),
-               c.graph.attr("dilations", window->dilations),
-               c.graph.attr("groups", c.getInt("group", 1))});
+      {x, w},
+      {c.graph.attr("strides", window->strides),
+       c.graph.text("pad_type", padded ? PadType::custom : PadType::valid),
+       c.graph.attr("pad", window->pads),
+       c.graph.attr("dilations", window->dilations),
+       c.graph.attr("groups", c.getInt("group", 1))});
 }
 static LogicalResult lowerConvInteger(C &c) {
   SmallVector<Value> none;

@@ -78,5 +78,5 @@ void mlir::ane::markQuantisedChains(onnxir::GraphOp graph) {
   if (convs < kLeastConvs)
     return;
   for (NodeOp codes : pairs)
-    codes->setAttr("ane.codes", UnitAttr::get(codes.getContext()));
+    codes->setAttr(marks::kCodes, UnitAttr::get(codes.getContext()));
 }

@@ -188,7 +188,7 @@ static FailureOr<Recurrent> readRecurrent(C &c, int64_t gates,
   // Of what is trained the steps are differentiated, also with weights that
   // stay constants.
   auto module = c.node->getParentOfType<ModuleOp>();
-  r.unrolled |= module && module->hasAttr("ane.parameters") &&
+  r.unrolled |= module && module->hasAttr(marks::kParameters) &&
                 r.steps <= 1024 && r.steps > 0;
   // MIL clips the cell state, ONNX the gate inputs.
   r.clip = c.getFloat("clip", 0);

@@ -319,7 +319,7 @@ static LogicalResult lowerCausalConv(C &c) {
   Value all = kernel > 1 ? c.concat({past, x}, 2) : x;
   Value y = c.create<ConvOp>({all, weight, bias},
                              {c.graph.attr("strides", ArrayRef<int64_t>{1}),
-                              c.graph.text("pad_type", "valid"),
+                              c.graph.text("pad_type", PadType::valid),
                               c.graph.attr("pad", ArrayRef<int64_t>{0, 0}),
                               c.graph.attr("dilations", ArrayRef<int64_t>{1}),
                               c.graph.attr("groups", channels)});

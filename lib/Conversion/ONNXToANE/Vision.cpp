@@ -406,7 +406,8 @@ static LogicalResult lowerMaxUnpool(C &c) {
   Value y = c.create<ScatterOp>(
       {zeros, c.reshape(indices, {c.type(x).getNumElements()}),
        c.reshape(x, {c.type(x).getNumElements()})},
-      {c.graph.attr("axis", int64_t(0)), c.graph.text("mode", "update")});
+      {c.graph.attr("axis", int64_t(0)),
+       c.graph.text("mode", ScatterMode::update)});
   if (!y)
     return failure();
   y = c.reshape(y, shape);
@@ -483,9 +484,9 @@ static LogicalResult lowerCol2Im(C &c) {
   Value y = c.create<ConvTransposeOp>(
       {c.reshape(data, shape),
        c.castTo(c.graph.constant(c.loc, kernel), c.element(data))},
-      {c.graph.attr("strides", strides), c.graph.text("pad_type", "custom"),
-       c.graph.attr("pad", crop), c.graph.attr("dilations", dilations),
-       c.graph.attr("groups", channels)});
+      {c.graph.attr("strides", strides),
+       c.graph.text("pad_type", PadType::custom), c.graph.attr("pad", crop),
+       c.graph.attr("dilations", dilations), c.graph.attr("groups", channels)});
   if (llvm::any_of(grow, [](int64_t p) { return p != 0; }) && y)
     y = c.create<PadOp>({y}, {c.graph.attr("pad", grow)});
   return c.set(0, c.castTo(y, element));

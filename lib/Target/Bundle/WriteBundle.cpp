@@ -226,8 +226,8 @@ void BundleWriter::addPort(std::vector<std::unique_ptr<fb::PortT>> &list,
     return attr ? attr.getValue().str() : otherwise;
   };
   auto type = cast<RankedTensorType>(value.getType());
-  port->name = text("ane.name", fallback);
-  port->dtype = text("ane.dtype", dtypeOf(type));
+  port->name = text(marks::kName, fallback);
+  port->dtype = text(marks::kDtype, dtypeOf(type));
   setShape(port->shape, type);
   port->tensor = addTensor(value, port->name);
   list.push_back(std::move(port));
@@ -315,11 +315,12 @@ LogicalResult BundleWriter::findPatches(const ProgramWeights &planned) {
       return emitError(root.getLoc())
              << "a trained weight is not in its file as it is; "
                 "--train-weights=inputs takes it";
-    Patched patched{constant->getAttrOfType<StringAttr>(kCopyOf).str(), {}};
+    Patched patched{constant->getAttrOfType<StringAttr>(marks::kCopyOf).str(),
+                    {}};
     patched.copy.program = int32_t(manifest.programs.size());
     patched.copy.offset = entry.offset;
-    patched.copy.transposed = constant->hasAttr(kTransposed);
-    if (auto groups = constant->getAttrOfType<IntegerAttr>(kGroups))
+    patched.copy.transposed = constant->hasAttr(marks::kTransposed);
+    if (auto groups = constant->getAttrOfType<IntegerAttr>(marks::kGroups))
       patched.copy.groups = uint32_t(groups.getInt());
     auto type = cast<RankedTensorType>(constant->getResult(0).getType());
     auto shape = matrixShapeOf(type.getShape());
@@ -479,7 +480,7 @@ LogicalResult BundleWriter::addProgram(CallOp call, fb::FunctionT &function) {
            << "has no MIL program; run convert-ane-to-mil first";
   engines += program.isEngine();
   auto entry = std::make_unique<fb::ProgramT>();
-  entry->kind = program.getKind().str();
+  entry->kind = stringifyProgramKind(program.getKind()).str();
   std::string number = std::to_string(index);
   entry->text = "programs/" +
                 std::string(number.size() < 3 ? 3 - number.size() : 0, '0') +
@@ -500,11 +501,11 @@ LogicalResult BundleWriter::addProgram(CallOp call, fb::FunctionT &function) {
   mil::FuncOp body = mil::getFunction(text);
   bind(procedure->inputs, mil::getParameterNames(body), call.getInputs(),
        "input", index, [&](unsigned i) {
-         return program.getArgAttrOfType<SurfaceAttr>(i, "ane.surface");
+         return program.getArgAttrOfType<SurfaceAttr>(i, marks::kSurface);
        });
   bind(procedure->outputs, mil::getResultNames(body), call.getOutputs(),
        "output", index, [&](unsigned i) {
-         return program.getResultAttrOfType<SurfaceAttr>(i, "ane.surface");
+         return program.getResultAttrOfType<SurfaceAttr>(i, marks::kSurface);
        });
   entry->procedures.push_back(std::move(procedure));
   manifest.programs.push_back(std::move(entry));
@@ -544,7 +545,7 @@ describeOptimizer(const OptimizerOptions &o) {
 
 /// The parameters, their values, and the model that they are from.
 LogicalResult BundleWriter::addTraining() {
-  auto entries = module->getAttrOfType<ArrayAttr>("ane.parameters");
+  auto entries = module->getAttrOfType<ArrayAttr>(marks::kParameters);
   if (!options.training || !entries)
     return success();
   auto training = std::make_unique<fb::TrainingT>();
@@ -555,7 +556,7 @@ LogicalResult BundleWriter::addTraining() {
   auto main = module.lookupSymbol<func::FuncOp>("main");
   if (training->targets >= 0)
     if (auto classes = main.getArgAttrOfType<IntegerAttr>(training->targets,
-                                                          "ane.targets"))
+                                                          marks::kTargets))
       training->classes = classes.getInt();
   training->file = "training/parameters.safetensors";
   training->optimizer = describeOptimizer(options.training->optimizer);
@@ -575,13 +576,13 @@ LogicalResult BundleWriter::addTraining() {
     parameter->input = input;
     parameter->gradient = gradient;
     for (unsigned i = 0; i < main.getNumArguments(); ++i)
-      if (auto copy = main.getArgAttrOfType<StringAttr>(i, kCopyOf);
+      if (auto copy = main.getArgAttrOfType<StringAttr>(i, marks::kCopyOf);
           copy && copy.getValue() == parameter->name) {
         parameter->copies.push_back(std::make_unique<fb::ParameterCopyT>());
         parameter->copies.back()->input = i;
         parameter->copies.back()->transposed =
-            main.getArgAttr(i, kTransposed) != nullptr;
-        if (auto groups = main.getArgAttrOfType<IntegerAttr>(i, kGroups))
+            main.getArgAttr(i, marks::kTransposed) != nullptr;
+        if (auto groups = main.getArgAttrOfType<IntegerAttr>(i, marks::kGroups))
           parameter->copies.back()->groups = uint32_t(groups.getInt());
       }
     for (Patched &patched : patches)
@@ -638,15 +639,15 @@ LogicalResult BundleWriter::writeManifest() {
 
 void BundleWriter::addStates(func::FuncOp main, fb::FunctionT &function) {
   for (unsigned i = 0; i < main.getNumArguments(); ++i) {
-    Attribute key = main.getArgAttr(i, "ane.state");
+    Attribute key = main.getArgAttr(i, marks::kState);
     for (unsigned j = 0; key && j < main.getNumResults(); ++j) {
-      if (main.getResultAttr(j, "ane.state") != key)
+      if (main.getResultAttr(j, marks::kState) != key)
         continue;
       auto state = std::make_unique<fb::StateT>();
       state->input = i;
       state->output = j;
       if (auto axis =
-              main.getResultAttrOfType<IntegerAttr>(j, "ane.state_axis"))
+              main.getResultAttrOfType<IntegerAttr>(j, marks::kStateAxis))
         state->axis = int32_t(axis.getInt());
       function.states.push_back(std::move(state));
     }

@@ -108,3 +108,49 @@ func.func @reverse_sequence_lengths(%x: tensor<2x3xf32>, %lengths: tensor<3xi32>
   %0 = ane.reverse_sequence %x, %lengths {seq_axis = 1 : i64, batch_axis = 0 : i64} : (tensor<2x3xf32>, tensor<3xi32>) -> tensor<2x3xf32>
   return
 }
+
+// -----
+
+func.func @word(%x: tensor<2x3xf32>) {
+  // expected-error @below {{'ane.gelu' op attribute 'mode' failed to satisfy constraint: one of EXACT, TANH_APPROXIMATION, SIGMOID_APPROXIMATION}}
+  %0 = ane.gelu %x {mode = "exact"} : tensor<2x3xf32>
+  return
+}
+
+// -----
+
+func.func @word_of_another(%x: tensor<1x2x4x5xf16>, %g: tensor<1x3x3x2xf32>) {
+  // expected-error @below {{'ane.resample' op attribute 'padding_mode' failed to satisfy constraint: one of constant, border, reflection, symmetric}}
+  %0 = ane.resample %x, %g {align_corners = true, coordinates_mode = "unnormalized", padding_mode = "replicate", padding_value = 0.0 : f32, sampling_mode = "bilinear"} : (tensor<1x2x4x5xf16>, tensor<1x3x3x2xf32>) -> tensor<1x2x3x3xf16>
+  return
+}
+
+// -----
+
+func.func @mark_unknown(%x: tensor<2x3xf32>) {
+  // expected-error @below {{'ane.relu' op has attribute 'ane.placed', which the ane dialect does not know}}
+  %0 = ane.relu %x {ane.placed = "ane"} : (tensor<2x3xf32>) -> tensor<2x3xf32>
+  return
+}
+
+// -----
+
+func.func @mark_type(%x: tensor<2x3xf32>) {
+  // expected-error @below {{'ane.relu' op expects attribute 'ane.placement' to be one of ane, host, but got "cpu"}}
+  %0 = ane.relu %x {ane.placement = "cpu"} : (tensor<2x3xf32>) -> tensor<2x3xf32>
+  return
+}
+
+// -----
+
+// expected-error @below {{has attribute 'ane.peak' in a place that is not its own: operation}}
+func.func @mark_place(%x: tensor<2x3xf32> {ane.peak = array<f32: 1.0>}) {
+  return
+}
+
+// -----
+
+// expected-error @below {{has attribute 'ane.loss_scale' in a place that is not its own: argument}}
+func.func @mark_result(%x: tensor<2x3xf32>) -> (tensor<2x3xf32> {ane.loss_scale}) {
+  return %x : tensor<2x3xf32>
+}

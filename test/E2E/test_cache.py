@@ -1,0 +1,187 @@
+"""--cache-dir: a second conversion is links to the first, and never to that of another model or of other options."""
+
+from __future__ import annotations
+
+import filecmp
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import time
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+import ane_mlir
+
+DIGITS = pathlib.Path(__file__).parent / "digits" / "digits.onnx"
+
+
+def convert(model: pathlib.Path, output: pathlib.Path, *flags: str, cache: pathlib.Path | None = None) -> subprocess.CompletedProcess:
+    command = [ane_mlir.find_tool("onnx-to-ane"), model, "-o", output, *flags]
+    if cache is not None:
+        command.append(f"--cache-dir={cache}")
+    return subprocess.run(command, capture_output=True, text=True)
+
+
+def files(folder: pathlib.Path) -> dict[str, pathlib.Path]:
+    return {str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def assert_same(one: pathlib.Path, two: pathlib.Path) -> None:
+    a, b = files(one), files(two)
+    assert a.keys() == b.keys() and all(filecmp.cmp(a[name], b[name], shallow=False) for name in a)
+
+
+def entries(cache: pathlib.Path) -> list[pathlib.Path]:
+    return sorted(path.parent for path in cache.rglob("entry.json"))
+
+
+def linear(path: pathlib.Path, seed: int, width: int = 64) -> np.ndarray:
+    """A product whose weight lies in a file beside the model, and the weight."""
+    weight = np.random.default_rng(seed).standard_normal((width, width)).astype(np.float32)
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "g", [value("x", TensorProto.FLOAT, [1, width])], [value("y", TensorProto.FLOAT, [1, width])], [numpy_helper.from_array(weight, "w")])
+    path.parent.mkdir(exist_ok=True)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
+    return weight
+
+
+def agrees(bundle: pathlib.Path, weight: np.ndarray) -> bool:
+    x = np.linspace(-1, 1, weight.shape[0], dtype=np.float32)[None]
+    (y,) = ane_mlir.Bundle(bundle).run({"x": x}).values()
+    return np.allclose(y, x @ weight, atol=0.05)
+
+
+@pytest.mark.parametrize("form", ["anepkg", "mlpackage"])
+def test_second_is_links(tmp_path, form):
+    cache, flags = tmp_path / "cache", ("--dim=batch=1", "--target=m1", "--remarks")
+    plain = convert(DIGITS, tmp_path / f"plain.{form}", *flags, f"--report={tmp_path / 'plain.json'}")
+    first = convert(DIGITS, tmp_path / f"first.{form}", *flags, f"--report={tmp_path / 'first.json'}", cache=cache)
+    assert plain.returncode == first.returncode == 0 and first.stdout == plain.stdout and first.stderr == plain.stderr
+    assert len(entries(cache)) == 1
+    second = convert(DIGITS, tmp_path / f"second.{form}", *flags, f"--report={tmp_path / 'second.json'}", cache=cache)
+    assert second.returncode == 0 and second.stdout == plain.stdout + f"from {cache}\n" and second.stderr == plain.stderr
+    assert_same(tmp_path / f"plain.{form}", tmp_path / f"second.{form}")
+    assert_same(tmp_path / f"plain.{form}", tmp_path / f"first.{form}")
+    timeless = [json.loads((tmp_path / f"{name}.json").read_text()) for name in ("plain", "second")]
+    assert timeless[0] == timeless[1]
+    kept = files(entries(cache)[0] / "artifact")
+    assert all(path.stat().st_ino == kept[name].stat().st_ino for name, path in files(tmp_path / f"second.{form}").items())
+    # Quiet or not, the files are the same.
+    quiet = convert(DIGITS, tmp_path / f"quiet.{form}", *flags, f"--report={tmp_path / 'quiet.json'}", "--quiet", cache=cache)
+    assert quiet.returncode == 0 and quiet.stdout == "" and len(entries(cache)) == 1
+
+
+def test_other_options(tmp_path):
+    cache = tmp_path / "cache"
+    labels = tmp_path / "labels.txt"
+    for n, flags in enumerate([(), ("--target=m1",), ("--target=m2",), ("--weights=int8",), ("--precision=fp32",), ("--report", str(tmp_path / "r.json"))]):
+        assert convert(DIGITS, tmp_path / "o.anepkg", "--dim=batch=1", *flags, cache=cache).returncode == 0
+        assert len(entries(cache)) == n + 1, flags
+    # What a file that an option names holds is part of the options.
+    for n, word in enumerate("ab"):
+        labels.write_text("\n".join(f"{word}{i}" for i in range(10)))
+        made = convert(DIGITS, tmp_path / "o.mlpackage", "--dim=batch=1", f"--class-labels={labels}", cache=cache)
+        assert made.returncode == 0 and len(entries(cache)) == 7 + n, made.stderr
+        package = b"".join(path.read_bytes() for path in files(tmp_path / "o.mlpackage").values())
+        assert f"{word}7".encode() in package and f"{'ba'[n]}7".encode() not in package
+    # IR, and results on standard output, are made each time.
+    before = len(entries(cache))
+    for flags in (("--compile-to=ane", "-o", "-"), ("-o", str(tmp_path / "o.mil")), ("-o", str(tmp_path / "o.anepkg"), "--report=-")):
+        made = subprocess.run([ane_mlir.find_tool("onnx-to-ane"), DIGITS, "--dim=batch=1", f"--cache-dir={cache}", *flags], capture_output=True, text=True)
+        assert made.returncode == 0 and len(entries(cache)) == before, made.stderr
+
+
+def test_weights_beside_the_model(tmp_path):
+    """The same graph with another weight file, in place or in another folder, is another model."""
+    cache = tmp_path / "cache"
+    one = linear(tmp_path / "one" / "m.onnx", 1)
+    assert convert(tmp_path / "one" / "m.onnx", tmp_path / "a.anepkg", cache=cache).returncode == 0
+    two = linear(tmp_path / "two" / "m.onnx", 2)
+    assert (tmp_path / "one" / "m.onnx").read_bytes() == (tmp_path / "two" / "m.onnx").read_bytes()
+    made = convert(tmp_path / "two" / "m.onnx", tmp_path / "b.anepkg", cache=cache)
+    assert made.returncode == 0 and "from " not in made.stdout
+    assert agrees(tmp_path / "a.anepkg", one) and agrees(tmp_path / "b.anepkg", two)
+    shutil.copy(tmp_path / "one" / "weights.bin", tmp_path / "two" / "weights.bin")
+    made = convert(tmp_path / "two" / "m.onnx", tmp_path / "b.anepkg", cache=cache)
+    assert made.returncode == 0 and made.stdout.endswith(f"from {cache}\n") and agrees(tmp_path / "b.anepkg", one)
+    # The whole model moved: the same.
+    shutil.copytree(tmp_path / "two", tmp_path / "three")
+    made = convert(tmp_path / "three" / "m.onnx", tmp_path / "c.anepkg", cache=cache)
+    assert made.returncode == 0 and made.stdout.endswith(f"from {cache}\n") and agrees(tmp_path / "c.anepkg", one)
+
+
+def test_what_was_changed_is_not_used(tmp_path):
+    cache = tmp_path / "cache"
+    weight = linear(tmp_path / "one" / "m.onnx", 1)
+    model = tmp_path / "one" / "m.onnx"
+    assert convert(model, tmp_path / "a.anepkg", cache=cache).returncode == 0
+    (kept,) = (path for name, path in files(tmp_path / "a.anepkg").items() if name.endswith(".bin"))
+    with open(kept, "r+b") as file:  # in place, as an editor of bytes does
+        file.seek(-64, os.SEEK_END)
+        file.write(bytes(64))
+    made = convert(model, tmp_path / "b.anepkg", cache=cache)
+    assert made.returncode == 0 and "from " not in made.stdout and agrees(tmp_path / "b.anepkg", weight)
+    made = convert(model, tmp_path / "c.anepkg", cache=cache)
+    assert made.stdout.endswith(f"from {cache}\n") and agrees(tmp_path / "c.anepkg", weight)
+    # Half an entry, an entry of nonsense, none.
+    for damage in (lambda e: (e / "entry.json").write_text("{"), lambda e: (e / "entry.json").write_text('{"files": {}}'), lambda e: shutil.rmtree(e / "artifact"), lambda e: shutil.rmtree(e)):
+        damage(entries(cache)[0])
+        made = convert(model, tmp_path / "d.anepkg", cache=cache)
+        assert made.returncode == 0 and "from " not in made.stdout and agrees(tmp_path / "d.anepkg", weight), made.stderr
+
+
+def test_two_writers_and_kills(tmp_path):
+    """Whoever writes at the same time, and whenever one is killed: whole entries, and nothing else in the end."""
+    cache, model = tmp_path / "cache", tmp_path / "one" / "m.onnx"
+    weight = linear(model, 1, 512)
+    tool = ane_mlir.find_tool("onnx-to-ane")
+    plain = time.monotonic()
+    assert convert(model, tmp_path / "plain.anepkg").returncode == 0
+    plain = time.monotonic() - plain
+    runs = [subprocess.Popen([tool, model, "-o", tmp_path / f"w{i}.anepkg", f"--cache-dir={cache}", "--quiet"]) for i in range(6)]
+    assert [run.wait() for run in runs] == [0] * 6
+    assert all(agrees(tmp_path / f"w{i}.anepkg", weight) for i in range(6)) and len(entries(cache)) == 1
+    shutil.rmtree(cache)
+    for i in range(20):
+        run = subprocess.Popen([tool, model, "-o", tmp_path / "k.anepkg", f"--cache-dir={cache}", "--quiet"])
+        time.sleep(plain * (0.5 + i / 20))
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+        made = convert(model, tmp_path / "k.anepkg", "--quiet", cache=cache)
+        assert made.returncode == 0 and agrees(tmp_path / "k.anepkg", weight), made.stderr
+        (entry,) = entries(cache)
+        assert list(entry.parent.iterdir()) == [entry] and list(cache.iterdir()) == [entry.parent.parent]
+        if i % 4 == 3:
+            shutil.rmtree(cache)
+
+
+def test_misuse(tmp_path):
+    (tmp_path / "file").write_text("")
+    made = convert(DIGITS, tmp_path / "o.anepkg", "--dim=batch=1", cache=tmp_path / "file")
+    assert made.returncode == 1 and "cannot be a cache" in made.stderr and not (tmp_path / "o.anepkg").exists()
+    # What is in the way of the output is not replaced from a cache either.
+    assert convert(DIGITS, tmp_path / "o.anepkg", "--dim=batch=1", cache=tmp_path / "cache").returncode == 0
+    (tmp_path / "mine.anepkg").mkdir()
+    (tmp_path / "mine.anepkg" / "diary.txt").write_text("dear diary")
+    made = convert(DIGITS, tmp_path / "mine.anepkg", "--dim=batch=1", cache=tmp_path / "cache")
+    assert made.returncode == 1 and "diary.txt" in made.stderr and (tmp_path / "mine.anepkg" / "diary.txt").exists()
+
+
+def test_python(tmp_path):
+    cache = tmp_path / "cache"
+    rows = {"image": np.zeros((1, 1, 8, 8), np.float32)}
+    first, second, other = (
+        ane_mlir.compile(DIGITS, dims={"batch": batch}, output=tmp_path / f"{name}.anepkg", calibration=rows if batch == 1 else "auto", options=[f"--cache-dir={cache}"])
+        for name, batch in (("a", 1), ("b", 1), ("c", 2))
+    )
+    assert_same(tmp_path / "a.anepkg", tmp_path / "b.anepkg")
+    kept = {path.stat().st_ino for entry in entries(cache) for path in files(entry / "artifact").values()}
+    assert all(path.stat().st_ino in kept for path in files(tmp_path / "b.anepkg").values()) and len(entries(cache)) == 2
+    assert first.report.ops == second.report.ops != other.report.ops
+    assert first.diagnostics == second.diagnostics
