@@ -329,10 +329,17 @@ static bool showsAnything(const References &references) {
   });
 }
 
+static WeightForm boundOf(double error) {
+  WeightForm bound;
+  bound.automatic = true;
+  bound.bound = error;
+  return bound;
+}
+
 LogicalResult NumericGuard::chooseWeights(ModuleOp optimised) {
   auto function = *optimised.getOps<func::FuncOp>().begin();
   // What each form is off, for all who are tried.
-  if (failed(options.compress(optimised, -1)))
+  if (failed(options.compress(optimised, boundOf(-1))))
     return failure();
   std::optional<Excerpt> excerpt;
   std::optional<References> expected = references;
@@ -363,13 +370,13 @@ LogicalResult NumericGuard::chooseWeights(ModuleOp optimised) {
   // What is lost adds up along the model.
   double more = excerpt ? double(excerpt->of) / excerpt->ops : 1;
   std::optional<Accuracy> last;
-  auto measure = [&](double error) -> double {
+  auto measure = [&](const WeightForm &bound) -> double {
     ModuleOp whole =
         excerpt ? excerpt->function()->getParentOfType<ModuleOp>() : optimised;
     OwningOpRef<ModuleOp> trial = cast<ModuleOp>(whole->clone());
     ScopedDiagnosticHandler silence(optimised.getContext(),
                                     [](Diagnostic &) { return success(); });
-    if (failed(options.compress(*trial, error)))
+    if (failed(options.compress(*trial, bound)))
       return -1;
     auto accuracy = measureAccuracy(*trial->getOps<func::FuncOp>().begin(),
                                     runs, *expected, precisionOptions());
@@ -384,36 +391,56 @@ LogicalResult NumericGuard::chooseWeights(ModuleOp optimised) {
   };
   // The largest error that does, by halves, and none larger than another
   // function of the model has: they share weights where they can.
-  unsigned low = 0, high = kErrors;
+  std::optional<WeightForm> most;
+  if (options.weightBound)
+    most = *options.weightBound;
   auto errorAt = [](unsigned i) {
     return i < kErrors ? kLargestError * std::pow(kFinerError, i) : 0;
   };
-  if (options.weightError && *options.weightError)
-    while (low < kErrors && errorAt(low) > **options.weightError)
-      ++low;
+  unsigned low = 0, high = kErrors;
+  while (most && low < kErrors && errorAt(low) > most->bound)
+    ++low;
+  unsigned first = low;
   double cosine = 1;
   std::optional<Accuracy> accuracy;
+  auto does = [&](const WeightForm &bound) {
+    double least = measure(bound);
+    if (least < options.leastCosine)
+      return false;
+    cosine = least;
+    accuracy = std::move(last);
+    return true;
+  };
   while (low < high) {
     unsigned middle = (low + high) / 2;
-    double least = measure(errorAt(middle));
-    if (least >= options.leastCosine) {
+    if (does(boundOf(errorAt(middle))))
       high = middle;
-      cosine = least;
-      accuracy = std::move(last);
-    } else {
+    else
       low = middle + 1;
-    }
   }
-  double error = errorAt(low);
-  if (options.weightError)
-    *options.weightError = error;
+  WeightForm bound = boundOf(errorAt(low));
+  // Between that error and the one before, some weights can have the larger.
+  // What the first operations of a large model show is not as fine.
+  if (low > first && !excerpt) {
+    bound.looser = errorAt(low - 1);
+    unsigned fewest = 0, all = WeightForm::kParts;
+    if (most && most->bound == bound.bound)
+      all = most->parts + 1;
+    while (all - fewest > 1) {
+      bound.parts = (fewest + all) / 2;
+      (does(bound) ? fewest : all) = bound.parts;
+    }
+    bound.parts = fewest;
+  }
+  if (options.weightBound)
+    *options.weightBound = bound;
   auto countCompressed = [&] {
     unsigned count = 0;
     optimised.walk([&](Operation *op) { count += isCompressed(op); });
     return count;
   };
   unsigned before = countCompressed();
-  if (failed(options.compress(optimised, error)))
+  if (failed(options.compress(optimised, bound)))
     return failure();
   if (countCompressed() == before) {
     optimised.emitRemark()
@@ -423,7 +450,9 @@ LogicalResult NumericGuard::chooseWeights(ModuleOp optimised) {
   }
   optimised.emitRemark()
       << "weights in fewer bits: each off by at most "
-      << llvm::formatv("{0:f1}", 100 * error).str()
+      << llvm::formatv("{0:f1}",
+                       100 * (bound.parts ? bound.looser : bound.bound))
+             .str()
       << " % of its root mean square, the outputs' least cosine is "
       << llvm::formatv("{0:f5}", cosine).str()
       << (excerpt ? ", as the first operations of the large model let expect"

@@ -5,18 +5,17 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Compiler/Cache.h"
-#include "ane-mlir/Support/AtomicPath.h"
 #include "ane-mlir/Support/Hash.h"
-#include "ane-mlir/Support/MappedFile.h"
 #include "ane-mlir/Target/Bundle.h"
 #include "llvm/ADT/StringMap.h"
-#include "llvm/Support/FileSystem.h"
-#include "llvm/Support/FormatVariadic.h"
+#include "llvm/Support/CommandLine.h"
 #include "llvm/Support/JSON.h"
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Parallel.h"
 #include "llvm/Support/Path.h"
+#include "llvm/Support/StringSaver.h"
 #include <dlfcn.h>
+#include <sys/stat.h>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -26,101 +25,45 @@ namespace path = llvm::sys::path;
 /// Of an entry: what it holds and what it depends on.
 static constexpr llvm::StringLiteral kIndex = "entry.json";
 
+//===----------------------------------------------------------------------===//
+// Options
+//===----------------------------------------------------------------------===//
+
 std::vector<std::string>
 mlir::ane::spellOptions(ArrayRef<const char *> arguments) {
+  SmallVector<const char *> words(arguments);
+  llvm::BumpPtrAllocator memory;
+  llvm::StringSaver saver(memory);
+  llvm::cl::ExpandResponseFiles(saver, llvm::cl::TokenizeGNUCommandLine, words);
+  auto &known = llvm::cl::getRegisteredOptions();
   std::vector<std::string> kept;
-  for (size_t i = 0; i < arguments.size(); ++i) {
-    StringRef argument = arguments[i];
-    auto [name, value] = argument.split('=');
-    bool isFlag = name.consume_front("-");
-    name.consume_front("-");
-    if (isFlag && name == "quiet")
-      continue;
-    if (isFlag &&
-        llvm::is_contained({"o", "report", "trace", "cache-dir"}, name)) {
-      i += !argument.contains('=');
-      continue;
+  for (size_t i = 0; i < words.size(); ++i) {
+    StringRef word = words[i];
+    if (word == "--")
+      break;
+    if (!word.starts_with("-") || word == "-")
+      continue; // the model
+    auto [name, value] = word.ltrim('-').split('=');
+    std::string whole = word.ltrim('-').str();
+    const llvm::cl::Option *option = known.lookup(name);
+    if (option && !word.contains('=') && i + 1 < words.size() &&
+        option->getValueExpectedFlag() == llvm::cl::ValueRequired) {
+      value = words[++i];
+      whole += ("=" + value).str();
     }
-    kept.push_back(argument.str());
+    // Where results go; files whose contents count.
+    if (llvm::is_contained({"o", "report", "trace", "cache-dir", "quiet"},
+                           name))
+      continue;
+    if (llvm::is_contained({"calibration", "placement", "class-labels"},
+                           name) &&
+        fs::exists(value))
+      whole = name.str();
+    if (name == "input-value")
+      whole = (name + "=" + value.split('=').first).str();
+    kept.push_back(whole);
   }
   return kept;
-}
-
-//===----------------------------------------------------------------------===//
-// Sums
-//===----------------------------------------------------------------------===//
-
-/// A sum of sums of parts, which are read on all cores.
-static llvm::Expected<std::string> sumOf(StringRef file) {
-  auto buffer = llvm::MemoryBuffer::getFile(file, /*IsText=*/false,
-                                            /*RequiresNullTerminator=*/false);
-  if (!buffer)
-    return llvm::createStringError(buffer.getError(),
-                                   "cannot read '" + file + "': " +
-                                       buffer.getError().message());
-  static constexpr size_t kPart = size_t(8) << 20;
-  StringRef data = (*buffer)->getBuffer();
-  std::vector<std::string> sums(data.size() / kPart + 1);
-  llvm::parallelFor(0, sums.size(), [&](size_t i) {
-    Hash hash;
-    StringRef part = data.substr(i * kPart, kPart);
-    hash.update({part.data(), part.size()});
-    sums[i] = hash.finish();
-  });
-  Hash all;
-  for (const std::string &sum : sums)
-    all.update({sum.data(), sum.size()});
-  return all.finish();
-}
-
-static std::string sumOfText(StringRef text) {
-  Hash hash;
-  hash.update({text.data(), text.size()});
-  return hash.finish();
-}
-
-/// What is being written, and what was left of it.
-static bool isHidden(StringRef file) {
-  return path::filename(file).starts_with(".");
-}
-
-/// The files of a folder, by their paths below it; of a file itself, "".
-static llvm::Expected<std::vector<std::string>> listFiles(StringRef root) {
-  if (!fs::is_directory(root))
-    return std::vector<std::string>{""};
-  std::vector<std::string> files;
-  std::error_code error;
-  for (fs::recursive_directory_iterator it(root, error), end;
-       it != end && !error; it.increment(error))
-    if (!fs::is_directory(it->path()))
-      files.push_back(
-          StringRef(it->path()).drop_front(root.size()).ltrim('/').str());
-  if (error)
-    return llvm::createStringError(error, "cannot read '" + root +
-                                              "': " + error.message());
-  llvm::sort(files);
-  return files;
-}
-
-static std::string join(StringRef folder, StringRef name) {
-  SmallString<128> full(folder);
-  if (!name.empty())
-    path::append(full, name);
-  return full.str().str();
-}
-
-/// What the compiler is: a version, and the file that this code is in.
-static std::string describeCompiler() {
-  std::string text = ANEMLIR_VERSION;
-  Dl_info info;
-  fs::file_status status;
-  if (dladdr(reinterpret_cast<void *>(&describeCompiler), &info) &&
-      !fs::status(info.dli_fname, status))
-    text += " " + std::to_string(status.getSize()) + " " +
-            std::to_string(status.getLastModificationTime()
-                               .time_since_epoch()
-                               .count());
-  return text;
 }
 
 /// Files that options name, besides the model.
@@ -134,122 +77,228 @@ static std::vector<std::string> inputsOf(const CompileOptions &options) {
       inputs.push_back(file);
   if (options.calibration && fs::exists(*options.calibration))
     inputs.push_back(*options.calibration);
+  for (std::string &input : inputs)
+    input = StringRef(input).rtrim('/').str();
   return inputs;
 }
 
-static llvm::Expected<std::string> keyOf(const CompileOptions &options,
-                                         StringRef reader) {
+//===----------------------------------------------------------------------===//
+// Sums
+//===----------------------------------------------------------------------===//
+
+static std::string sumOfText(StringRef text) {
   Hash hash;
-  auto add = [&](StringRef text) {
-    std::string counted = (Twine(text.size()) + ":" + text).str();
-    hash.update({counted.data(), counted.size()});
-  };
-  add(describeCompiler());
-  add(reader);
-  // Of files their contents count, and not where they are.
-  std::vector<std::string> inputs = inputsOf(options);
-  for (StringRef word : options.spelling) {
-    for (StringRef input : inputs)
-      word.consume_back(input);
-    add(word);
+  hash.update({text.data(), text.size()});
+  return hash.finish();
+}
+
+/// A sum of sums of parts, which are read on all cores.
+static llvm::Expected<std::string> sumOf(StringRef file) {
+  auto buffer = llvm::MemoryBuffer::getFile(file, /*IsText=*/false,
+                                            /*RequiresNullTerminator=*/false);
+  if (!buffer)
+    return llvm::createStringError(buffer.getError(),
+                                   "cannot read '" + file +
+                                       "': " + buffer.getError().message());
+  static constexpr size_t kPart = size_t(8) << 20;
+  StringRef data = (*buffer)->getBuffer();
+  std::vector<std::string> sums(data.size() / kPart + 1);
+  llvm::parallelFor(0, sums.size(), [&](size_t i) {
+    sums[i] = sumOfText(data.substr(i * kPart, kPart));
+  });
+  Hash all;
+  for (const std::string &sum : sums)
+    all.update({sum.data(), sum.size()});
+  return all.finish();
+}
+
+/// The files of a folder, by their paths below it; of a file itself, "".
+/// Nothing where there is anything but files and folders.
+static std::optional<std::vector<std::string>> listFiles(StringRef root) {
+  if (fs::is_regular_file(root))
+    return std::vector<std::string>{""};
+  std::vector<std::string> files;
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(root, error, false), end;
+       it != end && !error; it.increment(error)) {
+    if (it->type() == fs::file_type::directory_file)
+      continue;
+    if (it->type() != fs::file_type::regular_file)
+      return std::nullopt;
+    files.push_back(
+        StringRef(it->path()).drop_front(root.size()).ltrim('/').str());
   }
+  if (error)
+    return std::nullopt;
+  llvm::sort(files);
+  return files;
+}
+
+static std::string join(StringRef folder, StringRef name) {
+  SmallString<128> full(folder);
+  if (!name.empty())
+    path::append(full, name);
+  return full.str().str();
+}
+
+/// What the compiler is: a version, and the file that this code is in. Nothing
+/// where that is not known.
+static std::optional<std::string> describeCompiler() {
+  auto *here = reinterpret_cast<void *>(&describeCompiler);
+  Dl_info info;
+  if (!dladdr(here, &info))
+    return std::nullopt;
+  std::string file = path::is_absolute(info.dli_fname)
+                         ? info.dli_fname
+                         : fs::getMainExecutable(info.dli_fname, here);
+  std::optional<MappedFile::Stamp> stamp = MappedFile::stampOf(file);
+  if (!stamp)
+    return std::nullopt;
+  return ANEMLIR_VERSION " " + std::to_string(stamp->size) + " " +
+         std::to_string(stamp->modified.time_since_epoch().count());
+}
+
+/// Whether one is the other or is inside of it, links followed.
+static bool overlap(StringRef a, StringRef b) {
+  auto resolve = [](StringRef given) {
+    SmallString<128> real, rest;
+    std::string whole = given.rtrim('/').str();
+    // What is not there yet is below what is.
+    StringRef head = whole;
+    while (fs::real_path(head.empty() ? "." : head, real)) {
+      rest = rest.empty() ? path::filename(head).str()
+                          : join(path::filename(head), rest);
+      head = path::parent_path(head);
+    }
+    return join(real, rest) + "/";
+  };
+  std::string first = resolve(a), second = resolve(b);
+  return StringRef(first).starts_with(second) ||
+         StringRef(second).starts_with(first);
+}
+
+//===----------------------------------------------------------------------===//
+// Keys
+//===----------------------------------------------------------------------===//
+
+llvm::Error ConversionCache::makeKey(StringRef reader, bool &isPlain) {
+  isPlain = false;
+  std::optional<std::string> compiler = describeCompiler();
+  if (!compiler)
+    return llvm::Error::success();
+  std::string text;
+  auto add = [&](StringRef word) {
+    text += (Twine(word.size()) + ":" + word).str();
+  };
+  add(*compiler);
+  add(reader);
+  for (const std::string &word : options.spelling)
+    add(word);
   add(path::extension(StringRef(options.output).rtrim('/')));
   add(path::extension(options.report));
   add(options.trace.empty() ? "" : "trace");
-  for (const std::string &input : inputs) {
-    add(path::filename(StringRef(input).rtrim('/')));
-    llvm::Expected<std::vector<std::string>> files = listFiles(input);
+  for (const std::string &input : inputsOf(options)) {
+    add(path::filename(input));
+    std::optional<std::vector<std::string>> files = listFiles(input);
     if (!files)
-      return files.takeError();
+      return llvm::Error::success();
     for (const std::string &file : *files) {
-      llvm::Expected<std::string> sum = sumOf(join(input, file));
+      std::string whole = join(input, file);
+      std::optional<Stamp> before = MappedFile::stampOf(whole);
+      llvm::Expected<std::string> sum = sumOf(whole);
       if (!sum)
-        return sum;
+        return sum.takeError();
+      if (!before || before != MappedFile::stampOf(whole))
+        return llvm::Error::success();
+      keyed[whole] = *before;
       add(file);
       add(*sum);
     }
   }
-  return hash.finish();
+  isPlain = true;
+  std::string key = sumOfText(text);
+  folder = join(join(options.cacheDir, StringRef(key).take_front(2)), key);
+  return llvm::Error::success();
+}
+
+llvm::Expected<std::unique_ptr<ConversionCache>>
+ConversionCache::open(const CompileOptions &options, StringRef reader) {
+  bool isWhole = !options.reportOnly && !isStream(options.input) &&
+                 !isStream(options.output) && !isStream(options.report) &&
+                 !isStream(options.trace) &&
+                 llvm::none_of(options.spelling, [](StringRef word) {
+                   return word.starts_with("mlir-");
+                 });
+  if (options.cacheDir.empty() || !isWhole || !fs::exists(options.input))
+    return nullptr;
+  for (const std::string &result :
+       {options.output, options.report, options.trace})
+    if (!result.empty() && overlap(options.cacheDir, result))
+      return llvm::createStringError("'" + options.cacheDir +
+                                     "' cannot be a cache: '" + result +
+                                     "' is inside of it, or it of that");
+  std::error_code error = fs::create_directories(options.cacheDir);
+  if (!error && !fs::is_directory(options.cacheDir))
+    error = std::make_error_code(std::errc::not_a_directory);
+  if (error)
+    return llvm::createStringError(
+        error,
+        "'" + options.cacheDir + "' cannot be a cache: " + error.message());
+  std::unique_ptr<ConversionCache> cache(new ConversionCache(options));
+  bool isPlain = false;
+  if (llvm::Error error = cache->makeKey(reader, isPlain))
+    return std::move(error);
+  return isPlain ? std::move(cache) : nullptr;
+}
+
+std::vector<std::pair<std::string, std::string>>
+ConversionCache::results() const {
+  std::vector<std::pair<std::string, std::string>> results{
+      {"artifact", StringRef(options.output).rtrim('/').str()}};
+  if (!options.report.empty())
+    results.push_back({"report", options.report});
+  if (!options.trace.empty())
+    results.push_back({"trace", options.trace});
+  return results;
 }
 
 //===----------------------------------------------------------------------===//
 // Entries
 //===----------------------------------------------------------------------===//
 
-llvm::Expected<std::optional<ConversionCache>>
-ConversionCache::open(const CompileOptions &options, StringRef reader) {
-  using Form = CompileOptions::Form;
-  bool isWhole =
-      (options.form() == Form::Bundle || options.form() == Form::Package) &&
-      !options.compileTo && !options.reportOnly &&
-      !options.verifyEachNumerics && !isStream(options.input) &&
-      !isStream(options.output) && !isStream(options.report) &&
-      !isStream(options.trace) &&
-      llvm::none_of(options.spelling, [](StringRef word) {
-        return word.ltrim('-').starts_with("mlir-");
-      });
-  if (options.cacheDir.empty() || !isWhole)
-    return std::nullopt;
-  std::error_code error = fs::create_directories(options.cacheDir);
-  if (!error && !fs::is_directory(options.cacheDir))
-    error = std::make_error_code(std::errc::not_a_directory);
-  if (error)
-    return llvm::createStringError(error, "'" + options.cacheDir +
-                                              "' cannot be a cache: " +
-                                              error.message());
-  llvm::Expected<std::string> key = keyOf(options, reader);
-  if (!key)
-    return key.takeError();
-  ConversionCache cache;
-  cache.options = &options;
-  cache.folder = join(join(options.cacheDir, key->substr(0, 2)), *key);
-  return cache;
-}
-
-std::vector<std::pair<std::string, std::string>>
-ConversionCache::results() const {
-  std::vector<std::pair<std::string, std::string>> results{
-      {"artifact", StringRef(options->output).rtrim('/').str()}};
-  if (!options->report.empty())
-    results.push_back({"report", options->report});
-  if (!options->trace.empty())
-    results.push_back({"trace", options->trace});
-  return results;
-}
-
-/// A second name for a file, or a copy where there can be none.
-static llvm::Error share(StringRef from, const Twine &to) {
-  if (std::error_code error =
-          fs::create_directories(path::parent_path(to.str())))
-    return llvm::createStringError(error, "cannot make '" + to +
-                                              "': " + error.message());
-  if (!fs::create_hard_link(from, to))
-    return llvm::Error::success();
-  if (std::error_code error = fs::copy_file(from, to))
-    return llvm::createStringError(error, "cannot write '" + to +
-                                              "': " + error.message());
-  return llvm::Error::success();
-}
-
-/// What tells that a file is as it was: size and time of the last change.
-static std::optional<std::string> stampOf(StringRef file) {
+/// A file of an entry. Weights are second names where there can be some, and
+/// where it would have the same mode; what people edit is a copy.
+static llvm::Error shareFile(StringRef from, const std::string &to) {
+  if (llvm::Error error = makeFolders(path::parent_path(to), to))
+    return error;
+  mode_t mask = umask(0);
+  umask(mask);
+  fs::perms wanted = fs::perms(0666 & ~mask);
   fs::file_status status;
-  if (fs::status(file, status))
-    return std::nullopt;
-  return std::to_string(status.getSize()) + " " +
-         std::to_string(
-             status.getLastModificationTime().time_since_epoch().count());
+  if (from.ends_with(".bin") && !fs::status(from, status) &&
+      status.permissions() == wanted && !fs::create_hard_link(from, to))
+    return llvm::Error::success();
+  std::error_code error = fs::copy_file(from, to);
+  if (!error)
+    error = fs::setPermissions(to, wanted);
+  return error ? llvm::createStringError(error, "cannot write '" + to +
+                                                    "': " + error.message())
+               : llvm::Error::success();
 }
 
-static std::string wholePath(StringRef file) {
-  SmallString<128> whole(file.rtrim('/'));
-  fs::make_absolute(whole);
-  path::remove_dots(whole, /*remove_dot_dot=*/true);
-  return whole.str().str();
+/// What tells that a file of an entry is as it was left: a second name of it
+/// has another inode's time of change, but not these.
+static std::string describeStamp(StringRef file) {
+  std::optional<MappedFile::Stamp> stamp = MappedFile::stampOf(file);
+  return stamp ? std::to_string(stamp->size) + " " +
+                     std::to_string(stamp->modified.time_since_epoch().count())
+               : "";
 }
+
 /// The folder that the model is in, with a '/' at its end.
 static std::string folderOf(const CompileOptions &options) {
-  return path::parent_path(wholePath(options.input)).str() + "/";
+  StringRef folder = path::parent_path(StringRef(options.input).rtrim('/'));
+  return folder.empty() ? "" : (folder + "/").str();
 }
 
 /// The index of an entry whose files are all as they were left, and whose
@@ -272,12 +321,12 @@ readIndex(StringRef folder, StringRef beside,
   if (!files || !reads || !index->getObject("texts"))
     return std::nullopt;
   for (auto &[file, stamp] : *files)
-    if (stampOf(join(folder, file)) != stamp.getAsString().value_or(""))
+    if (describeStamp(join(folder, file)) != stamp.getAsString())
       return std::nullopt;
   for (auto &[file, sum] : *reads) {
     auto [known, isNew] = sums.try_emplace(file);
     if (isNew) {
-      llvm::Expected<std::string> now = sumOf(join(beside, file));
+      llvm::Expected<std::string> now = sumOf((beside + StringRef(file)).str());
       if (now)
         known->second = *now;
       else
@@ -289,41 +338,44 @@ readIndex(StringRef folder, StringRef beside,
   return std::move(*index);
 }
 
-llvm::Expected<std::optional<ConversionCache::Texts>>
-ConversionCache::take() const {
+llvm::Expected<std::optional<ConversionCache::Texts>> ConversionCache::take() {
   std::optional<llvm::json::Object> index;
-  std::string place;
+  std::string entry;
   llvm::StringMap<std::string> sums;
   std::error_code error;
   for (fs::directory_iterator it(folder, error), end; it != end && !error;
        it.increment(error)) {
-    place = it->path();
-    if (isHidden(place))
-      continue;
-    index = readIndex(place, folderOf(*options), sums);
+    entry = it->path();
+    if (path::filename(entry).starts_with("."))
+      continue; // being written, or what was left of it
+    index = readIndex(entry, folderOf(options), sums);
     if (index)
       break;
   }
   if (!index)
     return std::nullopt;
   removeLeftovers(folder);
-  Outputs outputs;
-  for (auto &[name, wanted] : results()) {
-    std::string kept = join(place, name);
-    bool isFolder = fs::is_directory(kept);
-    llvm::Expected<std::string> made =
-        isFolder ? outputs.addFolder(wanted, checkReplaceable)
-                 : outputs.addFile(wanted);
-    if (!made)
-      return made.takeError();
-    llvm::Expected<std::vector<std::string>> files = listFiles(kept);
-    if (!files)
-      return files.takeError();
-    for (const std::string &file : *files)
-      if (llvm::Error error = share(join(kept, file), join(*made, file)))
-        return std::move(error);
+  Outputs results;
+  std::map<std::string, std::string> places;
+  for (auto &[name, wanted] : this->results()) {
+    llvm::Expected<std::string> place =
+        fs::is_directory(join(entry, name))
+            ? results.addFolder(wanted, checkReplaceable)
+            : results.addFile(wanted);
+    if (!place)
+      return place.takeError();
+    places[name] = *place;
   }
-  if (llvm::Error error = outputs.commit())
+  for (auto &[file, stamp] : *index->getObject("files")) {
+    auto [name, rest] = StringRef(file).split('/');
+    auto place = places.find(name.str());
+    if (place == places.end())
+      return std::nullopt;
+    if (llvm::Error error =
+            shareFile(join(entry, file), join(place->second, rest)))
+      return std::move(error);
+  }
+  if (llvm::Error error = results.commit())
     return std::move(error);
   Texts texts;
   for (auto &[name, text] : *index->getObject("texts"))
@@ -331,64 +383,94 @@ ConversionCache::take() const {
   return texts;
 }
 
-llvm::Error ConversionCache::put(const Texts &texts) const {
-  llvm::json::Object files, reads;
-  std::vector<std::string> known = inputsOf(*options);
-  for (auto &[name, result] : results())
-    known.push_back(result);
-  for (std::string &root : known)
-    root = wholePath(root);
-  std::string beside = folderOf(*options);
-  for (const std::string &opened : MappedFile::listOpened()) {
-    std::string file = wholePath(opened);
-    if (!fs::exists(file) ||
-        llvm::any_of(known, [&](StringRef root) {
-          return file == root || StringRef(file).starts_with((root + "/").str());
-        }))
-      continue;
-    // The model may be somewhere else next time, and has others beside it.
+/// Files beside the model that were read, with their sums.
+llvm::Error
+ConversionCache::findReads(std::map<std::string, std::string> &reads) const {
+  std::string beside = folderOf(options);
+  for (auto &[file, stamp] : keyed)
+    if (MappedFile::stampOf(file) != stamp)
+      return llvm::createStringError("'" + file + "' changed meanwhile");
+  for (auto &[file, stamp] : opened.files) {
+    auto known = keyed.find(file);
+    bool isResult = StringRef(file).contains("/.ane-mlir-") ||
+                    llvm::any_of(results(), [&, &file = file](auto &result) {
+                      return StringRef(file).starts_with(result.second + "/");
+                    });
+    if (known != keyed.end() ? known->second == stamp : isResult)
+      continue; // of the key, checked, or replaced
     StringRef relative = file;
-    if (!relative.consume_front(beside))
-      return llvm::Error::success();
+    if (known != keyed.end() || MappedFile::stampOf(file) != stamp)
+      return llvm::createStringError("'" + file + "' changed meanwhile");
+    // The model may be somewhere else next time, and has others beside it.
+    if (!relative.consume_front(beside) || path::is_absolute(relative))
+      return llvm::createStringError("'" + file +
+                                     "' is not beside the model that reads it");
     llvm::Expected<std::string> sum = sumOf(file);
     if (!sum)
       return sum.takeError();
+    if (MappedFile::stampOf(file) != stamp)
+      return llvm::createStringError("'" + file + "' changed meanwhile");
     reads[relative.str()] = *sum;
   }
+  return llvm::Error::success();
+}
+
+llvm::Error ConversionCache::share(const Outputs &results) {
+  std::map<std::string, std::string> found;
+  if (llvm::Error error = findReads(found))
+    return error;
+  llvm::json::Object reads;
+  for (auto &[file, sum] : found)
+    reads[file] = sum;
   // Models of one graph differ in what lies beside them.
-  std::string read;
-  llvm::raw_string_ostream(read)
+  std::string text;
+  llvm::raw_string_ostream(text)
       << llvm::json::Value(llvm::json::Object(reads));
-  std::string place = join(folder, sumOfText(read));
-  Outputs outputs;
+  place = join(folder, sumOfText(text));
   if (llvm::Error error = outputs.makeParents(folder))
     return error;
   // Entries are nobody's but ours.
-  llvm::Expected<std::string> made = outputs.addFolder(
+  llvm::Expected<std::string> staged = outputs.addFolder(
       place, [](StringRef) { return llvm::Error::success(); });
-  if (!made)
-    return made.takeError();
-  for (auto &[name, result] : results()) {
-    llvm::Expected<std::vector<std::string>> found = listFiles(result);
-    if (!found)
-      return found.takeError();
-    for (const std::string &file : *found) {
+  if (!staged)
+    return staged.takeError();
+  llvm::json::Object files;
+  for (auto &[name, result] : this->results()) {
+    std::string from = results.whereIs(result);
+    std::optional<std::vector<std::string>> list = listFiles(from);
+    if (!list)
+      return llvm::createStringError("'" + result + "' cannot be listed");
+    for (const std::string &file : *list) {
       std::string kept = join(name, file);
-      if (llvm::Error error = share(join(result, file), join(*made, kept)))
+      if (llvm::Error error = shareFile(join(from, file), join(*staged, kept)))
         return error;
-      files[kept] = stampOf(join(*made, kept)).value_or("");
+      files[kept] = describeStamp(join(*staged, kept));
     }
   }
+  llvm::raw_string_ostream(made) << llvm::json::Value(llvm::json::Object{
+      {"files", std::move(files)}, {"reads", std::move(reads)}});
+  return llvm::Error::success();
+}
+
+void ConversionCache::stage(const Outputs &results) {
+  llvm::consumeError(std::move(failure));
+  failure = share(results);
+}
+
+llvm::Error ConversionCache::put(const Texts &texts) {
+  if (failure)
+    return std::move(failure);
+  llvm::Expected<llvm::json::Value> index = llvm::json::parse(made);
+  if (!index)
+    return index.takeError();
   llvm::json::Object kept;
   for (auto &[name, text] : texts)
     kept[name] = llvm::json::fixUTF8(text);
-  std::string index;
-  llvm::raw_string_ostream(index)
-      << llvm::json::Value(llvm::json::Object{{"files", std::move(files)},
-                                              {"reads", std::move(reads)},
-                                              {"texts", std::move(kept)}});
-  if (llvm::Error error =
-          writeStagedText(join(*made, kIndex), join(place, kIndex), index))
+  (*index->getAsObject())["texts"] = std::move(kept);
+  std::string text;
+  llvm::raw_string_ostream(text) << *index;
+  if (llvm::Error error = writeStagedText(join(outputs.whereIs(place), kIndex),
+                                          join(place, kIndex), text))
     return error;
   return outputs.commit();
 }

@@ -532,7 +532,8 @@ void Reader::readTarget() {
     options.weightsText = flags.quantize;
   }
   if (auto form = WeightForm::parse(options.weightsText);
-      form && (!form->automatic || (form->bound > 0 && form->bound < 1)))
+      form && (!form->automatic ||
+               (form->bound > 0 && form->bound < 1 && !form->looser)))
     options.weights = *form;
   else
     fail("expects --weights to be none, int8 or int4 (and ,per=block:N), lut8, "
@@ -800,6 +801,8 @@ void Reader::readOutput() {
   options.verifyIR = flags.verifyIR;
   options.quiet = flags.quiet;
   options.cacheDir = flags.cacheDir;
+  if (flags.cacheDir.getNumOccurrences() && options.cacheDir.empty())
+    fail("expects --cache-dir to be a folder, but got ''");
 }
 
 llvm::Error Reader::read() {

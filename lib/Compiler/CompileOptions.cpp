@@ -179,6 +179,11 @@ static llvm::Error validateEffects(const CompileOptions &o) {
   if (o.weights.bits || o.weights.automatic)
     if (llvm::Error error = validateWeights(o))
       return error;
+  if (!o.cacheDir.empty() &&
+      ((o.form() != Form::Package && o.form() != Form::Bundle) || o.compileTo ||
+       o.verifyEachNumerics))
+    return wrong("--cache-dir keeps bundles and packages, and has no effect "
+                 "here");
   return llvm::Error::success();
 }
 

@@ -653,13 +653,17 @@ LogicalResult Compiler::compileBuckets() {
   guard.changesWeights = options.weights.bits != 0;
   if (options.weights.automatic) {
     guard.leastCosine = options.weights.bound;
-    guard.weightError = std::make_shared<std::optional<double>>();
-    guard.compress = [this](ModuleOp module, double error) {
+    guard.weightBound = std::make_shared<std::optional<WeightForm>>();
+    guard.compress = [this](ModuleOp module, const WeightForm &bound) {
       bool keep = pipeline.keepCompressed;
       pipeline.keepCompressed = false; // those are kept already
-      SmallString<32> bound;           // in no locale's spelling
-      llvm::APFloat(error).toString(bound);
-      pipeline.weights = ("auto:" + bound).str();
+      SmallString<32> text("auto:");   // in no locale's spelling
+      llvm::APFloat(bound.bound).toString(text);
+      if (bound.parts) {
+        llvm::APFloat(bound.looser).toString(text += ':');
+        (text += ':') += std::to_string(bound.parts);
+      }
+      pipeline.weights = text.str().str();
       LogicalResult done = runPasses(module, buildCompressPipeline);
       pipeline.weights = std::string("none");
       pipeline.keepCompressed = keep;
@@ -771,6 +775,8 @@ LogicalResult Compiler::printMIL() {
 }
 
 LogicalResult Compiler::finish() {
+  if (options.beforeCommit)
+    options.beforeCommit(outputs);
   return commitOutputs(outputs, module().getLoc());
 }
 

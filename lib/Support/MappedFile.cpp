@@ -160,8 +160,15 @@ static std::vector<Opened> &opened() {
   return files;
 }
 
+static thread_local MappedFile::Recording *recording = nullptr;
+
 static void remember(std::shared_ptr<const MappedFile> file,
                      const llvm::sys::fs::file_status &status) {
+  if (recording)
+    recording->files.push_back(
+        {file->path().str(),
+         {status.getUniqueID(), status.getLastModificationTime(),
+          status.getSize()}});
   std::lock_guard<std::mutex> one(openedMutex);
   opened().push_back({file->path().str(), status.getUniqueID(),
                       status.getLastModificationTime(), status.getSize(),
@@ -189,13 +196,16 @@ llvm::Error MappedFile::checkUnchanged() {
   return llvm::Error::success();
 }
 
-std::vector<std::string> MappedFile::listOpened() {
-  std::lock_guard<std::mutex> one(openedMutex);
-  std::vector<std::string> paths;
-  for (const Opened &file : opened())
-    paths.push_back(file.path);
-  return paths;
+std::optional<MappedFile::Stamp> MappedFile::stampOf(StringRef path) {
+  llvm::sys::fs::file_status status;
+  if (llvm::sys::fs::status(path, status))
+    return std::nullopt;
+  return Stamp{status.getUniqueID(), status.getLastModificationTime(),
+               status.getSize()};
 }
+
+MappedFile::Recording::Recording() : outer(recording) { recording = this; }
+MappedFile::Recording::~Recording() { recording = outer; }
 
 //===----------------------------------------------------------------------===//
 // Mapping

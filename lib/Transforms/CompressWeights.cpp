@@ -53,7 +53,14 @@ std::optional<WeightForm> WeightForm::parse(StringRef text) {
     return form;
   if (StringRef bound = text; bound.consume_front("auto:")) {
     form.automatic = true;
-    return bound.getAsDouble(form.bound) ? std::nullopt : std::optional(form);
+    SmallVector<StringRef, 3> numbers;
+    bound.split(numbers, ':');
+    bool good =
+        !numbers[0].getAsDouble(form.bound) &&
+        (numbers.size() == 1 ||
+         (numbers.size() == 3 && !numbers[1].getAsDouble(form.looser) &&
+          !numbers[2].getAsInteger(10, form.parts) && form.parts <= kParts));
+    return good ? std::optional(form) : std::nullopt;
   }
   auto [name, rest] = text.split(',');
   form.palette = name.consume_front("lut");
@@ -91,11 +98,11 @@ std::string WeightForm::describe() const {
   return text;
 }
 
-/// What each weight of an automatic form may be, fewest bits first: of a
-/// package, of a bundle.
+/// What each weight of an automatic form may be: of a package, of a bundle.
 static ArrayRef<WeightForm> choicesOf(bool raw, bool hasInt4) {
-  static const WeightForm package[] = {{true, 3},      {false, 4}, {true, 4},
-                                       {false, 4, 32}, {true, 6},  {false, 8}};
+  static const WeightForm package[] = {
+      {true, 3},       {false, 4}, {true, 4}, {false, 4, 32},
+      {true, 4, 0, 1}, {true, 6},  {false, 8}};
   static const WeightForm bundle[] = {{false, 4}, {false, 8}};
   return raw ? ArrayRef(bundle).drop_front(hasInt4 ? 0 : 1) : ArrayRef(package);
 }
@@ -379,6 +386,8 @@ struct CompressWeights : ane::impl::CompressWeightsPassBase<CompressWeights> {
               seen.insert(use.get()).second)
             roots.push_back(use.get());
       });
+      if (wanted.parts)
+        chooseLooser(roots);
       for (Value root : roots)
         compress(root);
     });
@@ -553,11 +562,11 @@ private:
   }
 
   /// Blocks that have a table, or a scale, of their own.
-  static SmallVector<int64_t> gridOf(const Tensor &weight, const Role &role,
+  static SmallVector<int64_t> gridOf(ArrayRef<int64_t> shape, const Role &role,
                                      const WeightForm &form) {
-    SmallVector<int64_t> grid(weight.rank(), 1);
+    SmallVector<int64_t> grid(shape.size(), 1);
     auto divide = [&](int64_t axis, int64_t block) {
-      int64_t extent = weight.shape()[axis];
+      int64_t extent = shape[axis];
       grid[axis] = block && extent % block == 0 ? extent / block : 1;
     };
     divide(role.channels, form.palette ? form.group : 1);
@@ -573,7 +582,7 @@ private:
     if (failed(whole))
       return {};
     b.setInsertionPointAfterValue(w);
-    SmallVector<int64_t> grid = gridOf(*whole, role, form);
+    SmallVector<int64_t> grid = gridOf(whole->shape(), role, form);
     if (form.palette)
       return build(b, w, fitPalette(*whole, form.bits, grid));
     AffineForm affine = quantiseAffine(*whole, form.bits, grid);
@@ -584,7 +593,7 @@ private:
   /// How far the form is off, as a part of the weight's root mean square.
   static double errorOf(const Tensor &weight, const Role &role,
                         const WeightForm &form) {
-    SmallVector<int64_t> grid = gridOf(weight, role, form);
+    SmallVector<int64_t> grid = gridOf(weight.shape(), role, form);
     ArrayRef<float> values = weight.floats();
     double off = 0, all = 0;
     auto add = [&](int64_t i, double value) {
@@ -612,35 +621,105 @@ private:
     return all > 0 ? std::sqrt(off / all) : 0;
   }
 
-  /// The smallest form within the bound. What each is off is kept with the
-  /// weight: fitting tables takes long, and bounds are tried one by one.
-  Value smallest(OpBuilder &b, Value w, const Role &role) {
+  ArrayRef<WeightForm> choicesFor(Value w) {
+    return choicesOf(raw, !getTarget(w.getDefiningOp()).hasRule("L79"));
+  }
+
+  /// What each form is off. It is kept with the weight: fitting tables takes
+  /// long, and bounds are tried one by one. Nothing where it cannot be known.
+  SmallVector<double> errorsOf(Value w, const Role &role) {
     Operation *op = w.getDefiningOp();
-    ArrayRef<WeightForm> choices =
-        choicesOf(raw, !getTarget(op).hasRule("L79"));
-    auto errors = op->getAttrOfType<DenseF64ArrayAttr>(marks::kFormErrors);
-    if (!errors || errors.size() != int64_t(choices.size())) {
-      FailureOr<Tensor> whole = numbersOf(w);
-      if (failed(whole))
-        return {};
-      SmallVector<double> found;
-      for (const WeightForm &form : choices)
-        found.push_back(errorOf(*whole, role, form));
-      errors = b.getDenseF64ArrayAttr(found);
-      op->setAttr(marks::kFormErrors, errors);
+    ArrayRef<WeightForm> choices = choicesFor(w);
+    auto kept = op->getAttrOfType<DenseF64ArrayAttr>(marks::kFormErrors);
+    if (kept && kept.size() == int64_t(choices.size()))
+      return SmallVector<double>(kept.asArrayRef());
+    FailureOr<Tensor> whole = numbersOf(w);
+    if (failed(whole))
+      return {};
+    SmallVector<double> errors;
+    for (const WeightForm &form : choices)
+      errors.push_back(errorOf(*whole, role, form));
+    op->setAttr(marks::kFormErrors,
+                DenseF64ArrayAttr::get(op->getContext(), errors));
+    return errors;
+  }
+
+  /// Bits of an element, with its part of scales or tables.
+  static double bitsOf(Value w, const Role &role, const WeightForm &form) {
+    ArrayRef<int64_t> shape = typeOf(w).getShape();
+    double blocks = 1;
+    for (int64_t extent : gridOf(shape, role, form))
+      blocks *= extent;
+    return form.bits + blocks * 16 * (form.palette ? 1 << form.bits : 1) /
+                           typeOf(w).getNumElements();
+  }
+
+  /// The smallest form within the bound, or nothing where that is fp16.
+  std::optional<size_t> choose(Value w, const Role &role,
+                               ArrayRef<double> errors, double bound) {
+    std::optional<size_t> best;
+    double least = 16;
+    for (auto [i, form] : llvm::enumerate(choicesFor(w)))
+      if (double bits = bitsOf(w, role, form);
+          errors[i] <= bound && bits < least)
+        best = i, least = bits;
+    return best;
+  }
+
+  /// The weights that take the looser bound: where most bytes are saved for
+  /// what is lost, as a part of the weight's power.
+  void chooseLooser(ArrayRef<Value> roots) {
+    SmallVector<std::pair<double, Value>> order;
+    for (Value root : roots) {
+      std::optional<Role> role = roleOfAll(root);
+      if (!role || (raw && !role->raw))
+        continue;
+      SmallVector<double> errors = errorsOf(root, *role);
+      if (errors.empty())
+        continue;
+      auto now = choose(root, *role, errors, wanted.bound),
+           then = choose(root, *role, errors, wanted.looser);
+      if (now == then)
+        continue;
+      auto power = [&](std::optional<size_t> i) {
+        return i ? errors[*i] * errors[*i] : 0;
+      };
+      auto bits = [&](std::optional<size_t> i) {
+        return i ? bitsOf(root, *role, choicesFor(root)[*i]) : 16;
+      };
+      order.push_back(
+          {(bits(now) - bits(then)) * typeOf(root).getNumElements() /
+               std::max(power(then) - power(now), 1e-12),
+           root});
     }
-    for (auto [form, error] : llvm::zip_equal(choices, errors.asArrayRef()))
-      if (error <= wanted.bound)
-        if (Value made = fitted(b, w, role, form)) {
-          ++chosen[form.describe()];
-          return made;
-        }
+    llvm::stable_sort(
+        order, [](const auto &a, const auto &b) { return a.first > b.first; });
+    size_t count = llvm::divideCeil(order.size() * wanted.parts,
+                                    size_t(WeightForm::kParts));
+    for (auto &[gain, root] : ArrayRef(order).take_front(count))
+      loose.insert(root);
+  }
+
+  /// The smallest form within the bound.
+  Value smallest(OpBuilder &b, Value w, const Role &role) {
+    SmallVector<double> errors = errorsOf(w, role);
+    if (errors.empty())
+      return {};
+    double bound = loose.contains(w) ? wanted.looser : wanted.bound;
+    if (std::optional<size_t> i = choose(w, role, errors, bound)) {
+      const WeightForm &form = choicesFor(w)[*i];
+      if (Value made = fitted(b, w, role, form)) {
+        ++chosen[form.describe()];
+        return made;
+      }
+    }
     ++chosen["fp16"];
     return {};
   }
 
   bool raw = true;
   WeightForm wanted;
+  llvm::DenseSet<Value> loose;
   /// Weights by the form that was chosen for them.
   std::map<std::string, unsigned> chosen;
   unsigned expanded = 0;

@@ -171,6 +171,9 @@ CompileResult anemlir::bridge::compile(const CompileRequest &request,
         return before.takeError();
       if (*before)
         return fillFrom(**before, result);
+      options->beforeCommit = [&](const Outputs &made) {
+        (*cache)->stage(made);
+      };
     }
     ane::Progress listener(
         /*quiet=*/true,

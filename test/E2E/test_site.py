@@ -30,7 +30,7 @@ def site(tmp_path_factory) -> pathlib.Path:
     # One of several processes at a time: it writes into the build folder.
     with (BUILD / "site.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (BUILD / "docs" / "ane.md").exists():
+        if not (BUILD / "docs" / "marks.md").exists():
             subprocess.run(["cmake", "--build", BUILD, "--target", "ane-mlir-doc"], check=True, capture_output=True)
         # Warnings are errors.
         subprocess.run([sys.executable, ROOT / "tools" / "site" / "build_site.py", BUILD, output], check=True)

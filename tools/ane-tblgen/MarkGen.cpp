@@ -27,8 +27,9 @@ findMarks(const RecordKeeper &records) {
 static std::string placesOf(const Record *mark) {
   std::string text;
   for (const Record *place : mark->getValueAsListOfDefs("places"))
-    text += (Twine(text.empty() ? "" : ", ") + place->getValueAsString("summary"))
-                .str();
+    text +=
+        (Twine(text.empty() ? "" : ", ") + place->getValueAsString("summary"))
+            .str();
   return text;
 }
 
@@ -50,7 +51,8 @@ static bool emitMarks(const RecordKeeper &records, raw_ostream &os) {
     ListSeparator bar(" | ");
     for (const Record *place : def->getValueAsListOfDefs("places"))
       os << bar << place->getName();
-    os << ", \"" << placesOf(def) << "\", [](::mlir::Attribute attr) -> bool { return "
+    os << ", \"" << placesOf(def)
+       << "\", [](::mlir::Attribute attr) -> bool { return "
        << mlir::tblgen::tgfmt(type.getConditionTemplate(), &context)
        << "; }, \"" << type.getSummary() << "\"},\n";
   }
@@ -71,7 +73,7 @@ static bool emitMarkDoc(const RecordKeeper &records, raw_ostream &os) {
   return false;
 }
 
-static mlir::GenRegistration genMarks("gen-marks",
-                                      "Attributes that no op owns", emitMarks);
-static mlir::GenRegistration genMarkDoc("gen-mark-doc", "Markdown table of them",
-                                        emitMarkDoc);
+static mlir::GenRegistration genMarks("gen-marks", "Attributes that no op owns",
+                                      emitMarks);
+static mlir::GenRegistration genMarkDoc("gen-mark-doc",
+                                        "Markdown table of them", emitMarkDoc);

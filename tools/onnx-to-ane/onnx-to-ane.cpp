@@ -61,8 +61,9 @@ static int convert(const CompileOptions &options, ConversionCache *cache) {
   llvm::raw_string_ostream os(summary);
   summarise(os, *made, options);
   // What was asked for is there.
-  if (llvm::Error error = cache->put(
-          {{"summary", summary}, {"said", diagnostics.transcript()}}))
+  if (llvm::Error error = cache->put({{"summary", summary},
+                                      {"said", diagnostics.transcript()},
+                                      {"input", printable(options.input)}}))
     emitWarning(UnknownLoc::get(&context))
         << "not kept in '" << options.cacheDir
         << "': " << llvm::toString(std::move(error));
@@ -70,7 +71,7 @@ static int convert(const CompileOptions &options, ConversionCache *cache) {
 }
 
 /// From the cache where it has the conversion.
-static int takeOrConvert(const CompileOptions &options) {
+static int takeOrConvert(CompileOptions &options) {
   auto fail = [&](llvm::Error error) {
     llvm::errs() << "onnx-to-ane: error: " << llvm::toString(std::move(error))
                  << '\n';
@@ -85,9 +86,20 @@ static int takeOrConvert(const CompileOptions &options) {
       (*cache)->take();
   if (!before)
     return fail(before.takeError());
-  if (!*before)
-    return convert(options, &**cache);
-  llvm::errs() << (**before)["said"];
+  if (!*before) {
+    options.beforeCommit = [&](const Outputs &made) { (*cache)->stage(made); };
+    return convert(options, cache->get());
+  }
+  // The model may be somewhere else now.
+  std::string then = (**before)["input"] + ": ";
+  StringRef said = (**before)["said"];
+  while (!said.empty()) {
+    StringRef line = said.take_until([](char c) { return c == '\n'; });
+    said = said.drop_front(std::min(line.size() + 1, said.size()));
+    if (line.consume_front(then))
+      llvm::errs() << printable(options.input) << ": ";
+    llvm::errs() << line << '\n';
+  }
   if (!options.quiet)
     summaryOf(options) << (**before)["summary"] << "from " << options.cacheDir
                        << '\n';

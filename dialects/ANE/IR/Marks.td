@@ -28,10 +28,17 @@ class ANE_Mark<string text, Attr kind, list<ANE_Place> on, string what> {
 def ANE_DoorAttr : StringBasedAttr<And<[StrAttrPred,
     CPred<"::llvm::is_contained({\"memory\", \"e5rt\", \"coreml\"}, ::llvm::cast<::mlir::StringAttr>($_self).getValue())">]>, "one of memory, e5rt, coreml">;
 
+def ANE_RulesAttr : Attr<And<[CPred<"::llvm::isa<::mlir::DictionaryAttr>($_self)">,
+    CPred<"::llvm::all_of(::llvm::cast<::mlir::DictionaryAttr>($_self), [](::mlir::NamedAttribute rule) { return ::llvm::isa<::mlir::BoolAttr>(rule.getValue()) && ::mlir::ane::canSwitchRule(rule.getName()); })">]>,
+    "true or false for identifiers of rules that can be switched"> {
+  let storageType = "::mlir::DictionaryAttr";
+  let returnType = "::mlir::DictionaryAttr";
+}
+
 // The model and its interface.
 def : ANE_Mark<"target", ANE_TargetAttr, [OnModule], "the generation that is compiled for">;
 def : ANE_Mark<"door", ANE_DoorAttr, [OnModule], "the compiler that will take the programs">;
-def : ANE_Mark<"rules", DictionaryAttr, [OnModule], "rules switched on or off, by identifier">;
+def : ANE_Mark<"rules", ANE_RulesAttr, [OnModule], "rules switched on or off">;
 def : ANE_Mark<"absent_weights", StrAttr, [OnModule], "why weights are not there: the program can be placed and costed, not run">;
 def : ANE_Mark<"name", StrAttr, [OnArgument, OnResult], "the user's name of an input or output">;
 def : ANE_Mark<"dtype", StrAttr, [OnArgument, OnResult], "the user's element type">;

@@ -12,6 +12,7 @@
 #define ANEMLIR_ARTIFACT_NUMERICGUARD_H
 
 #include "ane-mlir/Artifact/Accuracy.h"
+#include "ane-mlir/Transforms/WeightForm.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 #include <functional>
@@ -40,16 +41,17 @@ struct GuardOptions {
   /// What the artifact is given for a value that the model sees in an input of
   /// this name: an image's pixels. Nothing where that is the same.
   std::function<Tensor(llvm::StringRef input, const Tensor &seen)> asGiven;
-  /// Writes each weight in the fewest bits that leave it off by at most `error`
-  /// of its root mean square. Set, the largest error is looked for with which
-  /// no output's cosine is below `leastCosine`.
-  std::function<LogicalResult(ModuleOp, double error)> compress;
+  /// Writes each weight in the fewest bits that leave it off by at most
+  /// `bound.bound` of its root mean square, or by `bound.looser`. Set, the
+  /// largest bounds are looked for with which no output's cosine is below
+  /// `leastCosine`.
+  std::function<LogicalResult(ModuleOp, const WeightForm &bound)> compress;
   /// The pipeline itself writes weights in fewer bits, on request.
   bool changesWeights = false;
   double leastCosine = 0;
-  /// The error that was found last: no further function of the model, which
-  /// shares weights, has a larger one.
-  std::shared_ptr<std::optional<double>> weightError;
+  /// The bounds that were found last: no further function of the model, which
+  /// shares weights, has larger ones.
+  std::shared_ptr<std::optional<WeightForm>> weightBound;
 };
 
 /// What a conversion knows of its own accuracy.

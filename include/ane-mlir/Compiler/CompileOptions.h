@@ -12,6 +12,7 @@
 
 #include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Artifact/NumericGuard.h"
+#include "ane-mlir/Support/AtomicPath.h"
 #include "ane-mlir/Support/Choices.h"
 #include "ane-mlir/Target/Bundle.h"
 #include "ane-mlir/Target/CoreML.h"
@@ -138,6 +139,8 @@ struct CompileOptions {
   bool reportOnly = false;
   /// What a tool does to each pass manager: printing IR, timing.
   std::function<LogicalResult(PassManager &)> configurePasses;
+  /// Told what is complete and about to be put in place.
+  std::function<void(const Outputs &)> beforeCommit;
 
   enum class Form { None, Bundle, Package, Text, IR };
   Form form() const;

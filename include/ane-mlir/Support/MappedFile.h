@@ -14,7 +14,9 @@
 #include "llvm/ADT/ArrayRef.h"
 #include "llvm/ADT/StringRef.h"
 #include "llvm/Support/Error.h"
+#include "llvm/Support/FileSystem.h"
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -38,9 +40,32 @@ public:
   /// what was made of it may be a mixture. (Of one that was cut, reading behind
   /// its end ends the process with a message.)
   static llvm::Error checkUnchanged();
-  /// Paths of all files that were mapped, as they were given;
-  /// forgetClosedFiles() begins anew.
-  static std::vector<std::string> listOpened();
+
+  /// What tells that a file is as it was.
+  struct Stamp {
+    llvm::sys::fs::UniqueID id;
+    llvm::sys::TimePoint<> modified;
+    uint64_t size = 0;
+    bool operator==(const Stamp &other) const {
+      return id == other.id && modified == other.modified && size == other.size;
+    }
+    bool operator!=(const Stamp &other) const { return !(*this == other); }
+  };
+  /// Nothing where there is no such file.
+  static std::optional<Stamp> stampOf(llvm::StringRef path);
+  /// Files that this thread maps while it is there, as they were given, and as
+  /// they were when they were mapped.
+  class Recording {
+  public:
+    Recording();
+    ~Recording();
+    Recording(const Recording &) = delete;
+    Recording &operator=(const Recording &) = delete;
+    std::vector<std::pair<std::string, Stamp>> files;
+
+  private:
+    Recording *outer;
+  };
 
   llvm::ArrayRef<char> data() const { return bytes; }
   llvm::StringRef path() const { return name; }

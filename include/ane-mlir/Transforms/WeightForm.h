@@ -27,10 +27,16 @@ struct WeightForm {
   /// weight, as a part of its root mean square.
   bool automatic = false;
   double bound = 0;
+  /// Of the weights that a looser bound makes smaller, so many sixteenths take
+  /// it: those first that lose the least for the bytes they save.
+  double looser = 0;
+  unsigned parts = 0;
+  static constexpr unsigned kParts = 16;
 
   /// "none", "int4", "int4,per=block:32", "lut4,per=group:16",
-  /// "int8,per=channel", "lut6,per=tensor", "auto:0.99"; nothing for what is no
-  /// such text.
+  /// "int8,per=channel", "lut6,per=tensor", "auto:0.99", of the pass
+  /// "auto:0.05:0.1:4" for a looser bound of 4 sixteenths; nothing for what is
+  /// no such text.
   static std::optional<WeightForm> parse(llvm::StringRef text);
   /// "int4 in blocks of 32".
   std::string describe() const;

@@ -76,23 +76,31 @@ static LogicalResult checkSizes(ArrayRef<Type> types, StringRef opName,
   return success();
 }
 
-/// An attribute that has to be there is, and a word is one of its list.
-static LogicalResult checkAttribute(StringRef opName, const ArgInfo &arg,
-                                    Location loc,
-                                    ArrayRef<NamedAttribute> attributes) {
-  const auto *given = llvm::find_if(
-      attributes, [&](NamedAttribute a) { return a.getName() == arg.name; });
-  if (given == attributes.end())
-    return arg.isRequired ? emitError(loc)
-                                << "'" << opName << "' op expects attribute '"
-                                << arg.name << "'"
-                          : success();
-  auto word = dyn_cast<StringAttr>(given->getValue());
-  if (!word || arg.takesWord(word.getValue()))
-    return success();
-  return emitError(loc) << "'" << opName << "' op expects '" << arg.name
-                        << "' to be " << arg.listWords() << ", but got '"
-                        << word.getValue() << "'";
+/// Attributes are the op's, those that have to be there are, and words are of
+/// their lists: MLIR itself would ignore the first.
+static LogicalResult checkAttributes(StringRef opName, Location loc,
+                                     ArrayRef<NamedAttribute> attributes) {
+  ArrayRef<ArgInfo> args = lookupOpInfo(opName)->args;
+  for (NamedAttribute given : attributes) {
+    const auto *arg = llvm::find_if(args, [&](const ArgInfo &arg) {
+      return !arg.isOperand() && arg.name == given.getName();
+    });
+    if (arg == args.end())
+      return emitError(loc) << "'" << opName << "' op has no attribute '"
+                            << given.getName().getValue() << "'";
+    auto word = dyn_cast<StringAttr>(given.getValue());
+    if (word && !arg->takesWord(word.getValue()))
+      return emitError(loc)
+             << "'" << opName << "' op expects '" << arg->name << "' to be "
+             << arg->listWords() << ", but got '" << word.getValue() << "'";
+  }
+  for (const ArgInfo &arg : args)
+    if (arg.isRequired && llvm::none_of(attributes, [&](NamedAttribute given) {
+          return given.getName() == arg.name;
+        }))
+      return emitError(loc)
+             << "'" << opName << "' op expects attribute '" << arg.name << "'";
+  return success();
 }
 
 SmallVector<Value> GraphBuilder::create(StringRef opName, Location loc,
@@ -102,9 +110,8 @@ SmallVector<Value> GraphBuilder::create(StringRef opName, Location loc,
   MLIRContext *context = builder.getContext();
   if (hasMissingOperand(opName, operands))
     return {};
-  for (const ArgInfo &arg : lookupOpInfo(opName)->args)
-    if (failed(checkAttribute(opName, arg, loc, attributes)))
-      return {};
+  if (failed(checkAttributes(opName, loc, attributes)))
+    return {};
   RegisteredOperationName name =
       *RegisteredOperationName::lookup(opName, context);
   OperationState state(loc, opName);

@@ -154,3 +154,13 @@ func.func @mark_place(%x: tensor<2x3xf32> {ane.peak = array<f32: 1.0>}) {
 func.func @mark_result(%x: tensor<2x3xf32>) -> (tensor<2x3xf32> {ane.loss_scale}) {
   return %x : tensor<2x3xf32>
 }
+
+// -----
+
+// expected-error @below {{expects attribute 'ane.rules' to be true or false for identifiers of rules that can be switched, but got {L01 = "yes"}}}
+module attributes {ane.rules = {L01 = "yes"}} {}
+
+// -----
+
+// expected-error @below {{expects attribute 'ane.rules' to be true or false for identifiers of rules that can be switched, but got {NOPE = true}}}
+module attributes {ane.rules = {NOPE = true}} {}
