@@ -329,17 +329,45 @@ static bool showsAnything(const References &references) {
   });
 }
 
-static WeightForm boundOf(double error) {
-  WeightForm bound;
-  bound.automatic = true;
-  bound.bound = error;
+/// The largest bound that does, by halves, and none larger than `most`, which
+/// another function of the model has: they share weights where they can.
+static WeightBound
+findBound(std::optional<WeightBound> most, bool isFine,
+          llvm::function_ref<bool(const WeightBound &)> does) {
+  auto errorAt = [](unsigned i) {
+    return i < kErrors ? kLargestError * std::pow(kFinerError, i) : 0;
+  };
+  unsigned low = 0, high = kErrors;
+  while (most && low < kErrors && errorAt(low) > most->error)
+    ++low;
+  unsigned first = low;
+  while (low < high) {
+    unsigned middle = (low + high) / 2;
+    if (does({errorAt(middle)}))
+      high = middle;
+    else
+      low = middle + 1;
+  }
+  WeightBound bound{errorAt(low)};
+  if (low == first || !isFine)
+    return bound;
+  // Between that error and the one before, some weights can have the larger.
+  bound.looser = errorAt(low - 1);
+  unsigned fewest = 0, all = WeightBound::kParts;
+  if (most && most->error == bound.error)
+    all = most->parts + 1;
+  while (all - fewest > 1) {
+    bound.parts = (fewest + all) / 2;
+    (does(bound) ? fewest : all) = bound.parts;
+  }
+  bound.parts = fewest;
   return bound;
 }
 
 LogicalResult NumericGuard::chooseWeights(ModuleOp optimised) {
   auto function = *optimised.getOps<func::FuncOp>().begin();
   // What each form is off, for all who are tried.
-  if (failed(options.compress(optimised, boundOf(-1))))
+  if (failed(options.compress(optimised, WeightBound{-1})))
     return failure();
   std::optional<Excerpt> excerpt;
   std::optional<References> expected = references;
@@ -370,7 +398,7 @@ LogicalResult NumericGuard::chooseWeights(ModuleOp optimised) {
   // What is lost adds up along the model.
   double more = excerpt ? double(excerpt->of) / excerpt->ops : 1;
   std::optional<Accuracy> last;
-  auto measure = [&](const WeightForm &bound) -> double {
+  auto measure = [&](const WeightBound &bound) -> double {
     ModuleOp whole =
         excerpt ? excerpt->function()->getParentOfType<ModuleOp>() : optimised;
     OwningOpRef<ModuleOp> trial = cast<ModuleOp>(whole->clone());
@@ -389,49 +417,19 @@ LogicalResult NumericGuard::chooseWeights(ModuleOp optimised) {
     last = std::move(*accuracy);
     return 1 - (1 - least) * more;
   };
-  // The largest error that does, by halves, and none larger than another
-  // function of the model has: they share weights where they can.
-  std::optional<WeightForm> most;
-  if (options.weightBound)
-    most = *options.weightBound;
-  auto errorAt = [](unsigned i) {
-    return i < kErrors ? kLargestError * std::pow(kFinerError, i) : 0;
-  };
-  unsigned low = 0, high = kErrors;
-  while (most && low < kErrors && errorAt(low) > most->bound)
-    ++low;
-  unsigned first = low;
   double cosine = 1;
   std::optional<Accuracy> accuracy;
-  auto does = [&](const WeightForm &bound) {
-    double least = measure(bound);
-    if (least < options.leastCosine)
-      return false;
-    cosine = least;
-    accuracy = std::move(last);
-    return true;
-  };
-  while (low < high) {
-    unsigned middle = (low + high) / 2;
-    if (does(boundOf(errorAt(middle))))
-      high = middle;
-    else
-      low = middle + 1;
-  }
-  WeightForm bound = boundOf(errorAt(low));
-  // Between that error and the one before, some weights can have the larger.
   // What the first operations of a large model show is not as fine.
-  if (low > first && !excerpt) {
-    bound.looser = errorAt(low - 1);
-    unsigned fewest = 0, all = WeightForm::kParts;
-    if (most && most->bound == bound.bound)
-      all = most->parts + 1;
-    while (all - fewest > 1) {
-      bound.parts = (fewest + all) / 2;
-      (does(bound) ? fewest : all) = bound.parts;
-    }
-    bound.parts = fewest;
-  }
+  WeightBound bound =
+      findBound(options.weightBound ? *options.weightBound : std::nullopt,
+                !excerpt, [&](const WeightBound &bound) {
+                  double least = measure(bound);
+                  if (least < options.leastCosine)
+                    return false;
+                  cosine = least;
+                  accuracy = std::move(last);
+                  return true;
+                });
   if (options.weightBound)
     *options.weightBound = bound;
   auto countCompressed = [&] {
@@ -451,7 +449,7 @@ LogicalResult NumericGuard::chooseWeights(ModuleOp optimised) {
   optimised.emitRemark()
       << "weights in fewer bits: each off by at most "
       << llvm::formatv("{0:f1}",
-                       100 * (bound.parts ? bound.looser : bound.bound))
+                       100 * (bound.parts ? bound.looser : bound.error))
              .str()
       << " % of its root mean square, the outputs' least cosine is "
       << llvm::formatv("{0:f5}", cosine).str()

@@ -653,12 +653,12 @@ LogicalResult Compiler::compileBuckets() {
   guard.changesWeights = options.weights.bits != 0;
   if (options.weights.automatic) {
     guard.leastCosine = options.weights.bound;
-    guard.weightBound = std::make_shared<std::optional<WeightForm>>();
-    guard.compress = [this](ModuleOp module, const WeightForm &bound) {
+    guard.weightBound = std::make_shared<std::optional<WeightBound>>();
+    guard.compress = [this](ModuleOp module, const WeightBound &bound) {
       bool keep = pipeline.keepCompressed;
       pipeline.keepCompressed = false; // those are kept already
       SmallString<32> text("auto:");   // in no locale's spelling
-      llvm::APFloat(bound.bound).toString(text);
+      llvm::APFloat(bound.error).toString(text);
       if (bound.parts) {
         llvm::APFloat(bound.looser).toString(text += ':');
         (text += ':') += std::to_string(bound.parts);

@@ -17,6 +17,7 @@
 #include "Compression.h"
 #include "Reshape.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
+#include "ane-mlir/Support/WeightBound.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "ane-mlir/Transforms/WeightForm.h"
 #include "dialects/ANE/IR/Arithmetic.h"
@@ -55,11 +56,11 @@ std::optional<WeightForm> WeightForm::parse(StringRef text) {
     form.automatic = true;
     SmallVector<StringRef, 3> numbers;
     bound.split(numbers, ':');
-    bool good =
-        !numbers[0].getAsDouble(form.bound) &&
-        (numbers.size() == 1 ||
-         (numbers.size() == 3 && !numbers[1].getAsDouble(form.looser) &&
-          !numbers[2].getAsInteger(10, form.parts) && form.parts <= kParts));
+    bool good = !numbers[0].getAsDouble(form.bound) &&
+                (numbers.size() == 1 ||
+                 (numbers.size() == 3 && !numbers[1].getAsDouble(form.looser) &&
+                  !numbers[2].getAsInteger(10, form.parts) &&
+                  form.parts <= WeightBound::kParts));
     return good ? std::optional(form) : std::nullopt;
   }
   auto [name, rest] = text.split(',');
@@ -695,7 +696,7 @@ private:
     llvm::stable_sort(
         order, [](const auto &a, const auto &b) { return a.first > b.first; });
     size_t count = llvm::divideCeil(order.size() * wanted.parts,
-                                    size_t(WeightForm::kParts));
+                                    size_t(WeightBound::kParts));
     for (auto &[gain, root] : ArrayRef(order).take_front(count))
       loose.insert(root);
   }

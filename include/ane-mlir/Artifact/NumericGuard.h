@@ -12,7 +12,7 @@
 #define ANEMLIR_ARTIFACT_NUMERICGUARD_H
 
 #include "ane-mlir/Artifact/Accuracy.h"
-#include "ane-mlir/Transforms/WeightForm.h"
+#include "ane-mlir/Support/WeightBound.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
 #include <functional>
@@ -42,16 +42,16 @@ struct GuardOptions {
   /// this name: an image's pixels. Nothing where that is the same.
   std::function<Tensor(llvm::StringRef input, const Tensor &seen)> asGiven;
   /// Writes each weight in the fewest bits that leave it off by at most
-  /// `bound.bound` of its root mean square, or by `bound.looser`. Set, the
+  /// `bound.error` of its root mean square, or by `bound.looser`. Set, the
   /// largest bounds are looked for with which no output's cosine is below
   /// `leastCosine`.
-  std::function<LogicalResult(ModuleOp, const WeightForm &bound)> compress;
+  std::function<LogicalResult(ModuleOp, const WeightBound &bound)> compress;
   /// The pipeline itself writes weights in fewer bits, on request.
   bool changesWeights = false;
   double leastCosine = 0;
   /// The bounds that were found last: no further function of the model, which
   /// shares weights, has larger ones.
-  std::shared_ptr<std::optional<WeightForm>> weightBound;
+  std::shared_ptr<std::optional<WeightBound>> weightBound;
 };
 
 /// What a conversion knows of its own accuracy.

@@ -27,11 +27,9 @@ struct WeightForm {
   /// weight, as a part of its root mean square.
   bool automatic = false;
   double bound = 0;
-  /// Of the weights that a looser bound makes smaller, so many sixteenths take
-  /// it: those first that lose the least for the bytes they save.
+  /// As of WeightBound.
   double looser = 0;
   unsigned parts = 0;
-  static constexpr unsigned kParts = 16;
 
   /// "none", "int4", "int4,per=block:32", "lut4,per=group:16",
   /// "int8,per=channel", "lut6,per=tensor", "auto:0.99", of the pass
