@@ -38,11 +38,10 @@ TEST_F(GraphBuilderTest, TakesAWord) {
 }
 
 TEST_F(GraphBuilderTest, RefusesAnotherWord) {
-  EXPECT_EQ("'ane.gelu' op expects 'mode' to be EXACT, TANH_APPROXIMATION or "
-            "SIGMOID_APPROXIMATION, but got 'exact'",
-            build([](GraphBuilder &graph) {
-              return graph.text("mode", "exact");
-            }));
+  EXPECT_EQ(
+      "'ane.gelu' op expects 'mode' to be EXACT, TANH_APPROXIMATION or "
+      "SIGMOID_APPROXIMATION, but got 'exact'",
+      build([](GraphBuilder &graph) { return graph.text("mode", "exact"); }));
 }
 
 TEST_F(GraphBuilderTest, RefusesAnotherName) {
