@@ -359,8 +359,13 @@ float MovedConstant::writeHalves(const EvalContext &context,
                                  llvm::MutableArrayRef<char> bytes) const {
   std::atomic<float> most = 0;
   auto put = [&](int64_t to, llvm::ArrayRef<float> values, float &largest) {
-    for (float value : values)
+    bool isOdd = false;
+    for (float value : values) {
       largest = std::max(largest, std::fabs(value));
+      isOdd |= std::isnan(value);
+    }
+    if (isOdd)
+      largest = INFINITY;
     encode(DType::Float16, values, bytes.slice(2 * to, 2 * values.size()),
            /*saturate=*/true);
   };

@@ -25,15 +25,26 @@ static void reportRange(Value root, const Tensor &weight) {
   // Eight lanes, since nearly every weight ends here.
   llvm::ArrayRef<float> values = weight.floats();
   float lanes[8] = {};
+  bool odd[8] = {};
   size_t whole = values.size() / 8 * 8;
   for (size_t i = 0; i < whole; i += 8)
     for (size_t k = 0; k < 8; ++k) {
       float x = std::fabs(values[i + k]);
       lanes[k] = lanes[k] < x ? x : lanes[k];
+      odd[k] |= x != x;
     }
   float most = *std::max_element(lanes, lanes + 8);
-  for (float x : values.drop_front(whole))
+  bool isOdd = llvm::is_contained(odd, true);
+  for (float x : values.drop_front(whole)) {
     most = std::max(most, std::fabs(x));
+    isOdd |= std::isnan(x);
+  }
+  if (isOdd)
+    emitWarning(root.getLoc())
+        << llvm::count_if(values, [](float x) { return std::isnan(x); })
+        << " of " << values.size()
+        << " numbers of a weight are NaN, and so is what is computed with "
+           "them; a training that fails leaves them";
   float first = 0;
   bool quantities = false;
   int64_t beyond = 0;

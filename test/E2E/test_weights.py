@@ -246,3 +246,19 @@ def test_beyond_fp16(tmp_path, table, warned):
     made = ane_mlir.compile(tmp_path / "m.onnx", check="off", calibration="none")
     said = [d.message for d in made.diagnostics if "beyond fp16" in d.message]
     assert warned in said[0] if warned else not said, said
+
+
+@pytest.mark.parametrize("flags", [(), ("--check=off",), ("--weights=int8",)])
+@pytest.mark.parametrize("width", [8, 96, 1024])
+def test_not_a_number(tmp_path, width, flags):
+    """NaN in a weight is said, however it is written; infinities, which masks are made of, are not."""
+    value = helper.make_tensor_value_info
+    for bad, said in ((np.nan, True), (np.inf, False)):
+        weights = [np.random.default_rng(i).standard_normal((width, width)).astype(np.float32) for i in range(2)]
+        weights[0][width // 2, 3] = weights[1][width - 1, width - 1] = bad
+        nodes = [helper.make_node("MatMul", ["x", "v"], ["h"], name="one"), helper.make_node("Gemm", ["h", "w"], ["y"], name="two", transB=1)]
+        graph = helper.make_graph(nodes, "g", [value("x", TensorProto.FLOAT, [4, width])], [value("y", TensorProto.FLOAT, [4, width])], [numpy_helper.from_array(w, name) for w, name in zip(weights, "vw")])
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+        done = subprocess.run([ane_mlir.find_tool("onnx-to-ane"), tmp_path / "m.onnx", "-o", tmp_path / "m.mlpackage", *flags], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert ("'one': 1 of" in done.stderr and "'two': 1 of" in done.stderr and "are NaN" in done.stderr) == said, done.stderr
