@@ -320,10 +320,16 @@ readIndex(StringRef folder, StringRef beside,
   llvm::json::Object *reads = index ? index->getObject("reads") : nullptr;
   if (!files || !reads || !index->getObject("texts"))
     return std::nullopt;
+  auto leaves = [](StringRef folder, StringRef file) {
+    return llvm::errorToBool(checkInside(folder, file, "the cache"));
+  };
   for (auto &[file, stamp] : *files)
-    if (describeStamp(join(folder, file)) != stamp.getAsString())
+    if (leaves(folder, file) ||
+        describeStamp(join(folder, file)) != stamp.getAsString())
       return std::nullopt;
   for (auto &[file, sum] : *reads) {
+    if (leaves(beside, file))
+      return std::nullopt;
     auto [known, isNew] = sums.try_emplace(file);
     if (isNew) {
       llvm::Expected<std::string> now = sumOf((beside + StringRef(file)).str());

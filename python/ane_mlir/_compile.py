@@ -204,7 +204,7 @@ def compile(  # noqa: A001 - the name users expect
         a range that stays open: {"sequence": "1..512"}. input_shapes: whole shapes by input, where extents may be ranges, too.
     calibration: "auto" (guessed inputs), "none", a folder, or arrays by input name, or a list of such.
     check: how what was written is compared with fp32.
-    options: further flags of onnx-to-ane, as written there.
+    options: further flags of onnx-to-ane, as written there (["--cache-dir=DIR"] keeps conversions).
     progress: True for a line on standard error, or a callable (phase, done, total, what), called from another thread.
 
     Python's lock is released meanwhile. Ctrl-C ends it and leaves nothing behind.

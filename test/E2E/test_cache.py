@@ -166,7 +166,15 @@ def test_what_was_changed_is_not_used(tmp_path):
     assert made.returncode == 0 and "from " not in made.stdout and agrees(tmp_path / "b.anepkg", weight)
     made = convert(model, tmp_path / "c.anepkg", cache=cache)
     assert made.stdout.endswith(f"from {cache}\n") and agrees(tmp_path / "c.anepkg", weight)
-    # Half an entry, an entry of nonsense, none.
+    # An entry that says what it must not, half an entry, an entry of nonsense, none.
+    (entry,) = entries(cache)
+    (tmp_path / "secret").write_text("mine")
+    index = json.loads((entry / "entry.json").read_text())
+    stamp = os.stat(tmp_path / "secret")
+    index["files"][os.path.join("artifact", os.path.relpath(tmp_path / "secret", entry / "artifact"))] = f"{stamp.st_size} {stamp.st_mtime_ns}"
+    (entry / "entry.json").write_text(json.dumps(index))
+    made = convert(model, tmp_path / "c.anepkg", cache=cache)
+    assert made.returncode == 0 and "from " not in made.stdout and agrees(tmp_path / "c.anepkg", weight), made.stderr
     for damage in (lambda e: (e / "entry.json").write_text("{"), lambda e: (e / "entry.json").write_text('{"files": {}}'), lambda e: shutil.rmtree(e / "artifact"), lambda e: shutil.rmtree(e)):
         damage(entries(cache)[0])
         made = convert(model, tmp_path / "d.anepkg", cache=cache)
