@@ -349,13 +349,18 @@ findBound(std::optional<WeightBound> most, bool isFine,
       low = middle + 1;
   }
   WeightBound bound{errorAt(low)};
-  if (low == first || !isFine)
+  if (!isFine)
     return bound;
   // Between that error and the one before, some weights can have the larger.
-  bound.looser = errorAt(low - 1);
   unsigned fewest = 0, all = WeightBound::kParts;
-  if (most && most->error == bound.error)
-    all = most->parts + 1;
+  if (most && most->error == bound.error) {
+    if (!most->parts || does(*most))
+      return *most;
+    all = most->parts;
+  } else if (low == first) {
+    return bound;
+  }
+  bound.looser = errorAt(low - 1);
   while (all - fewest > 1) {
     bound.parts = (fewest + all) / 2;
     (does(bound) ? fewest : all) = bound.parts;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import re
 import subprocess
 
 import numpy as np
@@ -262,3 +263,21 @@ def test_not_a_number(tmp_path, width, flags):
         done = subprocess.run([ane_mlir.find_tool("onnx-to-ane"), tmp_path / "m.onnx", "-o", tmp_path / "m.mlpackage", *flags], capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         assert ("'one': 1 of" in done.stderr and "'two': 1 of" in done.stderr and "are NaN" in done.stderr) == said, done.stderr
+
+
+def test_functions_share_what_is_chosen(tmp_path):
+    """What one length finds is tried first by the next, so that a package of two is hardly larger than of one."""
+    rng, width, layers = np.random.default_rng(0), 256, 12
+    nodes, weights, x = [], [], "x"
+    for i in range(layers):
+        weights.append(numpy_helper.from_array((rng.standard_normal((width, width)) / 16).astype(np.float32), f"w{i}"))
+        nodes += [helper.make_node("MatMul", [x, f"w{i}"], [f"h{i}"]), helper.make_node("Tanh", [f"h{i}"], [x := f"t{i}"])]
+    graph = helper.make_graph(nodes, "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["s", width])], [helper.make_tensor_value_info(x, TensorProto.FLOAT, ["s", width])], weights)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    sizes = []
+    for flags in (["--dim", "s=16"], ["--dim", "s=4,16", "--buckets=functions"]):
+        output = tmp_path / f"{len(sizes)}.mlpackage"
+        done = subprocess.run([ane_mlir.find_tool("onnx-to-ane"), tmp_path / "m.onnx", "-o", output, "--weights=auto:0.99", *flags], capture_output=True, text=True, check=True)
+        assert re.search(r"form: [1-9]\d* lut4.*, [1-9]\d* lut6", done.stderr), done.stderr
+        sizes.append(size(output))
+    assert sizes[1] < 1.06 * sizes[0], sizes
