@@ -37,7 +37,7 @@ static FailureOr<LoadedProgram> raiseProgram(MILSource source,
   if (failed(loaded) || shapesOnly)
     return loaded;
   ModuleOp module = *loaded->module;
-  if (auto absent = module->getAttrOfType<StringAttr>(kAbsentAttr))
+  if (auto absent = module->getAttrOfType<StringAttr>(marks::kAbsentWeights))
     return emitError(module.getLoc()) << absent.getValue(), failure();
   return loaded;
 }

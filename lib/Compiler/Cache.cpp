@@ -15,7 +15,6 @@
 #include "llvm/Support/Path.h"
 #include "llvm/Support/StringSaver.h"
 #include <dlfcn.h>
-#include <sys/stat.h>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -55,9 +54,9 @@ mlir::ane::spellOptions(ArrayRef<const char *> arguments) {
     if (llvm::is_contained({"o", "report", "trace", "cache-dir", "quiet"},
                            name))
       continue;
-    if (llvm::is_contained({"calibration", "placement", "class-labels"},
-                           name) &&
-        fs::exists(value))
+    if ((llvm::is_contained({"calibration", "class-labels"}, name) &&
+         fs::exists(value)) ||
+        (name == "placement" && value.ends_with(".json")))
       whole = name.str();
     if (name == "input-value")
       whole = (name + "=" + value.split('=').first).str();
@@ -181,11 +180,12 @@ static bool overlap(StringRef a, StringRef b) {
 // Keys
 //===----------------------------------------------------------------------===//
 
-llvm::Error ConversionCache::makeKey(StringRef reader, bool &isPlain) {
-  isPlain = false;
+llvm::Error ConversionCache::makeKey(StringRef reader, std::string &whyNot) {
   std::optional<std::string> compiler = describeCompiler();
-  if (!compiler)
+  if (!compiler) {
+    whyNot = "the compiler's own file cannot be found";
     return llvm::Error::success();
+  }
   std::string text;
   auto add = [&](StringRef word) {
     text += (Twine(word.size()) + ":" + word).str();
@@ -200,36 +200,45 @@ llvm::Error ConversionCache::makeKey(StringRef reader, bool &isPlain) {
   for (const std::string &input : inputsOf(options)) {
     add(path::filename(input));
     std::optional<std::vector<std::string>> files = listFiles(input);
-    if (!files)
+    if (!files) {
+      whyNot = "'" + input + "' holds links, or what is no file";
       return llvm::Error::success();
+    }
     for (const std::string &file : *files) {
       std::string whole = join(input, file);
       std::optional<Stamp> before = MappedFile::stampOf(whole);
       llvm::Expected<std::string> sum = sumOf(whole);
       if (!sum)
         return sum.takeError();
-      if (!before || before != MappedFile::stampOf(whole))
+      if (!before || before != MappedFile::stampOf(whole)) {
+        whyNot = "'" + whole + "' changes";
         return llvm::Error::success();
+      }
       keyed[whole] = *before;
       add(file);
       add(*sum);
     }
   }
-  isPlain = true;
   std::string key = sumOfText(text);
   folder = join(join(options.cacheDir, StringRef(key).take_front(2)), key);
   return llvm::Error::success();
 }
 
 llvm::Expected<std::unique_ptr<ConversionCache>>
-ConversionCache::open(const CompileOptions &options, StringRef reader) {
-  bool isWhole = !options.reportOnly && !isStream(options.input) &&
-                 !isStream(options.output) && !isStream(options.report) &&
-                 !isStream(options.trace) &&
-                 llvm::none_of(options.spelling, [](StringRef word) {
-                   return word.starts_with("mlir-");
-                 });
-  if (options.cacheDir.empty() || !isWhole || !fs::exists(options.input))
+ConversionCache::open(const CompileOptions &options, StringRef reader,
+                      std::string &whyNot) {
+  if (options.cacheDir.empty() || !fs::exists(options.input))
+    return nullptr;
+  if (llvm::any_of(
+          std::initializer_list<StringRef>{options.input, options.output,
+                                           options.report, options.trace},
+          isStream))
+    whyNot = "a pipe or standard input or output is written or read";
+  else if (llvm::any_of(options.spelling, [](StringRef word) {
+             return word.starts_with("mlir-");
+           }))
+    whyNot = "MLIR's own options print";
+  if (!whyNot.empty())
     return nullptr;
   for (const std::string &result :
        {options.output, options.report, options.trace})
@@ -237,18 +246,15 @@ ConversionCache::open(const CompileOptions &options, StringRef reader) {
       return llvm::createStringError("'" + options.cacheDir +
                                      "' cannot be a cache: '" + result +
                                      "' is inside of it, or it of that");
-  std::error_code error = fs::create_directories(options.cacheDir);
-  if (!error && !fs::is_directory(options.cacheDir))
-    error = std::make_error_code(std::errc::not_a_directory);
-  if (error)
-    return llvm::createStringError(
-        error,
-        "'" + options.cacheDir + "' cannot be a cache: " + error.message());
-  std::unique_ptr<ConversionCache> cache(new ConversionCache(options));
-  bool isPlain = false;
-  if (llvm::Error error = cache->makeKey(reader, isPlain))
+  if (llvm::Error error = makeFolders(options.cacheDir, options.cacheDir))
     return std::move(error);
-  return isPlain ? std::move(cache) : nullptr;
+  if (!fs::is_directory(options.cacheDir))
+    return llvm::createStringError("'" + options.cacheDir +
+                                   "' cannot be a cache: it is no folder");
+  std::unique_ptr<ConversionCache> cache(new ConversionCache(options));
+  if (llvm::Error error = cache->makeKey(reader, whyNot))
+    return std::move(error);
+  return whyNot.empty() ? std::move(cache) : nullptr;
 }
 
 std::vector<std::pair<std::string, std::string>>
@@ -266,28 +272,32 @@ ConversionCache::results() const {
 // Entries
 //===----------------------------------------------------------------------===//
 
-/// A file of an entry. Weights are second names where there can be some, and
-/// where it would have the same mode; what people edit is a copy.
+/// A file of an entry. Weights are second names where there can be some with
+/// the mode that a new file would have; what people edit is a copy.
 static llvm::Error shareFile(StringRef from, const std::string &to) {
+  auto fail = [&](std::error_code error) {
+    return llvm::createStringError(error, "cannot write '" + to +
+                                              "': " + error.message());
+  };
   if (llvm::Error error = makeFolders(path::parent_path(to), to))
     return error;
-  mode_t mask = umask(0);
-  umask(mask);
-  fs::perms wanted = fs::perms(0666 & ~mask);
-  fs::file_status status;
-  if (from.ends_with(".bin") && !fs::status(from, status) &&
-      status.permissions() == wanted && !fs::create_hard_link(from, to))
+  int file;
+  if (std::error_code error = fs::openFileForWrite(to, file))
+    return fail(error);
+  fs::file_t native = fs::convertFDToNativeFile(file);
+  fs::file_status fresh, kept;
+  bool alike = from.ends_with(".bin") && !fs::status(file, fresh) &&
+               !fs::status(from, kept) &&
+               fresh.permissions() == kept.permissions();
+  fs::closeFile(native);
+  if (alike && !fs::remove(to) && !fs::create_hard_link(from, to))
     return llvm::Error::success();
-  std::error_code error = fs::copy_file(from, to);
-  if (!error)
-    error = fs::setPermissions(to, wanted);
-  return error ? llvm::createStringError(error, "cannot write '" + to +
-                                                    "': " + error.message())
-               : llvm::Error::success();
+  if (std::error_code error = fs::copy_file(from, to))
+    return fail(error);
+  return llvm::Error::success();
 }
 
-/// What tells that a file of an entry is as it was left: a second name of it
-/// has another inode's time of change, but not these.
+/// What tells that a file of an entry is as it was left.
 static std::string describeStamp(StringRef file) {
   std::optional<MappedFile::Stamp> stamp = MappedFile::stampOf(file);
   return stamp ? std::to_string(stamp->size) + " " +

@@ -259,18 +259,11 @@ struct Flags {
       "batch",
       cl::desc("Examples of a run, where the model leaves its first axis open"),
       cl::value_desc("N"), cl::init(0), cl::cat(training)};
-  using Recompute = RecomputeMode;
-  ChoiceOption<Recompute> recompute{
+  ChoiceOption<RecomputeMode> recompute{
       "recompute",
-      cl::desc("What backward programs compute again instead of reading it"),
-      cl::init(Recompute::Auto),
-      cl::values(clEnumValN(Recompute::Auto, "auto",
-                            "what is predicted to take less time so (default)"),
-                 clEnumValN(Recompute::None, "none", "nothing"),
-                 clEnumValN(Recompute::All, "all",
-                            "all but convolutions, products and pools, where "
-                            "what it needs is there")),
-      cl::cat(training)};
+      cl::desc("What backward programs compute again instead of reading it "
+               "(default: auto)"),
+      cl::init(RecomputeMode::Auto), recomputeValues(), cl::cat(training)};
   using Staging = O::Training::Staging;
   ChoiceOption<Staging> staging{
       "train-weights",

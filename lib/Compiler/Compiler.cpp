@@ -724,7 +724,7 @@ LogicalResult Compiler::compileBucket(const Bucket &bucket,
   if (stopsBefore(Phase::Optimized))
     return success();
   // Other numbers in place of weights say nothing of accuracy.
-  if (modules.back()->getOperation()->hasAttr(kAbsentAttr))
+  if (modules.back()->getOperation()->hasAttr(marks::kAbsentWeights))
     guard.calibration = "none", guard.check = GuardOptions::Check::Off;
   guards.push_back(std::make_unique<NumericGuard>(guard));
   if (failed(optimise(*modules.back(), *guards.back())))
@@ -962,7 +962,7 @@ LogicalResult Compiler::refuseAbsentWeights() {
   if (options.compileTo || options.reportOnly || options.form() == Form::IR)
     return success();
   for (OwningOpRef<ModuleOp> &each : modules)
-    if (auto absent = (*each)->getAttrOfType<StringAttr>(kAbsentAttr))
+    if (auto absent = (*each)->getAttrOfType<StringAttr>(marks::kAbsentWeights))
       return emitError(each->getLoc()) << absent.getValue()
                                        << ", so nothing can be written; "
                                           "--compile-to=placed and ane-check "

@@ -210,7 +210,7 @@ static ane_status openProgram(void *context, const ane_host_program *described,
   if (failed(loaded))
     return message.fail(ANE_BAD_BUNDLE, "its text cannot be raised");
   ModuleOp module = *loaded->module;
-  if (auto absent = module->getAttrOfType<StringAttr>(kAbsentAttr))
+  if (auto absent = module->getAttrOfType<StringAttr>(marks::kAbsentWeights))
     return message.fail(ANE_BAD_BUNDLE, absent.getValue().str());
   auto program = std::make_unique<Program>();
   program->host = &host;

@@ -100,7 +100,7 @@ mlir::ane::evaluateWeight(Value root, std::vector<char> buffer) {
   if (isCancelled())
     return emitError(root.getLoc()) << "interrupted";
   if (auto module = root.getParentRegion()->getParentOfType<ModuleOp>())
-    if (auto absent = module->getAttrOfType<StringAttr>(kAbsentAttr))
+    if (auto absent = module->getAttrOfType<StringAttr>(marks::kAbsentWeights))
       return emitError(root.getLoc()) << absent.getValue();
   // In fp32, so that a tree rounds once, at the end; its own evaluator, so that
   // nothing outlives the tensor.

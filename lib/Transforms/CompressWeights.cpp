@@ -59,7 +59,8 @@ std::optional<WeightForm> WeightForm::parse(StringRef text) {
     bool good = !numbers[0].getAsDouble(form.bound) &&
                 (numbers.size() == 1 ||
                  (numbers.size() == 3 && !numbers[1].getAsDouble(form.looser) &&
-                  !numbers[2].getAsInteger(10, form.parts) &&
+                  form.looser > form.bound &&
+                  !numbers[2].getAsInteger(10, form.parts) && form.parts > 0 &&
                   form.parts <= WeightBound::kParts));
     return good ? std::optional(form) : std::nullopt;
   }

@@ -162,9 +162,14 @@ CompileResult anemlir::bridge::compile(const CompileRequest &request,
   }
   std::unique_ptr<MLIRContext> context = makeContext();
   call(*context, request.input, cancel, result, [&]() -> llvm::Error {
-    auto cache = ConversionCache::open(*options, "python");
+    std::string whyNot;
+    auto cache = ConversionCache::open(*options, "python", whyNot);
     if (!cache)
       return cache.takeError();
+    if (!whyNot.empty())
+      result.messages.push_back({"warning", "", "",
+                                 "--cache-dir has no effect, since " + whyNot,
+                                 ""});
     if (*cache) {
       auto before = (*cache)->take();
       if (!before)

@@ -47,6 +47,7 @@ def linear(path: pathlib.Path, seed: int, width: int = 64) -> np.ndarray:
     value = helper.make_tensor_value_info
     graph = helper.make_graph([helper.make_node("MatMul", ["x", "w"], ["y"])], "g", [value("x", TensorProto.FLOAT, [1, width])], [value("y", TensorProto.FLOAT, [1, width])], [numpy_helper.from_array(weight, "w")])
     path.parent.mkdir(exist_ok=True)
+    (path.parent / "weights.bin").unlink(missing_ok=True)  # onnx writes behind what is there
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path, save_as_external_data=True, location="weights.bin", size_threshold=0)
     return weight
 
@@ -95,8 +96,9 @@ def test_other_options(tmp_path):
         assert f"{word}7".encode() in package and f"{'ba'[n]}7".encode() not in package
     # Results on standard output are made each time, and so is what no cache holds.
     before = len(entries(cache))
-    made = convert(DIGITS, tmp_path / "o.anepkg", "--dim=batch=1", "--report=-", cache=cache)
-    assert made.returncode == 0 and len(entries(cache)) == before, made.stderr
+    for flags in (("--report=-",), ("--mlir-timing",)):
+        made = convert(DIGITS, tmp_path / "o.anepkg", "--dim=batch=1", *flags, cache=cache)
+        assert made.returncode == 0 and len(entries(cache)) == before and "--cache-dir has no effect" in made.stderr, made.stderr
     for flags in (("--compile-to=ane", "-o", "-"), ("-o", str(tmp_path / "o.mil"))):
         made = subprocess.run([ane_mlir.find_tool("onnx-to-ane"), DIGITS, "--dim=batch=1", f"--cache-dir={cache}", *flags], capture_output=True, text=True)
         assert made.returncode == 2 and "--cache-dir keeps bundles and packages" in made.stderr
@@ -115,6 +117,12 @@ def test_spellings(tmp_path):
     assert not run("6", "--dim", "batch=1", "--author=6") and not run("6", "--dim", "batch=16", "--author=6") and not run("6", "--dim", "batch=1", "--author=")
     assert not run("6", "--dim", "batch=1", "--description", "--report=foo") and not run("6", "--dim", "batch=1", "--description", "--report=bar")
     assert run("--dim=batch=1", "--author=6", str(model)) and run("--dim", "batch=1", "--author", "6", "./6")
+    # A word is a word, whatever lies beside.
+    for place in ("ane", "host"):
+        (tmp_path / place).mkdir()
+        shutil.rmtree(tmp_path / "b.anepkg", ignore_errors=True)
+        made = subprocess.run([ane_mlir.find_tool("onnx-to-ane"), "6", "--dim=batch=1", f"--placement={place}", "-o", "b.anepkg", f"--cache-dir={cache}"], capture_output=True, text=True, cwd=tmp_path)
+        assert made.returncode == 0 and {program["kind"] for program in ane_mlir.Bundle(tmp_path / "b.anepkg").manifest["programs"]} == {place}
     for target in ("m1", "m4"):
         (tmp_path / "options").write_text(f"--target={target}")
         assert not run("6", "--dim=batch=1", "@options")
@@ -151,6 +159,34 @@ def test_weights_beside_the_model(tmp_path):
     shutil.copytree(tmp_path / "two", tmp_path / "three")
     made = convert(tmp_path / "three" / "m.onnx", tmp_path / "c.anepkg", cache=cache)
     assert made.returncode == 0 and made.stdout.endswith(f"from {cache}\n") and agrees(tmp_path / "c.anepkg", one)
+
+
+def test_weights_beside_a_text_and_of_several_lengths(tmp_path):
+    """Weights that a MIL text names, and those of a model that is converted for several lengths."""
+    cache = tmp_path / "cache"
+    for seed in (1, 2):
+        weight = linear(tmp_path / "m" / "m.onnx", seed)
+        shutil.rmtree(tmp_path / "m" / "weights", ignore_errors=True)
+        assert convert(tmp_path / "m" / "m.onnx", tmp_path / "m" / "m.mil").returncode == 0
+        (file,) = (tmp_path / "m" / "weights").iterdir()
+        text = (tmp_path / "m" / "m.mil").read_text()
+        os.replace(file, tmp_path / "m" / "weights" / "same.bin")
+        (tmp_path / "m" / "m.mil").write_text(text.replace(file.name, "same.bin"))
+        for again in range(2):
+            made = convert(tmp_path / "m" / "m.mil", tmp_path / "t.anepkg", cache=cache)
+            assert made.returncode == 0 and made.stdout.endswith(f"from {cache}\n") == bool(again), made.stderr
+            x = np.linspace(-1, 1, 64, dtype=np.float32)[None]
+            bundle = ane_mlir.Bundle(tmp_path / "t.anepkg")
+            (y,) = bundle.run({bundle.inputs[0]: x}).values()
+            assert np.allclose(y, x @ weight, atol=0.05)
+    model = onnx.load(tmp_path / "m" / "m.onnx", load_external_data=False)
+    for port in (*model.graph.input, *model.graph.output):
+        port.type.tensor_type.shape.dim[0].dim_param = "s"
+    onnx.save(model, tmp_path / "m" / "s.onnx")
+    for seed in (3, 4):
+        weight = linear(tmp_path / "m" / "m.onnx", seed)
+        made = convert(tmp_path / "m" / "s.onnx", tmp_path / "s.anepkg", "--dim=s=1,4", cache=cache)
+        assert made.returncode == 0 and "from " not in made.stdout and agrees(tmp_path / "s.anepkg", weight), made.stderr
 
 
 def test_what_was_changed_is_not_used(tmp_path):

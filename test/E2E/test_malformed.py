@@ -347,7 +347,7 @@ def test_unknown_words(programs):
 
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         problems = [problem for problem in pool.map(run, jobs) if problem]
-    assert len(jobs) > 30 and not problems, f"{len(problems)} of {len(jobs)}: {problems}"
+    assert len(jobs) > 60 and not problems, f"{len(problems)} of {len(jobs)}: {problems}"
 
 
 def test_damaged_packages(tmp_path):

@@ -77,9 +77,13 @@ static int takeOrConvert(CompileOptions &options) {
                  << '\n';
     return 1;
   };
-  auto cache = ConversionCache::open(options, "text");
+  std::string whyNot;
+  auto cache = ConversionCache::open(options, "text", whyNot);
   if (!cache)
     return fail(cache.takeError());
+  if (!whyNot.empty())
+    llvm::errs() << "onnx-to-ane: warning: --cache-dir has no effect, since "
+                 << printable(whyNot) << '\n';
   if (!*cache)
     return convert(options, nullptr);
   llvm::Expected<std::optional<ConversionCache::Texts>> before =

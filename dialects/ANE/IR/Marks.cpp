@@ -31,6 +31,28 @@ struct Mark {
 };
 } // namespace
 
+/// Readers take the entries of these as they are written.
+static bool isImage(Attribute attr) {
+  auto image = dyn_cast<DictionaryAttr>(attr);
+  return image && image.getAs<IntegerAttr>("color_space") &&
+         image.getAs<FloatAttr>("scale") &&
+         image.getAs<DenseF64ArrayAttr>("bias");
+}
+static bool areParameters(Attribute attr) {
+  auto entries = dyn_cast<ArrayAttr>(attr);
+  return entries && llvm::all_of(entries, [](Attribute each) {
+           auto entry = dyn_cast<DictionaryAttr>(each);
+           if (!entry || !entry.getAs<StringAttr>("name"))
+             return false;
+           auto value = entry.getAs<ElementsAttr>("value");
+           return value && isa<FloatType>(value.getElementType()) &&
+                  (!entry.contains("base") ||
+                   (entry.getAs<StringAttr>("base") &&
+                    entry.getAs<FloatAttr>("scale") &&
+                    entry.getAs<BoolAttr>("left")));
+         });
+}
+
 #define ANE_MARK_TABLE
 #include "dialects/ANE/IR/Marks.inc"
 

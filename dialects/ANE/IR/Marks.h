@@ -1,5 +1,4 @@
-//===- Marks.h - what passes and readers leave on operations
-//----------------===//
+//===- Marks.h - what passes and readers leave on operations -------------===//
 //
 // Part of ane-mlir, under the Apache License v2.0 with LLVM Exceptions.
 //

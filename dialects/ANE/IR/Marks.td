@@ -28,6 +28,8 @@ class ANE_Mark<string text, Attr kind, list<ANE_Place> on, string what> {
 def ANE_DoorAttr : StringBasedAttr<And<[StrAttrPred,
     CPred<"::llvm::is_contained({\"memory\", \"e5rt\", \"coreml\"}, ::llvm::cast<::mlir::StringAttr>($_self).getValue())">]>, "one of memory, e5rt, coreml">;
 
+def ANE_ImageAttr : Attr<CPred<"isImage($_self)">, "a dictionary with color_space, scale and bias">;
+def ANE_ParametersAttr : Attr<CPred<"areParameters($_self)">, "dictionaries with name and value, of an adapter base, scale and left besides">;
 def ANE_RulesAttr : Attr<And<[CPred<"::llvm::isa<::mlir::DictionaryAttr>($_self)">,
     CPred<"::llvm::all_of(::llvm::cast<::mlir::DictionaryAttr>($_self), [](::mlir::NamedAttribute rule) { return ::llvm::isa<::mlir::BoolAttr>(rule.getValue()) && ::mlir::ane::canSwitchRule(rule.getName()); })">]>,
     "true or false for identifiers of rules that can be switched"> {
@@ -39,10 +41,10 @@ def ANE_RulesAttr : Attr<And<[CPred<"::llvm::isa<::mlir::DictionaryAttr>($_self)
 def : ANE_Mark<"target", ANE_TargetAttr, [OnModule], "the generation that is compiled for">;
 def : ANE_Mark<"door", ANE_DoorAttr, [OnModule], "the compiler that will take the programs">;
 def : ANE_Mark<"rules", ANE_RulesAttr, [OnModule], "rules switched on or off">;
-def : ANE_Mark<"absent_weights", StrAttr, [OnModule], "why weights are not there: the program can be placed and costed, not run">;
+def : ANE_Mark<"absent_weights", StrAttr, [OnModule], "why weights are not there: what is placed and costed is right, values are some numbers">;
 def : ANE_Mark<"name", StrAttr, [OnArgument, OnResult], "the user's name of an input or output">;
 def : ANE_Mark<"dtype", StrAttr, [OnArgument, OnResult], "the user's element type">;
-def : ANE_Mark<"image", DictionaryAttr, [OnArgument], "Core ML gives it as an image: color_space, scale and bias">;
+def : ANE_Mark<"image", ANE_ImageAttr, [OnArgument], "Core ML gives it as an image: color_space, scale and bias">;
 def : ANE_Mark<"state", AnyAttrOf<[UnitAttr, StrAttr]>, [OnArgument, OnResult], "an input that the output of the same text becomes">;
 def : ANE_Mark<"state_axis", I64Attr, [OnResult], "the axis along which the state grows by what is new">;
 def : ANE_Mark<"surface", ANE_SurfaceAttr, [OnArgument, OnResult], "how the logical tensor lies in the program's surface">;
@@ -70,10 +72,10 @@ def : ANE_Mark<"wide", UnitAttr, [OnOperation], "64-bit integers in a program th
 def : ANE_Mark<"compressed", UnitAttr, [OnOperation], "a constant written as it is compressed">;
 def : ANE_Mark<"codes", UnitAttr, [OnOperation], "a quantised value that is read as its codes">;
 def : ANE_Mark<"form_errors", DenseF64ArrayAttr, [OnOperation], "what each smaller form of a weight is off by">;
-def : ANE_Mark<"weight", DenseI64ArrayAttr, [OnOperation], "where the weight file has the constant: kWeightAttr of Support/WeightFile.h">;
+def : ANE_Mark<"weight", DenseI64ArrayAttr, [OnOperation], "of the root of a weight tree: for each result its offset in the weight file of its MIL program, 0 for none">;
 
 // Training.
-def : ANE_Mark<"parameters", ArrayAttr, [OnModule], "what is trained, each {name, value (fp32)} and for an adapter {base, scale, left}: "
+def : ANE_Mark<"parameters", ANE_ParametersAttr, [OnModule], "what is trained, each {name, value (fp32)} and for an adapter {base, scale, left}: "
     "scale times the product of the adapter that is left and its partner is added to the initializer base">;
 def : ANE_Mark<"parameter", AnyAttrOf<[UnitAttr, StrAttr]>, [OnArgument, OnOperation], "gets a gradient; of a constant its name">;
 def : ANE_Mark<"gradient", StrAttr, [OnResult], "the gradient of the parameter of this name">;

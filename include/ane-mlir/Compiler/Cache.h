@@ -8,7 +8,7 @@
 // was changed since is not used. Entries appear whole or not at all, whoever
 // writes at the same time, and may be removed at any time.
 //
-//   auto cache = ConversionCache::open(options, "text");
+//   auto cache = ConversionCache::open(options, "text", whyNot);
 //   if (auto before = (*cache)->take()) …       // in place, with its texts
 //   options.beforeCommit = [&](Outputs &made) { (*cache)->stage(made); };
 //   … compile() …
@@ -36,12 +36,13 @@ public:
   /// What is to be said of a conversion beside its files, by name.
   using Texts = std::map<std::string, std::string>;
 
-  /// Null without `options.cacheDir`, and where a conversion is more than its
-  /// files: results on standard output, options of MLIR's that print, a model
-  /// that is missing, or a folder with links in it. `reader` tells apart what
-  /// keeps other texts. An error where the folder cannot be a cache.
+  /// Null without `options.cacheDir`, for a model that is missing, and where a
+  /// conversion is more than its files, with the reason in `whyNot`: results on
+  /// standard output, options of MLIR's that print, a folder with links in it.
+  /// `reader` tells apart what keeps other texts. An error where the folder
+  /// cannot be a cache.
   static llvm::Expected<std::unique_ptr<ConversionCache>>
-  open(const CompileOptions &options, StringRef reader);
+  open(const CompileOptions &options, StringRef reader, std::string &whyNot);
   ~ConversionCache() { llvm::consumeError(std::move(failure)); }
 
   /// Puts what an earlier run made where `options` want it; nothing where there
@@ -55,7 +56,7 @@ public:
 private:
   using Stamp = MappedFile::Stamp;
   explicit ConversionCache(const CompileOptions &options) : options(options) {}
-  llvm::Error makeKey(StringRef reader, bool &isPlain);
+  llvm::Error makeKey(StringRef reader, std::string &whyNot);
   llvm::Error share(const Outputs &made);
   /// Results by the name they have in an entry.
   std::vector<std::pair<std::string, std::string>> results() const;

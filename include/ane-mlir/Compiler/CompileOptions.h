@@ -12,7 +12,6 @@
 
 #include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Artifact/NumericGuard.h"
-#include "ane-mlir/Support/AtomicPath.h"
 #include "ane-mlir/Support/Choices.h"
 #include "ane-mlir/Target/Bundle.h"
 #include "ane-mlir/Target/CoreML.h"
@@ -22,6 +21,7 @@
 #include <map>
 
 namespace mlir::ane {
+class Outputs;
 
 struct CompileOptions {
   //===--- Model ----------------------------------------------------------===//

@@ -16,7 +16,7 @@ namespace mlir::ane {
 /// ops) to the module of `builder`. Names, constants and weight offsets are all
 /// fixed here, so that the printer has nothing to decide. Weight trees stay
 /// where they are, each root marked with its place in the weight file
-/// (kWeightAttr). Parameters and results are named by `parameterNames` and
+/// (marks::kWeight). Parameters and results are named by `parameterNames` and
 /// `resultNames`; no value gets one of the `reserved` names.
 FailureOr<mil::ProgramOp> convertANEToMIL(OpBuilder &builder,
                                           Operation *program, StringRef symbol,

@@ -35,10 +35,12 @@ inline auto placementValues() {
 enum class RecomputeMode { None, Auto, All };
 inline auto recomputeValues() {
   return llvm::cl::values(
-      clEnumValN(RecomputeMode::None, "none", "nothing"),
       clEnumValN(RecomputeMode::Auto, "auto",
-                 "where that is predicted to be faster"),
-      clEnumValN(RecomputeMode::All, "all", "all that can be"));
+                 "what is predicted to take less time so"),
+      clEnumValN(RecomputeMode::None, "none", "nothing"),
+      clEnumValN(RecomputeMode::All, "all",
+                 "all but convolutions, products and pools, where what it "
+                 "needs is there"));
 }
 
 enum class Precision { FP16, FP32 };

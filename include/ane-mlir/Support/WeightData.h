@@ -20,10 +20,6 @@ llvm::Expected<llvm::ArrayRef<char>> readWeightAs(llvm::ArrayRef<char> file,
                                                   uint64_t offset, DType dtype,
                                                   uint64_t count);
 
-/// On a module whose program was read without a weight file: why it is not
-/// there. What is placed and costed is right; values are some numbers.
-inline constexpr llvm::StringLiteral kAbsentAttr = "ane.absent_weights";
-
 /// Opens each file once, for as long as the result lives.
 WeightOpener openOnce(WeightOpener opener);
 

@@ -23,10 +23,6 @@ namespace mlir::ane {
 /// The path of the weight file in every MIL text (engine/weights.md §2.2).
 inline constexpr llvm::StringLiteral kWeightPath =
     "@model_path/weights/weight.bin";
-/// On the op of a weight tree's root: for each result its offset in the weight
-/// file of the MIL program that convert-ane-to-mil made, 0 for none.
-inline constexpr llvm::StringLiteral kWeightAttr = "ane.weight";
-
 /// Where the tensors of a file lie; known before any byte is written.
 class WeightLayout {
 public:

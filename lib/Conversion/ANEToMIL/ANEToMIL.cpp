@@ -224,10 +224,11 @@ FailureOr<Value> Converter::parameter(Operation *op, StringRef opName,
 static void markWeight(OpResult root, uint64_t offset) {
   Operation *op = root.getOwner();
   SmallVector<int64_t> offsets(op->getNumResults(), 0);
-  if (auto known = op->getAttrOfType<DenseI64ArrayAttr>(kWeightAttr))
+  if (auto known = op->getAttrOfType<DenseI64ArrayAttr>(marks::kWeight))
     offsets.assign(known.asArrayRef().begin(), known.asArrayRef().end());
   offsets[root.getResultNumber()] = offset;
-  op->setAttr(kWeightAttr, DenseI64ArrayAttr::get(op->getContext(), offsets));
+  op->setAttr(marks::kWeight,
+              DenseI64ArrayAttr::get(op->getContext(), offsets));
 }
 
 FailureOr<Value> Converter::operand(Operation *op, StringRef opName,
@@ -486,7 +487,7 @@ FailureOr<mil::ProgramOp> Converter::run(StringRef symbol,
                                          ArrayRef<std::string> results,
                                          ArrayRef<StringRef> reserved) {
   // Marks of an earlier conversion are of another file.
-  source->walk([](Operation *op) { op->removeAttr(kWeightAttr); });
+  source->walk([](Operation *op) { op->removeAttr(marks::kWeight); });
   Block &block = source->getRegion(0).front();
   // The lowest opset that has every op; the modern dialect was seen with ios18
   // only (engine/mil-text.md §1.2).

@@ -34,9 +34,9 @@ FailureOr<Value> Raiser::raiseAbsent(Location loc, RankedTensorType type,
                                      llvm::Error error) {
   std::string why = llvm::toString(std::move(error));
   Operation *module = outer.getInsertionBlock()->getParentOp();
-  auto known = module->getAttrOfType<StringAttr>(kAbsentAttr);
+  auto known = module->getAttrOfType<StringAttr>(marks::kAbsentWeights);
   if (!known) {
-    module->setAttr(kAbsentAttr, b.builder.getStringAttr(why));
+    module->setAttr(marks::kAbsentWeights, b.builder.getStringAttr(why));
     emitWarning(loc) << "BLOBFILE(" << path << "): " << why
                      << "; operations are placed and costed by their shapes, "
                         "nothing can be run or written";

@@ -14,7 +14,7 @@ using namespace mlir::ane;
 ProgramWeights mlir::ane::collectWeights(Operation *source) {
   std::vector<std::pair<int64_t, Value>> marked;
   source->walk([&](Operation *op) {
-    auto offsets = op->getAttrOfType<DenseI64ArrayAttr>(kWeightAttr);
+    auto offsets = op->getAttrOfType<DenseI64ArrayAttr>(marks::kWeight);
     if (!offsets)
       return;
     for (auto [result, offset] :

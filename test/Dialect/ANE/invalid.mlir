@@ -164,3 +164,15 @@ module attributes {ane.rules = {L01 = "yes"}} {}
 
 // expected-error @below {{expects attribute 'ane.rules' to be true or false for identifiers of rules that can be switched, but got {NOPE = true}}}
 module attributes {ane.rules = {NOPE = true}} {}
+
+// -----
+
+// expected-error @below {{expects attribute 'ane.image' to be a dictionary with color_space, scale and bias, but got {color_space = 10 : i64}}}
+func.func @mark_image(%x: tensor<1x1x8x8xf32> {ane.image = {color_space = 10 : i64}}) {
+  return
+}
+
+// -----
+
+// expected-error @below {{expects attribute 'ane.parameters' to be dictionaries with name and value, of an adapter base, scale and left besides, but got [{name = "w"}]}}
+module attributes {ane.parameters = [{name = "w"}]} {}
