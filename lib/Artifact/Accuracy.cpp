@@ -43,7 +43,7 @@ void OutputAccuracy::add(const Tensor &actual, const Tensor &expected) {
     return t.isFloat() ? double(t.floats()[i]) : double(t.ints()[i]);
   };
   double aa = 0, bb = 0, ab = 0, largest = 0, worst = 0;
-  int64_t wrong = 0;
+  int64_t wrong = 0, odd = 0;
   for (int64_t i = 0; i < expected.size(); ++i) {
     double a = at(actual, i), e = at(expected, i);
     if (!expected.isFloat()) {
@@ -54,18 +54,24 @@ void OutputAccuracy::add(const Tensor &actual, const Tensor &expected) {
     // range, a mask) nothing is lost.
     if (!std::isfinite(a) || !std::isfinite(e)) {
       nonFinite |= std::isfinite(e) && !areMasks(a, e);
+      odd += !std::isfinite(e);
       continue;
     }
     if (areMasks(a, e))
       continue;
+    differences += (a - e) * (a - e);
     aa += a * a;
     bb += e * e;
     ab += a * e;
     largest = std::max(largest, std::fabs(e));
     worst = std::max(worst, std::fabs(a - e));
   }
-  if (expected.size())
+  if (expected.size()) {
     differing = std::max(differing, double(wrong) / expected.size());
+    unknown = std::max(unknown, double(odd) / expected.size());
+  }
+  numbers = expected.size();
+  power += bb;
   if (!expected.isFloat())
     return;
   // All zeros, or nearly so, have no direction.
@@ -75,6 +81,33 @@ void OutputAccuracy::add(const Tensor &actual, const Tensor &expected) {
   error = std::max(error, worst / std::max(largest, 1e-6));
 }
 
+double OutputAccuracy::closeness() const {
+  if (nonFinite)
+    return -1;
+  double least = std::min(cosine, 1 - differing);
+  if (numbers <= kFewNumbers && differences > 0)
+    least = std::min(least, 1 - differences / std::max(power, 1e-30) / 2);
+  return std::max(least, -1.0);
+}
+std::string OutputAccuracy::describe() const {
+  std::string text;
+  llvm::raw_string_ostream os(text);
+  if (nonFinite)
+    os << "is not finite where fp32 is, or the other way round";
+  else if (unknown == 1)
+    os << "could not be compared: none of its numbers is finite in fp32";
+  else if (differing > 0)
+    os << llvm::format("has %.3g %% of integers that differ from fp32",
+                       100 * differing);
+  else
+    os << llvm::format("has cosine %.5f against fp32 and errors up to %.3g %% "
+                       "of its largest magnitude",
+                       cosine, 100 * error);
+  if (!nonFinite && closeness() < std::min(cosine, 1 - differing))
+    os << llvm::format(" (few numbers, off as by a cosine of %.5f)",
+                       closeness());
+  return text;
+}
 double OutputAccuracy::badness() const {
   if (nonFinite)
     return INFINITY;
@@ -86,6 +119,12 @@ double Accuracy::worst() const {
   for (const OutputAccuracy &output : outputs)
     worst = std::max(worst, output.badness());
   return worst;
+}
+double Accuracy::closeness() const {
+  double least = 1;
+  for (const OutputAccuracy &output : outputs)
+    least = std::min(least, output.closeness());
+  return least;
 }
 bool Accuracy::isWithinBar() const {
   return llvm::all_of(outputs,

@@ -33,9 +33,10 @@ static constexpr double kEngineSteps = 30e6, kEngineWork = 1e9, kRunWork = 20e9;
 static constexpr double kMostWeights = 64e6, kMostValues = 64e6;
 /// Work and elements of inputs up to which a step of training is run.
 static constexpr double kStepWork = 4e9, kStepInputs = 8e6;
-/// Of a larger model its beginning is run: work, and elements of the largest
-/// constant (the table of an embedding).
-static constexpr double kExcerptWork = 4e9, kMostTable = 300e6;
+/// Of a larger model its beginning is run.
+static constexpr double kExcerptWork = 4e9;
+/// Elements of the largest constant there (the table of an embedding).
+static constexpr double kMostTable = 300e6;
 
 func::FuncOp NumericGuard::original() {
   if (!kept)
@@ -142,6 +143,9 @@ bool NumericGuard::isLarge() const {
   return !isFull() &&
          (work > kRunWork || weights > kMostWeights || values > kMostValues);
 }
+bool NumericGuard::isJudgedByEngine() const {
+  return isFull() || work <= kEngineWork;
+}
 PrecisionOptions NumericGuard::precisionOptions() const {
   PrecisionOptions precision;
   precision.placed = options.placed;
@@ -194,7 +198,7 @@ LogicalResult NumericGuard::keepPrecision(
     return repair(optimised);
   }
   references = std::move(*expected);
-  found.numerics = isFull() || work <= kEngineWork ? "engine" : "fp16";
+  found.numerics = isJudgedByEngine() ? "engine" : "fp16";
 
   // A repair must not harm: the module without it is what it is judged by.
   OwningOpRef<ModuleOp> before = cast<ModuleOp>(optimised->clone());
@@ -264,8 +268,19 @@ static void dropVanished(const References &references, Accuracy &accuracy) {
   for (size_t i = 1; i < largest.size(); ++i)
     most = std::max(most, largest[i]);
   for (size_t i = 1; i < largest.size(); ++i)
-    if (largest[i] < 1e-6 * most && !accuracy.outputs[i].nonFinite)
-      accuracy.outputs[i].cosine = 1, accuracy.outputs[i].error = 0;
+    if (OutputAccuracy &output = accuracy.outputs[i];
+        largest[i] < 1e-6 * most && !output.nonFinite) {
+      OutputAccuracy vanished;
+      vanished.name = output.name;
+      output = vanished;
+    }
+}
+
+std::optional<Excerpt> NumericGuard::makeExcerpt(func::FuncOp function) {
+  const Target &target = getTarget(function);
+  ExcerptLimits limits{kExcerptWork, kMostWeights, kMostTable, kMostValues};
+  return Excerpt::make(function, limits,
+                       [&](Operation &op) { return estimateWork(op, target); });
 }
 
 LogicalResult
@@ -275,11 +290,7 @@ NumericGuard::runExcerpt(ModuleOp optimised,
     return failure();
   found.whyNot = "the model is large; --check=full runs it";
   func::FuncOp function = *optimised.getOps<func::FuncOp>().begin();
-  const Target &target = getTarget(function);
-  ExcerptLimits limits{kExcerptWork, kMostWeights, kMostTable, kMostValues};
-  auto excerpt = Excerpt::make(function, limits, [&](Operation &op) {
-    return estimateWork(op, target);
-  });
+  std::optional<Excerpt> excerpt = makeExcerpt(function);
   if (!excerpt)
     return success();
   // Layers repeat: what one sample shows of the first, others rarely refute.
@@ -311,158 +322,6 @@ NumericGuard::runExcerpt(ModuleOp optimised,
   found.numerics = "fp16";
   if (options.eachOp)
     found.ops = measureOps(excerpt->function(), few.front(), precision);
-  return success();
-}
-
-/// Errors that are tried, from the largest on: each so much of the one before.
-static constexpr double kLargestError = 0.5, kFinerError = 0.85;
-static constexpr unsigned kErrors = 32;
-
-/// Whether an output says something: a number that is not 0, or an integer.
-static bool showsAnything(const References &references) {
-  return llvm::any_of(references, [](const std::vector<Tensor> &outputs) {
-    return llvm::any_of(outputs, [](const Tensor &output) {
-      return !output.isFloat() || llvm::any_of(output.floats(), [](float x) {
-        return x != 0 && std::isfinite(x);
-      });
-    });
-  });
-}
-
-/// The largest bound that does, by halves, and none larger than `most`, which
-/// another function of the model has: they share weights where they can.
-static WeightBound
-findBound(std::optional<WeightBound> most, bool isFine,
-          llvm::function_ref<bool(const WeightBound &)> does) {
-  auto errorAt = [](unsigned i) {
-    return i < kErrors ? kLargestError * std::pow(kFinerError, i) : 0;
-  };
-  unsigned low = 0, high = kErrors;
-  while (most && low < kErrors && errorAt(low) > most->error)
-    ++low;
-  unsigned first = low;
-  while (low < high) {
-    unsigned middle = (low + high) / 2;
-    if (does({errorAt(middle)}))
-      high = middle;
-    else
-      low = middle + 1;
-  }
-  WeightBound bound{errorAt(low)};
-  if (!isFine)
-    return bound;
-  // Between that error and the one before, some weights can have the larger.
-  unsigned fewest = 0, all = WeightBound::kParts;
-  if (most && most->error == bound.error) {
-    if (!most->parts || does(*most))
-      return *most;
-    all = most->parts;
-  } else if (low == first) {
-    return bound;
-  }
-  bound.looser = errorAt(low - 1);
-  while (all - fewest > 1) {
-    bound.parts = (fewest + all) / 2;
-    (does(bound) ? fewest : all) = bound.parts;
-  }
-  bound.parts = fewest;
-  return bound;
-}
-
-LogicalResult NumericGuard::chooseWeights(ModuleOp optimised) {
-  auto function = *optimised.getOps<func::FuncOp>().begin();
-  // What each form is off, for all who are tried.
-  if (failed(options.compress(optimised, WeightBound{-1})))
-    return failure();
-  std::optional<Excerpt> excerpt;
-  std::optional<References> expected = references;
-  ArrayRef<Sample> runs = samples;
-  if (isLarge() && !samples.empty()) {
-    ExcerptLimits limits{kExcerptWork, kMostWeights, kMostTable, kMostValues};
-    const Target &target = getTarget(function);
-    excerpt = Excerpt::make(function, limits, [&](Operation &op) {
-      return estimateWork(op, target);
-    });
-    runs = runs.take_front(2);
-    if (excerpt)
-      if (auto values = runReference(excerpt->function(), runs);
-          succeeded(values))
-        expected = std::move(*values);
-  }
-  if (!expected)
-    return optimised.emitError()
-           << "auto forms of weights want a run of the model: "
-           << (found.whyNot.empty() ? "the interpreter cannot run it"
-                                    : found.whyNot)
-           << "; --weights=int8 needs none";
-  if (!showsAnything(*expected))
-    return optimised.emitError()
-           << "auto forms of weights are chosen by outputs, and those of the "
-              "samples are nothing but zeros or not finite; "
-              "--calibration=DIR gives others";
-  // What is lost adds up along the model.
-  double more = excerpt ? double(excerpt->of) / excerpt->ops : 1;
-  std::optional<Accuracy> last;
-  auto measure = [&](const WeightBound &bound) -> double {
-    ModuleOp whole =
-        excerpt ? excerpt->function()->getParentOfType<ModuleOp>() : optimised;
-    OwningOpRef<ModuleOp> trial = cast<ModuleOp>(whole->clone());
-    ScopedDiagnosticHandler silence(optimised.getContext(),
-                                    [](Diagnostic &) { return success(); });
-    if (failed(options.compress(*trial, bound)))
-      return -1;
-    auto accuracy = measureAccuracy(*trial->getOps<func::FuncOp>().begin(),
-                                    runs, *expected, precisionOptions());
-    if (failed(accuracy))
-      return -1;
-    double least = 1;
-    for (const OutputAccuracy &output : accuracy->outputs)
-      least = std::min(
-          {least, output.nonFinite ? -1 : output.cosine, 1 - output.differing});
-    last = std::move(*accuracy);
-    return 1 - (1 - least) * more;
-  };
-  double cosine = 1;
-  std::optional<Accuracy> accuracy;
-  // What the first operations of a large model show is not as fine.
-  WeightBound bound =
-      findBound(options.weightBound ? *options.weightBound : std::nullopt,
-                !excerpt, [&](const WeightBound &bound) {
-                  double least = measure(bound);
-                  if (least < options.leastCosine)
-                    return false;
-                  cosine = least;
-                  accuracy = std::move(last);
-                  return true;
-                });
-  if (options.weightBound)
-    *options.weightBound = bound;
-  auto countCompressed = [&] {
-    unsigned count = 0;
-    optimised.walk([&](Operation *op) { count += isCompressed(op); });
-    return count;
-  };
-  unsigned before = countCompressed();
-  if (failed(options.compress(optimised, bound)))
-    return failure();
-  if (countCompressed() == before) {
-    optimised.emitRemark()
-        << "no weight is written in fewer bits for a cosine of "
-        << options.leastCosine;
-    return success();
-  }
-  optimised.emitRemark()
-      << "weights in fewer bits: each off by at most "
-      << llvm::formatv("{0:f1}",
-                       100 * (bound.parts ? bound.looser : bound.error))
-             .str()
-      << " % of its root mean square, the outputs' least cosine is "
-      << llvm::formatv("{0:f5}", cosine).str()
-      << (excerpt ? ", as the first operations of the large model let expect"
-                  : "");
-  // Of the excerpt, this is what is emitted.
-  if (excerpt && accuracy && options.check != GuardOptions::Check::Off)
-    found.accuracy = std::move(*accuracy);
   return success();
 }
 
@@ -571,6 +430,7 @@ void NumericGuard::check(StringRef path, StringRef name) {
   if (found.ofTraining)
     dropVanished(*references, accuracy);
   found.accuracy = std::move(accuracy);
+  warnOfWeights();
 }
 
 void mlir::ane::printAccuracy(llvm::raw_ostream &os,
@@ -598,10 +458,17 @@ void mlir::ane::printAccuracy(llvm::raw_ostream &os,
     else if (output.differing > 0)
       os << llvm::format(" %.3g %% of the integers differ\n",
                          100 * output.differing);
-    else
+    else if (output.unknown == 1)
+      os << " none of its numbers is finite in fp32 either\n";
+    else {
       os << llvm::format(" cosine %.6f, largest error %.3g %% of the largest "
-                         "magnitude\n",
+                         "magnitude",
                          output.cosine, 100 * output.error);
+      if (output.unknown > 0)
+        os << llvm::format("; %.3g %% are infinite or NaN in fp32 as well",
+                           100 * output.unknown);
+      os << '\n';
+    }
   }
   if (report.kept)
     os << "  " << report.kept

@@ -104,8 +104,7 @@ llvm::Error Training::checkManifest() {
   for (auto &parameter : t.parameters)
     for (auto &copy : parameter->copies) {
       bool isInput = copy->program < 0;
-      good = good && (!isInput || copy->input < inputs) &&
-             parameter->shape.size() >= 2;
+      good = good && (!isInput || copy->input < inputs);
       if (!good)
         break;
       const std::vector<int64_t> &shape = parameter->shape,
@@ -113,16 +112,8 @@ llvm::Error Training::checkManifest() {
                                      isInput
                                          ? manifest->inputs[copy->input]->shape
                                          : copy->shape;
-      std::optional<int64_t> total = countElements(shape);
-      int64_t groups = std::max<int64_t>(1, copy->groups);
-      good = total && *total > 0 && shape[0] % groups == 0;
-      if (!good)
-        break;
-      int64_t inner = 1, rows = copy->transposed ? shape[1] * groups : shape[0],
-              columns = copy->transposed ? shape[0] : shape[1] * groups;
-      for (int64_t dim : ArrayRef<int64_t>(shape).drop_front(2))
-        inner *= dim;
-      good = to.size() == 2 && to[0] == rows && to[1] >= columns * inner;
+      good = isMatrixOf(shape, copy->transposed,
+                        std::max<int64_t>(1, copy->groups), to);
     }
   if (!good)
     return wrong("'" + options.artifact +

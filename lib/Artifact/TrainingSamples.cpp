@@ -51,16 +51,18 @@ bool Step::complete(unsigned index, Tensor &input) {
     Tensor value = values.lookup(original.empty() ? name : original);
     if (!value)
       return false;
-    auto groups = function.getArgAttrOfType<IntegerAttr>(index, marks::kGroups);
-    input = inDType(
-        original.empty()
-            ? value
-            : asMatrix(
-                  value,
-                  function.getArgAttr(index, marks::kTransposed) != nullptr,
-                  groups ? groups.getInt() : 1, matrixShapeOf(input.shape()))
-                  .reshaped(input.shape()),
-        input.dtype());
+    if (!original.empty()) {
+      auto attr = function.getArgAttrOfType<IntegerAttr>(index, marks::kGroups);
+      bool transposed = bool(function.getArgAttr(index, marks::kTransposed));
+      int64_t groups = attr ? attr.getInt() : 1;
+      auto shape = matrixShapeOf(input.shape());
+      if (!isMatrixOf(value.shape(), transposed, groups, shape))
+        return false;
+      value = asMatrix(value, transposed, groups, shape);
+    }
+    if (value.size() != input.size())
+      return false;
+    input = inDType(value.reshaped(input.shape()), input.dtype());
   } else if (auto classes =
                  function.getArgAttrOfType<IntegerAttr>(index, marks::kTargets);
              classes && classes.getInt() > 0 && !input.isFloat()) {

@@ -227,7 +227,7 @@ llvm::Error ConversionCache::makeKey(StringRef reader, std::string &whyNot) {
 llvm::Expected<std::unique_ptr<ConversionCache>>
 ConversionCache::open(const CompileOptions &options, StringRef reader,
                       std::string &whyNot) {
-  if (options.cacheDir.empty() || !fs::exists(options.input))
+  if (options.cacheDir.empty())
     return nullptr;
   if (llvm::any_of(
           std::initializer_list<StringRef>{options.input, options.output,
@@ -238,7 +238,7 @@ ConversionCache::open(const CompileOptions &options, StringRef reader,
              return word.starts_with("mlir-");
            }))
     whyNot = "MLIR's own options print";
-  if (!whyNot.empty())
+  if (!whyNot.empty() || !fs::exists(options.input)) // which is said later
     return nullptr;
   for (const std::string &result :
        {options.output, options.report, options.trace})

@@ -142,12 +142,13 @@ static void compileFor(CompileOptions options, CheckedTarget &checked) {
   context.loadDialect<ANEDialect, func::FuncDialect>();
   context.printOpOnDiagnostic(false);
   ScopedDiagnosticHandler handler(&context, [&](Diagnostic &diagnostic) {
-    if (diagnostic.getSeverity() != DiagnosticSeverity::Error)
+    bool isError = diagnostic.getSeverity() == DiagnosticSeverity::Error;
+    if (!isError && diagnostic.getSeverity() != DiagnosticSeverity::Warning)
       return success();
     std::string text = spellTypes(diagnostic.str());
     if (isa<NameLoc>(diagnostic.getLocation()))
       text = nameOf(diagnostic.getLocation()) + ": " + text;
-    checked.errors.push_back(text);
+    (isError ? checked.errors : checked.warnings).push_back(text);
     return success();
   });
   // A log of continuous integration has the report alone.
@@ -169,11 +170,10 @@ static void judgeAccuracy(CheckedTarget &checked, double least) {
     return;
   }
   for (const OutputAccuracy &o : found->accuracy.outputs)
-    if (o.nonFinite || !(o.cosine >= least)) {
+    if (o.nonFinite || !(o.closeness() >= least)) {
       std::string text;
       llvm::raw_string_ostream(text)
-          << "output '" << o.name << "' has cosine "
-          << llvm::format("%.5f", o.cosine) << " against fp32, the least is "
+          << "output '" << o.name << "' " << o.describe() << "; the least is "
           << llvm::format("%.5f", least);
       checked.violations.push_back({"min-cosine", text, "", ""});
     }

@@ -84,9 +84,7 @@ static std::vector<std::string> factsOf(const CheckedTarget &t,
   std::string cosine = "not run";
   if (const auto &found = t.compiled->accuracy;
       found && !found->numerics.empty()) {
-    double worst = 1;
-    for (const OutputAccuracy &o : found->accuracy.outputs)
-      worst = std::min(worst, o.cosine);
+    double worst = found->accuracy.closeness();
     cosine.clear();
     llvm::raw_string_ostream(cosine) << llvm::format("%.5f", worst);
   }
@@ -138,6 +136,8 @@ static void printText(const CheckResult &result, const Thresholds &thresholds,
   for (const CheckedTarget &t : result.targets) {
     for (const std::string &error : t.errors)
       os << t.target << ": error: " << printable(error, true) << '\n';
+    for (const std::string &warning : t.warnings)
+      os << t.target << ": warning: " << printable(warning, true) << '\n';
     if (t.violations.empty())
       printHost(t, thresholds, os);
     std::set<std::string> helped;
@@ -191,6 +191,8 @@ static void printMarkdown(const CheckResult &result,
     };
     for (const std::string &error : t.errors)
       row("error", "", "", error);
+    for (const std::string &warning : t.warnings)
+      row("warning", "", "", warning);
     for (const CheckViolation &v : t.violations)
       row(v.threshold, v.node, v.rule, v.message);
   }
@@ -223,6 +225,10 @@ static void writeTarget(llvm::json::OStream &j, const CheckedTarget &t,
   j.attributeArray("errors", [&] {
     for (const std::string &error : t.errors)
       j.value(llvm::json::fixUTF8(error));
+  });
+  j.attributeArray("warnings", [&] {
+    for (const std::string &warning : t.warnings)
+      j.value(llvm::json::fixUTF8(warning));
   });
   j.attributeArray("violations", [&] {
     for (const CheckViolation &v : t.violations)

@@ -10,6 +10,7 @@
 #include "ane-mlir/Compiler/Compiler.h"
 #include "Buckets.h"
 #include "DecisionLog.h"
+#include "NumberScan.h"
 #include "Package.h"
 #include "PlacementFile.h"
 #include "TrainingModel.h"
@@ -108,6 +109,7 @@ private:
   PassLog passLog;
   std::optional<DecisionLog> decisions;
   NumericsVerifier verifier;
+  NumberScan numbers;
   /// One of each per bucket.
   std::vector<Bucket> buckets;
   /// Inputs of a package whose ranges are kept where one program can be.
@@ -460,6 +462,7 @@ OwningOpRef<ModuleOp> Compiler::importMIL(const Bucket &bucket) {
         pm.addPass(createConvertMILToANEPass(name, source->weights, shapes));
       })))
     return {};
+  numbers.start(*source->module);
   return std::move(source->module);
 }
 
@@ -488,6 +491,7 @@ OwningOpRef<ModuleOp> Compiler::importModel(const Bucket &bucket) {
     module = importONNX(options.input, context, options.outputs);
     if (!module || options.stopsAt(Phase::ONNX))
       return module;
+    numbers.start(*module);
     progress.phase("converting");
     ONNXToANEOptions bound = conversion;
     for (auto &entry : bucket.shapes)
@@ -775,6 +779,7 @@ LogicalResult Compiler::printMIL() {
 }
 
 LogicalResult Compiler::finish() {
+  numbers.report();
   if (options.beforeCommit)
     options.beforeCommit(outputs);
   return commitOutputs(outputs, module().getLoc());
@@ -986,6 +991,7 @@ FailureOr<Compilation> Compiler::run() {
   auto done = [&](LogicalResult written) -> FailureOr<Compilation> {
     if (failed(written))
       return failure();
+    numbers.report();
     if (decisions && !result.report)
       result.decisions = decisions->take();
     llvm::erase_if(result.decisions, [&](const Decision &decision) {

@@ -49,6 +49,7 @@ static void writeAccuracy(llvm::json::OStream &j, const AccuracyReport &found) {
         j.attribute("max_error", finiteOrNull(output.error));
         j.attribute("finite", !output.nonFinite);
         j.attribute("integers_differing", output.differing);
+        j.attribute("not_finite_in_fp32", output.unknown);
         j.attribute("within_bar", output.isWithinBar());
       });
   });

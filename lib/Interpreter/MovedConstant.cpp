@@ -359,13 +359,8 @@ float MovedConstant::writeHalves(const EvalContext &context,
                                  llvm::MutableArrayRef<char> bytes) const {
   std::atomic<float> most = 0;
   auto put = [&](int64_t to, llvm::ArrayRef<float> values, float &largest) {
-    bool isOdd = false;
-    for (float value : values) {
+    for (float value : values)
       largest = std::max(largest, std::fabs(value));
-      isOdd |= std::isnan(value);
-    }
-    if (isOdd)
-      largest = INFINITY;
     encode(DType::Float16, values, bytes.slice(2 * to, 2 * values.size()),
            /*saturate=*/true);
   };

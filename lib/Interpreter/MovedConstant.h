@@ -22,8 +22,7 @@ public:
                                             ConstantEvaluator &evaluator);
   int64_t size() const { return count; }
   /// Writes all elements as fp16, computed in fp32 as an evaluator would, and
-  /// rounded once. Returns the largest magnitude among them, infinity where one
-  /// is NaN.
+  /// rounded once. Returns the largest magnitude among them.
   float writeHalves(const EvalContext &context,
                     llvm::MutableArrayRef<char> bytes) const;
 

@@ -25,26 +25,15 @@ static void reportRange(Value root, const Tensor &weight) {
   // Eight lanes, since nearly every weight ends here.
   llvm::ArrayRef<float> values = weight.floats();
   float lanes[8] = {};
-  bool odd[8] = {};
   size_t whole = values.size() / 8 * 8;
   for (size_t i = 0; i < whole; i += 8)
     for (size_t k = 0; k < 8; ++k) {
       float x = std::fabs(values[i + k]);
       lanes[k] = lanes[k] < x ? x : lanes[k];
-      odd[k] |= x != x;
     }
   float most = *std::max_element(lanes, lanes + 8);
-  bool isOdd = llvm::is_contained(odd, true);
-  for (float x : values.drop_front(whole)) {
+  for (float x : values.drop_front(whole))
     most = std::max(most, std::fabs(x));
-    isOdd |= std::isnan(x);
-  }
-  if (isOdd)
-    emitWarning(root.getLoc())
-        << llvm::count_if(values, [](float x) { return std::isnan(x); })
-        << " of " << values.size()
-        << " numbers of a weight are NaN, and so is what is computed with "
-           "them; a training that fails leaves them";
   float first = 0;
   bool quantities = false;
   int64_t beyond = 0;
@@ -121,6 +110,19 @@ SmallVector<int64_t, 2> mlir::ane::matrixShapeOf(ArrayRef<int64_t> shape) {
   for (int64_t dim : shape.drop_front())
     columns *= dim;
   return {shape.front(), columns};
+}
+
+bool mlir::ane::isMatrixOf(ArrayRef<int64_t> value, bool exchanged,
+                           int64_t groups, ArrayRef<int64_t> shape) {
+  std::optional<int64_t> total = countElements(value);
+  if (value.size() < 2 || shape.size() != 2 || groups < 1 || !total ||
+      *total == 0 || value[0] % groups != 0 || groups > value[0])
+    return false;
+  int64_t inner = 1, rows = exchanged ? value[1] * groups : value[0],
+          columns = exchanged ? value[0] : value[1] * groups;
+  for (int64_t dim : value.drop_front(2))
+    inner *= dim;
+  return shape[0] == rows && shape[1] >= columns * inner;
 }
 
 Tensor mlir::ane::asMatrix(const Tensor &value, bool exchanged, int64_t groups,

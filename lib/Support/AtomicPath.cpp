@@ -6,6 +6,7 @@
 
 #include "ane-mlir/Support/AtomicPath.h"
 #include "Staging.h"
+#include "ane-mlir/Support/Diagnostics.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringExtras.h"
@@ -127,6 +128,7 @@ bool mlir::ane::isStream(llvm::StringRef path) {
 static llvm::Error writeThrough(const Destination &to, llvm::StringRef given,
                                 llvm::StringRef contents) {
   int descriptor = to.descriptor;
+  endProgress();
   if (descriptor == 1)
     llvm::outs().flush(); // in the order of what the tool says
   if (descriptor < 0) {

@@ -10,6 +10,7 @@
 #include "mlir/IR/BuiltinAttributes.h"
 #include "mlir/IR/Location.h"
 #include "mlir/IR/MLIRContext.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/STLFunctionalExtras.h"
 #include "llvm/ADT/StringSwitch.h"
 #include "llvm/Support/ConvertUTF.h"
@@ -18,6 +19,8 @@
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -160,6 +163,22 @@ struct Severity {
 /// Whether the terminal shows a line of progress that nothing has ended.
 std::atomic<bool> progressShown = false;
 
+/// Columns of the terminal of standard error, 0 where that is not known.
+size_t countColumns() {
+  winsize size{};
+  return ioctl(2, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+/// A longer line would not be rewritten in place.
+llvm::StringRef cut(llvm::StringRef text, size_t columns) {
+  for (auto [i, byte] : llvm::enumerate(text)) {
+    bool begins = (byte & 0xC0) != 0x80; // of UTF-8
+    if (begins && columns-- == 0)
+      return text.take_front(i);
+  }
+  return text;
+}
+
 /// Writes a message in one piece, so that those of several processes stay
 /// whole, and adds it to `all`; a line of progress makes room.
 void say(std::string &all,
@@ -252,6 +271,12 @@ Progress::Progress(bool quiet, Listener listener)
     : quiet(quiet || listener),
       terminal(llvm::sys::Process::StandardErrIsDisplayed()), start(now()),
       listener(std::move(listener)) {}
+void mlir::ane::endProgress() {
+  constexpr llvm::StringLiteral kText("\r\033[K");
+  if (progressShown.exchange(false))
+    (void)!::write(2, kText.data(), kText.size());
+}
+
 Progress::~Progress() {
   if (progressShown.exchange(false))
     llvm::errs() << '\n';
@@ -265,8 +290,11 @@ void Progress::line(llvm::StringRef text) {
   if (terminal) {
     std::string shown;
     llvm::raw_string_ostream(shown)
-        << "\r\033[K[" << llvm::format("%6.2f s", seconds) << "] " << text;
-    llvm::errs() << shown;
+        << '[' << llvm::format("%6.2f s", seconds) << "] " << text;
+    size_t columns = countColumns();
+    llvm::StringRef whole(shown);
+    llvm::errs()
+        << ("\r\033[K" + (columns ? cut(whole, columns - 1) : whole)).str();
     progressShown = true;
   } else if (seconds - lastLine > (lastLine > 0 ? kNextLine : kFirstLine)) {
     llvm::errs() << '[' << llvm::format("%6.2f s", seconds) << "] " << text

@@ -6,6 +6,7 @@
 
 #include "Staging.h"
 #include "ane-mlir/Support/AtomicPath.h"
+#include "ane-mlir/Support/Diagnostics.h"
 #include "ane-mlir/Support/Embedding.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/Twine.h"
@@ -159,6 +160,7 @@ static void onSignal(int signal) {
     return;
   }
   removeAll();
+  endProgress();
   // Then as if we had not been there.
   for (size_t i = 0; i < std::size(kSignals); ++i)
     if (kSignals[i] == signal)

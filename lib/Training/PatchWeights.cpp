@@ -58,9 +58,16 @@ private:
              << "has no value for the weight of argument " << index;
     auto groups = main.getArgAttrOfType<IntegerAttr>(index, marks::kGroups);
     bool transposed = main.getArgAttr(index, marks::kTransposed) != nullptr;
+    int64_t count = groups ? groups.getInt() : 1;
+    auto shape = matrixShapeOf(type.getShape());
+    if (!isMatrixOf(first->shape(), transposed, count, shape))
+      return main.emitError()
+             << "expects argument " << index << " of type " << type << " to be "
+             << (transposed ? "the exchanged copy" : "the copy")
+             << " of its weight of type " << value.getType() << " for " << count
+             << " groups";
     std::vector<char> bytes =
-        asMatrix(first->unpacked(), transposed, groups ? groups.getInt() : 1,
-                 matrixShapeOf(type.getShape()))
+        asMatrix(first->unpacked(), transposed, count, shape)
             .retyped(*dtype)
             .toWeightBytes();
     OpBuilder b = OpBuilder::atBlockBegin(&main.getBody().front());

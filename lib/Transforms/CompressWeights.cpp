@@ -393,7 +393,7 @@ struct CompressWeights : ane::impl::CompressWeightsPassBase<CompressWeights> {
       for (Value root : roots)
         compress(root);
     });
-    if (wanted.automatic && wanted.bound > 0) {
+    if (wanted.automatic && wanted.bound >= 0) {
       std::string text;
       for (auto &[name, count] : chosen)
         text += (text.empty() ? "" : ", ") + std::to_string(count) + " " + name;
@@ -715,7 +715,7 @@ private:
         return made;
       }
     }
-    ++chosen["fp16"];
+    ++chosen["in no fewer bits"];
     return {};
   }
 

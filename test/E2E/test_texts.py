@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import fcntl
 import pty
 import re
 import select
 import shutil
 import signal
+import struct
 import subprocess
+import termios
 import time
 
 import numpy as np
@@ -84,9 +87,10 @@ def test_choices_name_their_tool(models):
     assert code == 2 and said == "ane-check: error: expects --format to be text, json, sarif, junit or markdown, but got 'other'; see --help\n"
 
 
-def on_terminal(command: list[str], folder, **environment: str) -> tuple[int, str]:
-    """What a command writes to a terminal."""
+def on_terminal(command: list[str], folder, columns: int = 0, **environment: str) -> tuple[int, str]:
+    """What a command writes to a terminal (of a width that is not known)."""
     master, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
     process = subprocess.Popen(command, cwd=folder, stdin=terminal, stdout=terminal, stderr=terminal, env={**os.environ, "TERM": "xterm", **environment})
     text = b""
     # The terminal is held open until all is read: what is in it when its last
@@ -112,6 +116,21 @@ def test_colours(models):
     _, text = on_terminal(command, models, NO_COLOR="")
     assert "31m" in text, repr(text)
     assert "\033" not in say(models, *command[1:])[1]
+
+
+@pytest.mark.parametrize(("arguments", "first"), [(["--compile-to=placed"], "module"), (["--report=-", "-o", "o.anepkg"], "{"), (["--trace=-", "-o", "o.anepkg"], "{")])
+def test_standard_output_on_a_terminal(models, arguments, first):
+    """What is written there does not run into a line of progress, which is no longer than the terminal is wide."""
+    code, text = on_terminal([ane_mlir.find_tool("onnx-to-ane"), "open.onnx", "--dim=batch=1", *arguments], models)
+    assert code == 0, text
+    assert text[: text.index(first)].endswith("\r\033[K"), repr(text)
+
+
+def test_narrow_terminal(models):
+    """A line of progress that were longer than the terminal is wide could not be rewritten in place."""
+    code, text = on_terminal([ane_mlir.find_tool("onnx-to-ane"), "open.onnx", "--dim=batch=1", "-o", "o.anepkg"], models, columns=20, NO_COLOR="1")
+    lines = re.findall(r"\r\033\[K([^\r\n]*)", text)
+    assert code == 0 and len(lines) > 3 and max(map(len, lines)) == 19, lines
 
 
 def test_progress(models):

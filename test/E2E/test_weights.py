@@ -249,20 +249,90 @@ def test_beyond_fp16(tmp_path, table, warned):
     assert warned in said[0] if warned else not said, said
 
 
-@pytest.mark.parametrize("flags", [(), ("--check=off",), ("--weights=int8",)])
+@pytest.mark.parametrize("flags", ["m.mlpackage", "m.mlpackage --check=off", "m.mlpackage --weights=int8", "m.mlpackage --precision=fp32", "m.anepkg", "m.anepkg --placement=host"])
 @pytest.mark.parametrize("width", [8, 96, 1024])
-def test_not_a_number(tmp_path, width, flags):
-    """NaN in a weight is said, however it is written; infinities, which masks are made of, are not."""
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_not_a_number(tmp_path, width, flags, dtype):
+    """NaN in what a model has is said once for each tensor, however it is written, as are infinities beside other numbers, but for those of masks."""
     value = helper.make_tensor_value_info
-    for bad, said in ((np.nan, True), (np.inf, False)):
-        weights = [np.random.default_rng(i).standard_normal((width, width)).astype(np.float32) for i in range(2)]
-        weights[0][width // 2, 3] = weights[1][width - 1, width - 1] = bad
-        nodes = [helper.make_node("MatMul", ["x", "v"], ["h"], name="one"), helper.make_node("Gemm", ["h", "w"], ["y"], name="two", transB=1)]
-        graph = helper.make_graph(nodes, "g", [value("x", TensorProto.FLOAT, [4, width])], [value("y", TensorProto.FLOAT, [4, width])], [numpy_helper.from_array(w, name) for w, name in zip(weights, "vw")])
+    kind = helper.np_dtype_to_tensor_dtype(np.dtype(dtype))
+    for bad, said in ((np.nan, "are NaN"), (np.inf, "are infinite"), (-np.inf, None)):
+        weights = [np.random.default_rng(i).standard_normal((width, width)).astype(dtype) for i in range(2)] + [np.array(1, dtype)]
+        weights[0][width // 2, 3] = weights[1][width - 1, width - 1] = weights[2][...] = bad
+        nodes = [helper.make_node("MatMul", ["x", "v"], ["h"], name="one"), helper.make_node("Gemm", ["h", "w"], ["g"], name="two", transB=1), helper.make_node("Min", ["g", "s"], ["y"])]
+        graph = helper.make_graph(nodes, "g", [value("x", kind, [4, width])], [value("y", kind, [4, width])], [numpy_helper.from_array(w, name) for w, name in zip(weights, "vws")])
         onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
-        done = subprocess.run([ane_mlir.find_tool("onnx-to-ane"), tmp_path / "m.onnx", "-o", tmp_path / "m.mlpackage", *flags], capture_output=True, text=True)
+        done = subprocess.run([ane_mlir.find_tool("onnx-to-ane"), "m.onnx", "-o", *flags.split()], cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
-        assert ("'one': 1 of" in done.stderr and "'two': 1 of" in done.stderr and "are NaN" in done.stderr) == said, done.stderr
+        found = re.findall(r"'(\w)': (\d+) of (\d+) numbers (.*?)[,;]", done.stderr)
+        assert found == [(name, "1", str(size), said) for name, size in (("v", width**2), ("w", width**2), ("s", 1))[: {"are NaN": 3, "are infinite": 2, None: 0}[said]]], done.stderr
+
+
+def test_check_of_what_is_no_number(tmp_path):
+    """Outputs that fp32 has not either are none that agree; ane-check says what the conversion warns of."""
+    value, scale = helper.make_tensor_value_info, np.array([[1, np.nan, 2, 3]], np.float32)
+    for name, factor, part in (("some", scale, "; 25 % are infinite or NaN in fp32 as well"), ("none", scale * np.nan, " none of its numbers is finite in fp32 either")):
+        graph = helper.make_graph([helper.make_node("Mul", ["x", "s"], ["y"])], "g", [value("x", TensorProto.FLOAT, [8, 4])], [value("y", TensorProto.FLOAT, [8, 4])], [numpy_helper.from_array(factor, "s")])
+        onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / f"{name}.onnx")
+        done = subprocess.run([ane_mlir.find_tool("onnx-to-ane"), tmp_path / f"{name}.onnx", "-o", tmp_path / "m.anepkg"], capture_output=True, text=True, check=True)
+        assert part in done.stdout + done.stderr
+        assert ("warning: output 'y' could not be compared" in done.stderr) == (name == "none")
+        done = subprocess.run([ane_mlir.find_tool("ane-check"), tmp_path / f"{name}.onnx"], capture_output=True, text=True, check=True)
+        assert "warning: 's': " in done.stdout and "numbers are NaN" in done.stdout
+
+
+def layers(path: pathlib.Path, width: int, depth: int, outputs: int, rows: int = 1) -> pathlib.Path:
+    """Products with tanh between, to `outputs` numbers for each row."""
+    rng, nodes, weights, x = np.random.default_rng(0), [], [], "x"
+    for i in range(depth):
+        columns = width if i + 1 < depth else outputs
+        weights.append(numpy_helper.from_array((rng.standard_normal((width, columns)) / np.sqrt(width)).astype(np.float32), f"w{i}"))
+        nodes += [helper.make_node("MatMul", [x, f"w{i}"], [f"h{i}"]), helper.make_node("Tanh", [f"h{i}"], [x := f"t{i}"])]
+    nodes.append(helper.make_node("Sigmoid", [x], ["y"]))
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(nodes, "g", [value("x", TensorProto.FLOAT, [rows, width])], [value("y", TensorProto.FLOAT, [rows, outputs])], weights)
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+def test_few_numbers_have_a_size(tmp_path, outputs):
+    """The cosine of one number is its sign: of an output of few how far they are off counts."""
+    model = layers(tmp_path / "m.onnx", 192, 4, outputs)
+    sizes = []
+    for wanted in (0.9999, 0.98):
+        subprocess.run([ane_mlir.find_tool("onnx-to-ane"), model, "-o", tmp_path / "m.mlpackage", f"--weights=auto:{wanted}"], capture_output=True, check=True)
+        made, off, all_ = ane_mlir.Package(tmp_path / "m.mlpackage"), 0.0, 0.0
+        for seed in range(8):
+            x = np.random.default_rng(seed).standard_normal((1, 192)).astype(np.float32)
+            expected = reference(model, {"x": x})[0]
+            off, all_ = off + np.square(made.run({"x": x})["y"] - expected).sum(), all_ + np.square(expected).sum()
+        # Measured on guessed inputs, and here on others.
+        assert off / all_ / 2 <= 3 * (1 - wanted), off / all_
+        sizes.append(size(tmp_path / "m.mlpackage"))
+    assert sizes[0] > 1.2 * sizes[1]
+    convert = [ane_mlir.find_tool("onnx-to-ane"), model, "-o", tmp_path / "m.mlpackage", "--weights=lut3"]
+    done = subprocess.run([*convert, "--min-cosine=0.99999"], capture_output=True, text=True)
+    assert done.returncode == 1 and "(few numbers, off as by a cosine of " in done.stderr, done.stderr
+    assert subprocess.run([*convert, "--min-cosine=0.5"], capture_output=True).returncode == 0
+
+
+@pytest.mark.parametrize("wanted", [0.999, 0.99])
+def test_what_is_chosen_holds_in_the_artifact(tmp_path, wanted):
+    """Too much work for the engine's arithmetic at each trial: what is chosen is judged by it all the same."""
+    model = layers(tmp_path / "m.onnx", 256, 6, 256, rows=64)
+    done = subprocess.run([ane_mlir.find_tool("onnx-to-ane"), model, "-o", tmp_path / "m.mlpackage", f"--weights=auto:{wanted}"], capture_output=True, text=True, check=True)
+    said, found = re.search(r"least cosine is (\S+) \('y'\)", done.stderr), re.search(r" y +cosine ([\d.]+)", done.stderr + done.stdout)
+    assert "engine numerics" in done.stderr + done.stdout
+    assert wanted <= float(said[1]) <= float(found[1]) + 1e-5 and float(found[1]) >= wanted, done.stderr
+
+
+def test_no_form_has_the_cosine(tmp_path):
+    """What fp16 itself loses no form of weights gives back: that is said, with what it comes to."""
+    model = layers(tmp_path / "m.onnx", 128, 3, 64, rows=4)
+    done = subprocess.run([ane_mlir.find_tool("onnx-to-ane"), model, "-o", tmp_path / "m.mlpackage", "--weights=auto:0.999999999"], capture_output=True, text=True, check=True)
+    assert re.search(r"warning: .*with fp16 weights the outputs' least cosine is 0\.9999\d+ \('y'\), and --weights=auto asked for 0.999999999: ", done.stderr), done.stderr
+    assert "weights by their form: 3 in no fewer bits" in done.stderr
 
 
 def test_functions_share_what_is_chosen(tmp_path):

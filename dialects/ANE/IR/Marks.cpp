@@ -4,6 +4,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ane-mlir/Support/DType.h"
 #include "dialects/ANE/IR/ANEBase.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/StringExtras.h"
@@ -92,8 +93,46 @@ LogicalResult ANEDialect::verifyRegionArgAttribute(Operation *op, unsigned,
                                                    NamedAttribute attr) {
   return verifyMark(op, attr, OnArgument);
 }
+
+/// An output that becomes an input is of its type, or new rows of it.
+static LogicalResult verifyState(FunctionOpInterface function, unsigned result,
+                                 StringAttr key) {
+  auto axis =
+      function.getResultAttrOfType<IntegerAttr>(result, marks::kStateAxis);
+  auto to = dyn_cast<RankedTensorType>(function.getResultTypes()[result]);
+  if (axis && (!to || axis.getInt() >= to.getRank()))
+    return function->emitOpError()
+           << "expects state_axis " << axis.getInt() << " of result " << result
+           << " to be one of its axes";
+  for (auto [i, type] : llvm::enumerate(function.getArgumentTypes())) {
+    if (!key || function.getArgAttr(i, marks::kState) != key)
+      continue;
+    // Precisions are cast at the boundary.
+    auto from = dyn_cast<RankedTensorType>(type);
+    bool fits = from && to && from.getRank() == to.getRank() &&
+                isa<FloatType>(from.getElementType()) ==
+                    isa<FloatType>(to.getElementType());
+    for (int64_t d = 0; fits && d < to.getRank(); ++d)
+      fits = (axis && axis.getInt() == d) ||
+             from.getDimSize(d) == to.getDimSize(d);
+    if (!fits)
+      return function->emitOpError()
+             << "expects result " << result << " to become argument " << i
+             << ", whose state it is, but got the types "
+             << function.getResultTypes()[result] << " and " << type;
+  }
+  return success();
+}
+
 LogicalResult ANEDialect::verifyRegionResultAttribute(Operation *op, unsigned,
-                                                      unsigned,
+                                                      unsigned result,
                                                       NamedAttribute attr) {
-  return verifyMark(op, attr, OnResult);
+  if (failed(verifyMark(op, attr, OnResult)))
+    return failure();
+  bool isState = attr.getName() == marks::kState;
+  if (!isState && attr.getName() != marks::kStateAxis)
+    return success();
+  return verifyState(cast<FunctionOpInterface>(op), result,
+                     isState ? dyn_cast<StringAttr>(attr.getValue())
+                             : StringAttr());
 }

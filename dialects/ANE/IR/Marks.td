@@ -37,16 +37,23 @@ def ANE_RulesAttr : Attr<And<[CPred<"::llvm::isa<::mlir::DictionaryAttr>($_self)
   let returnType = "::mlir::DictionaryAttr";
 }
 
+class ANE_IntegerFrom<int least, string text> : TypedAttrBase<I64, "IntegerAttr", And<[SignlessIntegerAttrBase<I64, "">.predicate,
+    CPred<"::llvm::cast<::mlir::IntegerAttr>($_self).getInt() >= " # least>]>, text>;
+def ANE_CountAttr : ANE_IntegerFrom<0, "a number from 0 on">;
+def ANE_PositiveAttr : ANE_IntegerFrom<1, "a number from 1 on">;
+def ANE_DTypeNameAttr : StringBasedAttr<And<[StrAttrPred, CPred<"::mlir::ane::lookupDType(::llvm::cast<::mlir::StringAttr>($_self).getValue()).has_value()">]>,
+    "the name of an element type">;
+
 // The model and its interface.
 def : ANE_Mark<"target", ANE_TargetAttr, [OnModule], "the generation that is compiled for">;
 def : ANE_Mark<"door", ANE_DoorAttr, [OnModule], "the compiler that will take the programs">;
 def : ANE_Mark<"rules", ANE_RulesAttr, [OnModule], "rules switched on or off">;
 def : ANE_Mark<"absent_weights", StrAttr, [OnModule], "why weights are not there: what is placed and costed is right, values are some numbers">;
 def : ANE_Mark<"name", StrAttr, [OnArgument, OnResult], "the user's name of an input or output">;
-def : ANE_Mark<"dtype", StrAttr, [OnArgument, OnResult], "the user's element type">;
+def : ANE_Mark<"dtype", ANE_DTypeNameAttr, [OnArgument, OnResult], "the user's element type">;
 def : ANE_Mark<"image", ANE_ImageAttr, [OnArgument], "Core ML gives it as an image: color_space, scale and bias">;
 def : ANE_Mark<"state", AnyAttrOf<[UnitAttr, StrAttr]>, [OnArgument, OnResult], "an input that the output of the same text becomes">;
-def : ANE_Mark<"state_axis", I64Attr, [OnResult], "the axis along which the state grows by what is new">;
+def : ANE_Mark<"state_axis", ANE_CountAttr, [OnResult], "the axis along which the state grows by what is new">;
 def : ANE_Mark<"surface", ANE_SurfaceAttr, [OnArgument, OnResult], "how the logical tensor lies in the program's surface">;
 
 // Placement and its reasons.
@@ -56,7 +63,7 @@ def : ANE_Mark<"rule", StrAttr, [OnOperation], "the rule that sent it to the hos
 def : ANE_Mark<"reason", StrAttr, [OnOperation], "why, for the report">;
 def : ANE_Mark<"note", StrAttr, [OnOperation], "what a pass has to say of it in the report">;
 def : ANE_Mark<"predicted", DictionaryAttr, [OnFunction], "predicted times of this placement and of others, in microseconds">;
-def : ANE_Mark<"live_bytes", I64Attr, [OnFunction], "the most bytes of values that are alive together">;
+def : ANE_Mark<"live_bytes", ANE_CountAttr, [OnFunction], "the most bytes of values that are alive together">;
 def : ANE_Mark<"open_length", StrAttr, [OnOperation], "why the number of rounds of a loop is not known">;
 
 // Numbers.
@@ -81,10 +88,10 @@ def : ANE_Mark<"parameter", AnyAttrOf<[UnitAttr, StrAttr]>, [OnArgument, OnOpera
 def : ANE_Mark<"gradient", StrAttr, [OnResult], "the gradient of the parameter of this name">;
 def : ANE_Mark<"loss", UnitAttr, [OnResult], "the loss">;
 def : ANE_Mark<"loss_scale", UnitAttr, [OnArgument], "what the loss is multiplied by in front of the backward steps">;
-def : ANE_Mark<"targets", I64Attr, [OnArgument], "what outputs are trained towards; of classes, their number">;
+def : ANE_Mark<"targets", ANE_CountAttr, [OnArgument], "what outputs are trained towards; of classes, their number">;
 def : ANE_Mark<"recomputed", UnitAttr, [OnOperation], "a forward step made again for the backward ones">;
 def : ANE_Mark<"copy_of", StrAttr, [OnArgument, OnOperation], "a copy of the parameter of this name, of a constant one whose file training writes anew; transposed and groups say how (asMatrix)">;
 def : ANE_Mark<"transposed", UnitAttr, [OnArgument, OnOperation], "the copy has the last two axes exchanged">;
-def : ANE_Mark<"groups", I64Attr, [OnArgument, OnOperation], "groups of the convolution whose transposed kernel the copy is">;
+def : ANE_Mark<"groups", ANE_PositiveAttr, [OnArgument, OnOperation], "groups of the convolution whose transposed kernel the copy is">;
 
 #endif // ANE_MARKS_TD

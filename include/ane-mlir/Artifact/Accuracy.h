@@ -14,6 +14,10 @@
 
 namespace mlir::ane {
 
+/// Of an output of so many numbers or fewer, how large they are counts beside
+/// where they point.
+constexpr int64_t kFewNumbers = 16;
+
 /// One output beside fp32, the worst over all samples.
 struct OutputAccuracy {
   std::string name;
@@ -24,8 +28,18 @@ struct OutputAccuracy {
   bool nonFinite = false;
   /// Integers that differ, as a part of all.
   double differing = 0;
+  /// Numbers that fp32 has not either (infinite or NaN there), as a part of
+  /// all: of them nothing is said.
+  double unknown = 0;
 
   void add(const Tensor &actual, const Tensor &expected);
+  /// The cosine, or what says as much where that says little: of few numbers
+  /// (of one, it is a sign) the error's part of their power over all samples,
+  /// as 1 - e²/2; of integers those that are the same. -1 where not finite.
+  double closeness() const;
+  /// "has cosine 0.99981 against fp32 and errors up to 1.2 % of its largest
+  /// magnitude", or what else is to be said.
+  std::string describe() const;
   /// Not so far off that the engine is left for it.
   bool isGood() const {
     return !nonFinite && cosine >= 0.999 && differing == 0;
@@ -34,11 +48,18 @@ struct OutputAccuracy {
   bool isWithinBar() const { return isGood() && error <= 0.02; }
   /// 0 is exact; for comparing two ways of computing the same.
   double badness() const;
+
+private:
+  /// Sums of squares over all samples; numbers of one.
+  double differences = 0, power = 0;
+  int64_t numbers = 0;
 };
 
 struct Accuracy {
   std::vector<OutputAccuracy> outputs;
   double worst() const;
+  /// The least of the outputs.
+  double closeness() const;
   bool isGood() const;
   bool isWithinBar() const;
 };

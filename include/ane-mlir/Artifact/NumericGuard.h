@@ -12,6 +12,7 @@
 #define ANEMLIR_ARTIFACT_NUMERICGUARD_H
 
 #include "ane-mlir/Artifact/Accuracy.h"
+#include "ane-mlir/Artifact/Excerpt.h"
 #include "ane-mlir/Support/WeightBound.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -98,11 +99,17 @@ private:
   /// Too large to be run as a whole.
   bool isLarge() const;
   bool isFull() const;
+  /// What was written is run in the engine's own arithmetic.
+  bool isJudgedByEngine() const;
   PrecisionOptions precisionOptions() const;
   LogicalResult
   keepPrecision(ModuleOp optimised,
                 llvm::function_ref<LogicalResult(ModuleOp)> repair);
   LogicalResult chooseWeights(ModuleOp optimised);
+  /// What held as it was measured may, as it was written, be a little less.
+  void warnOfWeights();
+  std::string spellWanted() const;
+  std::optional<Excerpt> makeExcerpt(func::FuncOp function);
   LogicalResult measureStep(func::FuncOp reference);
   LogicalResult runExcerpt(ModuleOp optimised,
                            llvm::function_ref<LogicalResult(ModuleOp)> repair);
@@ -111,6 +118,8 @@ private:
   std::vector<Sample> samples;
   std::optional<References> references;
   AccuracyReport found;
+  /// No form of weights has the cosine that was asked for.
+  bool missesCosine = false;
   /// Floating-point operations of one run; parameters; elements of the most
   /// that one op reads and writes.
   double work = 0, weights = 0, values = 0;

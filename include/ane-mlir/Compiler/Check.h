@@ -45,6 +45,8 @@ struct CheckedTarget {
   /// Nothing where it cannot be converted: then `errors` say why.
   std::optional<Compilation> compiled;
   std::vector<std::string> errors;
+  /// What the conversion warns of; no threshold is about it.
+  std::vector<std::string> warnings;
   std::vector<CheckViolation> violations;
 
   /// Rows that run on the host and are not allowed to.

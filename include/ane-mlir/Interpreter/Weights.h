@@ -24,7 +24,11 @@ llvm::SmallVector<int64_t, 2> matrixShapeOf(llvm::ArrayRef<int64_t> shape);
 /// exchanged [B, A…]; of a convolution of `groups`, each of which has its own
 /// rows and columns. `shape` is that of the matrix, whose rows may end in
 /// zeros.
+/// Undefined unless isMatrixOf() holds.
 Tensor asMatrix(const Tensor &value, bool exchanged, int64_t groups,
+                llvm::ArrayRef<int64_t> shape);
+/// Whether a parameter of the shape `value` is such a matrix of `shape`.
+bool isMatrixOf(llvm::ArrayRef<int64_t> value, bool exchanged, int64_t groups,
                 llvm::ArrayRef<int64_t> shape);
 
 } // namespace mlir::ane

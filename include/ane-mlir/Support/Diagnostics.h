@@ -73,6 +73,10 @@ private:
   Listener listener;
 };
 
+/// Takes a line of progress away from the terminal: something else is written
+/// there. Signal handlers may call it.
+void endProgress();
+
 } // namespace mlir::ane
 
 #endif // ANEMLIR_SUPPORT_DIAGNOSTICS_H

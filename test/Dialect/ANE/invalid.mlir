@@ -176,3 +176,35 @@ func.func @mark_image(%x: tensor<1x1x8x8xf32> {ane.image = {color_space = 10 : i
 
 // expected-error @below {{expects attribute 'ane.parameters' to be dictionaries with name and value, of an adapter base, scale and left besides, but got [{name = "w"}]}}
 module attributes {ane.parameters = [{name = "w"}]} {}
+
+// -----
+
+// expected-error @below {{expects attribute 'ane.dtype' to be the name of an element type, but got "fp99"}}
+func.func @mark_of_a_type(%x: tensor<2xf16> {ane.dtype = "fp99"}) { return }
+
+// -----
+
+// expected-error @below {{expects attribute 'ane.groups' to be a number from 1 on, but got 0 : i64}}
+func.func @mark_of_groups(%x: tensor<2xf16> {ane.groups = 0 : i64}) { return }
+
+// -----
+
+// expected-error @below {{expects attribute 'ane.state_axis' to be a number from 0 on, but got -7 : i64}}
+func.func @mark_of_an_axis(%x: tensor<2xf16>) -> (tensor<2xf16> {ane.state_axis = -7 : i64}) { return %x : tensor<2xf16> }
+
+// -----
+
+// expected-error @below {{expects state_axis 1 of result 0 to be one of its axes}}
+func.func @mark_beyond_the_rank(%x: tensor<2xf16>) -> (tensor<2xf16> {ane.state_axis = 1 : i64}) { return %x : tensor<2xf16> }
+
+// -----
+
+// expected-error @below {{expects result 0 to become argument 0, whose state it is, but got the types 'tensor<3xf16>' and 'tensor<2xf16>'}}
+func.func @state_of_another_type(%x: tensor<2xf16> {ane.state = "s"}, %y: tensor<3xf16>) -> (tensor<3xf16> {ane.state = "s"}) { return %y : tensor<3xf16> }
+
+// -----
+
+// expected-error @below {{expects result 0 to become argument 0}}
+func.func @rows_of_another_state(%x: tensor<8x2xf16> {ane.state = "s"}, %y: tensor<1x3xf16>) -> (tensor<1x3xf16> {ane.state = "s", ane.state_axis = 0 : i64}) {
+  return %y : tensor<1x3xf16>
+}
