@@ -84,20 +84,7 @@ struct FoldBatchNorm : OpRewritePattern<BatchNormOp> {
     for (Value parameter : op->getOperands().drop_front())
       if (!isConstantTree(parameter))
         return rewriter.notifyMatchFailure(op, "statistics are not constant");
-    Location loc = op.getLoc();
-    Type vector = op.getMean().getType();
-    Value scale = RsqrtOp::create(rewriter, loc, vector, op.getVariance(),
-                                  op.getEpsilonAttr());
-    if (op.getGamma())
-      scale = MulOp::create(rewriter, loc, vector, scale, op.getGamma());
-    Value zero =
-        ConstantOp::create(rewriter, loc, cast<RankedTensorType>(vector),
-                           cast<ElementsAttr>(rewriter.getZeroAttr(vector)));
-    Value shift = SubOp::create(
-        rewriter, loc, vector, zero,
-        MulOp::create(rewriter, loc, vector, op.getMean(), scale));
-    if (op.getBeta())
-      shift = AddOp::create(rewriter, loc, vector, shift, op.getBeta());
+    auto [scale, shift] = op.makeScaleAndShift(rewriter);
     rewriter.replaceOp(op, rebuild(rewriter, conv, op, scale, shift));
     return success();
   }

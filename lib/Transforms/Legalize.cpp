@@ -111,17 +111,7 @@ struct DecomposeBatchNorm : LiveOpPattern<BatchNormOp> {
   using LiveOpPattern::LiveOpPattern;
   LogicalResult rewrite(BatchNormOp op, PatternRewriter &b) const override {
     Location loc = op.getLoc();
-    Type vector = op.getMean().getType();
-    Value scale =
-        RsqrtOp::create(b, loc, vector, op.getVariance(), op.getEpsilonAttr());
-    if (op.getGamma())
-      scale = mul(b, loc, scale, op.getGamma());
-    Value zero = ConstantOp::create(b, loc, cast<RankedTensorType>(vector),
-                                    cast<ElementsAttr>(b.getZeroAttr(vector)));
-    Value shift =
-        SubOp::create(b, loc, vector, zero, mul(b, loc, op.getMean(), scale));
-    if (op.getBeta())
-      shift = add(b, loc, shift, op.getBeta());
+    auto [scale, shift] = op.makeScaleAndShift(b);
     SmallVector<int64_t> wide(op.getX().getType().getRank(), 1);
     wide[1] = op.getX().getType().getDimSize(1);
     b.replaceOp(op, add(b, loc,

@@ -5,7 +5,10 @@
 //===----------------------------------------------------------------------===//
 
 #include "dialects/ANE/IR/Norm.h"
+#include "dialects/ANE/IR/Arithmetic.h"
 #include "dialects/ANE/IR/Reduction.h"
+#include "dialects/ANE/IR/Structure.h"
+#include "dialects/ANE/IR/Unary.h"
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -50,6 +53,22 @@ LogicalResult BatchNormOp::verify() {
       succeeded(verifyChannels(*this, "variance", x, getVariance())) &&
       succeeded(verifyChannels(*this, "gamma", x, getGamma())) &&
       succeeded(verifyChannels(*this, "beta", x, getBeta())));
+}
+
+std::pair<Value, Value> BatchNormOp::makeScaleAndShift(OpBuilder &b) {
+  Location loc = getLoc();
+  Type vector = getMean().getType();
+  Value scale =
+      RsqrtOp::create(b, loc, vector, getVariance(), getEpsilonAttr());
+  if (getGamma())
+    scale = MulOp::create(b, loc, vector, scale, getGamma());
+  Value zero = ConstantOp::create(b, loc, cast<RankedTensorType>(vector),
+                                  cast<ElementsAttr>(b.getZeroAttr(vector)));
+  Value shift = SubOp::create(b, loc, vector, zero,
+                              MulOp::create(b, loc, vector, getMean(), scale));
+  if (getBeta())
+    shift = AddOp::create(b, loc, vector, shift, getBeta());
+  return {scale, shift};
 }
 
 LogicalResult InstanceNormOp::verify() {

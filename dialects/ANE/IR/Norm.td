@@ -28,6 +28,11 @@ def ANE_BatchNormOp : ANE_NormOp<"batch_norm", (ins ANE_Float:$x, ANE_Float:$mea
     Optional<ANE_Float>:$gamma, Optional<ANE_Float>:$beta, DefaultValuedAttr<F32Attr, "1e-5f">:$epsilon), [AttrSizedOperandSegments]> {
   let summary = "(x - mean) / sqrt(variance + epsilon) * gamma + beta, per channel (axis 1)";
   let evidence = ANE_Decomposed<"L24", "batch_norm is folded into the convolution or becomes mul and add">;
+  let extraClassDeclaration = [{
+    /// What it multiplies each channel by and then adds, computed from the
+    /// statistics: vectors of their type.
+    std::pair<::mlir::Value, ::mlir::Value> makeScaleAndShift(::mlir::OpBuilder &b);
+  }];
 }
 def ANE_InstanceNormOp : ANE_NormOp<"instance_norm", (ins ANE_Float:$x, Optional<ANE_Float>:$gamma,
     Optional<ANE_Float>:$beta, DefaultValuedAttr<F32Attr, "1e-5f">:$epsilon), [AttrSizedOperandSegments]> {

@@ -32,6 +32,51 @@ Value mlir::ane::splitHeads(C &c, Value x, int64_t heads) {
   return split ? c.transpose(split, {0, 2, 1, 3}) : split;
 }
 
+Value mlir::ane::joinHeads(C &c, Value x) {
+  if (!x)
+    return {};
+  ArrayRef<int64_t> shape = c.shape(x);
+  return c.reshape(c.transpose(x, {0, 2, 1, 3}),
+                   {shape[0], shape[2], shape[1] * shape[3]});
+}
+
+Value mlir::ane::scoreHeads(C &c, Value q, Value k, Value v, double scale) {
+  if (!q || !k || !v)
+    return {};
+  ArrayRef<int64_t> rows = c.shape(q), keys = c.shape(k), values = c.shape(v);
+  if (keys[1] < 1 || rows[1] % keys[1] || keys[3] != rows[3] ||
+      values[1] != keys[1] || values[2] != keys[2])
+    return c.error() << "expects keys and values that fit the queries, but got "
+                     << c.type(q) << ", " << c.type(k) << " and " << c.type(v),
+           Value();
+  SmallVector<int64_t> stacked{rows[0], keys[1], rows[1] / keys[1] * rows[2],
+                               rows[3]},
+      scores{rows[0], rows[1], rows[2], keys[2]};
+  Value queries = c.reshape(c.mul(q, c.scalarLike(scale, q)), stacked);
+  return c.reshape(c.matmul(queries, k, /*transposeB=*/true), scores);
+}
+
+Value mlir::ane::capScores(C &c, Value scores, double cap) {
+  if (!cap || !scores)
+    return scores;
+  return c.mul(c.create<TanhOp>({c.mul(scores, c.scalarLike(1 / cap, scores))}),
+               c.scalarLike(cap, scores));
+}
+
+Value mlir::ane::softmaxOfScores(C &c, Value scores) {
+  return c.create<SoftmaxOp>({scores}, {c.graph.attr("axis", int64_t(-1))});
+}
+
+Value mlir::ane::readHeads(C &c, Value p, Value v) {
+  if (!p || !v)
+    return {};
+  ArrayRef<int64_t> rows = c.shape(p), values = c.shape(v);
+  SmallVector<int64_t> stacked{rows[0], values[1],
+                               rows[1] / values[1] * rows[2], rows[3]},
+      heads{rows[0], rows[1], rows[2], values[3]};
+  return c.reshape(c.matmul(c.reshape(p, stacked), v), heads);
+}
+
 /// `mask` with its last axis grown to `extent`; the new part masks.
 static Value growMask(C &c, Value mask, int64_t extent) {
   int64_t last = c.rank(mask) - 1, have = c.shape(mask)[last];
@@ -151,13 +196,8 @@ static LogicalResult lowerAttention(C &c) {
   }
   if (!k || !v)
     return failure();
-  int64_t batch = c.shape(q)[0], heads = c.shape(q)[1], length = c.shape(q)[2],
-          size = c.shape(q)[3], kvHeads = c.shape(k)[1], keys = c.shape(k)[2],
-          valueSize = c.shape(v)[3];
-  if (kvHeads < 1 || heads % kvHeads)
-    return c.error() << "expects the key heads to divide " << heads
-                     << " query heads, but got " << kvHeads;
-  int64_t group = heads / kvHeads, mode = c.getInt("qk_matmul_output_mode", 0);
+  int64_t length = c.shape(q)[2], keys = c.shape(k)[2],
+          mode = c.getInt("qk_matmul_output_mode", 0);
   // Raw scores of mode 2 show the mask, so there it is infinite; elsewhere the
   // lowest fp16 does the same (L64).
   double low = c.isUsed(3) && mode == 2 ? -INFINITY : -65504;
@@ -166,23 +206,13 @@ static LogicalResult lowerAttention(C &c) {
   if (c.isUsed(2))
     c.put(2, v);
 
-  double scale = c.getFloat("scale", 1 / std::sqrt(double(size)));
-  Value stacked = c.reshape(c.mul(q, c.scalarLike(scale, q)),
-                            {batch, kvHeads, group * length, size});
-  Value scores =
-      c.create<MatmulOp>({stacked, k}, {c.graph.flag("transpose_y", true)});
+  double scale = c.getFloat("scale", 1 / std::sqrt(double(c.shape(q)[3])));
+  Value debug = scoreHeads(c, q, k, v, scale),
+        scores = capScores(c, debug, c.getFloat("softcap", 0));
   if (!scores)
     return failure();
-  scores = c.reshape(scores, {batch, heads, length, keys});
-  Value debug = scores;
-  if (double cap = c.getFloat("softcap", 0)) {
-    scores =
-        c.mul(c.create<TanhOp>({c.mul(scores, c.scalarLike(1 / cap, scores))}),
-              c.scalarLike(cap, scores));
-    debug = mode == 1 ? scores : debug;
-  }
-
-  Visibility visible = findVisible(c, batch, length, keys, past);
+  debug = mode == 1 ? scores : debug;
+  Visibility visible = findVisible(c, c.shape(q)[0], length, keys, past);
   if (Value mask = c.input(3))
     if (failed(applyMask(c, mask, keys, scores, visible)))
       return failure();
@@ -192,7 +222,7 @@ static LogicalResult lowerAttention(C &c) {
         c.create<SelectOp>({allowed, scores, c.scalar(low, c.element(scores))});
   if (mode == 2)
     debug = scores;
-  Value p = c.create<SoftmaxOp>({scores}, {c.graph.attr("axis", int64_t(-1))});
+  Value p = softmaxOfScores(c, scores);
   if (allowed && visible.rowsMayBeEmpty && p) {
     Value any =
         c.create<ReduceMaxOp>({c.castTo(allowed, c.element(p))},
@@ -208,15 +238,8 @@ static LogicalResult lowerAttention(C &c) {
     debug = p;
   if (c.isUsed(3))
     c.put(3, debug);
-  Value y = c.create<MatmulOp>(
-      {c.reshape(p, {batch, kvHeads, group * length, keys}), v});
-  if (!y)
-    return failure();
-  y = c.reshape(y, {batch, heads, length, valueSize});
-  if (flat && y)
-    y = c.reshape(c.transpose(y, {0, 2, 1, 3}),
-                  {batch, length, heads * valueSize});
-  return c.set(0, y);
+  Value y = readHeads(c, p, v);
+  return c.set(0, flat ? joinHeads(c, y) : y);
 }
 
 Value mlir::ane::rotatePairs(C &c, Value x, Value cs, Value sn,
@@ -262,8 +285,8 @@ static LogicalResult lowerRotary(C &c) {
   }
   if (!x || c.rank(x) != 4)
     return c.error() << "expects an input of rank 3 or 4";
-  int64_t batch = c.shape(x)[0], heads = c.shape(x)[1], length = c.shape(x)[2],
-          size = c.shape(x)[3], rotated = c.getInt("rotary_embedding_dim", 0);
+  int64_t length = c.shape(x)[2], size = c.shape(x)[3],
+          rotated = c.getInt("rotary_embedding_dim", 0);
   rotated = rotated ? rotated : size;
   if (rotated < 2 || rotated > size || rotated % 2)
     return c.error() << "expects an even rotary_embedding_dim of at most "
@@ -286,9 +309,7 @@ static LogicalResult lowerRotary(C &c) {
                      c.error()
                      << "expects caches that position_ids index, or of rank 3");
   Value y = rotatePairs(c, x, cs, sn, c.getInt("interleaved", 0));
-  if (flat && y)
-    y = c.reshape(c.transpose(y, {0, 2, 1, 3}), {batch, length, heads * size});
-  return c.set(0, y);
+  return c.set(0, flat ? joinHeads(c, y) : y);
 }
 
 static LogicalResult lowerSwiGLU(C &c) {

@@ -94,20 +94,14 @@ static LogicalResult lowerLinearAttention(C &c) {
 /// Attention whose scores and probabilities pass through subgraphs.
 static LogicalResult lowerFlexAttention(C &c) {
   Value q = c.input(0), k = c.input(1), v = c.input(2);
-  if (c.rank(q) != 4 || c.rank(k) != 4 || c.rank(v) != 4 || c.shape(k)[1] < 1 ||
-      c.shape(q)[1] % c.shape(k)[1] || c.shape(q)[3] != c.shape(k)[3] ||
-      c.shape(k)[2] != c.shape(v)[2])
-    return c.error() << "expects Q, K and V of rank 4 that agree";
-  int64_t batch = c.shape(q)[0], qHeads = c.shape(q)[1], length = c.shape(q)[2],
-          size = c.shape(q)[3], kvHeads = c.shape(k)[1], keys = c.shape(k)[2],
-          valueSize = c.shape(v)[3], group = qHeads / kvHeads;
+  if (c.rank(q) != 4 || c.rank(k) != 4 || c.rank(v) != 4)
+    return c.error() << "expects Q, K and V of rank 4";
   Type element = c.element(q);
-  double scale = c.getFloat("scale", 1 / std::sqrt(double(size)));
-  Value stacked =
-      c.reshape(c.mul(c.castTo(q, c.f32()), c.scalar(scale, c.f32())),
-                {batch, kvHeads, group * length, size});
-  Value scores = c.reshape(c.matmul(stacked, c.castTo(k, c.f32()), true),
-                           {batch, qHeads, length, keys});
+  double scale = c.getFloat("scale", 1 / std::sqrt(double(c.shape(q)[3])));
+  q = c.castTo(q, c.f32());
+  k = c.castTo(k, c.f32());
+  v = c.castTo(v, c.f32());
+  Value scores = scoreHeads(c, q, k, v, scale);
   auto modify = [&](StringRef name, Value x) -> FailureOr<Value> {
     for (auto [given, region] :
          llvm::zip(c.node.getRegionNames(), c.node.getGraphs())) {
@@ -130,18 +124,12 @@ static LogicalResult lowerFlexAttention(C &c) {
     return failure();
   if (!*changed)
     return success(!c.failed()); // an unsupported node inside
-  Value p =
-      c.create<SoftmaxOp>({*changed}, {c.graph.attr("axis", int64_t(-1))});
-  changed = modify("prob_mod", p);
+  changed = modify("prob_mod", softmaxOfScores(c, *changed));
   if (failed(changed))
     return failure();
   if (!*changed)
     return success(!c.failed());
-  Value y =
-      c.matmul(c.reshape(*changed, {batch, kvHeads, group * length, keys}),
-               c.castTo(v, c.f32()));
-  return c.set(
-      0, c.castTo(c.reshape(y, {batch, qHeads, length, valueSize}), element));
+  return c.set(0, c.castTo(readHeads(c, *changed, v), element));
 }
 
 void mlir::ane::addLinearAttentionHandlers(HandlerTable &t) {

@@ -252,6 +252,16 @@ Value wrapNegative(NodeContext &c, Value indices, int64_t extent);
 
 /// [B,S,H*E] as [B,H,S,E].
 Value splitHeads(NodeContext &c, Value x, int64_t heads);
+/// Of queries [B,N,S,E] and keys [B,K,T,E], K a divisor of N: scale * q * k^T,
+/// [B,N,S,T]. Values [B,K,T,F] have to fit, or an error is said.
+Value scoreHeads(NodeContext &c, Value q, Value k, Value v, double scale);
+/// Scores kept below `cap` by tanh; 0 is no cap.
+Value capScores(NodeContext &c, Value scores, double cap);
+Value softmaxOfScores(NodeContext &c, Value scores);
+/// Probabilities [B,N,S,T] times values [B,K,T,F]: [B,N,S,F].
+Value readHeads(NodeContext &c, Value probabilities, Value v);
+/// [B,N,S,F] as [B,S,N*F].
+Value joinHeads(NodeContext &c, Value x);
 /// Rotary embedding of the leading features of x [B,H,S,E]; cosines and sines
 /// [B or 1,1,S,pairs]. Pairs are neighbours or halves of the rotated part.
 Value rotatePairs(NodeContext &c, Value x, Value cosine, Value sine,

@@ -53,24 +53,8 @@ struct Attention {
 static Value attend(C &c, const Attention &a) {
   if (!a.q || !a.k || !a.v)
     return {};
-  int64_t batch = c.shape(a.q)[0], heads = c.shape(a.q)[1],
-          length = c.shape(a.q)[2], size = c.shape(a.q)[3],
-          kvHeads = c.shape(a.k)[1], keys = c.shape(a.k)[2];
-  if (kvHeads < 1 || heads % kvHeads || c.shape(a.k)[3] != size ||
-      c.shape(a.v)[2] != keys)
-    return c.error() << "expects keys and values that fit the queries, but got "
-                     << c.type(a.q) << ", " << c.type(a.k) << " and "
-                     << c.type(a.v),
-           Value();
-  double scale = a.scale ? a.scale : 1 / std::sqrt(double(size));
-  Value rows = c.reshape(c.mul(a.q, c.scalarLike(scale, a.q)),
-                         {batch, kvHeads, heads / kvHeads * length, size});
-  Value scores =
-      c.reshape(c.matmul(rows, a.k, true), {batch, heads, length, keys});
-  if (a.softcap && scores)
-    scores = c.mul(
-        c.create<TanhOp>({c.mul(scores, c.scalarLike(1 / a.softcap, scores))}),
-        c.scalarLike(a.softcap, scores));
+  double scale = a.scale ? a.scale : 1 / std::sqrt(double(c.shape(a.q)[3]));
+  Value scores = capScores(c, scoreHeads(c, a.q, a.k, a.v, scale), a.softcap);
   if (a.filtered && scores) {
     Value unwanted = c.create<SelectOp>(
         {a.filtered, c.scalarLike(0, scores), c.scalarLike(a.filter, scores)});
@@ -81,18 +65,7 @@ static Value attend(C &c, const Attention &a) {
   if (a.allowed && scores)
     scores =
         c.create<SelectOp>({a.allowed, scores, c.scalarLike(-65504, scores)});
-  Value p = c.create<SoftmaxOp>({scores}, {c.graph.attr("axis", int64_t(-1))});
-  Value y = c.matmul(
-      c.reshape(p, {batch, kvHeads, heads / kvHeads * length, keys}), a.v);
-  return c.reshape(y, {batch, heads, length, c.shape(a.v)[3]});
-}
-static Value joinHeads(C &c, Value x) {
-  if (!x)
-    return {};
-  Value y = c.transpose(x, {0, 2, 1, 3});
-  return y ? c.reshape(y, {c.shape(y)[0], c.shape(y)[1],
-                           c.shape(y)[2] * c.shape(y)[3]})
-           : y;
+  return readHeads(c, softmaxOfScores(c, scores), a.v);
 }
 /// Query i of `length` sees keys up to i + (keys - length).
 static Value causal(C &c, int64_t length, int64_t keys) {
