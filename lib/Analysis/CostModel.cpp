@@ -325,6 +325,10 @@ OpWork mlir::ane::findWork(Operation *op, const Target &target,
   work.winograd = isWinograd(op);
   work.depthwise = isDepthwise(op);
   work.scores = isScores(op);
+  if (llvm::any_of(op->getResultTypes(), [](Type type) {
+        return getElementTypeOrSelf(type).isF16();
+      }))
+    work.hostWidth = 2;
   return work;
 }
 
@@ -403,7 +407,8 @@ double mlir::ane::predictHostMicros(const OpWork &work, const Target &target,
     return 0;
   double arithmetic =
              scale * work.cost.flops / (target.cost(CostId::HostTflops) * 1e6),
-         memory = (work.cost.weightBytes + scale * work.cost.activationBytes) /
+         memory = work.hostWidth *
+                  (work.cost.weightBytes + scale * work.cost.activationBytes) /
                   (target.cost(CostId::HostGbs) * 1e3);
   return target.cost(CostId::HostOpUs) + std::max(arithmetic, memory);
 }

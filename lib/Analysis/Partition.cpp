@@ -23,7 +23,7 @@ static double surfaceBytes(Value v) {
 }
 
 /// What predictions depend on; kinds and flags first.
-static std::array<double, 12> keyOf(const OpWork &work) {
+static std::array<double, 13> keyOf(const OpWork &work) {
   return {double(work.kind),
           double(work.cost.kind),
           work.cost.flops,
@@ -35,7 +35,8 @@ static std::array<double, 12> keyOf(const OpWork &work) {
           work.speedup,
           double(work.winograd),
           double(work.depthwise),
-          double(work.scores)};
+          double(work.scores),
+          work.hostWidth};
 }
 
 Partition::Partition(Block &block, const llvm::DenseSet<Operation *> &trees,
@@ -43,7 +44,7 @@ Partition::Partition(Block &block, const llvm::DenseSet<Operation *> &trees,
     : block(block), trees(trees), clock(clock),
       legal(std::move(mayRunOnEngine)) {
   // Layers repeat: few works are distinct.
-  std::map<std::array<double, 12>, unsigned> known;
+  std::map<std::array<double, 13>, unsigned> known;
   for (Operation &op : block.without_terminator()) {
     if (trees.contains(&op))
       continue;

@@ -7,6 +7,7 @@
 #include "ane-mlir/Artifact/Generate.h"
 #include "ane-mlir/Artifact/Compare.h"
 #include "ane-mlir/Artifact/TensorFiles.h"
+#include "ane-mlir/Support/TextPlan.h"
 #include <cmath>
 #include <numeric>
 #include <random>
@@ -33,6 +34,7 @@ public:
   Generator(Executable &executable, const GenerateOptions &options)
       : executable(executable), options(options), random(options.seed) {}
   llvm::Error findRoles();
+  llvm::Error findPlan();
   llvm::Expected<Generated> run();
 
 private:
@@ -46,6 +48,8 @@ private:
   std::mt19937_64 random;
   /// Longest first.
   std::vector<Role> roles;
+  /// Of indices of roles.
+  TextPlan plan;
   /// Tokens that the states hold.
   int64_t position = 0;
   /// Of the last token.
@@ -116,6 +120,33 @@ llvm::Error Generator::findRoles() {
   for (const Role &role : roles)
     if (role.capacity != roles.back().capacity)
       return wrong("functions have states of different lengths");
+  return llvm::Error::success();
+}
+
+llvm::Error Generator::findPlan() {
+  std::vector<int64_t> tokens;
+  for (const Role &role : roles)
+    tokens.push_back(role.tokens);
+  if (!options.plan.empty()) {
+    auto read = parseTextPlan(options.plan, tokens);
+    if (!read)
+      return wrong("--plan " + llvm::toString(read.takeError()));
+    plan = std::move(*read);
+    return llvm::Error::success();
+  }
+  for (PlanStep step : executable.plan()) {
+    auto role = llvm::find_if(roles, [&](const Role &each) {
+      return each.function == step.function;
+    });
+    plan.push_back({step.from, size_t(role - roles.begin())});
+  }
+  if (plan.empty())
+    for (size_t i = roles.size(); i-- > 0;)
+      if (plan.empty() || plan.back().from < roles[i].tokens)
+        plan.push_back({roles[i].tokens, i});
+  if (!isTextPlan(plan, tokens))
+    return wrong("the bundle's plan does not fit its functions; --plan gives "
+                 "another");
   return llvm::Error::success();
 }
 
@@ -191,9 +222,7 @@ llvm::Expected<Generated> Generator::run() {
   };
   ArrayRef<int64_t> rest(options.prompt);
   while (!rest.empty()) {
-    const Role &role = *llvm::find_if(roles, [&](const Role &each) {
-      return each.tokens <= int64_t(rest.size());
-    });
+    const Role &role = roles[chooseFunction(plan, int64_t(rest.size()))];
     if (llvm::Error error = call(role, rest.take_front(role.tokens), true))
       return error;
     rest = rest.drop_front(role.tokens);
@@ -218,6 +247,8 @@ llvm::Expected<Generated> mlir::ane::generate(Executable &executable,
   Generator generator(executable, options);
   executable.resetStates();
   if (llvm::Error error = generator.findRoles())
+    return error;
+  if (llvm::Error error = generator.findPlan())
     return error;
   return generator.run();
 }

@@ -80,6 +80,7 @@ public:
   double predictMicros() const override {
     return functions[selected].predictedMicros;
   }
+  TextPlan plan() const override { return textPlan; }
   ArrayRef<Port> inputs() const override {
     return functions[selected].inputPorts;
   }
@@ -95,6 +96,7 @@ public:
   std::vector<LoadedProgram> programs;
   std::vector<TensorInfo> tensors;
   std::vector<Function> functions;
+  TextPlan textPlan;
 
   explicit BundleExecutable(Location loc) : loc(loc) {}
   /// Weight files are compared with their names while the first call computes.
@@ -635,6 +637,11 @@ FailureOr<std::unique_ptr<Executable>> BundleLoader::load() {
                             from->outputs)) ||
         failed(readStates(*from, bundle->functions.back())))
       return failure();
+  for (auto &step : manifest->plan) {
+    if (step->function >= bundle->functions.size())
+      return fail("a plan names a function that does not exist");
+    bundle->textPlan.push_back({step->from, step->function});
+  }
   if (failed(selectFunction()))
     return failure();
   if (!isTraining)

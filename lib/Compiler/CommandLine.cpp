@@ -295,6 +295,12 @@ struct Flags {
           "that is an input with rows behind it, or a scatter into one, and "
           "past_key_values.N.key with present.N.key"),
       cl::value_desc("INPUT=OUTPUT|auto"), cl::cat(model)};
+  cl::opt<std::string> plan{
+      "plan",
+      cl::desc("Of a bundle of several lengths with states: from FROM tokens "
+               "left on, those that take TOKENS at once (default: what is "
+               "predicted to be quickest; the summary says it)"),
+      cl::value_desc("FROM:TOKENS,…"), cl::cat(model)};
   cl::opt<std::string> classLabels{
       "class-labels", cl::desc("Make a classifier; one label per line"),
       cl::value_desc("FILE.txt"), cl::cat(package)};
@@ -513,6 +519,7 @@ void Reader::readTarget() {
          placement + "'");
   else if (flags.placement.getNumOccurrences())
     options.placement = known->second;
+  options.plan = flags.plan;
   options.requireANE = given<O::Evidence>(flags.requireANE);
   options.calibration = given<std::string>(flags.calibration);
   options.check = flags.check;

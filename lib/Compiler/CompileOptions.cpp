@@ -272,6 +272,9 @@ static llvm::Error validatePackage(const CompileOptions &o) {
       o.form() != CompileOptions::Form::Bundle)
     return wrong("--state is about what is kept between calls; expects -o "
                  "OUT.anepkg or OUT.mlpackage");
+  if (!o.plan.empty() && o.form() != CompileOptions::Form::Bundle)
+    return wrong("--plan is about functions of a bundle; expects -o "
+                 "OUT.anepkg");
   if (p.opset && !llvm::is_contained({15, 16, 17, 18, 26}, *p.opset))
     return wrong("expects --opset to be ios15, ios16, ios17, ios18 or ios26, "
                  "but got ios" +

@@ -10,6 +10,7 @@
 #include "ane-mlir/Compiler/Compiler.h"
 #include "Buckets.h"
 #include "DecisionLog.h"
+#include "FunctionPlan.h"
 #include "NumberScan.h"
 #include "Package.h"
 #include "PlacementFile.h"
@@ -907,14 +908,23 @@ LogicalResult Compiler::place() {
     return failure();
   result.verified = verifier.entries().vec();
   makeReport();
+  if (llvm::Error error =
+          addFunctions(*result.report, buckets, modules, options.plan))
+    return fail(std::move(error));
+  bundle.plan = result.report->plan;
   return success();
 }
 
 LogicalResult Compiler::placeModules() {
   progress.phase("placing");
-  for (OwningOpRef<ModuleOp> &each : modules) {
+  SmallVector<StringRef> labels;
+  for (const Bucket &bucket : buckets)
+    if (!bucket.label.empty())
+      labels.push_back(bucket.label);
+  for (auto [bucket, each] : llvm::zip(buckets, modules)) {
     if (!options.placementFile.empty())
-      if (llvm::Error error = readPlacement(*each, options.placementFile))
+      if (llvm::Error error =
+              readPlacement(*each, options.placementFile, bucket.label, labels))
         return fail(std::move(error));
     if (failed(runPasses(*each, buildPlacePipeline)))
       return failure();

@@ -14,7 +14,9 @@
 using namespace mlir;
 using namespace mlir::ane;
 
-llvm::Error mlir::ane::readPlacement(ModuleOp module, StringRef path) {
+llvm::Error mlir::ane::readPlacement(ModuleOp module, StringRef path,
+                                     StringRef label,
+                                     ArrayRef<StringRef> labels) {
   auto wrong = [&](const Twine &what) {
     return llvm::createStringError("'" + path + "': " + what);
   };
@@ -35,18 +37,22 @@ llvm::Error mlir::ane::readPlacement(ModuleOp module, StringRef path) {
     if (!text || (*text != "ane" && *text != "host"))
       return wrong("expects \"ane\" or \"host\" for node '" + StringRef(node) +
                    "'" + (text ? ", but got '" + text->str() + "'" : ""));
-    seen[StringRef(node)] = false;
+    if (!llvm::is_contained(labels, StringRef(node)))
+      seen[StringRef(node)] = false;
   }
+  auto whole = llvm::is_contained(labels, label) ? object->getString(label)
+                                                 : std::nullopt;
   module.walk([&](Operation *op) {
     auto name = dyn_cast<NameLoc>(op->getLoc());
     if (!name || !isa<LegalityOpInterface>(op))
       return;
     StringRef node = name.getName().getValue();
     nodes.push_back(node);
-    if (auto wanted = object->getString(node)) {
+    auto wanted = seen.contains(node) ? object->getString(node) : whole;
+    if (wanted)
       op->setAttr(marks::kWanted, StringAttr::get(op->getContext(), *wanted));
+    if (seen.contains(node))
       seen[node] = true;
-    }
   });
   for (auto &entry : seen)
     if (!entry.second)

@@ -13,9 +13,11 @@
 namespace mlir::ane {
 
 /// Marks the ops of the nodes that a file {"node": "ane" or "host", …} names
-/// (`ane.wanted`). An error for a file of another form, and for a node that no
-/// op comes from.
-llvm::Error readPlacement(ModuleOp module, StringRef path);
+/// (`ane.wanted`); of several functions one can be named by its label instead,
+/// which is `label` here. An error for a file of another form, and for a node
+/// that no op comes from.
+llvm::Error readPlacement(ModuleOp module, StringRef path, StringRef label,
+                          ArrayRef<StringRef> labels);
 
 } // namespace mlir::ane
 

@@ -238,6 +238,85 @@ static void writePasses(llvm::json::OStream &j,
   });
 }
 
+static std::vector<TextFunction> textFunctions(const Report &report) {
+  std::vector<TextFunction> found;
+  for (const Report::Function &function : report.functions)
+    found.push_back({function.tokens, function.predictedMicros});
+  return found;
+}
+
+static void writeFunctions(llvm::json::OStream &j, const Report &report) {
+  j.attributeArray("functions", [&] {
+    for (const Report::Function &function : report.functions)
+      j.object([&] {
+        j.attribute("name", function.name);
+        j.attribute("engine_ops", int64_t(function.engineOps));
+        j.attribute("host_ops", int64_t(function.hostOps));
+        j.attribute("predicted_us", function.predictedMicros);
+        if (function.tokens)
+          j.attribute("tokens", function.tokens);
+        if (!function.alternatives)
+          return;
+        j.attribute("host_only_us", function.alternatives->hostMicros);
+        j.attribute("cheapest_us", function.alternatives->cheapestMicros);
+      });
+  });
+  if (!report.plan.empty())
+    j.attributeArray("plan", [&] {
+      for (const PlanStep &step : report.plan)
+        j.object([&] {
+          j.attribute("from", step.from);
+          j.attribute("function", int64_t(step.function));
+        });
+    });
+}
+
+/// Predictions closer to each other are as good as each other.
+static constexpr double kAsGood = 1.02;
+
+/// What each takes, where, and what a text of some lengths does.
+static void printFunctions(llvm::raw_ostream &os, const Report &report) {
+  if (report.functions.empty())
+    return;
+  os << "functions, predicted:\n";
+  for (const Report::Function &function : report.functions) {
+    os << "  " << llvm::left_justify(printable(function.name), 20)
+       << llvm::format("%10.1f us", function.predictedMicros);
+    if (function.tokens)
+      os << llvm::format(", %.1f us a token",
+                         function.predictedMicros / double(function.tokens));
+    os << "; " << function.engineOps << " ops on the engine, "
+       << function.hostOps << " on the host";
+    if (const auto &a = function.alternatives; a && function.engineOps)
+      os << llvm::format("; %.1f us all on the host", a->hostMicros);
+    os << '\n';
+  }
+  if (report.plan.empty())
+    return;
+  os << "plan of a text, by the extent of '" << printable(report.planDim)
+     << "': ";
+  for (size_t i = report.plan.size(); i-- > 0;)
+    os << "from " << report.plan[i].from << " left "
+       << report.functions[report.plan[i].function].tokens << " at once"
+       << (i ? ", " : "");
+  std::vector<TextFunction> functions = textFunctions(report);
+  os << "; a prompt of ";
+  for (int64_t tokens : {10, 100, 1000})
+    os << tokens
+       << llvm::format(" in %.1f ms",
+                       predictText(report.plan, functions, tokens) / 1e3)
+       << (tokens < 1000 ? ", of " : "\n");
+  std::string faster;
+  for (const Report::Function &function : report.functions)
+    if (const auto &a = function.alternatives;
+        a && function.engineOps && a->hostMicros * kAsGood < a->placedMicros)
+      faster += (faster.empty() ? "" : ", ") +
+                ("\"" + function.name + "\": \"host\"");
+  if (!faster.empty())
+    os << "  predicted to be faster so: --placement=FILE.json of {"
+       << printable(faster) << "}\n";
+}
+
 void Report::writeJSON(llvm::raw_ostream &os, unsigned indent) const {
   llvm::json::OStream j(os, indent);
   j.object([&] {
@@ -273,6 +352,8 @@ void Report::writeJSON(llvm::raw_ostream &os, unsigned indent) const {
                         ? llvm::json::Value(alternatives->crossover)
                         : llvm::json::Value(nullptr));
       });
+    if (!functions.empty())
+      writeFunctions(j, *this);
     if (training)
       j.attributeObject("training", [&] {
         j.attribute("parameters", int64_t(training->parameters));
@@ -490,7 +571,7 @@ static void writeVerdict(const Report::Alternatives &a, bool allOnEngine,
 }
 
 StringRef Report::Alternatives::fastest(bool allOnEngine) const {
-  constexpr double kAsGood = 1.02;
+
   if (hostMicros <= std::min(cheapestMicros, placedMicros))
     return "host";
   return allOnEngine && placedMicros <= kAsGood * cheapestMicros ? "engine"
@@ -548,6 +629,7 @@ void Report::writeText(llvm::raw_ostream &os) const {
                      .str())
        << " (coarse model of the host)\n";
   }
+  printFunctions(os, *this);
   if (liveBytes > onChipBytes)
     os << llvm::format("values alive together: %.0f MB, of which %.0f MB stay "
                        "on chip; what is whole is predicted to be no slower so "

@@ -49,6 +49,7 @@ public:
   }
   void selectFunction(size_t index) override { selected = index; }
   double predictMicros() const override;
+  TextPlan plan() const override;
   ArrayRef<Port> inputs() const override { return now().inputPorts; }
   ArrayRef<Port> outputs() const override { return now().outputPorts; }
   void resetStates() override;
@@ -230,6 +231,13 @@ double DeviceExecutable::predictMicros() const {
       sum += info.predicted_us;
   }
   return sum;
+}
+
+TextPlan DeviceExecutable::plan() const {
+  TextPlan found(ane_bundle_plan_step_count(bundle.get()));
+  for (auto [i, step] : llvm::enumerate(found))
+    (void)ane_bundle_get_plan_step(bundle.get(), i, &step.from, &step.function);
+  return found;
 }
 
 LogicalResult DeviceExecutable::readStep(Side &from, size_t step, size_t result,

@@ -400,6 +400,14 @@ void Reader::readFunctions() {
   for (Bundle::Function &function : bundle->functions)
     for (const std::string &name : function.dimNames)
       function.dimPointers.push_back(name.c_str());
+  for (uint32_t i = 0; i < sizeOf(manifest.plan()); ++i) {
+    const fb::PlanStep *step = manifest.plan()->Get(i);
+    int64_t least = i ? bundle->plan.back().first + 1 : 1;
+    if (step->function() >= bundle->functions.size() || step->from() < least ||
+        (i == 0 && step->from() != 1))
+      bad("its plan is not ascending from 1 on, of functions that it has");
+    bundle->plan.push_back({step->from(), step->function()});
+  }
 }
 
 std::shared_ptr<Bundle> Reader::read() {
@@ -433,6 +441,20 @@ int64_t Bundle::Function::dim(const std::string &name) const {
     if (dimNames[i] == name)
       return dimValues[i];
   return -1;
+}
+
+size_t Bundle::findPlanned(int64_t left) const {
+  if (plan.empty())
+    fail(ANE_INVALID_ARGUMENT,
+         path + ": has no plan; those have one whose functions "
+                "keep states and differ in one length");
+  if (left < 1)
+    fail(ANE_INVALID_ARGUMENT, "expects one token at least to be left");
+  size_t found = plan.front().second;
+  for (auto &[from, function] : plan)
+    if (from <= left)
+      found = function;
+  return found;
 }
 
 size_t Bundle::findFunction(const std::string &name) const {

@@ -106,7 +106,13 @@ struct Bundle {
   std::vector<Program> programs;
   /// One at least; the first is the default.
   std::vector<Function> functions;
+  /// From so many tokens of a text left on, the function that takes the next of
+  /// them; ascending.
+  std::vector<std::pair<int64_t, size_t>> plan;
 
+  /// Of a text of which so many tokens are left; throws where the bundle has no
+  /// plan.
+  size_t findPlanned(int64_t left) const;
   /// By name; throws, naming those that there are.
   size_t findFunction(const std::string &name) const;
   /// The function whose extent of `dim` is the least of those that are at least

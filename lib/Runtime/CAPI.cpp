@@ -205,6 +205,25 @@ ane_status ane_bundle_find_function(const ane_bundle *bundle, const char *name,
     *index = bundle->bundle->findFunction(name);
   });
 }
+ane_status ane_bundle_find_planned(const ane_bundle *bundle, int64_t left,
+                                   size_t *index) {
+  return guarded([&] {
+    require(bundle && index, "expects a bundle and a place for the index");
+    *index = bundle->bundle->findPlanned(left);
+  });
+}
+size_t ane_bundle_plan_step_count(const ane_bundle *bundle) {
+  return bundle ? bundle->bundle->plan.size() : 0;
+}
+ane_status ane_bundle_get_plan_step(const ane_bundle *bundle, size_t step,
+                                    int64_t *from, size_t *function) {
+  return guarded([&] {
+    require(bundle && from && function,
+            "expects a bundle and places for the step");
+    require(step < bundle->bundle->plan.size(), "the plan has no such step");
+    std::tie(*from, *function) = bundle->bundle->plan[step];
+  });
+}
 ane_status ane_bundle_find_bucket(const ane_bundle *bundle, const char *dim,
                                   int64_t length, size_t *index) {
   return guarded([&] {

@@ -123,3 +123,19 @@ def test_legal_but_not_chosen(tmp_path):
     report = parted(tmp_path, "--placement=cost")
     chosen = {op["node"]: op.get("legal_on_engine", False) for op in report["ops"] if op["op"] in ("ane.conv", "ane.lstm")}
     assert chosen == {"first": True, "lstm": False, "last": True}
+
+
+@pytest.mark.parametrize("name", sorted(models.BUILDERS))
+def test_what_another_placement_is_predicted_to_take_is_what_it_takes(tmp_path, name):
+    """The host alone and the cheapest split are compared with what is placed: each is what asking for it comes to."""
+    onnx.save(models.BUILDERS[name](), tmp_path / "m.onnx")
+
+    def predict(placement: str) -> tuple[dict | None, float]:
+        subprocess.run([ane_mlir.find_tool("onnx-to-ane"), tmp_path / "m.onnx", "-o", tmp_path / "m.anepkg", "--quiet", "--check=off", f"--placement={placement}", f"--report={tmp_path}/r.json"], check=True)
+        report = json.loads((tmp_path / "r.json").read_text())
+        return report.get("alternatives"), sum(program["predicted_us"] for program in report["programs"])
+
+    alternatives, placed = predict("auto")
+    assert alternatives and alternatives["placed_us"] == pytest.approx(placed)
+    assert alternatives["host_only_us"] == pytest.approx(predict("host")[1], rel=0.05)
+    assert alternatives["cheapest_us"] <= alternatives["placed_us"] and alternatives["cheapest_us"] == pytest.approx(predict("cost")[1], rel=0.1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pathlib
+import re
 import subprocess
 
 import numpy as np
@@ -167,6 +168,43 @@ def test_generation(model, tmp_path):
     wanted, margins = greedy(model, prompt, 200, forced=made)
     same = np.array(made) == np.array(wanted)
     assert same.mean() >= 0.98 and margins[~same].max(initial=0) < 0.02, (same.mean(), margins[~same])
+
+
+def test_plan(model, tmp_path):
+    """A prompt goes through the functions that are predicted to be quickest, or as is asked; what comes out does not depend on it."""
+    manifest = compile_decoder(model, tmp_path / "m.anepkg", f"--report={tmp_path / 'r.json'}", lengths="64,16,1")
+    report = json.loads((tmp_path / "r.json").read_text())
+    times = [sum(manifest["programs"][step["program"]]["predicted_us"] for step in f["schedule"]) for f in manifest["functions"]]
+    assert np.allclose(times, [f["predicted_us"] for f in report["functions"]]) and report["plan"] == manifest["plan"]
+    least, calls = [0.0], [0]
+    for left in range(1, 200):
+        least.append(min(t + least[left - n] for n, t in zip((64, 16, 1), times) if n <= left))
+    prompt = [int(t) for t in np.random.default_rng(7).integers(0, VOCABULARY, 90)]
+    made = {}
+    for plan, calls in ((None, None), ("1:1", 90), ("1:1,16:16", 15), ("1:1,80:16", 75)):
+        done = subprocess.run([ane_mlir.find_tool("ane-generate"), tmp_path / "m.anepkg", "--prompt-ids=" + ",".join(map(str, prompt)), "--tokens=5", "--numerics=fp32", *([f"--plan={plan}"] if plan else [])],
+                              capture_output=True, text=True, check=True)  # fmt: skip
+        count, micros = re.match(r"prompt: 90 tokens in (\d+) calls, predicted ([\d.]+) us", done.stderr).groups()
+        assert calls is None or int(count) == calls
+        made[plan] = (done.stdout, float(micros))
+    assert abs(made[None][1] - least[90]) < 0.2 and all(micros >= least[90] - 0.2 for _, micros in made.values())
+    assert len({text for text, _ in made.values()}) == 1
+    again = compile_decoder(model, tmp_path / "m.anepkg", "--plan=1:1,20:16", lengths="64,16,1")
+    assert again["plan"] == [{"from": 1, "function": 2}, {"from": 20, "function": 1}]
+    for plan, said in (("1:1,9:7", "functions take at once (64, 16, 1)"), ("1:16", "no TOKENS above its FROM"), ("x", "two numbers")):
+        for command in ([ane_mlir.find_tool("ane-generate"), tmp_path / "m.anepkg", "--prompt-ids=1"], [ane_mlir.find_tool("onnx-to-ane"), model, "-o", tmp_path / "n.anepkg", "--dim=batch=1", "--dim=sequence=64,16,1", "--dim=past=64", "--state=auto"]):
+            done = subprocess.run([*command, f"--plan={plan}"], capture_output=True, text=True)
+            assert done.returncode == 1 and said in done.stderr, done.stderr
+
+
+def test_a_function_on_the_host(model, tmp_path):
+    """Prefill on the engine and decode on the host, by a file that names the function."""
+    (tmp_path / "p.json").write_text('{"sequence1": "host"}')
+    manifest = compile_decoder(model, tmp_path / "m.anepkg", f"--placement={tmp_path / 'p.json'}")
+    kinds = [{manifest["programs"][step["program"]]["kind"] for step in f["schedule"]} for f in manifest["functions"]]
+    assert "ane" in kinds[0] and kinds[1] == {"host"}
+    compile_decoder(model, tmp_path / "n.anepkg")
+    assert generate(tmp_path / "m.anepkg", list(range(20)), 8, "--numerics=fp32") == generate(tmp_path / "n.anepkg", list(range(20)), 8, "--numerics=fp32")
 
 
 def test_shared_weights(model, tmp_path):

@@ -193,6 +193,11 @@ void TestBundle::write(const std::string &path) const {
     }
     manifest.functions.push_back(std::move(made));
   }
+  for (auto [from, function] : plan) {
+    manifest.plan.push_back(std::make_unique<fb::PlanStepT>());
+    manifest.plan.back()->from = from;
+    manifest.plan.back()->function = function;
+  }
   flatbuffers::FlatBufferBuilder builder;
   fb::FinishManifestBuffer(builder, fb::Manifest::Pack(builder, &manifest));
   std::ofstream(path + "/manifest.fb", std::ios::binary)

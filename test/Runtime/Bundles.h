@@ -75,6 +75,8 @@ struct TestBundle {
   /// Where there are several, or states; tensors of one name are then one port
   /// of several functions.
   std::vector<TestFunction> functions = {};
+  /// From so many tokens left on, a function.
+  std::vector<std::pair<int64_t, uint32_t>> plan = {};
   /// Tensors, and the user's dtypes.
   std::vector<std::pair<unsigned, std::string>> inputs, outputs;
   std::string target = "h16";

@@ -89,6 +89,57 @@ TEST(States, FunctionsAreFoundByNameAndLength) {
             ANE_INVALID_ARGUMENT);
 }
 
+TEST(States, APlanNamesTheNextFunction) {
+  Folder folder;
+  TestBundle bundle = makeTwo();
+  bundle.plan = {{1, 1}, {20, 0}};
+  bundle.write(folder.child("b"));
+  Opened opened;
+  ASSERT_TRUE(
+      opened.note(ane_bundle_open(folder.child("b").c_str(), &opened.bundle)))
+      << opened.message;
+  size_t index = 9;
+  for (auto [left, expected] :
+       {std::pair<int64_t, size_t>{1, 1}, {19, 1}, {20, 0}, {1 << 30, 0}}) {
+    EXPECT_EQ(ane_bundle_find_planned(opened.bundle, left, &index), ANE_OK);
+    EXPECT_EQ(index, expected) << left;
+  }
+  EXPECT_EQ(ane_bundle_find_planned(opened.bundle, 0, &index),
+            ANE_INVALID_ARGUMENT);
+  ASSERT_EQ(ane_bundle_plan_step_count(opened.bundle), 2u);
+  int64_t from = 0;
+  EXPECT_EQ(ane_bundle_get_plan_step(opened.bundle, 1, &from, &index), ANE_OK);
+  EXPECT_EQ(from, 20);
+  EXPECT_EQ(index, 0u);
+  EXPECT_EQ(ane_bundle_get_plan_step(opened.bundle, 2, &from, &index),
+            ANE_INVALID_ARGUMENT);
+}
+
+TEST(States, APlanThatIsNoneIsRefused) {
+  using Plan = std::vector<std::pair<int64_t, uint32_t>>;
+  for (const Plan &plan : {Plan{{2, 1}}, Plan{{1, 7}}, Plan{{1, 1}, {1, 0}},
+                           Plan{{1, 1}, {0, 0}}}) {
+    Folder folder;
+    TestBundle bundle = makeTwo();
+    bundle.plan = plan;
+    bundle.write(folder.child("b"));
+    Opened opened;
+    EXPECT_EQ(ane_bundle_open(folder.child("b").c_str(), &opened.bundle),
+              ANE_BAD_BUNDLE);
+    EXPECT_NE(std::string(ane_last_error()).find("plan"), std::string::npos);
+  }
+  // Without one, nothing is planned.
+  Folder folder;
+  makeTwo().write(folder.child("b"));
+  Opened opened;
+  ASSERT_TRUE(
+      opened.note(ane_bundle_open(folder.child("b").c_str(), &opened.bundle)));
+  size_t index = 0;
+  EXPECT_EQ(ane_bundle_plan_step_count(opened.bundle), 0u);
+  EXPECT_EQ(ane_bundle_find_planned(opened.bundle, 3, &index),
+            ANE_INVALID_ARGUMENT);
+}
+
 namespace {
 /// A session with x and y bound in each of its functions.
 struct Running : Opened {

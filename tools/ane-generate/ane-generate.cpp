@@ -51,6 +51,11 @@ struct Generate {
           clEnumValN(Where::Engine, "engine",
                      "through the runtime, where its framework is")),
       cl::cat(category)};
+  cl::opt<std::string> plan{
+      "plan",
+      cl::desc("From FROM tokens left on, those that take TOKENS at once "
+               "(default: the bundle's plan)"),
+      cl::value_desc("FROM:TOKENS,…"), cl::cat(category)};
   cl::opt<double> temperature{
       "temperature",
       cl::desc("0 takes the likeliest token (default); else tokens "
@@ -88,6 +93,7 @@ struct Generate {
     options.prompt.assign(prompt.begin(), prompt.end());
     options.tokens = tokens;
     options.end = end;
+    options.plan = plan;
     options.numerics = numerics;
     options.temperature = temperature;
     options.top = top;
@@ -112,9 +118,9 @@ struct Generate {
   }
 
   static constexpr const char *kOverview =
-      "Generates token ids with a decoder: the prompt through the longest "
-      "function that fits, then token by token, keys and values kept in "
-      "the bundle's states.\n\n"
+      "Generates token ids with a decoder: the prompt through the functions "
+      "that the bundle's plan names, by predicted times, then token by token, "
+      "keys and values kept in the bundle's states.\n\n"
       "  onnx-to-ane model.onnx --dim batch=1 --dim sequence=16,1 --dim "
       "past=512 --state=auto -o m.anepkg\n"
       "  ane-generate m.anepkg --prompt-ids 12,7,99 --tokens 20\n\n"

@@ -87,6 +87,8 @@ struct OpWork {
   bool depthwise = false;
   /// Part of attention: a product of batches, or a softmax.
   bool scores = false;
+  /// Bytes on the host, which computes in fp32, for each here.
+  double hostWidth = 1;
 };
 llvm::StringRef stringify(OpWork::Kind kind);
 OpWork findWork(Operation *op, const Target &target);

@@ -9,6 +9,7 @@
 
 #include "ane-mlir/Import/MILSource.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
+#include "ane-mlir/Support/TextPlan.h"
 
 namespace mlir::ane {
 
@@ -59,6 +60,8 @@ public:
   /// Of one call, in microseconds, as it was when the artifact was written; 0
   /// where that is not known.
   virtual double predictMicros() const { return 0; }
+  /// Which function takes the next part of a text, where the artifact says so.
+  virtual TextPlan plan() const { return {}; }
   virtual ArrayRef<Port> inputs() const = 0;
   virtual ArrayRef<Port> outputs() const = 0;
   /// Forgets what calls left: states are zeros again, at position 0.

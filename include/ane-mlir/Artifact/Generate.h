@@ -18,6 +18,9 @@ struct GenerateOptions {
   unsigned tokens = 64;
   /// An id that ends the text, or -1.
   int64_t end = -1;
+  /// Which function takes the next of the prompt (parseTextPlan); empty for the
+  /// bundle's own plan, and where it has none for the longest that fits.
+  std::string plan;
   Numerics numerics = Numerics::Float16;
   /// 0 takes the likeliest token; else one of the `top` likeliest (0: of all)
   /// is drawn, the same for the same seed.
@@ -36,12 +39,12 @@ struct Generated {
   double promptMicros = 0, tokenMicros = 0;
 };
 
-/// Feeds the prompt through the longest functions that fit, then token by
-/// token. A function takes ids [1, T]; where it has them, a mask [1, P + T] of
-/// ones over what is valid of P rows of its states and over its own T
-/// positions, and positions [1, T] or [T]; all else are states
-/// (ane-mark-states). Its first output that is no state is logits [1, T, V].
-/// Errors name the input that has no such role, or say that a state is full.
+/// Feeds the prompt through functions as the plan says, then token by token. A
+/// function takes ids [1, T]; where it has them, a mask [1, P + T] of ones over
+/// what is valid of P rows of its states and over its own T positions, and
+/// positions [1, T] or [T]; all else are states (ane-mark-states). Its first
+/// output that is no state is logits [1, T, V]. Errors name the input that has
+/// no such role, or say that a state is full.
 llvm::Expected<Generated> generate(Executable &executable,
                                    const GenerateOptions &options);
 

@@ -60,6 +60,9 @@ struct CompileOptions {
   std::optional<PlacementMode> placement;
   /// A file {"node": "ane" or "host", …} in its place.
   std::string placementFile;
+  /// Which function of a bundle takes the next part of a text (parseTextPlan);
+  /// empty for what is predicted to be quickest.
+  std::string plan;
   /// An error for every op that would not run on the engine, and for those of
   /// which less is known than Raw (evaluated in memory) or E5RT (seen there).
   enum class Evidence { Any, E5RT, Raw };

@@ -9,6 +9,7 @@
 
 #include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Artifact/NumericGuard.h"
+#include "ane-mlir/Support/TextPlan.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/Pass/PassManager.h"
 #include "llvm/Support/raw_ostream.h"
@@ -136,6 +137,19 @@ struct Report {
     llvm::StringRef fastest(bool allOnEngine) const;
   };
   std::optional<Alternatives> alternatives;
+  /// Of a bundle with several: this report is of the first.
+  struct Function {
+    std::string name;
+    unsigned engineOps = 0, hostOps = 0;
+    double predictedMicros = 0;
+    std::optional<Alternatives> alternatives;
+    /// Those that it takes at once, where there is a plan.
+    int64_t tokens = 0;
+  };
+  std::vector<Function> functions;
+  /// How a text goes through them, and the dimension in which they differ.
+  TextPlan plan;
+  std::string planDim;
   /// Bytes of values alive together, at most; 0 where ane-tile did not look.
   double liveBytes = 0;
   /// Of a bundle that trains: what one run of its programs moves, in bytes of

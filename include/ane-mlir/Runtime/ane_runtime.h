@@ -136,6 +136,15 @@ ane_status ane_bundle_find_function(const ane_bundle *bundle, const char *name,
  * functions differ. */
 ane_status ane_bundle_find_bucket(const ane_bundle *bundle, const char *dim,
                                   int64_t length, size_t *index);
+/* The one that takes the next tokens of a text of which `left` are left: by
+ * predicted times, the quickest way through functions that share states. */
+ane_status ane_bundle_find_planned(const ane_bundle *bundle, int64_t left,
+                                   size_t *index);
+/* The plan itself: from so many tokens left on, that function; ascending. None
+ * where functions do not keep states or do not differ in one length. */
+size_t ane_bundle_plan_step_count(const ane_bundle *bundle);
+ane_status ane_bundle_get_plan_step(const ane_bundle *bundle, size_t step,
+                                    int64_t *from, size_t *function);
 /* Whether a step of any function needs ane_session_options.host. */
 int ane_bundle_has_host_steps(const ane_bundle *bundle);
 

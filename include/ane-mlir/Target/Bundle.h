@@ -8,6 +8,7 @@
 #define ANEMLIR_TARGET_BUNDLE_H
 
 #include "ane-mlir/Support/AtomicPath.h"
+#include "ane-mlir/Support/TextPlan.h"
 #include "dialects/ANE/IR/ANEBase.h"
 #include "mlir/IR/BuiltinOps.h"
 #include <functional>
@@ -35,6 +36,8 @@ struct BundleOptions {
   /// Set for a function that trains: the module has `ane.parameters`, its
   /// results are a loss and gradients.
   std::optional<TrainingRecord> training;
+  /// Which of the functions takes the next part of a text.
+  TextPlan plan;
   /// Called before each program is written: (done, total, name).
   std::function<void(size_t, size_t, StringRef)> progress;
 };

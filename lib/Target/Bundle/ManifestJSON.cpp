@@ -223,6 +223,14 @@ std::string mlir::ane::toJSON(const fb::ManifestT &m) {
         for (auto &f : m.functions)
           j.object([&] { function(*f); });
       });
+    if (!m.plan.empty())
+      j.attributeArray("plan", [&] {
+        for (auto &step : m.plan)
+          j.object([&] {
+            j.attribute("from", int64_t(step->from));
+            j.attribute("function", int64_t(step->function));
+          });
+      });
   });
   os << '\n';
   return text;

@@ -716,6 +716,11 @@ LogicalResult BundleWriter::write(Outputs &outputs) {
   copyAll(first.schedule, manifest.schedule);
   if (functions.size() == 1 && first.states.empty())
     manifest.functions.clear();
+  for (const PlanStep &step : options.plan) {
+    manifest.plan.push_back(std::make_unique<fb::PlanStepT>());
+    manifest.plan.back()->from = step.from;
+    manifest.plan.back()->function = uint32_t(step.function);
+  }
   if (failed(addTraining()))
     return failure();
   manifest.budgets = std::make_unique<fb::BudgetsT>();
