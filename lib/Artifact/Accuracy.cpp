@@ -10,6 +10,7 @@
 
 #include "ane-mlir/Artifact/Accuracy.h"
 #include "ane-mlir/Analysis/CostModel.h"
+#include "ane-mlir/Support/Diagnostics.h"
 #include "dialects/ANE/IR/Structure.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 #include "llvm/Support/Format.h"
@@ -178,9 +179,15 @@ static OpAccuracy describeOp(Operation &op, const Tensor &actual,
 //===----------------------------------------------------------------------===//
 
 FailureOr<References> mlir::ane::runReference(func::FuncOp function,
-                                              ArrayRef<Sample> samples) {
-  ScopedDiagnosticHandler silence(function.getContext(),
-                                  [](Diagnostic &) { return success(); });
+                                              ArrayRef<Sample> samples,
+                                              std::string *why) {
+  ScopedDiagnosticHandler silence(
+      function.getContext(), [&](Diagnostic &diagnostic) {
+        if (why && why->empty() &&
+            diagnostic.getSeverity() == DiagnosticSeverity::Error)
+          *why = nameOf(diagnostic.getLocation()) + " " + diagnostic.str();
+        return success();
+      });
   BlockInterpreter interpreter(function.getBody().front(), Numerics::Float32);
   References references;
   for (const Sample &sample : samples) {

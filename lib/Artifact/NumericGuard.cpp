@@ -155,16 +155,18 @@ PrecisionOptions NumericGuard::precisionOptions() const {
   return precision;
 }
 
-LogicalResult
-NumericGuard::repair(ModuleOp optimised,
-                     llvm::function_ref<LogicalResult(ModuleOp)> repair) {
-  if (failed(keepPrecision(optimised, repair)))
+LogicalResult NumericGuard::repair(ModuleOp optimised, Step repair,
+                                   Step compress) {
+  if (failed(keepPrecision(optimised, repair, compress)))
     return failure();
   return options.compress ? chooseWeights(optimised) : success();
 }
 
-LogicalResult NumericGuard::keepPrecision(
-    ModuleOp optimised, llvm::function_ref<LogicalResult(ModuleOp)> repair) {
+LogicalResult NumericGuard::keepPrecision(ModuleOp optimised, Step repair,
+                                          Step compress) {
+  auto both = [&](ModuleOp module) {
+    return success(succeeded(repair(module)) && succeeded(compress(module)));
+  };
   auto functions = optimised.getOps<func::FuncOp>();
   func::FuncOp reference = original();
   if (samples.empty() && found.whyNot.empty())
@@ -172,15 +174,15 @@ LogicalResult NumericGuard::keepPrecision(
                        ? "--calibration=none leaves nothing to run it on"
                        : "an input's shape is not known";
   if (!found.whyNot.empty() || functions.empty() || !reference)
-    return repair(optimised);
+    return both(optimised);
   if (options.lossScale) {
     if (options.check != GuardOptions::Check::Off &&
         failed(measureStep(reference)))
       found.whyNot = "the interpreter cannot run it";
-    return repair(optimised);
+    return both(optimised);
   }
   if (isLarge())
-    return runExcerpt(optimised, repair);
+    return runExcerpt(optimised, both);
   func::FuncOp function = *functions.begin();
   PrecisionOptions precision = precisionOptions();
   bool engine = precision.engine;
@@ -192,10 +194,13 @@ LogicalResult NumericGuard::keepPrecision(
                                     [](Diagnostic &) { return success(); });
     (void)calibrate(function, samples, options.placed && engine);
   }
-  FailureOr<References> expected = runReference(reference, samples);
+  std::string why;
+  FailureOr<References> expected = runReference(reference, samples, &why);
   if (failed(expected)) {
-    found.whyNot = "the interpreter cannot run it";
-    return repair(optimised);
+    found.whyNot = "the interpreter stops: " + why;
+    if (found.guessed)
+      found.whyNot += ", on guessed inputs; --calibration=DIR gives real ones";
+    return both(optimised);
   }
   references = std::move(*expected);
   found.numerics = isJudgedByEngine() ? "engine" : "fp16";
@@ -224,6 +229,9 @@ LogicalResult NumericGuard::keepPrecision(
       function = *optimised.getOps<func::FuncOp>().begin();
     }
   }
+  // Scales of weights are final by now.
+  if (failed(compress(optimised)))
+    return failure();
   auto left = keepAccuracy(function, samples, *references, precision,
                            found.kept, found.losses);
   if (succeeded(left))
@@ -283,9 +291,7 @@ std::optional<Excerpt> NumericGuard::makeExcerpt(func::FuncOp function) {
                        [&](Operation &op) { return estimateWork(op, target); });
 }
 
-LogicalResult
-NumericGuard::runExcerpt(ModuleOp optimised,
-                         llvm::function_ref<LogicalResult(ModuleOp)> repair) {
+LogicalResult NumericGuard::runExcerpt(ModuleOp optimised, Step repair) {
   if (failed(repair(optimised)))
     return failure();
   found.whyNot = "the model is large; --check=full runs it";

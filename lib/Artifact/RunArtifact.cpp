@@ -72,7 +72,7 @@ private:
       llvm::errs() << "ane-run: warning: " << what << '\n';
   }
   llvm::Error noteDType(const Tensor &tensor, const Port &port);
-  void warnOfNaN(const Tensor &tensor, StringRef name);
+  void warnOfNumbers(const Tensor &tensor, const Port &port);
 
   const RunOptions &options;
   MLIRContext *context;
@@ -101,14 +101,24 @@ llvm::Error Run::noteDType(const Tensor &tensor, const Port &port) {
   return llvm::Error::success();
 }
 
-/// Not a number goes through a model like any other value, and is seldom meant.
-void Run::warnOfNaN(const Tensor &tensor, StringRef name) {
+/// Not a number goes through a model like any other value, and is seldom meant;
+/// what the surface does not hold becomes infinite there.
+void Run::warnOfNumbers(const Tensor &tensor, const Port &port) {
   if (options.quiet || !tensor.isFloat())
     return;
-  if (size_t count = llvm::count_if(
-          tensor.floats(), [](float value) { return std::isnan(value); }))
-    note("input '" + name + "' holds NaN in " + Twine(count) + " of " +
-         Twine(tensor.size()) + " elements");
+  auto say = [&](StringRef what, StringRef more, auto is) {
+    if (size_t count = llvm::count_if(tensor.floats(), is))
+      note("input '" + port.name + "' holds " + what + " in " + Twine(count) +
+           " of " + Twine(tensor.size()) + " elements" + more);
+  };
+  say("NaN", "", [](float value) { return std::isnan(value); });
+  if (port.carrier == DType::Float16)
+    say("numbers beyond fp16",
+        ", which its surface has: they are infinite "
+        "there",
+        [](float value) {
+          return std::isfinite(value) && std::fabs(value) >= 65520;
+        });
 }
 
 //===----------------------------------------------------------------------===//
@@ -205,7 +215,7 @@ llvm::Error Run::placeInputs() {
       return wrong(why->getValue());
     if (llvm::Error error = noteDType(entry.getValue(), *port))
       return error;
-    warnOfNaN(entry.getValue(), name);
+    warnOfNumbers(entry.getValue(), *port);
     arguments[port - ports.begin()] = entry.getValue();
   }
   if (options.testData.empty())

@@ -5,14 +5,17 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Artifact/Samples.h"
+#include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Artifact/TensorFiles.h"
 #include "ane-mlir/Artifact/TestData.h"
+#include "dialects/ANE/IR/Arithmetic.h"
 #include "dialects/ANE/IR/Cast.h"
 #include "dialects/ANE/IR/Comparison.h"
 #include "dialects/ANE/IR/Gather.h"
 #include "dialects/ANE/IR/Shape.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/TypeSwitch.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 #include <cmath>
@@ -82,8 +85,49 @@ static bool hasWord(StringRef name, StringRef word) {
   return false;
 }
 
-/// Lengths of the axis that indices from `argument` select of; 0 when they
-/// select nothing.
+/// The shortest of the axes that `indices` select of, as `op` reads them;
+/// nothing where it selects nothing by them.
+static std::optional<int64_t> shortestSelected(Operation *op, Value indices) {
+  Value from;
+  int64_t first = 0, count = 1;
+  auto tuples = [&](auto nd, Value x, int64_t batch) {
+    from = x;
+    first = batch;
+    count = cast<RankedTensorType>(indices.getType()).getShape().back();
+    return nd.getIndices() == indices;
+  };
+  auto along = [&](auto each, Value x) {
+    from = x;
+    first = each.getAxis();
+    return each.getIndices() == indices;
+  };
+  bool selects =
+      llvm::TypeSwitch<Operation *, bool>(op)
+          .Case<GatherOp, GatherAlongAxisOp>(
+              [&](auto gather) { return along(gather, gather.getX()); })
+          .Case<ScatterOp, ScatterAlongAxisOp>(
+              [&](auto scatter) { return along(scatter, scatter.getData()); })
+          .Case([&](GatherNdOp nd) {
+            return tuples(nd, nd.getX(), nd.getBatchDims().value_or(0));
+          })
+          .Case([&](ScatterNdOp nd) { return tuples(nd, nd.getData(), 0); })
+          .Default(false);
+  if (auto hot = dyn_cast<OneHotOp>(op); hot && hot.getIndices() == indices)
+    return hot.getOneHotVectorSize();
+  if (!selects)
+    return std::nullopt;
+  auto type = cast<RankedTensorType>(from.getType());
+  first += first < 0 ? type.getRank() : 0;
+  std::optional<int64_t> shortest;
+  for (int64_t axis = first; axis < std::min(first + count, type.getRank());
+       ++axis)
+    if (!type.isDynamicDim(axis))
+      shortest = std::min(shortest.value_or(INT64_MAX), type.getDimSize(axis));
+  return shortest;
+}
+
+/// The least extent that indices from `argument` select of; 0 when they select
+/// nothing.
 static int64_t findExtent(Value argument) {
   SmallVector<Value> stack{argument};
   llvm::DenseSet<Value> seen;
@@ -93,19 +137,11 @@ static int64_t findExtent(Value argument) {
     if (!seen.insert(v).second)
       continue;
     for (Operation *user : v.getUsers()) {
-      if (auto gather = dyn_cast<GatherOp>(user)) {
-        if (gather.getIndices() != v)
-          continue;
-        auto x = cast<RankedTensorType>(gather.getX().getType());
-        int64_t axis = gather.getAxis();
-        axis += axis < 0 ? x.getRank() : 0;
-        if (!x.isDynamicDim(axis))
-          extent = extent ? std::min(extent, x.getDimSize(axis))
-                          : x.getDimSize(axis);
-      } else if (isa<CastOp, ReshapeOp, ExpandDimsOp, SqueezeOp, TransposeOp,
-                     SelectOp, IdentityOp, SliceByIndexOp, TileOp>(user)) {
+      if (auto found = shortestSelected(user, v))
+        extent = extent ? std::min(extent, *found) : *found;
+      // Moved, or counted from the end where negative.
+      else if (isMovement(user) || isa<CastOp, SelectOp, AddOp>(user))
         llvm::append_range(stack, user->getResults());
-      }
     }
   }
   return extent;

@@ -614,10 +614,13 @@ LogicalResult Compiler::optimise(ModuleOp module, NumericGuard &guard) {
   auto repair = [&](ModuleOp module) {
     return runPasses(module, buildRepairPipeline);
   };
+  auto compress = [&](ModuleOp module) {
+    return runPasses(module, buildCompressPipeline);
+  };
   if (!options.isHalf())
     return repair(module);
   progress.phase("measuring");
-  LogicalResult done = guard.repair(module, repair);
+  LogicalResult done = guard.repair(module, repair, compress);
   module.walk([](Operation *op) { op->removeAttr(marks::kFormErrors); });
   return done;
 }

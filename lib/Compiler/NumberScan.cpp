@@ -130,8 +130,8 @@ void NumberScan::report() {
       if (constant.nans)
         emitWarning(constant.where)
             << constant.nans << " of " << numbers
-            << " numbers are NaN, and so is what is computed with them; a "
-               "training that fails leaves them";
+            << " numbers are NaN, as a training that fails leaves them; in "
+               "fp32 so is what is computed with them";
       if (constant.infinities && constant.hasQuantities)
         emitWarning(constant.where)
             << constant.infinities << " of " << numbers

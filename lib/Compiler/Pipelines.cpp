@@ -112,13 +112,13 @@ void mlir::ane::buildRepairPipeline(OpPassManager &pm,
     if (!llvm::is_contained(options.disable, "cse"))
       pm.addPass(createCSEPass());
   }
-  // Scales of weights are final by now.
-  if (options.keepCompressed || options.weights != "none")
-    buildCompressPipeline(pm, options);
 }
 
 void mlir::ane::buildCompressPipeline(OpPassManager &pm,
                                       const PipelineOptions &options) {
+  if (options.precision != Precision::FP16 ||
+      (!options.keepCompressed && options.weights == "none"))
+    return;
   CompressWeightsPassOptions compress;
   compress.door = options.door;
   compress.keep = options.keepCompressed;
@@ -174,8 +174,12 @@ void mlir::ane::registerPipelines() {
   Register("ane-optimize-pipeline",
            "ane to optimised ane, as onnx-to-ane runs it",
            buildOptimizePipeline);
-  Register("ane-repair-pipeline", "optimised ane to ane that fp16 can hold",
-           buildRepairPipeline);
+  Register("ane-repair-pipeline",
+           "optimised ane to ane that fp16 can hold, and weights in fewer bits",
+           [](OpPassManager &pm, const PipelineOptions &options) {
+             buildRepairPipeline(pm, options);
+             buildCompressPipeline(pm, options);
+           });
   Register("ane-place-pipeline", "optimised ane to programs with surfaces",
            buildPlacePipeline);
   Register("ane-bundle-pipeline",

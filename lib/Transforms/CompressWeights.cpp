@@ -400,6 +400,12 @@ struct CompressWeights : ane::impl::CompressWeightsPassBase<CompressWeights> {
       getOperation().emitRemark() << "weights by their form: "
                                   << (text.empty() ? "none to choose" : text);
     }
+    if (tooSmall)
+      getOperation().emitWarning()
+          << tooSmall << " weights stay fp16, being too small for scales of "
+          << "fp16 (first '" << firstTooSmall << "'); "
+          << (raw ? "a larger scale in the model, taken out behind it, helps"
+                  : "--weights=lut8 and the other tables hold them");
     if (expanded)
       getOperation().emitRemark()
           << expanded
@@ -588,6 +594,13 @@ private:
     if (form.palette)
       return build(b, w, fitPalette(*whole, form.bits, grid));
     AffineForm affine = quantiseAffine(*whole, form.bits, grid);
+    // Steps are numbers of fp16 themselves, whose smallest are few.
+    if (llvm::is_contained(affine.scales, float(kLeastAffineScale)) &&
+        errorOf(*whole, role, form) > (form.bits == 4 ? 0.25 : 0.03)) {
+      if (!tooSmall++)
+        firstTooSmall = nameOfWeight(w);
+      return {};
+    }
     Value codes = quantised(b, w, affine);
     return build(b, w, codes, affine);
   }
@@ -727,5 +740,7 @@ private:
   unsigned expanded = 0;
   double lost = 0;
   std::string firstExpanded;
+  unsigned tooSmall = 0;
+  std::string firstTooSmall;
 };
 } // namespace

@@ -14,8 +14,7 @@ using namespace mlir::ane;
 using llvm::ArrayRef;
 using llvm::SmallVector;
 
-/// The smallest numbers of fp16 have few digits.
-static constexpr double kLeastScale = 0x1p-14, kMostScale = 65504;
+static constexpr double kMostScale = 65504;
 /// Relative difference of two scales below which they may be one, and of a
 /// value from what it is written as, in steps of the largest code: both are
 /// within the rounding of fp16.
@@ -144,7 +143,8 @@ std::optional<AffineForm> mlir::ane::recogniseAffine(const Tensor &weight,
   });
   for (const BlockSums &b : blocks) {
     double scale = b.square ? b.dot / b.square : 1;
-    if (!(std::fabs(scale) >= kLeastScale && std::fabs(scale) <= kMostScale))
+    if (!(std::fabs(scale) >= kLeastAffineScale &&
+          std::fabs(scale) <= kMostScale))
       return std::nullopt;
     form.scales.push_back(float(scale));
   }
@@ -184,8 +184,8 @@ AffineForm mlir::ane::quantiseAffine(const Tensor &weight, unsigned bits,
     std::vector<double> errors(map.blocks(), 0);
     auto scaleOf = [&](int64_t block) {
       // As it is written; a block of zeros has a scale too.
-      return roundTo(DType::Float16,
-                     std::max<float>(most[block] * cut / limit, kLeastScale));
+      return roundTo(DType::Float16, std::max<float>(most[block] * cut / limit,
+                                                     kLeastAffineScale));
     };
     map.forEachRun([&](int64_t first, int64_t count, int64_t block) {
       float scale = scaleOf(block);

@@ -47,6 +47,9 @@ private:
   int64_t total = 1, count = 1;
 };
 
+/// The least scale: smaller numbers of fp16 have few digits.
+inline constexpr double kLeastAffineScale = 0x1p-14;
+
 /// scale · (data + shift), shift and scale repeated per block of the grid.
 struct AffineForm {
   llvm::SmallVector<int64_t, 6> grid;

@@ -24,8 +24,11 @@
 #include "dialects/ANE/IR/Linear.h"
 #include "dialects/ANE/IR/Norm.h"
 #include "dialects/ANE/IR/Pool.h"
+#include "dialects/ANE/IR/Rearrange.h"
 #include "dialects/ANE/IR/Recurrent.h"
 #include "dialects/ANE/IR/Reduction.h"
+#include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "dialects/ANE/IR/Trigonometry.h"
 #include "dialects/ANE/IR/Unary.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -51,6 +54,8 @@ constexpr double kExactInteger = 2048;
 /// A product over more terms is a layer of a network, not a change of
 /// coordinates.
 constexpr int64_t kFewTerms = 16;
+/// So many can be compared on the host at no cost to speak of.
+constexpr int64_t kFewElements = 4096;
 /// A front end (windows, a Fourier basis, filters) has a few products between
 /// the input and its logarithm, or nothing but filters and magnitudes.
 constexpr unsigned kFrontEndProducts = 6;
@@ -111,9 +116,12 @@ public:
     for (Operation &op : block)
       if (!trees.contains(&op))
         visitSink(&op);
-    if (marked.empty())
+    bool any = !marked.empty();
+    if (any)
+      followForward();
+    roundLimits();
+    if (!any)
       return 0;
-    followForward();
     copyShared();
     for (auto &[op, reason] : marked)
       op->setAttr(marks::kFp32, StringAttr::get(op->getContext(), reason));
@@ -336,6 +344,8 @@ private:
       followBackward(op->getOperands(), "it is a part of an angle", light);
       return;
     }
+    if (isComparison(op) && comparesInput(op))
+      return;
     if (isComparison(op) || isa<FloorDivOp, ModOp>(op)) {
       // With itself: asks for NaN, whatever the number.
       if (op->getOperand(0) == op->getOperand(1))
@@ -374,6 +384,136 @@ private:
       mark(op, "its sum may be beyond fp16", true);
   }
 
+  /// The neighbour of fp16 that a value of fp16 is on the same side of as of
+  /// `limit`: of a whole number and a limit beside it, rounding to it would
+  /// change the answer. Other values are as likely the limit itself, which
+  /// rounds as they do.
+  static float roundLimit(float limit, bool up) {
+    float nearest = roundTo(DType::Float16, limit);
+    bool isWhole = std::fabs(nearest) <= kExactInteger &&
+                   nearest == std::trunc(nearest) && limit != std::trunc(limit);
+    if (!isWhole || (up ? nearest >= limit : nearest <= limit))
+      return nearest;
+    if (nearest == 0)
+      return up ? kSmallGuard : -kSmallGuard;
+    // One step of fp16, which has ten bits behind the first.
+    float step = std::ldexp(1.0f, std::ilogb(nearest) - 10);
+    bool grows = up == (nearest > 0);
+    // Below a power of two steps are half as large.
+    if (!grows && std::fabs(nearest) == std::ldexp(1.0f, std::ilogb(nearest)))
+      step /= 2;
+    return nearest + (up ? step : -step);
+  }
+
+  /// Constants that what stays fp16 is compared with.
+  void roundLimits() {
+    for (Operation &op : llvm::make_early_inc_range(block)) {
+      if (!isa<GreaterOp, GreaterEqualOp, LessOp, LessEqualOp>(op) ||
+          marked.count(&op) || trees.contains(&op))
+        continue;
+      for (unsigned i : {0u, 1u}) {
+        Value limit = op.getOperand(i);
+        if (!isHalf(limit) || !isTree(limit) ||
+            !typeOf(limit).hasStaticShape() ||
+            typeOf(limit).getNumElements() > (1 << 20))
+          continue;
+        // x <= limit and x > limit turn behind it, x < limit before it.
+        bool up = isa<LessOp, GreaterEqualOp>(op);
+        if (i == 0) // limit < x is x > limit
+          up = isa<GreaterOp, LessEqualOp>(op);
+        FailureOr<Tensor> tensor = constants.evaluate(limit);
+        constants.clear();
+        if (failed(tensor) || !tensor->isFloat())
+          continue;
+        Tensor rounded(DType::Float16, tensor->shape());
+        bool differs = false;
+        Tensor unpacked = tensor->unpacked();
+        for (auto [to, from] :
+             llvm::zip(rounded.mutableFloats(), unpacked.floats())) {
+          to = std::isfinite(from) ? roundLimit(from, up) : from;
+          differs |= std::isfinite(from) && to != roundTo(DType::Float16, from);
+        }
+        if (!differs)
+          continue;
+        OpBuilder b(&op);
+        auto elements = rounded.toElements(op.getContext());
+        Value constant =
+            ConstantOp::create(b, op.getLoc(), typeOf(limit), elements);
+        trees.insert(constant.getDefiningOp());
+        op.setOperand(i, constant);
+      }
+    }
+  }
+
+  /// What the value is moved from: inputs and constants. False where arithmetic
+  /// is between.
+  bool findMoved(Value v, SmallVectorImpl<Value> &roots) const {
+    SmallVector<Value> stack{v};
+    llvm::DenseSet<Value> seen;
+    while (!stack.empty()) {
+      Value at = stack.pop_back_val();
+      Operation *op = at.getDefiningOp();
+      if (!seen.insert(at).second)
+        continue;
+      if (!op || isTree(at))
+        roots.push_back(at);
+      else if (isMoving(op))
+        llvm::append_range(stack, isa<ConcatOp, StackOp>(op)
+                                      ? ValueRange(op->getOperands())
+                                      : op->getOperands().take_front());
+      else
+        return false;
+    }
+    return true;
+  }
+  static bool isMoving(Operation *op) {
+    return (isMovement(op) && !isa<SelectOp>(op)) ||
+           isa<GatherOp, GatherAlongAxisOp>(op);
+  }
+
+  /// Numbers of which fp16 holds one at least as another, and not one for many
+  /// elements: those of a tree, that stand between what it was trained on.
+  bool areSplits(Value tree, Value x) {
+    if (!typeOf(tree).hasStaticShape())
+      return false;
+    FailureOr<Tensor> tensor = constants.evaluate(tree);
+    constants.clear();
+    if (failed(tensor) || !tensor->isFloat())
+      return false;
+    Tensor unpacked = tensor->unpacked();
+    ArrayRef<float> numbers = unpacked.floats();
+    bool isOneForMany = llvm::all_equal(numbers) &&
+                        !(typeOf(x).hasStaticShape() &&
+                          typeOf(x).getNumElements() <= kFewElements);
+    return !isOneForMany && llvm::any_of(numbers, [](float x) {
+      return std::isfinite(x) && roundTo(DType::Float16, x) != x;
+    });
+  }
+
+  /// An input beside numbers that fp16 rounds, or beside itself.
+  bool comparesInput(Operation *op) {
+    SmallVector<Value> roots;
+    Value x = op->getOperand(0), y = op->getOperand(1);
+    if (!isFloat(x) || !findMoved(x, roots) || !findMoved(y, roots) ||
+        llvm::none_of(roots, [](Value v) { return isa<BlockArgument>(v); }))
+      return false;
+    auto moving = [](Operation *op) { return isMoving(op); };
+    if (x == y) {
+      mark(op, "the engine does not tell NaN from a number", true);
+      followBackward(op->getOperands(), "it is asked whether it is NaN",
+                     moving);
+      return true;
+    }
+    for (Value root : roots)
+      if (isTree(root) && areSplits(root, x)) {
+        mark(op, "it is an input beside numbers that fp16 rounds", true);
+        followBackward(op->getOperands(),
+                       "it is compared with numbers that fp16 rounds", moving);
+        return true;
+      }
+    return false;
+  }
+
   /// Is the sum of numbers of a known size beyond what fp16 counts?
   bool overflows(ReduceSumOp op) {
     auto x = typeOf(op.getX()), y = typeOf(op.getY());
@@ -388,6 +528,15 @@ private:
     bool counts = cast && typeOf(cast.getX()).getElementType().isInteger(1);
     return counts &&
            double(x.getNumElements() / y.getNumElements()) > kExactInteger;
+  }
+
+  /// Whether it is, possibly negated or moved, a marked question for NaN.
+  bool asksForNaN(Value v) const {
+    Operation *op = v.getDefiningOp();
+    while (op && (isa<LogicalNotOp, CastOp>(op) || isMovement(op)))
+      op = op->getOperand(0).getDefiningOp();
+    return op && isComparison(op) && marked.count(op) &&
+           op->getOperand(0) == op->getOperand(1);
   }
 
   /// What such values alone decide is as exact as they are.
@@ -408,6 +557,12 @@ private:
           any = true;
           reason = it->second;
         }
+      }
+      // What takes the place of NaN does so where NaN is seen.
+      if (auto select = dyn_cast<SelectOp>(op);
+          select && asksForNaN(select.getCond())) {
+        mark(&op, "it takes the place of NaN", true);
+        continue;
       }
       // A comparison must see the same position as the integer beside it.
       if (any && (all || isComparison(&op)))

@@ -198,12 +198,14 @@ private:
     double wanted = std::ldexp(number, step), least = std::ldexp(1.0, -24);
     if (number != 0 && std::fabs(wanted) < least)
       wanted = std::copysign(least, number);
-    Value scalar = splat(builder, v.getLoc(), wanted);
+    // Rounded once, where it is written: an op may yet be kept in fp32.
     auto type = cast<RankedTensorType>(v.getType());
-    auto value =
-        cast<DenseElementsAttr>(scalar.getDefiningOp<ConstantOp>().getValue());
-    scalar.getDefiningOp()->erase();
-    return ConstantOp::create(builder, v.getLoc(), type, value.reshape(type));
+    auto wide = type.clone(builder.getF32Type());
+    Value constant = ConstantOp::create(
+        builder, v.getLoc(), wide,
+        DenseElementsAttr::get(wide, APFloat(float(wanted))));
+    return CastOp::create(builder, v.getLoc(), type, constant,
+                          TypeAttr::get(type.getElementType()));
   }
   void setAt(OpOperand &operand, int e) { operand.set(at(operand.get(), e)); }
   void setResult(Operation *op, int e) {

@@ -66,9 +66,10 @@ struct Accuracy {
 
 /// Outputs of a function in fp32, by sample.
 using References = std::vector<std::vector<Tensor>>;
-/// Failure (silent) where the interpreter cannot run it.
+/// Failure (silent) where the interpreter cannot run it; `why` says it then.
 FailureOr<References> runReference(func::FuncOp function,
-                                   llvm::ArrayRef<Sample> samples);
+                                   llvm::ArrayRef<Sample> samples,
+                                   std::string *why = nullptr);
 
 /// Where accuracy is lost.
 struct Loss {

@@ -83,10 +83,11 @@ public:
 
   /// Keeps a copy of the model before any pass and reads or guesses samples.
   LogicalResult start(ModuleOp converted);
+  using Step = llvm::function_ref<LogicalResult(ModuleOp)>;
   /// Measures the optimised module, runs `repair` on it, and keeps the better;
-  /// then what still spoils an output is marked `ane.fp32`.
-  LogicalResult repair(ModuleOp optimised,
-                       llvm::function_ref<LogicalResult(ModuleOp)> repair);
+  /// runs `compress`, which writes weights in fewer bits where that was asked
+  /// for; then what still spoils an output is marked `ane.fp32`.
+  LogicalResult repair(ModuleOp optimised, Step repair, Step compress);
   /// Reads the artifact at `path` back, runs its function `name` (default: its
   /// default one) in the engine's numerics and compares with fp32. Never fails:
   /// what cannot be run is said in the report.
@@ -102,17 +103,14 @@ private:
   /// What was written is run in the engine's own arithmetic.
   bool isJudgedByEngine() const;
   PrecisionOptions precisionOptions() const;
-  LogicalResult
-  keepPrecision(ModuleOp optimised,
-                llvm::function_ref<LogicalResult(ModuleOp)> repair);
+  LogicalResult keepPrecision(ModuleOp optimised, Step repair, Step compress);
   LogicalResult chooseWeights(ModuleOp optimised);
   /// What held as it was measured may, as it was written, be a little less.
   void warnOfWeights();
   std::string spellWanted() const;
   std::optional<Excerpt> makeExcerpt(func::FuncOp function);
   LogicalResult measureStep(func::FuncOp reference);
-  LogicalResult runExcerpt(ModuleOp optimised,
-                           llvm::function_ref<LogicalResult(ModuleOp)> repair);
+  LogicalResult runExcerpt(ModuleOp optimised, Step repair);
   GuardOptions options;
   OwningOpRef<ModuleOp> kept;
   std::vector<Sample> samples;
