@@ -5,9 +5,14 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Artifact/Calibrate.h"
+#include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Artifact/TensorFiles.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Gather.h"
 #include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Reduction.h"
+#include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/MapVector.h"
 #include <cmath>
@@ -15,8 +20,10 @@
 using namespace mlir;
 using namespace mlir::ane;
 
-namespace {
+/// Magnitudes from which on a number stands for no quantity.
+static constexpr float kSentinel = 1e9f;
 
+namespace {
 /// What is known about one op over all samples.
 struct Seen {
   SmallVector<float, 1> peaks;
@@ -36,6 +43,10 @@ public:
     seen.peaks.resize(outputs.size());
     for (auto [most, tensor] : llvm::zip(seen.peaks, outputs))
       most = std::max(most, magnitude(tensor).largest);
+    if (std::optional<float> reach = findReach(op, inputs, outputs[0])) {
+      reaches[op->getResult(0)] = *reach;
+      seen.peaks[0] = std::max(seen.peaks[0], *reach);
+    }
     if (products && isa<ConvOp, ConvTransposeOp, MatmulOp>(op) &&
         outputs[0].isFloat())
       seeProduct(op, inputs, outputs[0], seen);
@@ -69,6 +80,37 @@ private:
     }
     m.root = float(std::sqrt(squares / std::max<int64_t>(tensor.size(), 1)));
     return m;
+  }
+
+  /// What other samples may come to, where that is known: an entry of a table
+  /// that is looked up (leaves of trees, embeddings), moved or added up.
+  std::optional<float> findReach(Operation *op, ArrayRef<Tensor> inputs,
+                                 const Tensor &result) const {
+    if (!result.isFloat() || inputs.empty() || !inputs[0].isFloat())
+      return std::nullopt;
+    if (isa<GatherOp, GatherAlongAxisOp, GatherNdOp>(op) &&
+        isConstantTree(op->getOperand(0))) {
+      float most = 0; // numbers that stand for infinity are no quantities
+      for (float x : inputs[0].floats())
+        if (std::fabs(x) < kSentinel)
+          most = std::max(most, std::fabs(x));
+      return most;
+    }
+    auto known = reaches.find(op->getOperand(0));
+    if (known == reaches.end())
+      return std::nullopt;
+    if (isMovement(op) && op->getNumOperands() == 1)
+      return known->second;
+    if (isa<ReduceSumOp>(op))
+      return known->second * float(inputs[0].size()) /
+             float(std::max<int64_t>(result.size(), 1));
+    bool isNumber = op->getNumOperands() == 2 &&
+                    isConstantTree(op->getOperand(1)) && inputs[1].isFloat();
+    if (isNumber && isa<MulOp>(op))
+      return known->second * magnitude(inputs[1]).largest;
+    if (isNumber && isa<AddOp, SubOp>(op))
+      return known->second + magnitude(inputs[1]).largest;
+    return std::nullopt;
   }
 
   /// Terms of one sum.
@@ -113,6 +155,7 @@ private:
   EvalContext engine;
   bool products;
   llvm::MapVector<Operation *, Seen> ops;
+  llvm::DenseMap<Value, float> reaches;
 };
 } // namespace
 

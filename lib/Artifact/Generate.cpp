@@ -26,7 +26,9 @@ struct Role {
   /// Positions that it takes at once; rows of its states.
   int64_t tokens = 0, capacity = -1;
   size_t ids = 0, logits = 0;
-  std::optional<size_t> mask, positions;
+  std::optional<size_t> mask;
+  /// Position ids, and where in a cache they are written, are the same.
+  SmallVector<size_t, 2> positions;
 };
 
 class Generator {
@@ -61,12 +63,24 @@ llvm::Error Generator::findInputs(Role &role) {
   std::optional<size_t> ids;
   for (auto [i, port] : llvm::enumerate(executable.inputs())) {
     std::string name = StringRef(port.name).lower();
-    if (port.state)
+    if (port.state) {
+      if (!port.grows)
+        return wrong("state '" + port.name +
+                     "' is replaced as a whole, so that it is not known which "
+                     "of its rows hold a token; caches are those that get new "
+                     "rows behind the others");
       continue;
-    if (StringRef(name).contains("mask"))
+    }
+    if (StringRef(name).contains("mask")) {
+      if (role.mask || port.shape.size() != 2)
+        return wrong(
+            "input '" + port.name + "' [" + shapeText(port.shape) +
+            (role.mask ? "] is a second mask, of something else"
+                       : "] is a mask of another kind; expects ones for what "
+                         "is valid, [1, P + T]"));
       role.mask = i;
-    else if (StringRef(name).contains("position"))
-      role.positions = i;
+    } else if (StringRef(name).contains("position"))
+      role.positions.push_back(i);
     else if (!isFloat(port.dtype) && port.shape.size() == 2 && !ids)
       ids = i;
     else
@@ -97,7 +111,7 @@ llvm::Expected<Role> Generator::roleOf(size_t function) {
     return wrong("the model has no input for a mask, so that empty rows of its "
                  "states would be attended to; export it with attention_mask");
   for (auto [j, port] : llvm::enumerate(executable.outputs()))
-    if (port.shape.size() >= 2 && isFloat(port.dtype) &&
+    if (!port.state && port.shape.size() >= 2 && isFloat(port.dtype) &&
         (port.shape.size() == 2 || port.shape[1] == role.tokens)) {
       role.logits = j;
       return role;
@@ -173,9 +187,9 @@ llvm::Error Generator::feed(const Role &role, ArrayRef<int64_t> ids) {
         return i < position || i >= role.capacity;
       }))
     return error;
-  if (role.positions)
+  for (size_t input : role.positions)
     if (llvm::Error error =
-            give(*role.positions, [&](int64_t i) { return position + i; }))
+            give(input, [&](int64_t i) { return position + i; }))
       return error;
   SmallVector<Tensor> results;
   if (failed(executable.run(arguments, results, options.numerics)))
@@ -213,6 +227,7 @@ int64_t Generator::choose() {
 
 llvm::Expected<Generated> Generator::run() {
   Generated made;
+  made.hasPositions = !roles.back().positions.empty();
   auto call = [&](const Role &role, ArrayRef<int64_t> ids, bool prompt) {
     llvm::Error error = feed(role, ids);
     (prompt ? made.promptCalls : made.tokenCalls)++;

@@ -559,8 +559,8 @@ LogicalResult BundleLoader::readStates(const fb::FunctionT &from,
     if (state->input >= function.inputPorts.size() ||
         state->output >= function.outputPorts.size())
       return fail("a state names an input or output that does not exist");
-    Port &in = function.inputPorts[state->input];
-    const Port &out = function.outputPorts[state->output];
+    Port &in = function.inputPorts[state->input],
+         &out = function.outputPorts[state->output];
     int64_t rank = in.shape.size(), axis = state->axis;
     bool fits = isFloat(in.carrier) == isFloat(out.carrier) &&
                 out.shape.size() == size_t(rank) && axis >= -1 && axis < rank;
@@ -570,7 +570,8 @@ LogicalResult BundleLoader::readStates(const fb::FunctionT &from,
     if (!fits)
       return fail("state '" + in.name + "' and its output '" + out.name +
                   "' do not have types that belong together");
-    in.state = true;
+    in.state = out.state = true;
+    in.grows = out.grows = axis >= 0;
     function.states.push_back({state->input, state->output, axis});
   }
   return success();

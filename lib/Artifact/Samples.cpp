@@ -12,7 +12,9 @@
 #include "dialects/ANE/IR/Cast.h"
 #include "dialects/ANE/IR/Comparison.h"
 #include "dialects/ANE/IR/Gather.h"
+#include "dialects/ANE/IR/Norm.h"
 #include "dialects/ANE/IR/Shape.h"
+#include "dialects/ANE/IR/Structure.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -50,6 +52,9 @@ struct Input {
   Role role = Role::Number;
   /// Indices are below it; 0 when not known.
   int64_t extent = 0;
+  /// Of each element what the model subtracts from it and divides it by; empty
+  /// where it does neither.
+  std::vector<double> center, spread;
 };
 
 /// Uniform in [0, 1), the same on every machine.
@@ -277,8 +282,12 @@ static Tensor make(const Input &in, unsigned variant, int64_t longest,
     }
     if (in.dtype == DType::Bool)
       return variant ? random.unit() < 0.5 : 1;
-    return isFloat(in.dtype) ? (variant == 2 ? 0 : random.normal())
-                             : std::floor(random.unit() * 10);
+    if (!isFloat(in.dtype))
+      return std::floor(random.unit() * 10);
+    if (variant == 2)
+      return 0;
+    return in.center.empty() ? random.normal()
+                             : in.center[i] + in.spread[i] * random.normal();
   };
   for (int64_t i = 0; i < count; ++i)
     if (tensor.isFloat())
@@ -286,6 +295,121 @@ static Tensor make(const Input &in, unsigned variant, int64_t longest,
     else
       tensor.mutableInts()[i] = wrapTo(in.dtype, int64_t(value(i)));
   return tensor;
+}
+
+/// A constant's number for each element of `shape`, with which it broadcasts.
+static std::optional<std::vector<double>> broadcast(Value constant,
+                                                    ArrayRef<int64_t> shape) {
+  auto op = constant.getDefiningOp<ConstantOp>();
+  FailureOr<Tensor> read =
+      op ? Tensor::fromElements(op.getValue()) : FailureOr<Tensor>(failure());
+  if (failed(read) || !read->isFloat() || read->rank() > int64_t(shape.size()))
+    return std::nullopt;
+  Tensor tensor = read->unpacked();
+  ArrayRef<int64_t> own = tensor.shape();
+  ArrayRef<int64_t> tail = shape.take_back(own.size());
+  for (auto [a, b] : llvm::zip(own, tail))
+    if (a != 1 && a != b)
+      return std::nullopt;
+  std::optional<int64_t> count = countElements(shape);
+  std::vector<double> numbers(count.value_or(0));
+  for (auto [i, number] : llvm::enumerate(numbers)) {
+    int64_t rest = i, at = 0, stride = 1;
+    for (size_t d = own.size(); d-- > 0;) {
+      at += own[d] == 1 ? 0 : rest % tail[d] * stride;
+      stride *= own[d];
+      rest /= tail[d];
+    }
+    number = tensor.floats()[at];
+  }
+  return numbers;
+}
+
+/// Elements beyond which one input is not looked at so closely.
+static constexpr int64_t kMostCentered = 1 << 16;
+
+/// What the model subtracts from an input and divides it by, where it begins
+/// with that: numbers about these are those that it was made for.
+static void findScale(BlockArgument argument, Input &in) {
+  std::optional<int64_t> count = countElements(in.shape);
+  if (!count || *count == 0 || *count > kMostCentered)
+    return;
+  std::vector<double> center(*count, 0), spread(*count, 1);
+  bool known = false;
+  auto apply = [&](Value constant, Value at, auto step) {
+    auto numbers =
+        broadcast(constant, cast<RankedTensorType>(at.getType()).getShape());
+    if (!numbers || numbers->size() != center.size())
+      return false;
+    for (auto [number, c, s] : llvm::zip(*numbers, center, spread))
+      step(number, c, s);
+    return known = true;
+  };
+  auto subtract = [](double x, double &c, double &s) { c += x * s; };
+  auto add = [](double x, double &c, double &s) { c -= x * s; };
+  auto divide = [](double x, double &, double &s) { s *= x; };
+  auto multiply = [](double x, double &, double &s) { s /= x; };
+  Value v = argument;
+  for (unsigned depth = 0; depth < 8; ++depth) {
+    Value next;
+    for (Operation *user : v.getUsers()) {
+      if (user->getNumResults() != 1 || next)
+        continue;
+      bool isFirst = user->getOperand(0) == v;
+      Value other =
+          user->getNumOperands() == 2 ? user->getOperand(isFirst) : Value();
+      bool goes =
+          isa<CastOp, IdentityOp, ReshapeOp, ExpandDimsOp, SqueezeOp>(user);
+      if (auto norm = dyn_cast<BatchNormOp>(user); norm && isFirst) {
+        SmallVector<int64_t> wide(
+            cast<RankedTensorType>(v.getType()).getRank() - 1, 1);
+        auto perChannel = [&](Value vector, auto step) {
+          auto constant = vector.getDefiningOp<ConstantOp>();
+          auto tensor = constant ? Tensor::fromElements(constant.getValue())
+                                 : FailureOr<Tensor>(failure());
+          if (failed(tensor))
+            return false;
+          int64_t channels = tensor->size(), inner = 1;
+          for (int64_t dim :
+               cast<RankedTensorType>(v.getType()).getShape().drop_front(2))
+            inner *= dim;
+          Tensor unpacked = tensor->unpacked();
+          for (size_t i = 0; i < center.size(); ++i)
+            step(unpacked.floats()[i / inner % channels], center[i], spread[i]);
+          return known = true;
+        };
+        double epsilon = norm.getEpsilon().convertToDouble();
+        if (perChannel(norm.getMean(), subtract))
+          perChannel(norm.getVariance(), [&](double x, double &, double &s) {
+            s *= std::sqrt(std::max(x, 0.0) + epsilon);
+          });
+      } else if (isa<SubOp>(user) && isFirst) {
+        goes = apply(other, v, subtract);
+      } else if (isa<AddOp>(user)) {
+        goes = apply(other, v, add);
+      } else if (isa<RealDivOp>(user) && isFirst) {
+        goes = apply(other, v, divide);
+      } else if (isa<MulOp>(user)) {
+        goes = apply(other, v, multiply);
+      }
+      if (goes)
+        next = user->getResult(0);
+    }
+    if (!next)
+      break;
+    v = next;
+  }
+  auto isSensible = [](double x) {
+    return std::isfinite(x) && std::fabs(x) < 1e9;
+  };
+  // One number for all (an epsilon, log(1 + x)) says nothing of an input.
+  bool tells = center.size() == 1 || !llvm::all_equal(center) ||
+               !llvm::all_equal(spread);
+  if (known && tells && llvm::all_of(center, isSensible) &&
+      llvm::all_of(spread, isSensible)) {
+    in.center = std::move(center);
+    in.spread = std::move(spread);
+  }
 }
 
 static FailureOr<std::vector<Input>> describe(func::FuncOp function) {
@@ -306,6 +430,8 @@ static FailureOr<std::vector<Input>> describe(func::FuncOp function) {
     if (!isFloat(in.dtype))
       in.extent = findExtent(argument);
     in.role = guessRole(in);
+    if (isFloat(in.dtype) && in.role == Role::Number)
+      findScale(argument, in);
     inputs.push_back(std::move(in));
   }
   return inputs;
@@ -380,7 +506,9 @@ std::vector<Sample> mlir::ane::guessSamples(func::FuncOp function) {
       break;
     default:
       signal |= isFloat(in.dtype);
-      say("random numbers", "random numbers");
+      in.center.empty() ? say("random numbers", "random numbers")
+                        : say("numbers about what the model subtracts",
+                              "numbers about what the model subtracts");
       differs |= in.dtype == DType::Bool;
     }
   }

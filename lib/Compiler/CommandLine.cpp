@@ -846,7 +846,8 @@ mlir::ane::readCompileFlags(ArrayRef<std::string> given) {
   SmallVector<StringRef> known;
   for (auto &entry : cl::getRegisteredOptions())
     for (cl::OptionCategory *category :
-         {&flags.model, &flags.target, &flags.package, &flags.output})
+         {&flags.model, &flags.target, &flags.training, &flags.package,
+          &flags.output})
       if (llvm::is_contained(entry.second->Categories, category))
         known.push_back(entry.first);
   llvm::sort(known);
@@ -895,8 +896,8 @@ mlir::ane::parseCompileOptions(int argc, char **argv, int &status) {
   registerMLIRContextCLOptions();
   registerAsmPrinterCLOptions();
   registerDefaultTimingManagerCLOptions();
-  cl::HideUnrelatedOptions(
-      {&flags.model, &flags.target, &flags.package, &flags.output});
+  cl::HideUnrelatedOptions({&flags.model, &flags.target, &flags.training,
+                            &flags.package, &flags.output});
   if (std::optional<int> done =
           printUsageTables(argc, argv, "onnx-to-ane", kOverview)) {
     status = *done;

@@ -284,6 +284,23 @@ static llvm::Error validatePackage(const CompileOptions &o) {
   return llvm::Error::success();
 }
 
+/// Lists that a library may give as it likes.
+static llvm::Error validateDims(const CompileOptions &o) {
+  for (auto &[name, values] : o.dims) {
+    if (values.empty())
+      return wrong("expects an extent at least for dimension '" + name + "'");
+    for (auto [i, value] : llvm::enumerate(values)) {
+      if (value < 0)
+        return wrong("expects extents from 0 on for dimension '" + name +
+                     "', but got " + Twine(value));
+      if (llvm::is_contained(ArrayRef(values).take_front(i), value))
+        return wrong("dimension '" + name + "' has the extent " + Twine(value) +
+                     " twice, which would be two functions of one name");
+    }
+  }
+  return llvm::Error::success();
+}
+
 llvm::Error CompileOptions::validate() const {
   if (input.empty())
     return wrong("expects a model");
@@ -291,7 +308,7 @@ llvm::Error CompileOptions::validate() const {
     return wrong("expects --live-bytes to be 0 or more");
   for (auto *part :
        {validateTarget, validateOutput, validateRules, validateBars,
-        validateEffects, validateModel, validatePackage})
+        validateEffects, validateModel, validatePackage, validateDims})
     if (llvm::Error error = part(*this))
       return error;
   return llvm::Error::success();

@@ -293,17 +293,20 @@ LogicalResult Compiler::markStates(ModuleOp module) {
   for (auto &[in, out] : package.states)
     mark.states.push_back(in + "=" + out);
   mark.recognise = options.recogniseStates;
-  if (options.form() == Form::Bundle)
-    return mark.states.empty() && !mark.recognise
-               ? success()
-               : runConversions(module, [&](OpPassManager &pm) {
-                   pm.addPass(createMarkStatesPass(mark));
-                 });
-  auto main = module.lookupSymbol<func::FuncOp>("main");
-  if (!options.recogniseStates || !main)
+  if (options.form() == Form::Bundle && mark.states.empty() && !mark.recognise)
     return success();
-  std::vector<std::string> names = getPortNames(main);
-  for (const StatePair &pair : recogniseStates(main)) {
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  std::vector<StatePair> found;
+  if (options.recogniseStates && main)
+    found = recogniseStates(main);
+  if (options.recogniseStates)
+    sayFoundStates(module, found, options.form() == Form::Bundle);
+  if (options.form() == Form::Bundle)
+    return runConversions(module, [&](OpPassManager &pm) {
+      pm.addPass(createMarkStatesPass(mark));
+    });
+  for (const StatePair &pair : found) {
+    std::vector<std::string> names = getPortNames(main);
     std::pair<std::string, std::string> state{
         names[pair.input], names[main.getNumArguments() + pair.output]};
     if (!pair.axis && !llvm::is_contained(package.states, state))

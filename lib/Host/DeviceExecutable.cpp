@@ -141,7 +141,10 @@ LogicalResult DeviceExecutable::readFunction(size_t index) {
     if (failed(
             check(ane_bundle_function_state(bundle.get(), index, i, &state))))
       return failure();
-    functions.back().inputPorts[state.input].state = true;
+    Port &in = functions.back().inputPorts[state.input],
+         &out = functions.back().outputPorts[state.output];
+    in.state = out.state = true;
+    in.grows = out.grows = state.axis >= 0;
     functions.back().hasStates = true;
   }
   return success();

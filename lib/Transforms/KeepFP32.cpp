@@ -54,8 +54,11 @@ constexpr double kExactInteger = 2048;
 /// A product over more terms is a layer of a network, not a change of
 /// coordinates.
 constexpr int64_t kFewTerms = 16;
-/// So many can be compared on the host at no cost to speak of.
+/// So many the host compares, or computes with, at no cost to speak of.
 constexpr int64_t kFewElements = 4096;
+constexpr double kFewFlops = 1e6;
+/// Magnitudes from which on a number stands for infinity.
+constexpr float kSentinel = 1e9f;
 /// A front end (windows, a Fourier basis, filters) has a few products between
 /// the input and its logarithm, or nothing but filters and magnitudes.
 constexpr unsigned kFrontEndProducts = 6;
@@ -382,6 +385,49 @@ private:
     }
     if (isa<ReduceSumOp>(op) && overflows(cast<ReduceSumOp>(op)))
       mark(op, "its sum may be beyond fp16", true);
+    if (hasLargeNumbers(op))
+      mark(op, "fp16 cannot hold its constants", true);
+  }
+
+  /// A small op with quantities beyond fp16 beside an input, or beside such an
+  /// op: scaled down they fit, but the input is as likely to be large as they
+  /// are (a linear model with its bias).
+  bool hasLargeNumbers(Operation *op) {
+    if ((!isProduct(op) && !isa<AddOp, SubOp, MulOp>(op)) ||
+        op->getNumResults() != 1 || !isHalf(op->getResult(0)))
+      return false;
+    SmallVector<Value> roots;
+    if (!llvm::all_of(op->getOperands(), [&](Value v) {
+          return isTree(v) || findMoved(v, roots) ||
+                 marked.count(v.getDefiningOp());
+        }))
+      return false;
+    auto type = typeOf(op->getResult(0));
+    auto costed = dyn_cast<CostOpInterface>(op);
+    if (!type.hasStaticShape() || type.getNumElements() > kFewElements ||
+        !costed || costed.estimateCost(target).flops > kFewFlops)
+      return false;
+    for (Value v : op->getOperands()) {
+      if (!isHalf(v) || !isTree(v) || !typeOf(v).hasStaticShape() ||
+          typeOf(v).getNumElements() > (1 << 16))
+        continue;
+      FailureOr<Tensor> tensor = constants.evaluate(v);
+      constants.clear();
+      if (failed(tensor) || !tensor->isFloat())
+        continue;
+      Tensor unpacked = tensor->unpacked();
+      // A negative number alone, or beside zeros, is a mask.
+      bool beyond = false, isMask = true;
+      float mask = 0;
+      for (float x : unpacked.floats()) {
+        beyond |= std::fabs(x) >= 65520 && std::fabs(x) < kSentinel;
+        isMask &= x == 0 || (x < 0 && (mask == 0 || x == mask));
+        mask = x < 0 ? x : mask;
+      }
+      if (beyond && (!isMask || isProduct(op)))
+        return true;
+    }
+    return false;
   }
 
   /// The neighbour of fp16 that a value of fp16 is on the same side of as of

@@ -21,11 +21,13 @@ static RankedTensorType stringType(MLIRContext *context) {
   return RankedTensorType::get({}, mil::StringType::get(context));
 }
 
-/// A statement at the builder whose arguments are values.
+/// A statement at the builder whose arguments are values; `label` is its own
+/// name where it has no results.
 static mil::OpOp addStatement(OpBuilder &b, Location loc, StringRef type,
                               TypeRange types, ArrayRef<StringRef> names,
                               ArrayRef<std::pair<StringRef, Value>> arguments,
-                              ArrayRef<Attribute> literals = {}) {
+                              ArrayRef<Attribute> literals = {},
+                              StringRef label = "") {
   SmallVector<Attribute> args;
   SmallVector<Value> operands;
   for (auto [name, value] : arguments) {
@@ -35,7 +37,8 @@ static mil::OpOp addStatement(OpBuilder &b, Location loc, StringRef type,
     operands.push_back(value);
   }
   args.append(literals.begin(), literals.end());
-  StringRef label = names.empty() ? type : names[0];
+  if (label.empty())
+    label = names.empty() ? type : names[0];
   return mil::OpOp::create(
       b, loc, types, b.getStringAttr(type), b.getArrayAttr(args),
       b.getStrArrayAttr(names),
@@ -62,9 +65,14 @@ void mlir::ane::addStates(
     BlockArgument argument = body.getArgument(i);
     Type type = argument.getType();
     b.setInsertionPointToStart(&body);
-    std::string name = names[i] + "_value";
-    while (llvm::is_contained(names, name))
-      name += "_";
+    auto unique = [&](std::string name) {
+      while (llvm::is_contained(names, name))
+        name += "_";
+      names.push_back(name);
+      return name;
+    };
+    std::string name = unique(names[i] + "_value"),
+                write = unique(names[i] + "_write");
     argument.setType(mil::StateType::get(b.getContext(), type));
     auto read = addStatement(b, argument.getLoc(), "read_state", type,
                              {StringRef(name)}, {{"input", argument}});
@@ -75,7 +83,8 @@ void mlir::ane::addStates(
     Value data = results[state->second];
     addStatement(b, argument.getLoc(), "write_state", {}, {},
                  {{"input", argument},
-                  {"data", data == argument ? read.getResult(0) : data}});
+                  {"data", data == argument ? read.getResult(0) : data}},
+                 {}, write);
     written.insert(state->second);
   }
   SmallVector<Value> left;

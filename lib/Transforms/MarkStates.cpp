@@ -56,6 +56,16 @@ static std::optional<StatePair> continues(func::FuncOp main, unsigned output,
   return std::nullopt;
 }
 
+/// Whether a name says that it is kept.
+static bool isStateName(StringRef name) {
+  std::string lower = name.lower();
+  static constexpr StringLiteral kWords[] = {"past",    "state",  "cache",
+                                             "hidden",  "cell",   "memory",
+                                             "history", "buffer", "prev"};
+  return llvm::any_of(
+      kWords, [&](StringRef word) { return StringRef(lower).contains(word); });
+}
+
 /// What a name says besides being of before or after.
 static std::string stemOf(StringRef name) {
   std::string spaced;
@@ -91,18 +101,53 @@ std::vector<StatePair> mlir::ane::recogniseStates(func::FuncOp main) {
     if (!isFloat(value))
       continue;
     std::optional<StatePair> pair = continues(main, j, value);
+    // What else reads an input reads it for its own sake: a result beside it is
+    // no cache.
+    if (pair && !main.getArgument(pair->input).hasOneUse() &&
+        !isStateName(names[pair->input]))
+      pair = std::nullopt;
     if (!pair)
       // Names alone say little: all the rest of both must be the same.
       for (unsigned i = 0; i < inputs && !pair; ++i)
-        if (main.getArgument(i).getType() == value.getType() &&
+        if (std::string stem = stemOf(names[i]);
+            main.getArgument(i).getType() == value.getType() &&
             names[i] != names[inputs + j] &&
-            stemOf(names[i]) == stemOf(names[inputs + j]))
+            stem == stemOf(names[inputs + j]) &&
+            (!stem.empty() || isStateName(names[i])))
           pair = StatePair{i, unsigned(j), std::nullopt};
     if (pair && isFloat(main.getArgument(pair->input)) &&
         taken.insert(pair->input).second)
       pairs.push_back(*pair);
   }
   return pairs;
+}
+
+void mlir::ane::sayFoundStates(ModuleOp module, ArrayRef<StatePair> found,
+                               bool grow) {
+  auto main = module.lookupSymbol<func::FuncOp>("main");
+  SmallVector<std::string> kept, left;
+  for (const StatePair &pair : found)
+    (grow || !pair.axis ? kept : left)
+        .push_back("'" + getPortNames(main)[pair.input] + "'");
+  auto list = [](ArrayRef<std::string> names) {
+    constexpr size_t kMost = 6;
+    std::string text = llvm::join(names.take_front(kMost), ", ");
+    return names.size() <= kMost
+               ? text
+               : text + " and " + std::to_string(names.size() - kMost) +
+                     " more";
+  };
+  if (!left.empty())
+    emitWarning(module.getLoc())
+        << "Core ML's states have one size: caches that grow stay inputs and "
+           "outputs of a package: "
+        << list(left);
+  if (!kept.empty())
+    emitRemark(module.getLoc()) << "kept between calls: " << list(kept);
+  else if (left.empty())
+    emitWarning(module.getLoc())
+        << "--state=auto finds nothing that is kept between calls; --state "
+           "INPUT=OUTPUT names it";
 }
 
 namespace {
@@ -120,6 +165,12 @@ struct MarkStates : ane::impl::MarkStatesPassBase<MarkStates> {
       std::optional<StatePair> pair = named(main, names, in, out);
       if (!pair)
         return signalPassFailure();
+      for (const StatePair &other : pairs)
+        if (other.input == pair->input || other.output == pair->output) {
+          main.emitError() << "'" << (other.input == pair->input ? in : out)
+                           << "' is of two states";
+          return signalPassFailure();
+        }
       pairs.push_back(*pair);
     }
     if (recognise)

@@ -122,8 +122,16 @@ public:
   void visit(Operation *op);
   void visitReturn(Operation *op) {
     builder.setInsertionPoint(op);
-    for (OpOperand &operand : op->getOpOperands())
+    for (OpOperand &operand : op->getOpOperands()) {
+      Value stored = operand.get();
       setAt(operand, 0);
+      // What is scaled back here may be beyond fp16, as no sample has to show.
+      std::optional<double> most = peak(stored);
+      if (operand.get() != stored && !isConstantTree(stored) && most &&
+          *most > kLargest && std::isfinite(*most))
+        operand.get().getDefiningOp()->setAttr(
+            marks::kFp32, builder.getStringAttr("fp16 cannot hold its result"));
+    }
   }
   unsigned scaled = 0;
 

@@ -112,6 +112,11 @@ struct Generate {
                    << printable(llvm::toString(made.takeError())) << '\n';
       return 1;
     }
+    if (!made->hasPositions && !quiet)
+      llvm::errs() << "ane-generate: warning: no input takes positions; the "
+                      "tokens are right where the model has none or finds them "
+                      "out of its mask, not where it counts rows of its cache, "
+                      "which has one length here\n";
     if (!quiet)
       printTimes(*made);
     return 0;

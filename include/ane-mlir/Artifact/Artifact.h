@@ -21,8 +21,9 @@ struct Port {
   SmallVector<int64_t> shape;
   /// The name in the model where an artifact could not keep it, or empty.
   std::string alias;
-  /// An input that is kept between calls: it may be left out.
-  bool state = false;
+  /// An input that is kept between calls, which may be left out, or the output
+  /// that it becomes; and whether that is new rows behind those that it has.
+  bool state = false, grows = false;
   /// An input of a package that may be left out: what its elements are then.
   std::optional<double> fallback = std::nullopt;
 };

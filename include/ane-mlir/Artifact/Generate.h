@@ -37,6 +37,8 @@ struct Generated {
   /// times.
   unsigned promptCalls = 0, tokenCalls = 0;
   double promptMicros = 0, tokenMicros = 0;
+  /// Without, a model has to find them out of its mask.
+  bool hasPositions = true;
 };
 
 /// Feeds the prompt through functions as the plan says, then token by token. A

@@ -24,6 +24,11 @@ struct StatePair {
 /// Pairs that the graph or the names of `main` show: see ane-mark-states.
 std::vector<StatePair> recogniseStates(func::FuncOp main);
 
+/// What was found is seen in what an artifact takes and gives, so that it is
+/// said, as is that nothing was. Those with an axis are kept where they `grow`.
+void sayFoundStates(ModuleOp module, llvm::ArrayRef<StatePair> found,
+                    bool grow);
+
 } // namespace mlir::ane
 
 #endif // ANEMLIR_TRANSFORMS_STATES_H
