@@ -12,6 +12,7 @@
 #include "dialects/ANE/IR/Explain.h"
 #include "dialects/ANE/IR/TargetNames.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/StringSet.h"
 #include "llvm/Support/Path.h"
 
 using namespace mlir;
@@ -267,6 +268,11 @@ static llvm::Error validatePackage(const CompileOptions &o) {
             saysOf([](const PortNote &note) { return note.optional; })}})
     if (given && o.form() != CompileOptions::Form::Package)
       return wrong(option + " is about packages; expects -o OUT.mlpackage");
+  llvm::StringSet<> ins, outs;
+  for (auto &[in, out] : p.states)
+    if (bool again = !ins.insert(in).second; again || !outs.insert(out).second)
+      return wrong("--state names '" + Twine(again ? in : out) +
+                   "' twice, and it is of one state");
   bool states = !p.states.empty() || o.recogniseStates;
   if (states && o.form() != CompileOptions::Form::Package &&
       o.form() != CompileOptions::Form::Bundle)

@@ -385,8 +385,11 @@ private:
     }
     if (isa<ReduceSumOp>(op) && overflows(cast<ReduceSumOp>(op)))
       mark(op, "its sum may be beyond fp16", true);
-    if (hasLargeNumbers(op))
+    if (hasLargeNumbers(op)) {
       mark(op, "fp16 cannot hold its constants", true);
+      followBackward(op->getOperands(), "fp16 cannot hold what it goes with",
+                     [](Operation *op) { return isMoving(op); });
+    }
   }
 
   /// A small op with quantities beyond fp16 beside an input, or beside such an

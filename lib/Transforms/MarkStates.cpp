@@ -165,12 +165,6 @@ struct MarkStates : ane::impl::MarkStatesPassBase<MarkStates> {
       std::optional<StatePair> pair = named(main, names, in, out);
       if (!pair)
         return signalPassFailure();
-      for (const StatePair &other : pairs)
-        if (other.input == pair->input || other.output == pair->output) {
-          main.emitError() << "'" << (other.input == pair->input ? in : out)
-                           << "' is of two states";
-          return signalPassFailure();
-        }
       pairs.push_back(*pair);
     }
     if (recognise)

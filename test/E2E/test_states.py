@@ -340,3 +340,69 @@ def test_text(model, tmp_path, capsys):
     for wrong, words in ((["--numerics=fp16", "--tokens=300"], "at most 256"), (["--end=nothing"], "no token 'nothing'"), (["--tokenizer", str(tmp_path / "x.json")], "not found"), (["--tokenizer", str(tmp_path / "m.anepkg" / "manifest.json")], "no tokenizer.json"), (["--prompt="], "no tokens")):
         assert text.main([*arguments, *wrong]) == 1
         assert words in capsys.readouterr().err, wrong
+
+
+def recurrent(path: pathlib.Path, inputs: dict, nodes: list, outputs: dict, constants: dict | None = None) -> pathlib.Path:
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(nodes, "g", [value(k, TensorProto.INT64 if k == "ids" else TensorProto.FLOAT, s) for k, s in inputs.items()], [value(k, TensorProto.FLOAT, s) for k, s in outputs.items()], [numpy_helper.from_array(np.asarray(v), k) for k, v in (constants or {}).items()])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    return path
+
+
+def convert(path: pathlib.Path, out: pathlib.Path, *options: str) -> subprocess.CompletedProcess:
+    return subprocess.run([ane_mlir.find_tool("onnx-to-ane"), path, "-o", out, "--check=off", *options], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("kind", ["anepkg", "mlpackage"])
+def test_several_states_are_found_and_said(tmp_path, kind):
+    """h and c, not the frame that goes in and the one that comes out, though they are of one shape and named so."""
+    ports = {"input": [1, 64], "h_in": [1, 64], "c_in": [1, 64]}
+    nodes = [helper.make_node("Add", ["h_in", "input"], ["a"]), helper.make_node("Tanh", ["a"], ["h_out"]), helper.make_node("Mul", ["c_in", "h_out"], ["c_out"]), helper.make_node("Add", ["c_out", "a"], ["output"])]
+    path = recurrent(tmp_path / "m.onnx", ports, nodes, {"output": [1, 64], "h_out": [1, 64], "c_out": [1, 64]})
+    done = convert(path, tmp_path / f"m.{kind}", "--state=auto")
+    assert done.returncode == 0 and "kept between calls: 'h_in', 'c_in'\n" in done.stderr, done.stderr
+    told = subprocess.run([ane_mlir.find_tool("ane-info"), tmp_path / f"m.{kind}"], capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"state +(\w+):", told) == ["h_in", "c_in"], told
+    assert "--state names 'h_out' twice" in convert(path, tmp_path / f"m.{kind}", "--state=h_in=h_out", "--state=c_in=h_out").stderr
+
+
+def test_what_is_no_state(tmp_path):
+    """An input that is read for its own sake is no cache of what a result puts behind it; nothing found is said."""
+    path = recurrent(tmp_path / "m.onnx", {"x": [1, 64]}, [helper.make_node("Tanh", ["x"], ["h"]), helper.make_node("Concat", ["x", "h"], ["features"], axis=1)], {"features": [1, 128]})
+    done = convert(path, tmp_path / "m.anepkg", "--state=auto")
+    assert done.returncode == 0 and "--state=auto finds nothing" in done.stderr and "kept" not in done.stderr.replace("is kept between calls; --state", "")
+    done = convert(path, tmp_path / "m.anepkg", "--state=x=features")
+    assert done.returncode == 0, done.stderr
+
+
+def decoder_like(path: pathlib.Path, *, mask: list, slide: bool = False, positions: bool = True, first: bool = False) -> pathlib.Path:
+    """One key cache, ids, mask and logits, as parts of decoders have them."""
+    ports = {"ids": [1, 1], "attention_mask": mask, "past_key_values.0.key": [1, 1, 16, 8]} | ({"position_ids": [1, 1]} if positions else {})
+    nodes = [helper.make_node("Gather", ["table", "ids"], ["e"]), helper.make_node("Reshape", ["e", "heads"], ["k"]), helper.make_node("Concat", ["past_key_values.0.key", "k"], ["all"], axis=2)]
+    if slide:
+        nodes += [helper.make_node("Slice", ["all", "one", "end", "two"], ["present.0.key"])]
+    else:
+        nodes += [helper.make_node("Identity", ["all"], ["present.0.key"])]
+    nodes += [helper.make_node("ReduceSum", ["attention_mask"], ["m"], keepdims=0), helper.make_node("Mul", ["e", "m"], ["em"]), helper.make_node("ReduceSum", ["all", "two"], ["s"], keepdims=0), helper.make_node("Reshape", ["s", "row"], ["r"]), helper.make_node("Add", ["em", "r"], ["a"])]
+    nodes += ([helper.make_node("Mul", ["position_ids", "zero"], ["p"]), helper.make_node("Reshape", ["p", "unit"], ["p3"]), helper.make_node("Add", ["a", "p3"], ["b"])] if positions else [helper.make_node("Identity", ["a"], ["b"])]) + [helper.make_node("MatMul", ["b", "head"], ["logits"])]
+    rng = np.random.default_rng(0)
+    constants = {"table": rng.standard_normal((20, 8)).astype(np.float32), "heads": np.array([1, 1, 1, 8]), "one": np.array([1]), "two": np.array([2]), "end": np.array([17]), "row": np.array([1, 1, 8]), "unit": np.array([1, 1, 1]), "zero": np.zeros(1, np.float32), "head": rng.standard_normal((8, 20)).astype(np.float32)}
+    key = {"present.0.key": [1, 1, 16 if slide else 17, 8]}
+    return recurrent(path, ports, nodes, (key if first else {}) | {"logits": [1, 1, 20]} | ({} if first else key), constants)
+
+
+def test_generation_refuses_what_it_cannot_feed(tmp_path):
+    """Masks of another kind, caches that are replaced: said, not run as if they were what they are not. Where the caches come first among the outputs, they are no logits."""
+
+    def run(**parts) -> subprocess.CompletedProcess:
+        done = convert(decoder_like(tmp_path / "m.onnx", **parts), tmp_path / "m.anepkg", "--state=auto")
+        assert done.returncode == 0, done.stderr
+        return subprocess.run([ane_mlir.find_tool("ane-generate"), tmp_path / "m.anepkg", "--prompt-ids=3,7", "--tokens=5"], capture_output=True, text=True)
+
+    for parts, said in (({"mask": [1, 1, 1, 17]}, "is a mask of another kind; expects ones for what is valid"), ({"mask": [1, 17], "slide": True}, "is replaced as a whole")):
+        done = run(**parts)
+        assert done.returncode == 1 and said in done.stderr, done.stderr
+    done = run(mask=[1, 17], positions=False)
+    assert done.returncode == 0 and "warning: no input takes positions" in done.stderr
+    one, other = run(mask=[1, 17]), run(mask=[1, 17], first=True)
+    assert one.returncode == 0 and one.stdout == other.stdout and "warning" not in one.stderr, (one, other)
