@@ -42,6 +42,12 @@ CompileOptions::Form CompileOptions::form() const {
 
 /// Where results go.
 static llvm::Error validateOutput(const CompileOptions &o) {
+  unsigned documents = (o.compileTo && o.output.empty()) || o.output == "-";
+  for (StringRef path : {StringRef(o.report), StringRef(o.trace)})
+    documents += path == "-";
+  if (documents > 1)
+    return wrong("standard output holds one document: of -o, --report and "
+                 "--trace one can be -");
   if (!o.compileTo && o.form() == CompileOptions::Form::None) {
     if (o.output.empty())
       return wrong("expects -o OUT.anepkg, OUT.mlpackage, OUT.mil or OUT.mlir");

@@ -18,12 +18,15 @@
 using namespace mlir;
 using namespace mlir::ane;
 
-/// Ops on the longest way through a program.
-static unsigned findDepth(ProgramOp program) {
+/// Ops on the longest way through a program, of those that count.
+static unsigned
+findDepth(Block &block,
+          llvm::function_ref<bool(Operation *)> counts = nullptr) {
   llvm::DenseMap<Operation *, unsigned> depth;
   unsigned most = 0;
-  for (Operation &op : program.getBody().front().without_terminator()) {
-    if (!isa<CostOpInterface>(op) || isConstantTree(op.getResult(0)))
+  for (Operation &op : block.without_terminator()) {
+    if (!isa<CostOpInterface>(op) || isConstantTree(op.getResult(0)) ||
+        (counts && !counts(&op)))
       continue;
     unsigned before = 0;
     for (Value operand : op.getOperands())
@@ -170,7 +173,7 @@ static void addProgram(Report &report, ProgramOp program, RowMap &rowOf,
   Report::Program entry;
   entry.name = program.getSymName().str();
   entry.kind = stringifyProgramKind(program.getKind()).str();
-  entry.depth = findDepth(program);
+  entry.depth = findDepth(program.getBody().front());
   entry.prediction = predict(program);
   entry.predictedMicros =
       entry.prediction.total() + predictHostMicros(program, clock.target);
@@ -217,12 +220,14 @@ static void addFunction(Report &report, func::FuncOp function, RowMap &rowOf,
   engine.kind = "ane";
   host.name = engine.name + " (host)";
   host.kind = "host";
+  llvm::DenseSet<Operation *> onHost;
   for (Operation &op : function.getBody().front().without_terminator()) {
     if (!hasRow(op))
       continue;
     ReportRow row = makeRow(op, rowOf, clock);
     std::optional<Violation> obstacle = findObstacle(op, clock.target);
     if (obstacle) {
+      onHost.insert(&op);
       row.rule = obstacle->rule;
       row.reason = obstacle->reason;
       host.predictedMicros += predictHostMicros(&op, clock.target);
@@ -232,6 +237,11 @@ static void addFunction(Report &report, func::FuncOp function, RowMap &rowOf,
     addRow(report, obstacle ? host : engine, op, std::move(row), !obstacle,
            rowOf, clock);
   }
+  Block &block = function.getBody().front();
+  engine.depth =
+      findDepth(block, [&](Operation *op) { return !onHost.contains(op); });
+  host.depth =
+      findDepth(block, [&](Operation *op) { return onHost.contains(op); });
   if (engine.ops) {
     for (Type type : function.getArgumentTypes())
       engine.inputBytes += surfaceBytes(type);

@@ -146,8 +146,10 @@ class Package:
         """Runs in the interpreter, or with device="engine" through the runtime (Session); results by name, in the model's order.
         States are fed and returned like values.
 
-        The first call loads, and further ones with the same shapes find the weights loaded.
+        The first call loads, and further ones with the same shapes find the weights loaded. Of a bundle of several lengths it
+        is the function whose shapes the arrays have, unless `function` names one.
         """
+        function = function or self._function_of(feeds)
         shapes = {name: np.shape(value) for name, value in feeds.items()} if self._has_open_shapes() else {}
         key = (function, device, tuple(shapes.items()), self._stamp())
         if self._loaded is None or self._loaded[0] != key:
@@ -156,6 +158,9 @@ class Package:
 
     def _has_open_shapes(self) -> bool:
         return True
+
+    def _function_of(self, feeds: Mapping[str, ArrayLike]) -> str | None:
+        return None
 
     def _stamp(self) -> object:
         """Changes when somebody writes the artifact anew."""
@@ -229,6 +234,19 @@ class Bundle(Package):
 
     def _has_open_shapes(self) -> bool:
         return False
+
+    def _function_of(self, feeds: Mapping[str, ArrayLike]) -> str | None:
+        """The first whose inputs have the shapes of `feeds`; ValueError that names all where none does, and there are several."""
+        functions = self.manifest.get("functions", [])
+        if len(functions) < 2:
+            return None
+        known: list[str] = []
+        for each in functions:
+            shapes = {port["name"]: tuple(port["shape"]) for port in each["inputs"]}
+            if all(shapes.get(name, np.shape(value)) == np.shape(value) for name, value in feeds.items()):
+                return str(each["name"])
+            known.append(f"{each['name']} ({', '.join(f'{name} {list(shapes[name])}' for name in feeds if name in shapes)})")
+        raise ValueError(f"no function takes arrays of these shapes; there are {', '.join(known)}")
 
     def _stamp(self) -> object:
         try:

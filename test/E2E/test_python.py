@@ -493,3 +493,25 @@ def test_simulate(tmp_path):
     with pytest.raises(ane_mlir.CompileError) as caught:
         ane_mlir.simulate(text, {"weights/weight.bin": blob.tobytes()}, {"x": narrow}, strict=True)
     assert "L40" in {d.rule for d in caught.value.diagnostics}, caught.value.diagnostics
+
+
+def test_lengths(tmp_path) -> None:
+    """Of a bundle of several lengths the function runs whose shapes the arrays have; extents that are none are refused, as a mistake of the caller."""
+    graph = helper.make_graph([helper.make_node("Relu", ["x"], ["y"])], "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3])], [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 3])])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+    bundle = ane_mlir.compile(tmp_path / "m.onnx", dims={"n": [4, 9]}, check="off")
+    for n in (9, 4, 9):
+        assert bundle.run({"x": np.full((n, 3), -1, np.float32)})["y"].shape == (n, 3)
+    with pytest.raises(ValueError, match=r"no function takes arrays of these shapes; there are n4 \(x \[4, 3\]\), n9 \(x \[9, 3\]\)"):
+        bundle.run({"x": np.zeros((5, 3), np.float32)})
+    for extents, said in (([], "an extent at least for dimension 'n'"), (-1, "extents from 0 on for dimension 'n'"), ([9, 9], "the extent 9 twice")):
+        with pytest.raises(ValueError, match=said):
+            ane_mlir.compile(tmp_path / "m.onnx", dims={"n": extents}, check="off")
+
+
+def test_training_is_an_option(tmp_path) -> None:
+    """What the command line has, options= take, and --help tells."""
+    done = subprocess.run([ane_mlir.find_tool("onnx-to-ane"), "--help"], capture_output=True, text=True, check=True)
+    assert "--train" in done.stdout and "--lora" in done.stdout
+    made = ane_mlir.compile(DIGITS, dims={"batch": 4}, output=tmp_path / "m.anepkg", options=["--train", "--loss=cross-entropy", "--check=off"])
+    assert "training" in made.manifest
