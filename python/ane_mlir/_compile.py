@@ -236,7 +236,15 @@ def compile(  # noqa: A001 - the name users expect
         package.diagnostics, package._report = diagnostics, report
         return package
 
+    def stamp() -> tuple[int, int]:
+        status = os.stat(source.path)
+        return status.st_mtime_ns, status.st_size
+
+    compiled = stamp()
+
     def again(path: Path) -> Package:
+        if stamp() != compiled:
+            raise ValueError(f"'{source.path}' changed after the bundle was compiled; compile it again")
         return compile(source.path, target=target, precision=precision, dims=dims, input_shapes=input_shapes, calibration=calibration, check=check, output=path, options=_for_packages(options))
 
     # `again` keeps the model's file.
@@ -248,8 +256,15 @@ def compile(  # noqa: A001 - the name users expect
 
 def _for_packages(options: Sequence[str]) -> list[str]:
     """Those that are not about placed programs."""
-    placed = {"rule", "placement", "require-ane", "trace", "report", "live-bytes", "dialect"}
-    return [option for option in options if option.lstrip("-").split("=")[0] not in placed]
+    placed = {"rule", "placement", "plan", "require-ane", "trace", "report", "live-bytes", "dialect"}
+    kept: list[str] = []
+    left_out = False
+    for option in options:
+        if option.startswith("-"):
+            left_out = option.lstrip("-").split("=")[0] in placed
+        if not left_out:  # nor the value that follows as a word of its own
+            kept.append(option)
+    return kept
 
 
 def check(

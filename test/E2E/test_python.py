@@ -515,3 +515,15 @@ def test_training_is_an_option(tmp_path) -> None:
     assert "--train" in done.stdout and "--lora" in done.stdout
     made = ane_mlir.compile(DIGITS, dims={"batch": 4}, output=tmp_path / "m.anepkg", options=["--train", "--loss=cross-entropy", "--check=off"])
     assert "training" in made.manifest
+
+
+def test_a_package_of_the_same_model(tmp_path) -> None:
+    """What is written again is the model that the bundle is of, or is refused; options in two words are understood."""
+    (tmp_path / "m.onnx").write_bytes(DIGITS.read_bytes())
+    bundle = ane_mlir.compile(tmp_path / "m.onnx", dims={"batch": 1}, check="off", options=["--placement", "host"])
+    assert bundle.to_mlpackage(tmp_path / "m.mlpackage").path.exists()
+    model = onnx.load(tmp_path / "m.onnx")
+    model.doc_string = "another"
+    onnx.save(model, tmp_path / "m.onnx")
+    with pytest.raises(ValueError, match="changed after the bundle was compiled"):
+        bundle.to_mlpackage(tmp_path / "n.mlpackage")
