@@ -15,7 +15,7 @@ from typing import Any, Callable, Optional, Union
 
 from numpy.typing import ArrayLike, NDArray
 
-from ._bundle import Package, Session
+from ._bundle import Bundle, Package, Session
 
 __all__ = ["Evaluation", "evaluate"]
 
@@ -38,12 +38,13 @@ class Evaluation:
         return sum(self.values) / len(self.values)
 
 
-_sessions: dict[tuple[str, str], Session] = {}
+_sessions: dict[tuple[str, str, object], Session] = {}
 
 
 def _evaluate_some(path: str, numerics: str, metric: Metric, examples: Sequence[tuple[int, Example]]) -> list[tuple[int, float]]:
-    """On a worker, which loads the artifact once."""
-    key = (path, numerics)
+    """On a worker, which loads the artifact once, and again where another is in its place."""
+    artifact = Bundle(path) if path.endswith(".anepkg") else Package(path)
+    key = (path, numerics, artifact._stamp())
     if key not in _sessions:
         _sessions.clear()
         _sessions[key] = Session(path, numerics=numerics)

@@ -81,7 +81,10 @@ class Trainer:
             np.save(self._data / f"{name}.npy", np.asarray(array, order="C"))
         self.checkpoint = Path(checkpoint) if checkpoint is not None else Path(self._folder.name, "checkpoint.safetensors")
         self._options = [f"--numerics={numerics}", f"--seed={seed}", *options]
+        #: Of each step so far, those of a checkpoint that is there included.
         self.losses: list[float] = []
+        if self.checkpoint.exists():
+            self._run(0)
 
     def _run(self, steps: int, *more: str) -> None:
         command = [find_tool("ane-run"), str(self.bundle.path), "--train", str(self._data), f"--steps={steps}", "--checkpoint", str(self.checkpoint), "--quiet"]
@@ -100,4 +103,4 @@ class Trainer:
 
     def export(self, path: str | os.PathLike[str]) -> None:
         """The model with the trained weights (.onnx, adapters merged), or the weights alone (.safetensors)."""
-        self._run(max(1, len(self.losses)), "--export", os.fspath(path))
+        self._run(len(self.losses), "--export", os.fspath(path))

@@ -7,6 +7,7 @@ import pathlib
 
 import metrics
 import numpy as np
+import onnx
 import pytest
 
 import ane_mlir
@@ -67,3 +68,15 @@ def test_cluster(bundle, alone):
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as cluster, distributed.Client(cluster) as client:
         assert ane_mlir.evaluate(bundle, EXAMPLES, metrics.total, client=client, chunk=5).values == alone.values
+
+
+def test_another_artifact_in_its_place(tmp_path):
+    """A worker that lives on loads what is there now."""
+    from ane_mlir._evaluate import _evaluate_some
+
+    for factor in (2, 3):
+        graph = onnx.helper.make_graph([onnx.helper.make_node("Mul", ["image", "c"], ["y"])], "g", [onnx.helper.make_tensor_value_info("image", 1, [1, 4])], [onnx.helper.make_tensor_value_info("y", 1, [1, 4])], [onnx.numpy_helper.from_array(np.array(factor, np.float32), "c")])
+        onnx.save(onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
+        bundle = ane_mlir.compile(tmp_path / "m.onnx", output=tmp_path / "m.anepkg", check="off")
+        feeds = {"image": np.ones((1, 4), np.float32)}
+        assert _evaluate_some(str(bundle.path), "fp16", lambda outputs, target: float(np.sum(outputs["y"])), [(0, (feeds, 0))]) == [(0, 4.0 * factor)]

@@ -518,6 +518,13 @@ def test_trainer(tmp_path: pathlib.Path) -> None:
     parts.export(tmp_path / "b.onnx")
     assert (tmp_path / "a.onnx").read_bytes() == (tmp_path / "b.onnx").read_bytes()
     assert reference(tmp_path / "a.onnx", {"image": images[:3]})[0].shape == (3, 10)
+    # One that finds a checkpoint goes on from it; one that has trained nothing exports the first weights.
+    first, second, untouched = (Trainer(bundle, {"image": images, "targets": labels}, seed=2, checkpoint=c) for c in (tmp_path / "c", None, None))
+    assert first.run(10) == second.run(10)
+    assert Trainer(bundle, {"image": images, "targets": labels}, seed=2, checkpoint=tmp_path / "c").run(5) == second.run(5)
+    untouched.export(tmp_path / "c.onnx")
+    before, after = ({w.name: numpy_helper.to_array(w) for w in onnx.load(tmp_path / name).graph.initializer} for name in ("m.onnx", "c.onnx"))
+    assert all(np.array_equal(before[name], after[name]) for name in before)
 
 
 def test_report_of_a_step(tmp_path: pathlib.Path) -> None:

@@ -328,8 +328,10 @@ struct Run {
     options.curve = curve;
     options.exportTo = exportTo;
     options.gradients = gradients;
-    if (steps < 1 && gradients.empty())
-      return wrong("--train expects --steps=N of 1 or more");
+    // 0 reads a checkpoint and exports it.
+    if ((steps < 1 && gradients.empty() && !steps.getNumOccurrences()) ||
+        steps < 0)
+      return wrong("--train expects --steps=N");
     for (auto &[name, value] : {std::pair<StringRef, int64_t>("--seed", seed),
                                 {"--warmup", warmup},
                                 {"--checkpoint-every", checkpointEvery}})
