@@ -531,9 +531,10 @@ private:
       return false;
     Tensor unpacked = tensor->unpacked();
     ArrayRef<float> numbers = unpacked.floats();
-    bool isOneForMany = llvm::all_equal(numbers) &&
-                        !(typeOf(x).hasStaticShape() &&
-                          typeOf(x).getNumElements() <= kFewElements);
+    auto type = typeOf(x);
+    bool isTable = type.hasStaticShape() && type.getRank() <= 2 &&
+                   type.getNumElements() <= kFewElements;
+    bool isOneForMany = llvm::all_equal(numbers) && !isTable;
     return !isOneForMany && llvm::any_of(numbers, [](float x) {
       return std::isfinite(x) && roundTo(DType::Float16, x) != x;
     });

@@ -59,7 +59,7 @@ PINNED = {
     "shape mismatch": (["product.onnx"], 1, "product.onnx: error: '/fc': 'ane.matmul' op expects inner dimensions to agree, but got 7 and 8 of 'float[4,7]' and 'float[8,5]'\n"),
     "host reason": (["sum.onnx", "--require-ane"], 1, "sum.onnx: error: '/cum': 'ane.cumsum' op is not legal on h16: cumsum does not compile (L05); what to do: "),
     "fp16": (["open.onnx", "--dim=batch=1", "--max-error=1e-9"], 1, "onnx-to-ane: error: output 'y' has cosine "),
-    "kept in fp32": (["large.onnx", "--placement=ane"], 1, "large.onnx: error: '/scale': 'ane.mul' op is not legal on h16: computed in fp32: its result is off by 98 % in fp16 (L07); what to do: "),
+    "kept in fp32": (["large.onnx", "--placement=ane"], 1, "large.onnx: error: '/scale': 'ane.mul' op is not legal on h16: computed in fp32: fp16 cannot hold its constants (L07); what to do: "),
     "budget": (["huge.onnx"], 1, "huge.onnx: error: '/huge': 'ane.constant' op needs a value of shape [1048576, 65536], which takes 274877906944 bytes, and all that is computed while converting may take "),
     "damaged file": (["cut.onnx"], 1, "cut.onnx: error: is truncated or no ONNX protobuf (end of buffer exception)\n"),
     "unknown rule": (["open.onnx", "--dim=batch=1", "--rule=L9=on"], 2, "onnx-to-ane: no rule is named 'L9'; did you mean L09?; see --help\n"),
