@@ -237,6 +237,8 @@ class Bundle(Package):
 
     def _function_of(self, feeds: Mapping[str, ArrayLike]) -> str | None:
         """The first whose inputs have the shapes of `feeds`; ValueError that names all where none does, and there are several."""
+        if not (self.path / "manifest.json").is_file():
+            return None
         functions = self.manifest.get("functions", [])
         if len(functions) < 2:
             return None
