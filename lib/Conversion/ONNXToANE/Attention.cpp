@@ -23,6 +23,10 @@ using namespace mlir::ane;
 
 using C = NodeContext;
 
+/// What is no larger is masked, whatever stands for infinity: a number of fp16,
+/// so that it is compared on the engine.
+static constexpr double kMasked = -64992;
+
 /// [B,S,H*E] as [B,H,S,E].
 Value mlir::ane::splitHeads(C &c, Value x, int64_t heads) {
   if (!x)
@@ -158,7 +162,7 @@ static LogicalResult applyMask(C &c, Value mask, int64_t keys, Value &scores,
   visible.rowsMayBeEmpty = true;
   if (!c.element(mask).isInteger(1)) {
     scores = c.add(scores, c.castTo(mask, c.element(scores)));
-    mask = c.create<GreaterOp>({mask, c.scalarLike(-65000, mask)});
+    mask = c.create<GreaterOp>({mask, c.scalarLike(kMasked, mask)});
   }
   visible.allowed =
       visible.allowed ? c.create<LogicalAndOp>({visible.allowed, mask}) : mask;
