@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Analysis/CostModel.h"
+#include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Analysis/SurfaceOrder.h"
 #include "dialects/ANE/IR/Activation.h"
 #include "dialects/ANE/IR/Arithmetic.h"
@@ -325,7 +326,9 @@ OpWork mlir::ane::findWork(Operation *op, const Target &target,
   work.winograd = isWinograd(op);
   work.depthwise = isDepthwise(op);
   work.scores = isScores(op);
-  if (llvm::any_of(op->getResultTypes(), [](Type type) {
+  // What only moves or picks elements is not widened, nor is a cast itself.
+  if (!isExact(op) && !isa<CastOp>(op) &&
+      llvm::any_of(op->getResultTypes(), [](Type type) {
         return getElementTypeOrSelf(type).isF16();
       }))
     work.hostWidth = 2;

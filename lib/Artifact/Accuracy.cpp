@@ -517,6 +517,10 @@ static StringRef whyWhole(func::FuncOp function, const Accuracy &accuracy) {
   }
   if (accuracy.isWithinBar())
     return "";
+  // An answer that is no number is worth no time.
+  if (llvm::any_of(accuracy.outputs,
+                   [](const OutputAccuracy &o) { return o.nonFinite; }))
+    return "an output is beyond fp16";
   WeightTrees trees;
   Clock clock = getClock(function);
   double host = 0, engine = clock.floor();

@@ -337,8 +337,13 @@ static void findScale(BlockArgument argument, Input &in) {
   std::vector<double> center(*count, 0), spread(*count, 1);
   bool known = false;
   auto apply = [&](Value constant, Value at, auto step) {
-    auto numbers =
-        broadcast(constant, cast<RankedTensorType>(at.getType()).getShape());
+    // Statistics are of columns: what each row has its own of is data.
+    auto type = cast<RankedTensorType>(at.getType());
+    auto own = dyn_cast<RankedTensorType>(constant.getType());
+    if (!own || (own.getNumElements() == type.getNumElements() &&
+                 type.getRank() > 0 && type.getDimSize(0) > 1))
+      return false;
+    auto numbers = broadcast(constant, type.getShape());
     if (!numbers || numbers->size() != center.size())
       return false;
     for (auto [number, c, s] : llvm::zip(*numbers, center, spread))
