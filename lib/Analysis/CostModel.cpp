@@ -12,7 +12,6 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Analysis/CostModel.h"
-#include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Analysis/SurfaceOrder.h"
 #include "dialects/ANE/IR/Activation.h"
 #include "dialects/ANE/IR/Arithmetic.h"
@@ -326,12 +325,6 @@ OpWork mlir::ane::findWork(Operation *op, const Target &target,
   work.winograd = isWinograd(op);
   work.depthwise = isDepthwise(op);
   work.scores = isScores(op);
-  // What only moves or picks elements is not widened, nor is a cast itself.
-  if (!isExact(op) && !isa<CastOp>(op) &&
-      llvm::any_of(op->getResultTypes(), [](Type type) {
-        return getElementTypeOrSelf(type).isF16();
-      }))
-    work.hostWidth = 2;
   return work;
 }
 

@@ -49,6 +49,11 @@ Partition::Partition(Block &block, const llvm::DenseSet<Operation *> &trees,
     if (trees.contains(&op))
       continue;
     OpWork work = findWork(&op, clock.target);
+    // On the host it will be fp32 (ane-widen-host).
+    if (llvm::any_of(op.getResultTypes(), [](Type type) {
+          return getElementTypeOrSelf(type).isF16();
+        }))
+      work.hostWidth = 2;
     auto [it, isNew] = known.try_emplace(keyOf(work), works.size());
     if (isNew)
       works.push_back(work);

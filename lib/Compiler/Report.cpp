@@ -278,7 +278,7 @@ static void addAlternatives(Report &report, func::FuncOp function) {
   double placed = report.predictedMicros + report.hostMicros;
   double cheapest = number("cheapest_us");
   bool isCheapest = cheapest == number("placed_us");
-  report.alternatives = {placed, number("host_us"),
+  report.alternatives = {placed, report.engineOps ? number("host_us") : placed,
                          isCheapest ? placed : std::min(cheapest, placed),
                          number("crossover")};
 }
