@@ -86,8 +86,9 @@ double OutputAccuracy::closeness() const {
   if (nonFinite)
     return -1;
   double least = std::min(cosine, 1 - differing);
-  if (numbers <= kFewNumbers && differences > 0)
-    least = std::min(least, 1 - differences / std::max(power, 1e-30) / 2);
+  // As far as nothing is told from nothing by the cosine, too.
+  if (numbers <= kFewNumbers && std::sqrt(differences) > 1e-6)
+    least = std::min(least, 1 - differences / std::max(power, 1e-12) / 2);
   return std::max(least, -1.0);
 }
 std::string OutputAccuracy::describe() const {

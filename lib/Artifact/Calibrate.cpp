@@ -8,6 +8,7 @@
 #include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Artifact/TensorFiles.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
+#include "ane-mlir/Interpreter/Weights.h"
 #include "dialects/ANE/IR/Arithmetic.h"
 #include "dialects/ANE/IR/Gather.h"
 #include "dialects/ANE/IR/Linear.h"
@@ -19,9 +20,6 @@
 
 using namespace mlir;
 using namespace mlir::ane;
-
-/// Magnitudes from which on a number stands for no quantity.
-static constexpr float kSentinel = 1e9f;
 
 namespace {
 /// What is known about one op over all samples.
@@ -43,6 +41,8 @@ public:
     seen.peaks.resize(outputs.size());
     for (auto [most, tensor] : llvm::zip(seen.peaks, outputs))
       most = std::max(most, magnitude(tensor).largest);
+    if (outputs.empty())
+      return;
     if (std::optional<float> reach = findReach(op, inputs, outputs[0])) {
       reaches[op->getResult(0)] = *reach;
       seen.peaks[0] = std::max(seen.peaks[0], *reach);
@@ -90,8 +90,11 @@ private:
       return std::nullopt;
     if (isa<GatherOp, GatherAlongAxisOp, GatherNdOp>(op) &&
         isConstantTree(op->getOperand(0))) {
-      float most = 0; // numbers that stand for infinity are no quantities
-      for (float x : inputs[0].floats())
+      if (auto seen = reaches.find(op->getResult(0)); seen != reaches.end())
+        return seen->second; // on the sample before
+      Tensor table = inputs[0].unpacked();
+      float most = 0;
+      for (float x : table.floats())
         if (std::fabs(x) < kSentinel)
           most = std::max(most, std::fabs(x));
       return most;

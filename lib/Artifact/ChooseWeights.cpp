@@ -269,15 +269,19 @@ LogicalResult NumericGuard::chooseWeights(ModuleOp optimised) {
                 !excerpt, does);
   // It is looked for in fp16, which is quick, and has to hold in what the
   // artifact is held against.
-  bool confirms = !precision.engine && !excerpt && isJudgedByEngine();
-  precision.engine |= confirms;
-  if (confirms || !best.accuracy)
-    for (unsigned step = 1; !does(bound) && (bound.error > 0 || bound.parts);
-         step *= 2)
-      bound = tighten(bound, step);
-  bool holds = bound.error > 0 || bound.parts || does(bound);
-  if (!holds)
+  if (!precision.engine && !excerpt && isJudgedByEngine()) {
+    precision.engine = true;
+    best = {};
+  }
+  if (!best.accuracy)
     best = trials.run(bound, precision);
+  for (unsigned step = 1;
+       best.least < options.leastCosine && (bound.error > 0 || bound.parts);
+       step *= 2) {
+    bound = tighten(bound, step);
+    best = trials.run(bound, precision);
+  }
+  bool holds = best.least >= options.leastCosine;
   missesCosine = !holds;
   if (options.weightBound)
     *options.weightBound = bound;
@@ -317,5 +321,5 @@ void NumericGuard::warnOfWeights() {
     emitWarning(original().getLoc())
         << "what was written has a cosine of " << spell(least)
         << " in the end, and --weights=auto asked for " << spellWanted()
-        << "; a little more asked for leaves it that";
+        << "; ask for a little more";
 }

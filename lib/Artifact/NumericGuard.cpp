@@ -176,9 +176,8 @@ LogicalResult NumericGuard::keepPrecision(ModuleOp optimised, Step repair,
   if (!found.whyNot.empty() || functions.empty() || !reference)
     return both(optimised);
   if (options.lossScale) {
-    if (options.check != GuardOptions::Check::Off &&
-        failed(measureStep(reference)))
-      found.whyNot = "the interpreter cannot run it";
+    if (options.check != GuardOptions::Check::Off)
+      measureStep(reference);
     return both(optimised);
   }
   if (isLarge())
@@ -194,15 +193,8 @@ LogicalResult NumericGuard::keepPrecision(ModuleOp optimised, Step repair,
                                     [](Diagnostic &) { return success(); });
     (void)calibrate(function, samples, options.placed && engine);
   }
-  std::string why;
-  FailureOr<References> expected = runReference(reference, samples, &why);
-  if (failed(expected)) {
-    found.whyNot = "the interpreter stops: " + why;
-    if (found.guessed)
-      found.whyNot += ", on guessed inputs; --calibration=DIR gives real ones";
+  if (!runSamples(reference))
     return both(optimised);
-  }
-  references = std::move(*expected);
   found.numerics = isJudgedByEngine() ? "engine" : "fp16";
 
   // A repair must not harm: the module without it is what it is judged by.
@@ -246,20 +238,28 @@ LogicalResult NumericGuard::keepPrecision(ModuleOp optimised, Step repair,
   return success();
 }
 
+bool NumericGuard::runSamples(func::FuncOp reference) {
+  std::string why;
+  FailureOr<References> expected = runReference(reference, samples, &why);
+  if (succeeded(expected)) {
+    references = std::move(*expected);
+    return true;
+  }
+  found.whyNot = "the interpreter stops: " + why;
+  if (found.guessed)
+    found.whyNot += ", on guessed inputs; --calibration=DIR gives real ones";
+  return false;
+}
+
 /// Loss and gradients in fp32, for check().
-LogicalResult NumericGuard::measureStep(func::FuncOp reference) {
-  ScopedDiagnosticHandler silence(reference.getContext(),
-                                  [](Diagnostic &) { return success(); });
-  FailureOr<References> expected = runReference(reference, samples);
-  if (failed(expected))
-    return failure();
-  references = std::move(*expected);
+void NumericGuard::measureStep(func::FuncOp reference) {
+  if (!runSamples(reference))
+    return;
   found.ofTraining = true;
   found.numerics =
       work <= kEngineWork || options.check == GuardOptions::Check::Full
           ? "engine"
           : "fp16";
-  return success();
 }
 
 /// Gradients that are nothing but rounding beside the others (the bias of keys,

@@ -39,7 +39,10 @@ void NumberScan::start(ModuleOp module) {
                        std::to_string(bytes.size()))
                .second)
         continue;
-      found.push_back({op->getLoc(), *dtype, bytes});
+      auto dense = dyn_cast<DenseElementsAttr>(elements);
+      found.push_back(
+          {op->getLoc(), *dtype, bytes,
+           dense && dense.isSplat() ? elements.getNumElements() : 1});
     }
   });
   if (found.empty())
@@ -125,16 +128,16 @@ void NumberScan::report() {
   join();
   for (const std::vector<Constant> &batch : batches)
     for (const Constant &constant : batch) {
-      int64_t numbers =
-          constant.bytes.size() * 8 / getInfo(constant.dtype).bits;
+      int64_t numbers = constant.copies * int64_t(constant.bytes.size()) * 8 /
+                        getInfo(constant.dtype).bits;
       if (constant.nans)
         emitWarning(constant.where)
-            << constant.nans << " of " << numbers
+            << constant.nans * constant.copies << " of " << numbers
             << " numbers are NaN, as a training that fails leaves them; in "
                "fp32 so is what is computed with them";
       if (constant.infinities && constant.hasQuantities)
         emitWarning(constant.where)
-            << constant.infinities << " of " << numbers
+            << constant.infinities * constant.copies << " of " << numbers
             << " numbers are infinite; weights of fp16 have 65504 there";
     }
   batches.clear();

@@ -36,6 +36,8 @@ private:
     Location where;
     DType dtype;
     llvm::ArrayRef<char> bytes;
+    /// Elements that each of them stands for, of a splat.
+    int64_t copies = 1;
     int64_t nans = 0, infinities = 0;
     /// Finite numbers other than 0 and 1 are among them.
     bool hasQuantities = false;

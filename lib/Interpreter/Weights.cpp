@@ -14,9 +14,6 @@
 using namespace mlir;
 using namespace mlir::ane;
 
-/// Magnitudes from which on a number stands for no quantity.
-static constexpr float kSentinel = 1e9f;
-
 /// Says where a weight is beyond fp16. A negative number in several places is a
 /// mask, which saturates by intention, as does what stands for infinity.
 static void reportRange(Value root, const Tensor &weight) {

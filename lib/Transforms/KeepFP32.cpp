@@ -16,6 +16,7 @@
 #include "Reshape.h"
 #include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
+#include "ane-mlir/Interpreter/Weights.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "dialects/ANE/IR/Arithmetic.h"
 #include "dialects/ANE/IR/Cast.h"
@@ -57,8 +58,6 @@ constexpr int64_t kFewTerms = 16;
 /// So many the host compares, or computes with, at no cost to speak of.
 constexpr int64_t kFewElements = 4096;
 constexpr double kFewFlops = 1e6;
-/// Magnitudes from which on a number stands for infinity.
-constexpr float kSentinel = 1e9f;
 /// A front end (windows, a Fourier basis, filters) has a few products between
 /// the input and its logarithm, or nothing but filters and magnitudes.
 constexpr unsigned kFrontEndProducts = 6;
@@ -494,9 +493,10 @@ private:
     }
   }
 
-  /// What the value is moved from: inputs and constants. False where arithmetic
-  /// is between.
-  bool findMoved(Value v, SmallVectorImpl<Value> &roots) const {
+  /// What the value is moved from: inputs and constants. False where more than
+  /// that, with `scaled` more than arithmetic on single elements, is between.
+  bool findMoved(Value v, SmallVectorImpl<Value> &roots,
+                 bool scaled = false) const {
     SmallVector<Value> stack{v};
     llvm::DenseSet<Value> seen;
     while (!stack.empty()) {
@@ -510,6 +510,8 @@ private:
         llvm::append_range(stack, isa<ConcatOp, StackOp>(op)
                                       ? ValueRange(op->getOperands())
                                       : op->getOperands().take_front());
+      else if (scaled && isElementwise(op) && mayMark(op))
+        llvm::append_range(stack, op->getOperands());
       else
         return false;
     }
@@ -532,22 +534,30 @@ private:
     Tensor unpacked = tensor->unpacked();
     ArrayRef<float> numbers = unpacked.floats();
     auto type = typeOf(x);
-    bool isTable = type.hasStaticShape() && type.getRank() <= 2 &&
-                   type.getNumElements() <= kFewElements;
-    bool isOneForMany = llvm::all_equal(numbers) && !isTable;
+    bool isOneForMany =
+        llvm::all_equal(numbers) && !(type.getRank() <= 2 && isSmall(type));
     return !isOneForMany && llvm::any_of(numbers, [](float x) {
       return std::isfinite(x) && roundTo(DType::Float16, x) != x;
     });
   }
 
-  /// An input beside numbers that fp16 rounds, or beside itself.
+  static bool isSmall(RankedTensorType type) {
+    return type.hasStaticShape() && type.getNumElements() <= kFewElements;
+  }
+
+  /// An input beside numbers that fp16 rounds, or beside itself; of a table
+  /// also what scalers and the like make of it.
   bool comparesInput(Operation *op) {
     SmallVector<Value> roots;
     Value x = op->getOperand(0), y = op->getOperand(1);
-    if (!isFloat(x) || !findMoved(x, roots) || !findMoved(y, roots) ||
+    bool scaled = isFloat(x) && isSmall(typeOf(x));
+    if (!isFloat(x) || !findMoved(x, roots, scaled) ||
+        !findMoved(y, roots, scaled) ||
         llvm::none_of(roots, [](Value v) { return isa<BlockArgument>(v); }))
       return false;
-    auto moving = [](Operation *op) { return isMoving(op); };
+    auto moving = [&](Operation *op) {
+      return isMoving(op) || (scaled && isElementwise(op));
+    };
     if (x == y) {
       mark(op, "the engine does not tell NaN from a number", true);
       followBackward(op->getOperands(), "it is asked whether it is NaN",

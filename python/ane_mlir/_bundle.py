@@ -231,23 +231,27 @@ class Bundle(Package):
         super().__init__(path, _temporary)
         self._report = _report
         self._again = _again
+        self._lengths: tuple[object, list[tuple[str, dict[str, tuple[int, ...]]]]] | None = None
 
     def _has_open_shapes(self) -> bool:
         return False
 
     def _function_of(self, feeds: Mapping[str, ArrayLike]) -> str | None:
         """The first whose inputs have the shapes of `feeds`; ValueError that names all where none does, and there are several."""
-        if not (self.path / "manifest.json").is_file():
-            return None
-        functions = self.manifest.get("functions", [])
+        if self._lengths is None or self._lengths[0] != self._stamp():
+            manifest = self.manifest if (self.path / "manifest.json").is_file() else {}
+            functions = [(str(each["name"]), {str(port["name"]): tuple(port["shape"]) for port in each["inputs"]}) for each in manifest.get("functions", [])]
+            self._lengths = (self._stamp(), functions)
+        functions = self._lengths[1]
         if len(functions) < 2:
             return None
+        given = {name: np.shape(value) for name, value in feeds.items()}
         known: list[str] = []
-        for each in functions:
-            shapes = {port["name"]: tuple(port["shape"]) for port in each["inputs"]}
-            if all(shapes.get(name, np.shape(value)) == np.shape(value) for name, value in feeds.items()):
-                return str(each["name"])
-            known.append(f"{each['name']} ({', '.join(f'{name} {list(shapes[name])}' for name in feeds if name in shapes)})")
+        for function, shapes in functions:
+            # A scalar is an array of one element where the model has that.
+            if all(shapes.get(name, shape) in (shape, shape or (1,)) for name, shape in given.items()):
+                return function
+            known.append(f"{function} ({', '.join(f'{name} {list(shapes[name])}' for name in given if name in shapes)})")
         raise ValueError(f"no function takes arrays of these shapes; there are {', '.join(known)}")
 
     def _stamp(self) -> object:

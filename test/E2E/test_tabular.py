@@ -65,10 +65,16 @@ def test_missing_numbers(tmp_path, kind):
     w = np.random.default_rng(1).standard_normal((16, 4)).astype(np.float32)
     for nodes in ([node("IsNaN", ["x"], ["b"]), node("Where", ["b", "z", "x"], ["f"])], [node("Equal", ["x", "x"], ["b"]), node("Where", ["b", "x", "z"], ["f"])],
                   [node("Imputer", ["x"], ["f"], domain="ai.onnx.ml", imputed_value_floats=[0.5] * 16, replaced_value_float=float("nan"))]):  # fmt: skip
-        assert worst(model(tmp_path / "m.onnx", [*nodes, node("MatMul", ["f", "w"], ["y"])], {"z": np.zeros(1, np.float32), "w": w}, 8, 16), x, kind=kind) < 5e-3
+        constants = {"z": np.zeros(1, np.float32), "w": w, "two": np.full((1, 16), 2, np.float32)}
+        assert worst(model(tmp_path / "m.onnx", [*nodes, node("MatMul", ["f", "w"], ["y"])], constants, 8, 16), x, kind=kind) < 5e-3
+        # Behind a scaler, too.
+        behind = [helper.make_node(n.op_type, ["s" if i == "x" else i for i in n.input], n.output, domain=n.domain) for n in nodes]
+        for old, new in zip(nodes, behind):
+            new.attribute.extend(old.attribute)
+        assert worst(model(tmp_path / "m.onnx", [node("Div", ["x", "two"], ["s"]), *behind, node("MatMul", ["f", "w"], ["y"])], constants, 8, 16), x, kind=kind) < 5e-3
 
 
-def tree(splits: list, leaves: list, features: list, trees: int = 1) -> onnx.NodeProto:
+def tree(splits: list, leaves: list, features: list, trees: int = 1, x: str = "x") -> onnx.NodeProto:
     """Stumps: one split each, two leaves."""
     fields: dict[str, list] = {"nodes_treeids": [], "nodes_nodeids": [], "nodes_featureids": [], "nodes_values": [], "nodes_modes": [], "nodes_truenodeids": [], "nodes_falsenodeids": [], "target_treeids": [], "target_nodeids": [], "target_ids": [], "target_weights": []}
     for t in range(trees):
@@ -83,7 +89,7 @@ def tree(splits: list, leaves: list, features: list, trees: int = 1) -> onnx.Nod
         fields["target_nodeids"] += [1, 2]
         fields["target_ids"] += [0, 0]
         fields["target_weights"] += leaves
-    return node("TreeEnsembleRegressor", ["x"], ["y"], "tree", domain="ai.onnx.ml", n_targets=1, **fields)
+    return node("TreeEnsembleRegressor", [x], ["y"], "tree", domain="ai.onnx.ml", n_targets=1, **fields)
 
 
 @pytest.mark.parametrize("numerics", ["fp16", "engine"])
@@ -92,6 +98,9 @@ def test_trees(tmp_path, numerics):
     x = np.stack([np.arange(2015, 2047), np.tile([0, -1, 1, 0], 8), np.arange(2040, 2072)], axis=1).astype(np.float32)
     assert worst(model(tmp_path / "m.onnx", [tree([2021.5, -1e-35, 2048.5, 1e-35], [1.0, 2.0], [0, 1, 2, 1], 12)], {}, 32, 3), x, numerics) < 1e-3
     assert worst(model(tmp_path / "m.onnx", [tree([2021.5], [-10.0, 40000.0], [0], 20)], {}, 32, 3), x, numerics) < 1e-3
+    # Behind a scaler, which brings years closer to each other than steps of fp16.
+    scaler = node("Scaler", ["x"], ["s"], domain="ai.onnx.ml", offset=[0.0, 0.0, 0.0], scale=[1 / 2000, 1.0, 1 / 2000])
+    assert worst(model(tmp_path / "m.onnx", [scaler, tree([2021.5 / 2000, 0.5, 2048.5 / 2000], [1.0, 2.0], [0, 1, 2], 12, "s")], {}, 32, 3), x, numerics) < 1e-3
 
 
 @pytest.mark.parametrize("begin", ["sub", "scaler", "batchnorm", "add"])

@@ -109,7 +109,9 @@ private:
   void warnOfWeights();
   std::string spellWanted() const;
   std::optional<Excerpt> makeExcerpt(func::FuncOp function);
-  LogicalResult measureStep(func::FuncOp reference);
+  /// All samples in fp32; says why not.
+  bool runSamples(func::FuncOp reference);
+  void measureStep(func::FuncOp reference);
   LogicalResult runExcerpt(ModuleOp optimised, Step repair);
   GuardOptions options;
   OwningOpRef<ModuleOp> kept;

@@ -17,6 +17,9 @@ namespace mlir::ane {
 FailureOr<std::vector<char>> evaluateWeight(Value root,
                                             std::vector<char> buffer = {});
 
+/// Magnitudes from which on a number stands for infinity and is no quantity.
+inline constexpr float kSentinel = 1e9f;
+
 /// A weight as a matrix of its first extent.
 llvm::SmallVector<int64_t, 2> matrixShapeOf(llvm::ArrayRef<int64_t> shape);
 
