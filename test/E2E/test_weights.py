@@ -317,14 +317,16 @@ def test_few_numbers_have_a_size(tmp_path, outputs):
     assert subprocess.run([*convert, "--min-cosine=0.5"], capture_output=True).returncode == 0
 
 
-@pytest.mark.parametrize("wanted", [0.999, 0.99])
+@pytest.mark.parametrize("wanted", [0.999, 0.99, 0.97, 0.9])
 def test_what_is_chosen_holds_in_the_artifact(tmp_path, wanted):
-    """Too much work for the engine's arithmetic at each trial: what is chosen is judged by it all the same."""
+    """Too much work for the engine's arithmetic at each trial: what is chosen is judged by it all the same, also where a little more is asked for than it came to."""
     model = layers(tmp_path / "m.onnx", 256, 6, 256, rows=64)
-    done = subprocess.run([ane_mlir.find_tool("onnx-to-ane"), model, "-o", tmp_path / "m.mlpackage", f"--weights=auto:{wanted}"], capture_output=True, text=True, check=True)
-    said, found = re.search(r"least cosine is (\S+) \('y'\)", done.stderr), re.search(r" y +cosine ([\d.]+)", done.stderr + done.stdout)
-    assert "engine numerics" in done.stderr + done.stdout
-    assert wanted <= float(said[1]) <= float(found[1]) + 1e-5 and float(found[1]) >= wanted, done.stderr
+    for _ in range(3):
+        done = subprocess.run([ane_mlir.find_tool("onnx-to-ane"), model, "-o", tmp_path / "m.mlpackage", f"--weights=auto:{wanted:.7f}"], capture_output=True, text=True, check=True)
+        said, found = re.search(r"least cosine is (\S+) \('y'\)", done.stderr), re.search(r" y +cosine ([\d.]+)", done.stderr + done.stdout)
+        assert "engine numerics" in done.stderr + done.stdout
+        assert float(said[1]) <= float(found[1]) + 1e-5 and float(found[1]) >= wanted - 5e-7, (wanted, done.stderr)
+        wanted = float(found[1]) + 2e-6
 
 
 def test_no_form_has_the_cosine(tmp_path):
