@@ -325,6 +325,9 @@ static std::optional<std::vector<double>> broadcast(Value constant,
   return numbers;
 }
 
+/// What is subtracted from, or divides, all elements alike is a statistic from
+/// here on.
+static constexpr double kTelling = 16;
 /// Elements beyond which one input is not looked at so closely.
 static constexpr int64_t kMostCentered = 1 << 16;
 
@@ -405,11 +408,12 @@ static void findScale(BlockArgument argument, Input &in) {
     v = next;
   }
   auto isSensible = [](double x) {
-    return std::isfinite(x) && std::fabs(x) < 1e9;
+    return std::isfinite(x) && std::fabs(x) < 1e30;
   };
-  // One number for all (an epsilon, log(1 + x)) says nothing of an input.
-  bool tells = center.size() == 1 || !llvm::all_equal(center) ||
-               !llvm::all_equal(spread);
+  // One small number for all (an epsilon, log(1 + x)) says nothing of an input.
+  bool tells = !llvm::all_equal(center) || !llvm::all_equal(spread) ||
+               std::fabs(center[0]) > kTelling ||
+               std::fabs(spread[0]) > kTelling;
   if (known && tells && llvm::all_of(center, isSensible) &&
       llvm::all_of(spread, isSensible)) {
     in.center = std::move(center);

@@ -159,7 +159,8 @@ struct Flags {
       cl::value_desc("X"), cl::init(0), cl::cat(target)};
   cl::opt<double> minCosine{
       "min-cosine",
-      cl::desc("Exit 1 where the check finds an output with a smaller cosine"),
+      cl::desc("Exit 1 where the check finds an output with a smaller cosine, "
+               "or, of up to 16 numbers, off by as much"),
       cl::value_desc("X"), cl::init(0), cl::cat(target)};
   cl::opt<std::string> weights{
       "weights",

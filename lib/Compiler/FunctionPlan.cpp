@@ -41,12 +41,24 @@ static std::optional<std::string> findLength(ArrayRef<Bucket> buckets,
   return buckets.front().dims[*found].first.str();
 }
 
-static bool keepsStates(ModuleOp module) {
+/// Rows that the states hold; nothing where none is kept, or one that gets no
+/// rows.
+static std::optional<int64_t> rowsOfStates(ModuleOp module) {
   auto main = module.lookupSymbol<func::FuncOp>("main");
+  std::optional<int64_t> rows;
   for (unsigned i = 0; main && i < main.getNumArguments(); ++i)
-    if (main.getArgAttr(i, marks::kState))
-      return true;
-  return false;
+    for (unsigned j = 0; j < main.getNumResults(); ++j) {
+      Attribute key = main.getArgAttr(i, marks::kState);
+      if (!key || key != main.getResultAttr(j, marks::kState))
+        continue;
+      auto axis = main.getResultAttrOfType<IntegerAttr>(j, marks::kStateAxis);
+      if (!axis)
+        return std::nullopt;
+      int64_t own = cast<RankedTensorType>(main.getArgument(i).getType())
+                        .getDimSize(axis.getInt());
+      rows = std::min(rows.value_or(own), own);
+    }
+  return rows;
 }
 
 llvm::Error mlir::ane::addFunctions(Report &report, ArrayRef<Bucket> buckets,
@@ -68,14 +80,18 @@ llvm::Error mlir::ane::addFunctions(Report &report, ArrayRef<Bucket> buckets,
   }
   std::vector<int64_t> extents;
   std::optional<std::string> dim = findLength(buckets, extents);
-  bool hasStates = llvm::all_of(modules, [](const OwningOpRef<ModuleOp> &each) {
-    return keepsStates(*each);
-  });
-  if (!dim || !hasStates)
+  std::optional<int64_t> rows = rowsOfStates(*modules.front());
+  bool isOneCache =
+      llvm::all_of(modules, [&](const OwningOpRef<ModuleOp> &each) {
+        return rows && rowsOfStates(*each) == rows;
+      });
+  if (!dim || !isOneCache)
     return wanted.empty()
                ? llvm::Error::success()
-               : wrong("is for functions that keep states (--state=auto) and "
-                       "differ in the extent of one dimension");
+               : wrong("is for functions that share caches of one length "
+                       "(--state=auto) and differ in the extent of one "
+                       "dimension");
+  report.planRows = *rows;
   std::vector<TextFunction> functions;
   for (auto [function, extent] : llvm::zip(report.functions, extents)) {
     function.tokens = extent;

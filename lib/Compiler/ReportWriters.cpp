@@ -300,12 +300,15 @@ static void printFunctions(llvm::raw_ostream &os, const Report &report) {
        << report.functions[report.plan[i].function].tokens << " at once"
        << (i ? ", " : "");
   std::vector<TextFunction> functions = textFunctions(report);
-  os << "; a prompt of ";
+  StringRef before = "; a prompt of ";
   for (int64_t tokens : {10, 100, 1000})
-    os << tokens
-       << llvm::format(" in %.1f ms",
-                       predictText(report.plan, functions, tokens) / 1e3)
-       << (tokens < 1000 ? ", of " : "\n");
+    if (tokens <= report.planRows) {
+      os << before << tokens
+         << llvm::format(" in %.1f ms",
+                         predictText(report.plan, functions, tokens) / 1e3);
+      before = ", of ";
+    }
+  os << '\n';
   std::string faster;
   for (const Report::Function &function : report.functions)
     if (const auto &a = function.alternatives;

@@ -8,15 +8,16 @@
 // number: the quiet bins of a spectrum are told apart by less than the rounding
 // of the loud ones. From each such place the slice behind it is marked
 // `ane.fp32`, as far as it is arithmetic on few numbers; what such values alone
-// decide is marked too. Marked ops run on the host, in fp32 (ane-place,
-// ane-widen-host).
+// decide is marked too. So is what tells neighbours in a table apart (splits of
+// trees, questions for NaN, linear models beyond fp16); limits that stay fp16
+// round to the side of whole numbers that they were on. Marked ops run on the
+// host, in fp32 (ane-place, ane-widen-host).
 //
 //===----------------------------------------------------------------------===//
 
 #include "Reshape.h"
 #include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
-#include "ane-mlir/Interpreter/Weights.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "dialects/ANE/IR/Arithmetic.h"
 #include "dialects/ANE/IR/Cast.h"
@@ -58,6 +59,9 @@ constexpr int64_t kFewTerms = 16;
 /// So many the host compares, or computes with, at no cost to speak of.
 constexpr int64_t kFewElements = 4096;
 constexpr double kFewFlops = 1e6;
+/// What stands for infinity beside an input, whose quantities may be seconds
+/// since 1970.
+constexpr float kInfinite = 1e30f;
 /// A front end (windows, a Fourier basis, filters) has a few products between
 /// the input and its logarithm, or nothing but filters and magnitudes.
 constexpr unsigned kFrontEndProducts = 6;
@@ -422,7 +426,7 @@ private:
       bool beyond = false, isMask = true;
       float mask = 0;
       for (float x : unpacked.floats()) {
-        beyond |= std::fabs(x) >= 65520 && std::fabs(x) < kSentinel;
+        beyond |= std::fabs(x) >= 65520 && std::fabs(x) < kInfinite;
         isMask &= x == 0 || (x < 0 && (mask == 0 || x == mask));
         mask = x < 0 ? x : mask;
       }

@@ -173,8 +173,22 @@ struct MarkStates : ane::impl::MarkStatesPassBase<MarkStates> {
               return other.input == pair.input || other.output == pair.output;
             }))
           pairs.push_back(pair);
-    for (const StatePair &pair : pairs)
+    for (const StatePair &pair : pairs) {
       mark(main, pair, names[pair.input]);
+      if (!pair.axis)
+        continue;
+      int64_t rows = cast<RankedTensorType>(main.getResultTypes()[pair.output])
+                         .getDimSize(*pair.axis),
+              capacity =
+                  cast<RankedTensorType>(main.getArgument(pair.input).getType())
+                      .getDimSize(*pair.axis);
+      if (rows <= capacity || ShapedType::isDynamic(capacity))
+        continue;
+      main.emitError() << "state '" << names[pair.input] << "' holds "
+                       << capacity << " rows, and a call gives " << rows
+                       << "; a longer one (--dim of its length) holds them";
+      return signalPassFailure();
+    }
   }
 
 private:

@@ -197,6 +197,17 @@ def test_plan(model, tmp_path):
             assert done.returncode == 1 and said in done.stderr, done.stderr
 
 
+def test_a_cache_that_is_too_short(model, tmp_path):
+    """A call gives more rows than the state holds: said, with the state and the extents; the plan tells no prompt that does not fit."""
+    command = [ane_mlir.find_tool("onnx-to-ane"), model, "-o", tmp_path / "m.anepkg", "--dim=batch=1", "--dim=sequence=16,1", "--state=auto", "--check=off"]
+    done = subprocess.run([*command, "--dim=past=8"], capture_output=True, text=True)
+    assert done.returncode == 1 and "state 'past_key_values.0.key' holds 8 rows, and a call gives 16" in done.stderr and not (tmp_path / "m.anepkg").exists()
+    done = subprocess.run([*command, "--dim=past=64"], capture_output=True, text=True, check=True)
+    assert re.search(r"plan of a text.*; a prompt of 10 in [\d.]+ ms\n", done.stdout + done.stderr)
+    done = subprocess.run([*command, "--dim=past=64,32", "--plan=1:1"], capture_output=True, text=True)
+    assert done.returncode == 1 and "--plan is for functions that share caches of one length" in done.stderr
+
+
 def test_a_function_on_the_host(model, tmp_path):
     """Prefill on the engine and decode on the host, by a file that names the function."""
     (tmp_path / "p.json").write_text('{"sequence1": "host"}')

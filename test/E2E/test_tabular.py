@@ -117,6 +117,28 @@ def test_columns_that_are_standardised(tmp_path, begin):
     assert worst(path, x) < 5e-3
 
 
+@pytest.mark.parametrize(("mean", "spread"), [(2000, 1), (-3e4, 5), (1.7e9, 1e6), (-1.2e5, 100), (0, 1e5)])
+@pytest.mark.parametrize("form", ["sub", "add", "div", "batchnorm"])
+def test_columns_alike(tmp_path, mean, spread, form):
+    """Years, seconds since 1970, incomes: one number is subtracted from all columns, or divides them."""
+    x = (mean + spread * np.random.default_rng(0).standard_normal((32, 3))).astype(np.float32)
+    first = {"sub": [node("Sub", ["x", "m"], ["a"]), node("Div", ["a", "s"], ["b"])], "add": [node("Add", ["x", "n"], ["a"]), node("Mul", ["a", "i"], ["b"])], "div": [node("Div", ["x", "s"], ["a"]), node("Sub", ["a", "q"], ["b"])],
+             "batchnorm": [node("BatchNormalization", ["x", "g", "z", "v1", "v2"], ["b"], epsilon=0.0)]}[form]  # fmt: skip
+    constants = {k: np.array(v, np.float32) for k, v in {"m": mean, "n": -mean, "s": spread, "i": 1 / spread, "q": mean / spread, "g": [1] * 3, "z": [0] * 3, "v1": [mean] * 3, "v2": [float(spread) ** 2] * 3, "w": [[0.8, -0.5], [0.3, 0.9], [0.4, 0.1]]}.items()}
+    assert worst(model(tmp_path / "m.onnx", [*first, node("MatMul", ["b", "w"], ["y"])], constants, 32, 3), x) < 5e-3
+
+
+def test_few_numbers_that_are_none(tmp_path):
+    """An output of which single numbers are infinite where others are not is told, and no reason to leave the engine."""
+    rng, nodes, constants, x = np.random.default_rng(0), [], {"half": np.array(0.5, np.float32), "no": np.array(-np.inf, np.float32)}, "x"
+    for i in range(4):
+        constants[f"w{i}"] = (rng.standard_normal((512, 512)) / 22).astype(np.float32)
+        nodes += [node("MatMul", [x, f"w{i}"], [f"h{i}"]), node("Relu", [f"h{i}"], [x := f"r{i}"])]
+    nodes += [node("Greater", [x, "half"], ["b"]), node("Where", ["b", x, "no"], ["y"])]
+    done = subprocess.run([ane_mlir.find_tool("onnx-to-ane"), model(tmp_path / "m.onnx", nodes, constants, 128, 512), "-o", tmp_path / "m.anepkg"], capture_output=True, text=True, check=True)
+    assert " ops on the engine, 0 on the host" in done.stdout + done.stderr
+
+
 @pytest.mark.parametrize("kind", ["anepkg", "mlpackage"])
 def test_large_coefficients(tmp_path, kind):
     """A linear model of house prices: weights and bias beyond fp16, that cancel."""

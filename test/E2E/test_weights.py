@@ -281,14 +281,16 @@ def test_check_of_what_is_no_number(tmp_path):
         assert "warning: 's': " in done.stdout and "numbers are NaN" in done.stdout
 
 
-def layers(path: pathlib.Path, width: int, depth: int, outputs: int, rows: int = 1) -> pathlib.Path:
-    """Products with tanh between, to `outputs` numbers for each row."""
+def layers(path: pathlib.Path, width: int, depth: int, outputs: int, rows: int = 1, silu: bool = False) -> pathlib.Path:
+    """Products with tanh, or silu and no more behind, between, to `outputs` numbers for each row."""
     rng, nodes, weights, x = np.random.default_rng(0), [], [], "x"
     for i in range(depth):
         columns = width if i + 1 < depth else outputs
-        weights.append(numpy_helper.from_array((rng.standard_normal((width, columns)) / np.sqrt(width)).astype(np.float32), f"w{i}"))
-        nodes += [helper.make_node("MatMul", [x, f"w{i}"], [f"h{i}"]), helper.make_node("Tanh", [f"h{i}"], [x := f"t{i}"])]
-    nodes.append(helper.make_node("Sigmoid", [x], ["y"]))
+        weights.append(numpy_helper.from_array((rng.standard_normal((width, columns)) * (1.4 if silu else 1) / np.sqrt(width)).astype(np.float32), f"w{i}"))
+        nodes.append(helper.make_node("MatMul", [x, f"w{i}"], [f"h{i}"]))
+        nodes += [helper.make_node("Sigmoid", [f"h{i}"], [f"s{i}"]), helper.make_node("Mul", [f"h{i}", f"s{i}"], [f"t{i}"])] if silu else [helper.make_node("Tanh", [f"h{i}"], [f"t{i}"])]
+        x = f"t{i}"
+    nodes.append(helper.make_node("Identity" if silu else "Sigmoid", [x], ["y"]))
     value = helper.make_tensor_value_info
     graph = helper.make_graph(nodes, "g", [value("x", TensorProto.FLOAT, [rows, width])], [value("y", TensorProto.FLOAT, [rows, outputs])], weights)
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
@@ -317,10 +319,10 @@ def test_few_numbers_have_a_size(tmp_path, outputs):
     assert subprocess.run([*convert, "--min-cosine=0.5"], capture_output=True).returncode == 0
 
 
-@pytest.mark.parametrize("wanted", [0.999, 0.99, 0.97, 0.9])
+@pytest.mark.parametrize("wanted", [0.999, 0.99, 0.97, 0.95])
 def test_what_is_chosen_holds_in_the_artifact(tmp_path, wanted):
     """Too much work for the engine's arithmetic at each trial: what is chosen is judged by it all the same, also where a little more is asked for than it came to."""
-    model = layers(tmp_path / "m.onnx", 256, 6, 256, rows=64)
+    model = layers(tmp_path / "m.onnx", 256, 6, 256, rows=64, silu=True)
     for _ in range(3):
         done = subprocess.run([ane_mlir.find_tool("onnx-to-ane"), model, "-o", tmp_path / "m.mlpackage", f"--weights=auto:{wanted:.7f}"], capture_output=True, text=True, check=True)
         said, found = re.search(r"least cosine is (\S+) \('y'\)", done.stderr), re.search(r" y +cosine ([\d.]+)", done.stderr + done.stdout)

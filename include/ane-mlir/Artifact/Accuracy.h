@@ -28,9 +28,11 @@ struct OutputAccuracy {
   bool nonFinite = false;
   /// Integers that differ, as a part of all.
   double differing = 0;
-  /// Numbers that fp32 has not either (infinite or NaN there), as a part of
-  /// all: of them nothing is said.
+  /// Of all samples, numbers that fp32 has not either (infinite or NaN there):
+  /// of them nothing is said.
   double unknown = 0;
+  /// Numbers that fp32 has and this has not, of the worst sample.
+  double lost = 0;
 
   void add(const Tensor &actual, const Tensor &expected);
   /// The cosine, or what says as much where that says little: of few numbers
@@ -52,7 +54,7 @@ struct OutputAccuracy {
 private:
   /// Sums of squares over all samples; numbers of one.
   double differences = 0, power = 0;
-  int64_t numbers = 0;
+  int64_t numbers = 0, seen = 0, odd = 0;
 };
 
 struct Accuracy {

@@ -150,6 +150,8 @@ struct Report {
   /// How a text goes through them, and the dimension in which they differ.
   TextPlan plan;
   std::string planDim;
+  /// Tokens that the states hold.
+  int64_t planRows = 0;
   /// Bytes of values alive together, at most; 0 where ane-tile did not look.
   double liveBytes = 0;
   /// Of a bundle that trains: what one run of its programs moves, in bytes of
