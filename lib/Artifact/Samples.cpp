@@ -325,9 +325,10 @@ static std::optional<std::vector<double>> broadcast(Value constant,
   return numbers;
 }
 
-/// What is subtracted from, or divides, all elements alike is a statistic from
-/// here on.
-static constexpr double kTelling = 16;
+/// What is subtracted from all elements alike is a statistic from here on. What
+/// divides them alone may be a scale of scores (1 / 512 of so many positions):
+/// it is one where quantities are that fp16 has not.
+static constexpr double kTelling = 16, kWide = 4096;
 /// Elements beyond which one input is not looked at so closely.
 static constexpr int64_t kMostCentered = 1 << 16;
 
@@ -413,7 +414,7 @@ static void findScale(BlockArgument argument, Input &in) {
   // One small number for all (an epsilon, log(1 + x)) says nothing of an input.
   bool tells = !llvm::all_equal(center) || !llvm::all_equal(spread) ||
                std::fabs(center[0]) > kTelling ||
-               std::fabs(spread[0]) > kTelling;
+               std::fabs(spread[0]) > kWide;
   if (known && tells && llvm::all_of(center, isSensible) &&
       llvm::all_of(spread, isSensible)) {
     in.center = std::move(center);
