@@ -413,8 +413,7 @@ static void findScale(BlockArgument argument, Input &in) {
   };
   // One small number for all (an epsilon, log(1 + x)) says nothing of an input.
   bool tells = !llvm::all_equal(center) || !llvm::all_equal(spread) ||
-               std::fabs(center[0]) > kTelling ||
-               std::fabs(spread[0]) > kWide;
+               std::fabs(center[0]) > kTelling || std::fabs(spread[0]) > kWide;
   if (known && tells && llvm::all_of(center, isSensible) &&
       llvm::all_of(spread, isSensible)) {
     in.center = std::move(center);

@@ -66,24 +66,22 @@ static Value crossEntropy(GraphBuilder &graph, func::FuncOp function,
   if (!labels)
     return {};
   auto number = [&](double value) { return graph.scalar(loc, value, element); };
-  NamedAttribute along = graph.attr("axes", ArrayRef<int64_t>{axis}),
-                 kept = graph.flag("keep_dims", true),
-                 gone = graph.flag("keep_dims", false);
   Value zero = graph.scalar(loc, 0, index);
   Value valid = graph.create<GreaterEqualOp>(loc, {labels, zero});
   Value legal = graph.create<SelectOp>(loc, {valid, labels, zero});
-  Value hot = graph.create<OneHotOp>(
-      loc, {legal, number(1), number(0)},
-      {graph.attr("one_hot_vector_size", classes), graph.attr("axis", axis)});
+  Value hot =
+      graph.create<OneHotOp>(loc, {legal, number(1), number(0)},
+                             {.one_hot_vector_size = classes, .axis = axis});
   Value chosen = graph.create<NotEqualOp>(loc, {hot, number(0)});
-  Value total = graph.create<ReduceLogSumExpOp>(loc, {logits}, {along, kept});
+  Value total = graph.create<ReduceLogSumExpOp>(
+      loc, {logits}, {.axes = {axis}, .keep_dims = true});
   Value logs = graph.create<SubOp>(loc, {logits, total});
   // 0 times minus infinity would be NaN: select, then sum.
   Value picked = graph.create<SelectOp>(loc, {chosen, logs, number(0)});
-  Value each = graph.create<ReduceSumOp>(loc, {picked}, {along, gone});
+  Value each = graph.create<ReduceSumOp>(loc, {picked},
+                                         {.axes = {axis}, .keep_dims = false});
   Value counted = graph.create<SelectOp>(loc, {valid, each, number(0)});
-  Value ones = graph.create<CastOp>(
-      loc, {valid}, {graph.attr("dtype", Attribute(TypeAttr::get(element)))});
+  Value ones = graph.create<CastOp>(loc, {valid}, {.dtype = element});
   Value count = graph.create<MaximumOp>(
       loc, {graph.create<ReduceSumOp>(loc, {ones}), number(1)});
   Value sum = graph.create<ReduceSumOp>(loc, {counted});
@@ -133,9 +131,8 @@ static Value namedLoss(GraphBuilder &graph, func::FuncOp function,
                   "mse makes one of it and of targets",
            Value();
   return type.getRank() == 0 ? found
-                             : graph.create<ReshapeOp>(
-                                   found.getLoc(), {found},
-                                   {graph.attr("shape", ArrayRef<int64_t>{})});
+                             : graph.create<ReshapeOp>(found.getLoc(), {found},
+                                                       {.shape = Ints{}});
 }
 
 Value mlir::ane::buildLoss(GraphBuilder &graph, func::FuncOp function,

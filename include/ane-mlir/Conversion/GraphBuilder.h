@@ -36,11 +36,18 @@ public:
                             ArrayRef<Value> operands,
                             ArrayRef<NamedAttribute> attributes,
                             unsigned results = 0);
+  /// The same with attributes that are checked when this is compiled:
+  /// `create<ConcatOp>(loc, parts, {.axis = 1})`.
+  template <typename Op>
+  SmallVector<Value> createMany(Location loc, ArrayRef<Value> operands,
+                                const Attributes<Op> &attributes = {}) {
+    return create(Op::getOperationName(), loc, operands,
+                  toList(attributes, builder));
+  }
   template <typename Op>
   Value create(Location loc, ArrayRef<Value> operands,
-               ArrayRef<NamedAttribute> attributes = {}) {
-    SmallVector<Value> results =
-        create(Op::getOperationName(), loc, operands, attributes);
+               const Attributes<Op> &attributes = {}) {
+    SmallVector<Value> results = createMany<Op>(loc, operands, attributes);
     return results.empty() ? Value() : results[0];
   }
 
@@ -54,30 +61,6 @@ public:
   Value scalar(Location loc, double value, Type element);
   /// A rank-1 int64 constant.
   Value ints(Location loc, ArrayRef<int64_t> values);
-  NamedAttribute attr(StringRef name, Attribute value) {
-    return builder.getNamedAttr(name, value);
-  }
-  NamedAttribute attr(StringRef name, ArrayRef<int64_t> values) {
-    return attr(name, builder.getDenseI64ArrayAttr(values));
-  }
-  NamedAttribute attr(StringRef name, int64_t value) {
-    return attr(name, Attribute(builder.getI64IntegerAttr(value)));
-  }
-  NamedAttribute flag(StringRef name, bool value) {
-    return attr(name, Attribute(builder.getBoolAttr(value)));
-  }
-  NamedAttribute real(StringRef name, double value) {
-    return attr(name, Attribute(builder.getF32FloatAttr(float(value))));
-  }
-  NamedAttribute text(StringRef name, StringRef value) {
-    return attr(name, Attribute(builder.getStringAttr(value)));
-  }
-  /// One of the words of an enumeration of ANEEnums.td.
-  template <typename Word, std::enable_if_t<std::is_enum_v<Word>, int> = 0>
-  NamedAttribute text(StringRef name, Word word) {
-    return text(name, stringifyEnum(word));
-  }
-
   /// The concrete value of a weight tree, or failure when `value` depends on an
   /// input.
   FailureOr<Tensor> evaluate(Value value) {

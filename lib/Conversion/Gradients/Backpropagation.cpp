@@ -160,9 +160,7 @@ void Derivative::give(unsigned operand, Value gradient) {
   }
   Value fitted = broadcastTo(sumTo(gradient, shapeOf(x)), shapeOf(x));
   if (fitted && elementOf(fitted) != elementOf(x))
-    fitted = create<CastOp>(
-        {fitted},
-        {graph.attr("dtype", Attribute(TypeAttr::get(elementOf(x))))});
+    fitted = create<CastOp>({fitted}, {.dtype = elementOf(x)});
   Value &sum = results[operand];
   sum = sum ? create<AddOp>({sum, fitted}) : fitted;
 }
@@ -202,27 +200,25 @@ Term mlir::ane::apply(StringRef name, ArrayRef<Term> operands) {
 Value Derivative::reshape(Value x, ArrayRef<int64_t> shape) {
   if (!x || shapeOf(x) == shape)
     return x;
-  return create<ReshapeOp>({x}, {attr("shape", shape)});
+  return create<ReshapeOp>({x}, {.shape = shape});
 }
 
 Value Derivative::transpose(Value x, ArrayRef<int64_t> perm) {
   if (!x || llvm::is_sorted(perm))
     return x;
-  return create<TransposeOp>({x}, {attr("perm", perm)});
+  return create<TransposeOp>({x}, {.perm = perm});
 }
 
 Value Derivative::sum(Value x, ArrayRef<int64_t> axes) {
   if (!x || axes.empty())
     return x;
-  return create<ReduceSumOp>({x},
-                             {attr("axes", axes), flag("keep_dims", true)});
+  return create<ReduceSumOp>({x}, {.axes = axes, .keep_dims = true});
 }
 
 Value Derivative::mean(Value x, ArrayRef<int64_t> axes) {
   if (!x || axes.empty())
     return x;
-  return create<ReduceMeanOp>({x},
-                              {attr("axes", axes), flag("keep_dims", true)});
+  return create<ReduceMeanOp>({x}, {.axes = axes, .keep_dims = true});
 }
 
 Value Derivative::sumTo(Value x, ArrayRef<int64_t> shape) {
@@ -261,7 +257,7 @@ Value Derivative::broadcastTo(Value x, ArrayRef<int64_t> shape) {
                            graph.builder.getFloatAttr(elementOf(x), 1)}));
     return create<MulOp>({x, unit});
   }
-  return create<TileOp>({reshape(x, from)}, {attr("reps", reps)});
+  return create<TileOp>({reshape(x, from)}, {.reps = reps});
 }
 
 Value Derivative::slice(Value x, int64_t axis, int64_t begin, int64_t size,
@@ -275,13 +271,12 @@ Value Derivative::slice(Value x, int64_t axis, int64_t begin, int64_t size,
   from[axis] = begin;
   if (stride == 1) {
     shape[axis] = size;
-    return create<SliceBySizeOp>({x},
-                                 {attr("begin", from), attr("size", shape)});
+    return create<SliceBySizeOp>({x}, {.begin = from, .size = shape});
   }
   shape[axis] = begin + (size - 1) * stride + 1;
   step[axis] = stride;
-  return create<SliceByIndexOp>(
-      {x}, {attr("begin", from), attr("end", shape), attr("stride", step)});
+  return create<SliceByIndexOp>({x},
+                                {.begin = from, .end = shape, .stride = step});
 }
 
 Value Derivative::padOrCrop(Value x, ArrayRef<int64_t> before,
@@ -304,7 +299,7 @@ Value Derivative::padOrCrop(Value x, ArrayRef<int64_t> before,
     pads.push_back(std::max<int64_t>(0, before[i]));
     pads.push_back(std::max<int64_t>(0, after[i]));
   }
-  return pads.empty() ? x : create<PadOp>({x}, {attr("pad", pads)});
+  return pads.empty() ? x : create<PadOp>({x}, {.pad = pads});
 }
 
 Value Derivative::spread(Value x, int64_t axis, int64_t stride) {
@@ -324,10 +319,10 @@ Value Derivative::spread(Value x, int64_t axis, int64_t stride) {
 Value Derivative::concat(ArrayRef<Value> parts, int64_t axis) {
   if (parts.size() == 1)
     return parts[0];
-  return create<ConcatOp>(parts, {attr("axis", axis)});
+  return create<ConcatOp>(parts, {.axis = axis});
 }
 
 Value Derivative::matmul(Value x, Value y, bool transposeX, bool transposeY) {
-  return create<MatmulOp>({x, y}, {flag("transpose_x", transposeX),
-                                   flag("transpose_y", transposeY)});
+  return create<MatmulOp>(
+      {x, y}, {.transpose_x = transposeX, .transpose_y = transposeY});
 }

@@ -99,10 +99,11 @@ Value mlir::ane::convolveColumns(GraphBuilder &graph, Operation *op,
   SmallVector<int64_t> none(4, 0), more{0, width - d.shapeOf(columns)[1], 0, 0};
   columns = d.padOrCrop(columns, none, more);
   Value y = d.create<ConvOp>({columns, d.reshape(weight, {rows, width, 1, 1})},
-                             {d.attr("strides", {1, 1}),
-                              d.text("pad_type", PadType::valid),
-                              d.attr("pad", none), d.attr("dilations", {1, 1}),
-                              d.attr("groups", int64_t(1))});
+                             {.strides = {1, 1},
+                              .pad_type = PadType::valid,
+                              .pad = none,
+                              .dilations = {1, 1},
+                              .groups = 1});
   // Channels are in front of the batch, which is in front of positions.
   SmallVector<int64_t> apart(result);
   if (result[0] != 1)

@@ -47,7 +47,7 @@ public:
   //===--- Building ------------------------------------------------------===//
   template <typename Op>
   Value create(ArrayRef<Value> operands,
-               ArrayRef<NamedAttribute> attributes = {}) {
+               const Attributes<Op> &attributes = {}) {
     if (hasFailed || llvm::is_contained(operands, Value()))
       return fail();
     Value value = graph.create<Op>(loc, operands, attributes);
@@ -56,19 +56,6 @@ public:
   Value fail() {
     hasFailed = true;
     return {};
-  }
-  NamedAttribute attr(StringRef name, ArrayRef<int64_t> values) {
-    return graph.attr(name, values);
-  }
-  NamedAttribute attr(StringRef name, int64_t value) {
-    return graph.attr(name, value);
-  }
-  NamedAttribute flag(StringRef name, bool value) {
-    return graph.flag(name, value);
-  }
-  template <typename Word>
-  NamedAttribute text(StringRef name, Word word) {
-    return graph.text(name, word);
   }
 
   /// A scalar constant of the element type of `like`.

@@ -33,10 +33,10 @@ void differentiate(GatherOp op, Derivative &d) {
     int64_t count = d.count(d.shapeOf(indices));
     SmallVector<int64_t> rows(d.shapeOf(x));
     rows[axis] = count;
-    d.give(0u, d.create<ScatterOp>(
-                   {zerosLike(d, x), d.reshape(indices, {count}),
-                    d.reshape(g, rows)},
-                   {d.attr("axis", axis), d.text("mode", ScatterMode::add)}));
+    d.give(0u,
+           d.create<ScatterOp>({zerosLike(d, x), d.reshape(indices, {count}),
+                                d.reshape(g, rows)},
+                               {.axis = axis, .mode = ScatterMode::add}));
     return;
   }
   if (axis != batch) {
@@ -53,9 +53,9 @@ void differentiate(GatherOp op, Derivative &d) {
   SmallVector<int64_t> offsets;
   for (int64_t b = 0; b < batches; ++b)
     offsets.push_back(b * extent);
-  Value offset = d.create<CastOp>(
-      {d.reshape(d.graph.ints(d.loc, offsets), {batches, 1})},
-      {d.graph.attr("dtype", Attribute(TypeAttr::get(d.elementOf(indices))))});
+  Value offset =
+      d.create<CastOp>({d.reshape(d.graph.ints(d.loc, offsets), {batches, 1})},
+                       {.dtype = d.elementOf(indices)});
   Value negative = d.create<LessOp>({at, d.scalarLike(0, at)});
   Value forward = d.create<AddOp>({at, d.scalarLike(double(extent), at)});
   at = d.create<AddOp>({d.create<SelectOp>({negative, forward, at}), offset});
@@ -64,15 +64,14 @@ void differentiate(GatherOp op, Derivative &d) {
   Value zeros = d.reshape(zerosLike(d, x), flat);
   Value sum = d.create<ScatterOp>(
       {zeros, d.reshape(at, {batches * count}), d.reshape(g, rows)},
-      {d.attr("axis", int64_t(0)), d.text("mode", ScatterMode::add)});
+      {.axis = 0, .mode = ScatterMode::add});
   d.give(0u, d.reshape(sum, shape));
 }
 
 void differentiate(GatherAlongAxisOp op, Derivative &d) {
   d.give(0u, d.create<ScatterAlongAxisOp>(
                  {zerosLike(d, op.getX()), op.getIndices(), d.incoming(0)},
-                 {d.attr("axis", int64_t(op.getAxis())),
-                  d.text("mode", ScatterMode::add)}));
+                 {.axis = op.getAxis(), .mode = ScatterMode::add}));
 }
 
 void differentiate(GatherNdOp op, Derivative &d) {
@@ -82,7 +81,7 @@ void differentiate(GatherNdOp op, Derivative &d) {
   }
   d.give(0u, d.create<ScatterNdOp>(
                  {zerosLike(d, op.getX()), op.getIndices(), d.incoming(0)},
-                 {d.text("mode", ScatterMode::add)}));
+                 {.mode = ScatterMode::add}));
 }
 
 /// `scatter` and `gather` build the op of this family with the same indices.
@@ -109,27 +108,27 @@ static void differentiateScatter(
 }
 
 void differentiate(ScatterOp op, Derivative &d) {
-  NamedAttribute axis = d.attr("axis", int64_t(op.getAxis()));
   differentiateScatter(
       op, d,
       [&](Value data, Value updates, ScatterMode mode) {
         return d.create<ScatterOp>({data, op.getIndices(), updates},
-                                   {axis, d.text("mode", mode)});
+                                   {.axis = op.getAxis(), .mode = mode});
       },
       [&](Value g) {
-        return d.create<GatherOp>({g, op.getIndices()}, {axis});
+        return d.create<GatherOp>({g, op.getIndices()}, {.axis = op.getAxis()});
       });
 }
 void differentiate(ScatterAlongAxisOp op, Derivative &d) {
-  NamedAttribute axis = d.attr("axis", int64_t(op.getAxis()));
   differentiateScatter(
       op, d,
       [&](Value data, Value updates, ScatterMode mode) {
-        return d.create<ScatterAlongAxisOp>({data, op.getIndices(), updates},
-                                            {axis, d.text("mode", mode)});
+        return d.create<ScatterAlongAxisOp>(
+            {data, op.getIndices(), updates},
+            {.axis = op.getAxis(), .mode = mode});
       },
       [&](Value g) {
-        return d.create<GatherAlongAxisOp>({g, op.getIndices()}, {axis});
+        return d.create<GatherAlongAxisOp>({g, op.getIndices()},
+                                           {.axis = op.getAxis()});
       });
 }
 void differentiate(ScatterNdOp op, Derivative &d) {
@@ -137,7 +136,7 @@ void differentiate(ScatterNdOp op, Derivative &d) {
       op, d,
       [&](Value data, Value updates, ScatterMode mode) {
         return d.create<ScatterNdOp>({data, op.getIndices(), updates},
-                                     {d.text("mode", mode)});
+                                     {.mode = mode});
       },
       [&](Value g) { return d.create<GatherNdOp>({g, op.getIndices()}); });
 }
@@ -146,8 +145,7 @@ void differentiate(OneHotOp op, Derivative &d) {
   Term g = d.term(d.incoming(0));
   Term hot = d.term(d.create<OneHotOp>(
       {op.getIndices(), d.scalarLike(1, g.value), d.scalarLike(0, g.value)},
-      {d.attr("one_hot_vector_size", int64_t(op.getOneHotVectorSize())),
-       d.attr("axis", int64_t(op.getAxis()))}));
+      {.one_hot_vector_size = op.getOneHotVectorSize(), .axis = op.getAxis()}));
   auto total = [&](Term x) {
     SmallVector<int64_t> axes;
     for (int64_t i = 0; x.value && i < d.rankOf(x.value); ++i)
@@ -164,34 +162,31 @@ void differentiate(TopkOp op, Derivative &d) {
   if (Value g = d.incoming(0))
     d.give(0u, d.create<ScatterAlongAxisOp>(
                    {zerosLike(d, op.getX()), op.getIndices(), g},
-                   {d.attr("axis", int64_t(op.getAxis())),
-                    d.text("mode", ScatterMode::add)}));
+                   {.axis = op.getAxis(), .mode = ScatterMode::add}));
 }
 
 //===----------------------------------------------------------------------===//
 // Positions known at run time
 //===----------------------------------------------------------------------===//
 
-template <typename Op>
-static SmallVector<NamedAttribute> masksOf(Op op) {
-  SmallVector<NamedAttribute> attributes;
-  for (StringRef name : {"stride", "begin_mask", "end_mask", "squeeze_mask"})
-    if (Attribute value = op->getAttr(name))
-      attributes.push_back({StringAttr::get(op->getContext(), name), value});
-  return attributes;
+template <typename To, typename Op>
+static Attributes<To> masksOf(Op op) {
+  return {.stride = op.getStride(),
+          .begin_mask = op.getBeginMask(),
+          .end_mask = op.getEndMask(),
+          .squeeze_mask = op.getSqueezeMask()};
 }
 
 void differentiate(DynamicSliceOp op, Derivative &d) {
   d.give(0u, d.create<SliceUpdateOp>({zerosLike(d, op.getX()), d.incoming(0),
                                       op.getBegin(), op.getEnd()},
-                                     masksOf(op)));
+                                     masksOf<SliceUpdateOp>(op)));
 }
 
 void differentiate(DynamicSliceBySizeOp op, Derivative &d) {
   Value g = d.incoming(0), begin = op.getBegin();
-  Value extents = d.create<CastOp>(
-      {d.graph.ints(d.loc, d.shapeOf(g))},
-      {d.graph.attr("dtype", Attribute(TypeAttr::get(d.elementOf(begin))))});
+  Value extents = d.create<CastOp>({d.graph.ints(d.loc, d.shapeOf(g))},
+                                   {.dtype = d.elementOf(begin)});
   d.give(0u, d.create<SliceUpdateOp>({zerosLike(d, op.getX()), g, begin,
                                       d.create<AddOp>({begin, extents})}));
 }
@@ -201,11 +196,12 @@ void differentiate(SliceUpdateOp op, Derivative &d) {
   if (d.wants(0u))
     d.give(0u, d.create<SliceUpdateOp>({g, zerosLike(d, op.getUpdate()),
                                         op.getBegin(), op.getEnd()},
-                                       masksOf(op)));
+                                       masksOf<SliceUpdateOp>(op)));
   if (d.wants(1u))
-    d.give(1u, d.reshape(d.create<DynamicSliceOp>(
-                             {g, op.getBegin(), op.getEnd()}, masksOf(op)),
-                         d.shapeOf(op.getUpdate())));
+    d.give(1u,
+           d.reshape(d.create<DynamicSliceOp>({g, op.getBegin(), op.getEnd()},
+                                              masksOf<DynamicSliceOp>(op)),
+                     d.shapeOf(op.getUpdate())));
 }
 
 void differentiate(FillLikeOp op, Derivative &d) {

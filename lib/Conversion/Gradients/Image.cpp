@@ -63,38 +63,31 @@ namespace mlir::ane {
 void differentiate(ResizeNearestNeighborOp op, Derivative &d) {
   foldImage(d, op.getX(), op.getY(), [&](Value unit, bool vertical) {
     return d.create<ResizeNearestNeighborOp>(
-        {unit}, {d.attr("target_size_height",
-                        vertical ? int64_t(op.getTargetSizeHeight()) : 1),
-                 d.attr("target_size_width",
-                        vertical ? 1 : int64_t(op.getTargetSizeWidth()))});
+        {unit},
+        {.target_size_height = vertical ? int64_t(op.getTargetSizeHeight()) : 1,
+         .target_size_width = vertical ? 1 : int64_t(op.getTargetSizeWidth())});
   });
 }
 
 void differentiate(ResizeBilinearOp op, Derivative &d) {
   foldImage(d, op.getX(), op.getY(), [&](Value unit, bool vertical) {
     return d.create<ResizeBilinearOp>(
-        {unit}, {d.attr("target_size_height",
-                        vertical ? int64_t(op.getTargetSizeHeight()) : 1),
-                 d.attr("target_size_width",
-                        vertical ? 1 : int64_t(op.getTargetSizeWidth())),
-                 d.text("sampling_mode", op.getSamplingMode())});
+        {unit},
+        {.target_size_height = vertical ? int64_t(op.getTargetSizeHeight()) : 1,
+         .target_size_width = vertical ? 1 : int64_t(op.getTargetSizeWidth()),
+         .sampling_mode = op.getSamplingMode()});
   });
 }
 
 void differentiate(UpsampleBilinearOp op, Derivative &d) {
   foldImage(d, op.getX(), op.getY(), [&](Value unit, bool vertical) {
-    SmallVector<NamedAttribute> attributes{
-        d.graph.real(vertical ? "scale_factor_width" : "scale_factor_height",
-                     1),
-        d.flag("align_corners", op.getAlignCorners())};
-    attributes.push_back(
-        vertical ? d.graph.real("scale_factor_height",
-                                op.getScaleFactorHeight().convertToDouble())
-                 : d.graph.real("scale_factor_width",
-                                op.getScaleFactorWidth().convertToDouble()));
-    if (auto half = op.getHalfPixelCenters())
-      attributes.push_back(d.flag("half_pixel_centers", *half));
-    return d.create<UpsampleBilinearOp>({unit}, attributes);
+    return d.create<UpsampleBilinearOp>(
+        {unit}, {.scale_factor_height =
+                     vertical ? op.getScaleFactorHeight().convertToDouble() : 1,
+                 .scale_factor_width =
+                     vertical ? 1 : op.getScaleFactorWidth().convertToDouble(),
+                 .align_corners = op.getAlignCorners(),
+                 .half_pixel_centers = op.getHalfPixelCenters()});
   });
 }
 
@@ -105,12 +98,12 @@ void differentiate(ResizeOp op, Derivative &d) {
     int64_t axis = first + i, from = d.shapeOf(op.getX())[axis];
     if (wanted == 0 || wanted == from)
       continue;
-    Value matrix = d.create<ResizeOp>(
-        {unitMatrix(d, from, {from, from}, op.getX())},
-        {d.attr("shape", ArrayRef<int64_t>{wanted}),
-         d.attr("resized_dims", int64_t(1)),
-         d.text("interpolation_mode", op.getInterpolationMode()),
-         d.text("sampling_mode", op.getSamplingMode())});
+    Value matrix =
+        d.create<ResizeOp>({unitMatrix(d, from, {from, from}, op.getX())},
+                           {.shape = {wanted},
+                            .resized_dims = 1,
+                            .interpolation_mode = op.getInterpolationMode(),
+                            .sampling_mode = op.getSamplingMode()});
     g = foldAxis(d, g, matrix, axis);
   }
   d.give(0u, g);
@@ -127,14 +120,12 @@ void differentiate(CropOp op, Derivative &d) {
 }
 
 void differentiate(SpaceToBatchOp op, Derivative &d) {
-  d.give(0u,
-         d.create<BatchToSpaceOp>({d.incoming(0), op.getPaddings()},
-                                  {d.attr("block_shape", op.getBlockShape())}));
+  d.give(0u, d.create<BatchToSpaceOp>({d.incoming(0), op.getPaddings()},
+                                      {.block_shape = op.getBlockShape()}));
 }
 void differentiate(BatchToSpaceOp op, Derivative &d) {
-  d.give(0u,
-         d.create<SpaceToBatchOp>({d.incoming(0), op.getCrops()},
-                                  {d.attr("block_shape", op.getBlockShape())}));
+  d.give(0u, d.create<SpaceToBatchOp>({d.incoming(0), op.getCrops()},
+                                      {.block_shape = op.getBlockShape()}));
 }
 
 #include "dialects/ANE/IR/ImageGradients.inc"

@@ -137,11 +137,12 @@ Value mlir::ane::scatterWindows(Derivative &d, Value x, Value weight,
       pads[2 * i] = pads[2 * i + 1] = 0;
     }
   }
-  Value y = d.create<ConvTransposeOp>(
-      {x, weight},
-      {d.attr("strides", window.strides), d.text("pad_type", PadType::custom),
-       d.attr("pad", pads), d.attr("dilations", window.dilations),
-       d.attr("groups", groups)});
+  Value y =
+      d.create<ConvTransposeOp>({x, weight}, {.strides = window.strides,
+                                              .pad_type = PadType::custom,
+                                              .pad = pads,
+                                              .dilations = window.dilations,
+                                              .groups = groups});
   return d.padOrCrop(y, before, after);
 }
 
@@ -200,11 +201,11 @@ void differentiate(ConvTransposeOp op, Derivative &d) {
   if (d.wants(0u)) {
     SmallVector<int64_t> none(2 * window.kernel.size(), 0);
     d.give(0u, d.create<ConvOp>({d.padOrCrop(g, before, after), op.getWeight()},
-                                {d.attr("strides", window.strides),
-                                 d.text("pad_type", PadType::valid),
-                                 d.attr("pad", none),
-                                 d.attr("dilations", window.dilations),
-                                 d.attr("groups", int64_t(op.getGroups()))}));
+                                {.strides = window.strides,
+                                 .pad_type = PadType::valid,
+                                 .pad = none,
+                                 .dilations = window.dilations,
+                                 .groups = op.getGroups()}));
   }
   if (d.wants(1u))
     d.give(1u, weightGradient(d, g, x, window, op.getGroups()));
@@ -296,7 +297,7 @@ void differentiate(ScaledDotProductAttentionOp op, Derivative &d) {
     scores = d.create<AddOp>({scores, mask});
   else if (mask)
     scores = d.create<SelectOp>({mask, scores, d.scalarLike(-30000, q)});
-  Value p = d.create<SoftmaxOp>({scores}, {d.attr("axis", int64_t(-1))});
+  Value p = d.create<SoftmaxOp>({scores}, {.axis = -1});
   if (d.wants(2u))
     d.give(2u, d.matmul(p, g, true, false));
   if (!d.wants(0u) && !d.wants(1u) && !(mask && d.wants(3u)))
@@ -370,8 +371,7 @@ void differentiate(MaxPoolOp op, Derivative &d) {
   Value padded =
       llvm::all_of(pads, [](int64_t p) { return p == 0; })
           ? x
-          : d.create<PadOp>({x}, {d.attr("pad", pads),
-                                  d.graph.real("constant_val", -65504)});
+          : d.create<PadOp>({x}, {.pad = pads, .constant_val = -65504});
   int64_t channels = d.shapeOf(y)[1];
   SmallVector<int64_t> stacked(d.shapeOf(y));
   stacked.insert(stacked.begin() + 2, 1);

@@ -241,7 +241,7 @@ void differentiate(ReduceProdOp op, Derivative &d) {
   if (d.failed())
     return;
   Term product = d.term(d.create<ReduceProdOp>(
-      {safe.value}, {d.attr("axes", r.axes), d.flag("keep_dims", true)}));
+      {safe.value}, {.axes = r.axes, .keep_dims = true}));
   Term only = select(isZero, product * (zero + 1), 0);
   Term gradient =
       select(zeros == 0.0, product / safe, select(zeros == 1.0, only, 0));
@@ -249,10 +249,10 @@ void differentiate(ReduceProdOp op, Derivative &d) {
 }
 
 void differentiate(CumsumOp op, Derivative &d) {
-  d.give(0u, d.create<CumsumOp>({d.incoming(0)},
-                                {d.attr("axis", int64_t(op.getAxis())),
-                                 d.flag("exclusive", op.getExclusive()),
-                                 d.flag("reverse", !op.getReverse())}));
+  d.give(0u,
+         d.create<CumsumOp>({d.incoming(0)}, {.axis = op.getAxis(),
+                                              .exclusive = op.getExclusive(),
+                                              .reverse = !op.getReverse()}));
 }
 
 #include "dialects/ANE/IR/NormGradients.inc"

@@ -115,7 +115,7 @@ void differentiate(SliceByIndexOp op, Derivative &d) {
   }
   Value g = d.reshape(d.incoming(0), kept);
   if (!turned.empty())
-    g = d.create<ReverseOp>({g}, {d.attr("axes", turned)});
+    g = d.create<ReverseOp>({g}, {.axes = turned});
   for (int64_t i = 0; i < rank; ++i)
     if (kept[i] > 1)
       g = d.spread(g, i, strides[i]);
@@ -138,8 +138,7 @@ static Value foldPad(Derivative &d, Value g, int64_t axis, int64_t before,
   Value middle = d.slice(g, axis, before, extent);
   auto add = [&](Value part, int64_t length, int64_t at) {
     if (reflect)
-      part = d.create<ReverseOp>({part},
-                                 {d.attr("axes", ArrayRef<int64_t>{axis})});
+      part = d.create<ReverseOp>({part}, {.axes = {axis}});
     else
       part = d.sum(part, {axis}), length = 1;
     SmallVector<int64_t> low(d.rankOf(g), 0), high(d.rankOf(g), 0);
@@ -203,44 +202,35 @@ void differentiate(UpsampleNearestNeighborOp op, Derivative &d) {
 }
 
 void differentiate(ReverseOp op, Derivative &d) {
-  SmallVector<NamedAttribute> attributes;
-  if (auto axes = op.getAxes())
-    attributes.push_back(d.attr("axes", *axes));
-  d.give(0u, d.create<ReverseOp>({d.incoming(0)}, attributes));
+  d.give(0u, d.create<ReverseOp>({d.incoming(0)}, {.axes = op.getAxes()}));
 }
 
 void differentiate(ReverseSequenceOp op, Derivative &d) {
-  d.give(0u, d.create<ReverseSequenceOp>(
-                 {d.incoming(0), op.getLengths()},
-                 {d.attr("seq_axis", int64_t(op.getSeqAxis())),
-                  d.attr("batch_axis", int64_t(op.getBatchAxis()))}));
+  d.give(0u, d.create<ReverseSequenceOp>({d.incoming(0), op.getLengths()},
+                                         {.seq_axis = op.getSeqAxis(),
+                                          .batch_axis = op.getBatchAxis()}));
 }
 
 void differentiate(DepthToSpaceOp op, Derivative &d) {
-  d.give(0u, d.create<SpaceToDepthOp>(
-                 {d.incoming(0)},
-                 {d.attr("block_size", int64_t(op.getBlockSize()))}));
+  d.give(0u, d.create<SpaceToDepthOp>({d.incoming(0)},
+                                      {.block_size = op.getBlockSize()}));
 }
 void differentiate(SpaceToDepthOp op, Derivative &d) {
-  d.give(0u, d.create<DepthToSpaceOp>(
-                 {d.incoming(0)},
-                 {d.attr("block_size", int64_t(op.getBlockSize()))}));
+  d.give(0u, d.create<DepthToSpaceOp>({d.incoming(0)},
+                                      {.block_size = op.getBlockSize()}));
 }
 void differentiate(PixelShuffleOp op, Derivative &d) {
   d.give(0u, d.create<PixelUnshuffleOp>(
-                 {d.incoming(0)},
-                 {d.attr("downscale_factor", int64_t(op.getUpscaleFactor()))}));
+                 {d.incoming(0)}, {.downscale_factor = op.getUpscaleFactor()}));
 }
 void differentiate(PixelUnshuffleOp op, Derivative &d) {
   d.give(0u, d.create<PixelShuffleOp>(
-                 {d.incoming(0)},
-                 {d.attr("upscale_factor", int64_t(op.getDownscaleFactor()))}));
+                 {d.incoming(0)}, {.upscale_factor = op.getDownscaleFactor()}));
 }
 
 void differentiate(BandPartOp op, Derivative &d) {
-  d.give(0u, d.create<BandPartOp>({d.incoming(0)},
-                                  {d.attr("lower", int64_t(op.getLower())),
-                                   d.attr("upper", int64_t(op.getUpper()))}));
+  d.give(0u, d.create<BandPartOp>({d.incoming(0)}, {.lower = op.getLower(),
+                                                    .upper = op.getUpper()}));
 }
 
 void differentiate(SlidingWindowsOp op, Derivative &d) {

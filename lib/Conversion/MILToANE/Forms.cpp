@@ -354,7 +354,7 @@ LogicalResult Raiser::raiseReshape(mil::OpOp op) {
     return error(op) << "expects a shape known at compile time; give the "
                         "input's shape (--input-shape)";
   }
-  Value y = b.create<ReshapeOp>(op.getLoc(), {*x}, {b.attr("shape", shape)});
+  Value y = b.create<ReshapeOp>(op.getLoc(), {*x}, {.shape = shape});
   return y ? bind(op, y) : failure();
 }
 
@@ -428,11 +428,9 @@ LogicalResult Raiser::raiseClassify(mil::OpOp op) {
   FailureOr<Value> x = operand(op, "probabilities");
   if (failed(x) || op.getNumResults() != 2)
     return failure();
-  Value flat = b.create<ReshapeOp>(op.getLoc(), {*x},
-                                   {b.attr("shape", ArrayRef<int64_t>{-1})});
+  Value flat = b.create<ReshapeOp>(op.getLoc(), {*x}, {.shape = {-1}});
   Value label = flat ? b.create<ReduceArgmaxOp>(op.getLoc(), {flat},
-                                                {b.attr("axis", int64_t(0)),
-                                                 b.flag("keep_dims", true)})
+                                                {.axis = 0, .keep_dims = true})
                      : Value();
   // A text's place; a number itself.
   mil::LiteralAttr classes = literalOf(argument(op, "classes"), op);
@@ -468,8 +466,7 @@ LogicalResult Raiser::raiseUpsample(mil::OpOp op) {
   if (*height == std::floor(*height) && *width == std::floor(*width)) {
     Value y = b.create<UpsampleNearestNeighborOp>(
         op.getLoc(), {*x},
-        {b.attr("scale_factor_height", int64_t(*height)),
-         b.attr("scale_factor_width", int64_t(*width))});
+        {.scale_factor_height = *height, .scale_factor_width = *width});
     return y ? bind(op, y) : failure();
   }
   // Rows and columns by index.
@@ -485,7 +482,7 @@ LogicalResult Raiser::raiseUpsample(mil::OpOp op) {
     for (int64_t i = 0; i < to; ++i)
       table.mutableInts()[i] = std::min<int64_t>(i * from / to, from - 1);
     y = b.create<GatherOp>(op.getLoc(), {y, b.constant(op.getLoc(), table)},
-                           {b.attr("axis", axis)});
+                           {.axis = axis});
     if (!y)
       return failure();
   }
@@ -570,15 +567,12 @@ LogicalResult Raiser::raiseList(mil::OpOp op) {
   Value at = *index, update = *value;
   if (one) {
     if (typeOf(at).getRank() == 0)
-      at = b.create<ExpandDimsOp>(loc, {at},
-                                  {b.attr("axes", ArrayRef<int64_t>{0})});
-    update = b.create<ExpandDimsOp>(loc, {update},
-                                    {b.attr("axes", ArrayRef<int64_t>{0})});
+      at = b.create<ExpandDimsOp>(loc, {at}, {.axes = {0}});
+    update = b.create<ExpandDimsOp>(loc, {update}, {.axes = {0}});
   }
   Value y = at && update
                 ? b.create<ScatterOp>(loc, {*list, at, update},
-                                      {b.attr("axis", int64_t(0)),
-                                       b.text("mode", ScatterMode::update)})
+                                      {.axis = 0, .mode = ScatterMode::update})
                 : Value();
   if (!y)
     return failure();
@@ -616,23 +610,19 @@ LogicalResult Raiser::raiseNms(mil::OpOp op) {
     perClass = *dense.value_begin<bool>();
   }
   auto swap = [&](Value v) {
-    return v ? b.create<TransposeOp>(
-                   loc, {v}, {b.attr("perm", ArrayRef<int64_t>{0, 2, 1})})
-             : Value();
+    return v ? b.create<TransposeOp>(loc, {v}, {.perm = {0, 2, 1}}) : Value();
   };
-  auto axes = [&](int64_t axis) {
-    return b.attr("axes", ArrayRef<int64_t>{axis});
-  };
-  NamedAttribute keep = b.flag("keep_dims", true);
   Value s = swap(*scores), box = swap(*boxes);
   if (!s || !box || typeOf(s).getRank() != 3)
     return failure();
   Type element = typeOf(s).getElementType();
   auto constant = [&](double v) { return b.scalar(loc, v, element); };
   // The best box stays although it is below the threshold.
-  Value best = b.create<ReduceMaxOp>(loc, {s}, {axes(1), keep});
-  Value top =
-      best ? b.create<ReduceMaxOp>(loc, {best}, {axes(2), keep}) : Value();
+  Value best =
+      b.create<ReduceMaxOp>(loc, {s}, {.axes = {1}, .keep_dims = true});
+  Value top = best ? b.create<ReduceMaxOp>(loc, {best},
+                                           {.axes = {2}, .keep_dims = true})
+                   : Value();
   if (!top)
     return failure();
   Value kept = b.create<LogicalOrOp>(
@@ -651,30 +641,29 @@ LogicalResult Raiser::raiseNms(mil::OpOp op) {
   Value ranked = low ? b.create<SelectOp>(loc, {keptAll, s, low}) : Value();
   if (!ranked)
     return failure();
-  SmallVector<Value> found =
-      b.create(NonMaximumSuppressionOp::getOperationName(), loc, {box, ranked},
-               {b.real("iou_threshold", *iou), b.attr("max_boxes", *most),
-                b.flag("per_class_suppression", perClass)});
+  SmallVector<Value> found = b.createMany<NonMaximumSuppressionOp>(
+      loc, {box, ranked},
+      {.iou_threshold = *iou,
+       .max_boxes = *most,
+       .per_class_suppression = perClass});
   if (found.empty())
     return failure();
   // Rows of boxes that were out are empty rows.
-  Value highest = b.create<ReduceMaxOp>(loc, {found[1]}, {axes(1), keep});
+  Value highest =
+      b.create<ReduceMaxOp>(loc, {found[1]}, {.axes = {1}, .keep_dims = true});
   Value valid = highest ? b.create<GreaterOp>(loc, {highest, constant(out / 2)})
                         : Value();
   Value validFloat =
-      valid ? b.create<CastOp>(loc, {valid},
-                               {b.attr("dtype", TypeAttr::get(element))})
-            : Value();
+      valid ? b.create<CastOp>(loc, {valid}, {.dtype = element}) : Value();
   if (!validFloat)
     return failure();
   Value coordinates = swap(b.create<MulOp>(loc, {found[0], validFloat}));
   // Classes of a kept box that were below are as they were; of others, 0.
   Value classScores = swap(b.create<MulOp>(loc, {found[1], validFloat}));
-  Value flat = b.create<SqueezeOp>(loc, {valid}, {axes(1)});
+  Value flat = b.create<SqueezeOp>(loc, {valid}, {.axes = {1}});
   Type i32 = b.builder.getI32Type();
-  Value flatInt = flat ? b.create<CastOp>(loc, {flat},
-                                          {b.attr("dtype", TypeAttr::get(i32))})
-                       : Value();
+  Value flatInt =
+      flat ? b.create<CastOp>(loc, {flat}, {.dtype = i32}) : Value();
   if (!coordinates || !classScores || !flatInt)
     return failure();
   // index · valid + (valid - 1): -1 where nothing is.
@@ -686,11 +675,10 @@ LogicalResult Raiser::raiseNms(mil::OpOp op) {
       indices ? b.create<GreaterEqualOp>(loc, {indices, b.scalar(loc, 0, i32)})
               : Value();
   Value presentInt =
-      present ? b.create<CastOp>(loc, {present},
-                                 {b.attr("dtype", TypeAttr::get(i32))})
-              : Value();
-  Value count = presentInt ? b.create<ReduceSumOp>(loc, {presentInt}, {axes(1)})
-                           : Value();
+      present ? b.create<CastOp>(loc, {present}, {.dtype = i32}) : Value();
+  Value count = presentInt
+                    ? b.create<ReduceSumOp>(loc, {presentInt}, {.axes = {1}})
+                    : Value();
   if (!count)
     return failure();
   return bind(op, {coordinates, classScores, indices, count});
@@ -715,15 +703,12 @@ LogicalResult Raiser::raiseCropResize(mil::OpOp op) {
                      << type;
   int64_t count = type.getDimSize(0), batch = xType.getDimSize(0);
   auto reshape = [&](Value v, ArrayRef<int64_t> shape) {
-    return v ? b.create<ReshapeOp>(loc, {v}, {b.attr("shape", shape)})
-             : Value();
+    return v ? b.create<ReshapeOp>(loc, {v}, {.shape = shape}) : Value();
   };
   Value rows = reshape(*roi, {count, width}), boxes = rows, images;
   auto columns = [&](int64_t from, int64_t to) {
-    return b.create<SliceByIndexOp>(
-        loc, {rows},
-        {b.attr("begin", ArrayRef<int64_t>{0, from}),
-         b.attr("end", ArrayRef<int64_t>{count, to})});
+    return b.create<SliceByIndexOp>(loc, {rows},
+                                    {.begin = {0, from}, .end = {count, to}});
   };
   if (!rows)
     return failure();
@@ -731,15 +716,12 @@ LogicalResult Raiser::raiseCropResize(mil::OpOp op) {
   if (width == 5) {
     boxes = columns(1, 5);
     Value number = reshape(columns(0, 1), {count});
-    images = number
-                 ? b.create<CastOp>(
-                       loc, {number},
-                       {b.attr("dtype", TypeAttr::get(b.builder.getI32Type()))})
-                 : Value();
+    images = number ? b.create<CastOp>(loc, {number},
+                                       {.dtype = b.builder.getI32Type()})
+                    : Value();
   } else {
-    Value tiled =
-        b.create<TileOp>(loc, {reshape(rows, {count, 1, 4})},
-                         {b.attr("reps", ArrayRef<int64_t>{1, batch, 1})});
+    Value tiled = b.create<TileOp>(loc, {reshape(rows, {count, 1, 4})},
+                                   {.reps = {1, batch, 1}});
     boxes = reshape(tiled, {count * batch, 4});
     Tensor numbers(DType::Int32, {count * batch});
     for (int64_t i = 0; i < count * batch; ++i)
@@ -760,11 +742,13 @@ LogicalResult Raiser::raiseCropResize(mil::OpOp op) {
     if (failed(parameter))
       return error(op) << "expects argument '" << arg.name
                        << "' to be known at compile time";
-    attributes.push_back(b.attr(arg.name, *parameter));
+    attributes.push_back(b.builder.getNamedAttr(arg.name, *parameter));
   }
-  Value y = b.create<CropResizeOp>(loc, {*x, boxes, images}, attributes);
-  if (!y)
+  SmallVector<Value> made = b.create(CropResizeOp::getOperationName(), loc,
+                                     {*x, boxes, images}, attributes);
+  if (made.empty())
     return failure();
+  Value y = made[0];
   auto cropped = typeOf(y);
   y = reshape(y, {count, perBox, cropped.getDimSize(1), cropped.getDimSize(2),
                   cropped.getDimSize(3)});
@@ -782,9 +766,8 @@ LogicalResult Raiser::raiseConstexprCast(mil::OpOp op) {
   FailureOr<DType> type = dtype(op, "output_dtype");
   if (failed(type))
     return failure();
-  Value y = b.create<CastOp>(
-      op.getLoc(), {*x},
-      {b.attr("dtype", TypeAttr::get(toMLIRType(*type, op.getContext())))});
+  Value y = b.create<CastOp>(op.getLoc(), {*x},
+                             {.dtype = toMLIRType(*type, op.getContext())});
   return y ? bind(op, y) : failure();
 }
 
@@ -888,7 +871,7 @@ LogicalResult Raiser::raisePackedConstant(mil::OpOp op) {
   if (table) {
     SmallVector<int64_t> groups(shape->size(), 1);
     groups.append({typeOf(*data).getNumElements(), 1});
-    Value lut = b.create<ReshapeOp>(loc, {*data}, {b.attr("shape", groups)});
+    Value lut = b.create<ReshapeOp>(loc, {*data}, {.shape = groups});
     y = lut ? b.create<ConstexprLutToDenseOp>(loc, {indices, lut}) : Value();
   } else {
     y = b.create<ConstexprSparseToDenseOp>(loc, {*data, indices});

@@ -277,7 +277,7 @@ LogicalResult Raiser::raiseByTable(mil::OpOp op, const OpInfo &info,
     FailureOr<Attribute> parameter = raiseParameter(arg, literal, op);
     if (failed(parameter))
       return failure();
-    attributes.push_back(b.attr(arg.name, *parameter));
+    attributes.push_back(b.builder.getNamedAttr(arg.name, *parameter));
   }
   if (matched != arguments.size())
     for (auto &[name, value] : arguments)
@@ -306,8 +306,7 @@ LogicalResult Raiser::raiseByTable(mil::OpOp op, const OpInfo &info,
     for (Value &v : operands)
       if (element && v && isa<FloatType>(typeOf(v).getElementType()) &&
           typeOf(v).getElementType() != element && isConstantTree(v)) {
-        v = b.create<CastOp>(op.getLoc(), {v},
-                             {b.attr("dtype", TypeAttr::get(element))});
+        v = b.create<CastOp>(op.getLoc(), {v}, {.dtype = element});
         if (!v)
           return failure();
       }
@@ -349,9 +348,8 @@ LogicalResult Raiser::bind(mil::OpOp op, ArrayRef<Value> results) {
                       !found.getElementType().isInteger(1);
       // Indices of any width are computed in 32 bits.
       if (integers && declared.getElementType() != found.getElementType()) {
-        value = b.create<CastOp>(
-            op.getLoc(), {value},
-            {b.attr("dtype", TypeAttr::get(declared.getElementType()))});
+        value = b.create<CastOp>(op.getLoc(), {value},
+                                 {.dtype = declared.getElementType()});
         if (!value)
           return failure();
         found = typeOf(value);

@@ -25,21 +25,17 @@ using C = NodeContext;
 //===----------------------------------------------------------------------===//
 
 static Value argsort(C &c, Value keys) {
-  return c.create<ArgsortOp>({keys}, {c.graph.attr("axis", int64_t(0)),
-                                      c.graph.flag("ascending", true)});
+  return c.create<ArgsortOp>({keys}, {.axis = 0, .ascending = true});
 }
 static Value scatter(C &c, Value data, Value indices, Value updates,
-                     StringRef mode) {
-  return c.create<ScatterOp>(
-      {data, indices, updates},
-      {c.graph.attr("axis", int64_t(0)), c.graph.text("mode", mode)});
+                     ScatterMode mode) {
+  return c.create<ScatterOp>({data, indices, updates},
+                             {.axis = 0, .mode = mode});
 }
 /// Positions of the non-zero elements of a vector.
 static Value positions(C &c, Value mask) {
   Value rows = c.create<NonZeroOp>({mask});
-  return rows ? c.create<SqueezeOp>(
-                    {rows}, {c.graph.attr("axes", ArrayRef<int64_t>{1})})
-              : rows;
+  return rows ? c.create<SqueezeOp>({rows}, {.axes = {1}}) : rows;
 }
 
 /// Sorts (stably, so that the first of equal ones comes first), marks where a
@@ -81,22 +77,20 @@ static LogicalResult lowerUnique(C &c) {
         c.castTo(c.create<NotEqualOp>({c.slice(ranked, 0, 1, count),
                                        c.slice(ranked, 0, 0, count - 1)}),
                  c.i32());
-    differs = c.create<ReduceMaxOp>({differs},
-                                    {c.graph.attr("axes", ArrayRef<int64_t>{1}),
-                                     c.graph.flag("keep_dims", false)});
+    differs =
+        c.create<ReduceMaxOp>({differs}, {.axes = {1}, .keep_dims = false});
     begins = c.concat({begins, differs}, 0);
   }
   auto number = [&](Value mask) {
-    return c.sub(c.create<CumsumOp>({mask}, {c.graph.attr("axis", int64_t(0))}),
-                 c.scalar(1, c.i32()));
+    return c.sub(c.create<CumsumOp>({mask}, {.axis = 0}), c.scalar(1, c.i32()));
   };
   Value segment = number(begins),
         zeros = c.broadcastTo(c.scalar(0, c.i32()), {count}),
         ones = c.broadcastTo(c.scalar(1, c.i32()), {count});
-  Value inverse = scatter(c, zeros, order, segment, "update"),
+  Value inverse = scatter(c, zeros, order, segment, ScatterMode::update),
         first = scatter(c, c.broadcastTo(c.scalar(count, c.i32()), {count}),
-                        segment, order, "min"),
-        counts = scatter(c, zeros, segment, ones, "add");
+                        segment, order, ScatterMode::min),
+        counts = scatter(c, zeros, segment, ones, ScatterMode::add);
   Value segments, indices;
   if (sorted) {
     segments = c.gather(segment, positions(c, begins), 0);
@@ -137,10 +131,10 @@ static LogicalResult lowerDet(C &c) {
   Value one = c.scalar(1, c.f32()), zero = c.scalar(0, c.f32());
   for (int64_t size = n; size > 0 && a; --size) {
     Value column = c.reshape(c.slice(a, 2, 0, 1), {batch, size});
-    Value at = c.create<ReduceArgmaxOp>({c.create<AbsOp>({column})},
-                                        {c.graph.attr("axis", int64_t(1))});
-    Value chosen = c.create<OneHotOp>(
-        {at, one, zero}, {c.graph.attr("one_hot_vector_size", size)});
+    Value at =
+        c.create<ReduceArgmaxOp>({c.create<AbsOp>({column})}, {.axis = 1});
+    Value chosen =
+        c.create<OneHotOp>({at, one, zero}, {.one_hot_vector_size = size});
     chosen = chosen ? c.reshape(chosen, {batch, size, 1}) : chosen;
     Value row = c.reduceSum(c.mul(a, chosen), {1}, true); // [batch,1,size]
     if (!row)
@@ -207,8 +201,7 @@ static LogicalResult lowerTensorScatter(C &c) {
   Value y = c.create<ScatterAlongAxisOp>(
       {c.reshape(c.transpose(cache, perm), {batch, extent, rest}), index,
        c.reshape(c.transpose(update, perm), {batch, length, rest})},
-      {c.graph.attr("axis", int64_t(1)),
-       c.graph.text("mode", ScatterMode::update)});
+      {.axis = 1, .mode = ScatterMode::update});
   return c.set(0, y ? c.transpose(c.reshape(y, moved), back) : y);
 }
 

@@ -68,7 +68,7 @@ Value mlir::ane::capScores(C &c, Value scores, double cap) {
 }
 
 Value mlir::ane::softmaxOfScores(C &c, Value scores) {
-  return c.create<SoftmaxOp>({scores}, {c.graph.attr("axis", int64_t(-1))});
+  return c.create<SoftmaxOp>({scores}, {.axis = -1});
 }
 
 Value mlir::ane::readHeads(C &c, Value p, Value v) {
@@ -228,10 +228,8 @@ static LogicalResult lowerAttention(C &c) {
     debug = scores;
   Value p = softmaxOfScores(c, scores);
   if (allowed && visible.rowsMayBeEmpty && p) {
-    Value any =
-        c.create<ReduceMaxOp>({c.castTo(allowed, c.element(p))},
-                              {c.graph.attr("axes", ArrayRef<int64_t>{-1}),
-                               c.graph.flag("keep_dims", true)});
+    Value any = c.create<ReduceMaxOp>({c.castTo(allowed, c.element(p))},
+                                      {.axes = {-1}, .keep_dims = true});
     p = low == -65504
             ? c.mul(p, any)
             : c.create<SelectOp>(
@@ -298,8 +296,7 @@ static LogicalResult lowerRotary(C &c) {
   // [B,1,S,rotated/2]
   auto table = [&](Value cache) -> Value {
     if (Value positions = c.input(3))
-      cache = c.create<GatherOp>({cache, positions},
-                                 {c.graph.attr("axis", int64_t(0))});
+      cache = c.create<GatherOp>({cache, positions}, {.axis = 0});
     if (!cache || c.rank(cache) != 3)
       return {};
     return c.reshape(c.slice(cache, 2, 0, rotated / 2),

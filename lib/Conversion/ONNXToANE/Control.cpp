@@ -204,8 +204,7 @@ static LogicalResult lowerRunTimeIf(C &c) {
   }
   Value pred = c.input(0);
   if (c.rank(pred))
-    pred = c.create<ReshapeOp>({pred},
-                               {c.graph.attr("shape", ArrayRef<int64_t>{})});
+    pred = c.create<ReshapeOp>({pred}, {.shape = Ints{}});
   if (!pred)
     return failure();
   OperationState state(c.loc, CondOp::getOperationName());
@@ -304,9 +303,7 @@ static Value joinTrips(C &c, ArrayRef<Value> values, unsigned output,
       return c.error() << "expects scan output " << output
                        << " to be a tensor, but it is a sequence",
              Value();
-  SmallVector<Value> stacked = c.createNamed(
-      StackOp::getOperationName(), values, {c.graph.attr("axis", axis)});
-  return stacked.empty() ? Value() : stacked[0];
+  return c.create<StackOp>(values, {.axis = axis});
 }
 
 /// Every value that is carried comes out.
@@ -352,11 +349,9 @@ Value RunTimeLoop::asScalar(Value value, Type element, int64_t absent) {
   if (!value)
     return c.scalar(absent, element);
   if (c.rank(value))
-    value = c.create<ReshapeOp>({value},
-                                {c.graph.attr("shape", ArrayRef<int64_t>{})});
+    value = c.create<ReshapeOp>({value}, {.shape = Ints{}});
   return value && c.element(value) != element
-             ? c.create<CastOp>({value},
-                                {c.graph.attr("dtype", TypeAttr::get(element))})
+             ? c.create<CastOp>({value}, {.dtype = element})
              : value;
 }
 
@@ -396,12 +391,10 @@ FailureOr<bool> RunTimeLoop::buildCondition(Region &region) {
 Value RunTimeLoop::storeRow(Value buffer, Value trip, Value value) {
   SmallVector<int64_t> one(c.shape(value));
   one.insert(one.begin(), 1);
-  Value row = c.create<ReshapeOp>({value}, {c.graph.attr("shape", one)});
-  Value at = c.create<ReshapeOp>({trip},
-                                 {c.graph.attr("shape", ArrayRef<int64_t>{1})});
+  Value row = c.create<ReshapeOp>({value}, {.shape = one});
+  Value at = c.create<ReshapeOp>({trip}, {.shape = {1}});
   return c.create<ScatterOp>({buffer, at, row},
-                             {c.graph.attr("axis", int64_t(0)),
-                              c.graph.text("mode", ScatterMode::update)});
+                             {.axis = 0, .mode = ScatterMode::update});
 }
 
 FailureOr<bool> RunTimeLoop::buildBody(Region &region) {
@@ -487,13 +480,12 @@ LogicalResult RunTimeLoop::finish(MutableArrayRef<Region> regions) {
     c.put(i, loop->getResult(2 + i));
   for (size_t i = 0; i < scans; ++i) {
     Value rows = loop->getResult(2 + carried + i);
-    Value count = c.create<ReshapeOp>(
-        {loop->getResult(0)}, {c.graph.attr("shape", ArrayRef<int64_t>{1})});
+    Value count = c.create<ReshapeOp>({loop->getResult(0)}, {.shape = {1}});
     SmallVector<int64_t> rest(c.shape(rows).drop_front());
     Value end = rest.empty()
                     ? count
                     : c.create<ConcatOp>({count, c.graph.ints(c.loc, rest)},
-                                         {c.graph.attr("axis", int64_t(0))});
+                                         {.axis = 0});
     SmallVector<int64_t> begin(c.rank(rows), 0);
     c.put(carried + i,
           c.create<DynamicSliceOp>({rows, c.graph.ints(c.loc, begin), end}));

@@ -82,14 +82,18 @@ mlir::ane::readWindow(C &c, ArrayRef<int64_t> input,
   return window;
 }
 
-static SmallVector<NamedAttribute>
-convAttributes(C &c, const ONNXWindow &window, int64_t groups) {
-  bool padded = llvm::any_of(window.pads, [](int64_t p) { return p != 0; });
-  return {c.graph.attr("strides", window.strides),
-          c.graph.text("pad_type", padded ? PadType::custom : PadType::valid),
-          c.graph.attr("pad", window.pads),
-          c.graph.attr("dilations", window.dilations),
-          c.graph.attr("groups", groups)};
+static PadType padTypeOf(ArrayRef<int64_t> pads) {
+  return llvm::any_of(pads, [](int64_t p) { return p != 0; }) ? PadType::custom
+                                                              : PadType::valid;
+}
+
+template <typename Op>
+static Attributes<Op> convAttributes(const ONNXWindow &window, int64_t groups) {
+  return {.strides = window.strides,
+          .pad_type = padTypeOf(window.pads),
+          .pad = window.pads,
+          .dilations = window.dilations,
+          .groups = groups};
 }
 
 Value mlir::ane::cropNegativePads(C &c, Value x, ONNXWindow &window) {
@@ -116,9 +120,9 @@ static LogicalResult lowerConv(C &c) {
   if (failed(window))
     return failure();
   x = cropNegativePads(c, x, *window);
-  return c.set(
-      0, c.create<ConvOp>({x, w, c.input(2)},
-                          convAttributes(c, *window, c.getInt("group", 1))));
+  return c.set(0, c.create<ConvOp>(
+                      {x, w, c.input(2)},
+                      convAttributes<ConvOp>(*window, c.getInt("group", 1))));
 }
 
 static LogicalResult lowerConvTranspose(C &c) {
@@ -187,9 +191,9 @@ static LogicalResult lowerConvTranspose(C &c) {
   }
   Value y = c.create<ConvTransposeOp>(
       {x, w, hangs ? Value() : c.input(2)},
-      convAttributes(c, window, c.getInt("group", 1)));
+      convAttributes<ConvTransposeOp>(window, c.getInt("group", 1)));
   if (hangs) {
-    y = c.create<PadOp>({y}, {c.graph.attr("pad", zeros)});
+    y = c.create<PadOp>({y}, {.pad = zeros});
     if (Value bias = c.input(2); bias && y) {
       SmallVector<int64_t> shape(c.rank(y) - 1, 1);
       shape[0] = c.shape(bias)[0];
@@ -234,8 +238,7 @@ static Value dilatedMaxPool(C &c, Value x, const ONNXWindow &window,
     pads.push_back(
         std::max<int64_t>(0, need - c.shape(x)[i + 2] - window.pads[2 * i]));
   }
-  Value best = c.create<PadOp>({x}, {c.graph.attr("pad", pads),
-                                     c.graph.real("constant_val", -INFINITY)});
+  Value best = c.create<PadOp>({x}, {.pad = pads, .constant_val = -INFINITY});
   for (int64_t i = 0; i < spatial && best && !c.failed(); ++i) {
     Value whole = best;
     SmallVector<int64_t> begin(rank), end(c.shape(whole)), stride(rank, 1);
@@ -245,8 +248,7 @@ static Value dilatedMaxPool(C &c, Value x, const ONNXWindow &window,
       begin[i + 2] = at * window.dilations[i];
       end[i + 2] = begin[i + 2] + (outputs[i] - 1) * window.strides[i] + 1;
       Value tap = c.create<SliceByIndexOp>(
-          {whole}, {c.graph.attr("begin", begin), c.graph.attr("end", end),
-                    c.graph.attr("stride", stride)});
+          {whole}, {.begin = begin, .end = end, .stride = stride});
       best = best ? c.create<MaximumOp>({best, tap}) : tap;
     }
   }
@@ -313,14 +315,12 @@ static Value maxPoolIndices(C &c, Value x, const ONNXWindow &window,
       reported[p * taps + k] = inside ? (columnMajor ? column : row) : 0;
     }
   Value flat = c.create<PadOp>({c.reshape(x, {planes, extent})},
-                               {c.graph.attr("pad", ArrayRef<int64_t>{0, 1}),
-                                c.graph.real("constant_val", -INFINITY)});
+                               {.pad = {0, 1}, .constant_val = -INFINITY});
   Value windows = c.gather(flat, c.ints({points * taps}, source), 1);
   if (!windows)
     return {};
-  Value best =
-      c.create<ReduceArgmaxOp>({c.reshape(windows, {planes, points, taps})},
-                               {c.graph.attr("axis", int64_t(2))});
+  Value best = c.create<ReduceArgmaxOp>(
+      {c.reshape(windows, {planes, points, taps})}, {.axis = 2});
   SmallVector<int64_t> first(points), base(planes);
   for (int64_t p = 0; p < points; ++p)
     first[p] = p * taps;
@@ -400,19 +400,16 @@ static LogicalResult lowerPool(C &c) {
     overhang |= after > window->pads[2 * i + 1];
     floorWindow.pads[2 * i + 1] = std::max(after, window->pads[2 * i + 1]);
   }
-  bool padded =
-      llvm::any_of(floorWindow.pads, [](int64_t p) { return p != 0; });
-  SmallVector<NamedAttribute> attributes{
-      c.graph.attr("kernel_sizes", window->kernel),
-      c.graph.attr("strides", window->strides),
-      c.graph.text("pad_type", padded ? PadType::custom : PadType::valid),
-      c.graph.attr("pad", floorWindow.pads)};
+  PadType padType = padTypeOf(floorWindow.pads);
   Value y;
   if (max) {
     if (c.isUsed(1))
       c.put(1, maxPoolIndices(c, x, *window, outputs));
     y = dilated ? dilatedMaxPool(c, x, *window, outputs)
-                : c.create<MaxPoolOp>({x}, attributes);
+                : c.create<MaxPoolOp>({x}, {.kernel_sizes = window->kernel,
+                                            .strides = window->strides,
+                                            .pad_type = padType,
+                                            .pad = floorWindow.pads});
   } else {
     // Sum over the window as a depthwise convolution of ones where no pool
     // fits: dilations, ceil overhang, p-norms.
@@ -430,12 +427,15 @@ static LogicalResult lowerPool(C &c) {
           c.loc, DenseElementsAttr::get(
                      RankedTensorType::get(ones, c.element(value)),
                      FloatAttr::get(cast<FloatType>(c.element(value)), 1)));
-      return c.create<ConvOp>({value, kernel}, convAttributes(c, w, ones[0]));
+      return c.create<ConvOp>({value, kernel},
+                              convAttributes<ConvOp>(w, ones[0]));
     };
     if (average && !dilated && (!overhang || !include)) {
-      attributes.push_back(
-          c.graph.flag("exclude_padding_from_average", !include));
-      y = c.create<AvgPoolOp>({x}, attributes);
+      y = c.create<AvgPoolOp>({x}, {.kernel_sizes = window->kernel,
+                                    .strides = window->strides,
+                                    .pad_type = padType,
+                                    .pad = floorWindow.pads,
+                                    .exclude_padding_from_average = !include});
     } else if (average) {
       // Real elements per window, counted by the same sum over ones (with
       // explicit padding when it counts).
@@ -444,8 +444,8 @@ static LogicalResult lowerPool(C &c) {
       Value counted = c.broadcastTo(c.scalarLike(1, x), shape);
       ONNXWindow countWindow = floorWindow;
       if (include) {
-        counted = c.create<PadOp>({counted}, {c.graph.attr("pad", window->pads),
-                                              c.graph.real("constant_val", 1)});
+        counted = c.create<PadOp>({counted},
+                                  {.pad = window->pads, .constant_val = 1});
         for (size_t i = 0; i < outputs.size(); ++i) {
           countWindow.pads[2 * i] = 0;
           countWindow.pads[2 * i + 1] -= window->pads[2 * i + 1];
@@ -479,20 +479,22 @@ static LogicalResult lowerGlobalPool(C &c) {
   SmallVector<int64_t> axes;
   for (int64_t i = 2; i < c.rank(x); ++i)
     axes.push_back(i);
-  SmallVector<NamedAttribute> attributes{c.graph.attr("axes", axes),
-                                         c.graph.flag("keep_dims", true)};
   if (c.opType() == "GlobalAveragePool")
-    return c.set(0, c.create<ReduceMeanOp>({x}, attributes));
+    return c.set(
+        0, c.create<ReduceMeanOp>({x}, {.axes = axes, .keep_dims = true}));
   if (c.opType() == "GlobalMaxPool")
-    return c.set(0, c.create<ReduceMaxOp>({x}, attributes));
+    return c.set(0,
+                 c.create<ReduceMaxOp>({x}, {.axes = axes, .keep_dims = true}));
   int64_t p = c.getInt("p", 2);
   if (p == 2)
-    return c.set(0, c.create<ReduceL2NormOp>({x}, attributes));
+    return c.set(
+        0, c.create<ReduceL2NormOp>({x}, {.axes = axes, .keep_dims = true}));
   if (p == 1)
-    return c.set(0, c.create<ReduceL1NormOp>({x}, attributes));
+    return c.set(
+        0, c.create<ReduceL1NormOp>({x}, {.axes = axes, .keep_dims = true}));
   Value sum = c.create<ReduceSumOp>(
       {c.create<PowOp>({c.create<AbsOp>({x}), c.scalarLike(p, x)})},
-      attributes);
+      {.axes = axes, .keep_dims = true});
   return c.set(0, c.create<PowOp>({sum, c.scalarLike(1.0 / p, x)}));
 }
 
@@ -504,9 +506,8 @@ static LogicalResult lowerFusedMatMul(C &c) {
   Value a = c.input(0), b = c.input(1);
   if (c.getInt("transBatchA", 0) || c.getInt("transBatchB", 0))
     return c.error() << "with transBatchA or transBatchB is not supported";
-  Value y = c.create<MatmulOp>(
-      {a, b}, {c.graph.flag("transpose_x", c.getInt("transA", 0)),
-               c.graph.flag("transpose_y", c.getInt("transB", 0))});
+  Value y = c.create<MatmulOp>({a, b}, {.transpose_x = c.getInt("transA", 0),
+                                        .transpose_y = c.getInt("transB", 0)});
   double alpha = c.getFloat("alpha", 1);
   return c.set(0, alpha == 1 ? y : c.mul(y, c.scalarLike(alpha, y)));
 }
@@ -517,9 +518,8 @@ static LogicalResult lowerGemm(C &c) {
     return c.error() << "expects matrices, but got " << c.type(a) << " and "
                      << c.type(b);
   double alpha = c.getFloat("alpha", 1), beta = c.getFloat("beta", 1);
-  Value y = c.create<MatmulOp>(
-      {a, b}, {c.graph.flag("transpose_x", c.getInt("transA", 0)),
-               c.graph.flag("transpose_y", c.getInt("transB", 0))});
+  Value y = c.create<MatmulOp>({a, b}, {.transpose_x = c.getInt("transA", 0),
+                                        .transpose_y = c.getInt("transB", 0)});
   if (alpha != 1)
     y = c.mul(y, c.scalarLike(alpha, y));
   if (bias && beta != 0)
@@ -619,8 +619,7 @@ static LogicalResult lowerEinsum(C &c) {
             eye.mutableFloats()[k * n + k] = 1;
           x = c.create<ReduceSumOp>(
               {c.mul(x, c.castTo(c.graph.constant(c.loc, eye), c.element(x)))},
-              {c.graph.attr("axes", ArrayRef<int64_t>{(int64_t)j}),
-               c.graph.flag("keep_dims", false)});
+              {.axes = {(int64_t)j}, .keep_dims = false});
           term.erase(j, 1);
           --j;
         }
@@ -632,8 +631,7 @@ static LogicalResult lowerEinsum(C &c) {
       else
         gone.push_back(i);
     if (!gone.empty() && x)
-      x = c.create<ReduceSumOp>(
-          {x}, {c.graph.attr("axes", gone), c.graph.flag("keep_dims", false)});
+      x = c.create<ReduceSumOp>({x}, {.axes = gone, .keep_dims = false});
     return {x, rest};
   };
   auto permuteTo = [&](Value x, StringRef from, StringRef to) {

@@ -70,7 +70,7 @@ static LogicalResult lowerGather(C &c) {
     }
   }
   return c.set(0, c.create<GatherOp>({x, wrapNegative(c, indices, extent)},
-                                     {c.graph.attr("axis", *axis)}));
+                                     {.axis = *axis}));
 }
 
 static LogicalResult lowerGatherElements(C &c) {
@@ -85,8 +85,7 @@ static LogicalResult lowerGatherElements(C &c) {
        ++i) // MIL wants equal extents on the other axes
     if (i != *axis)
       x = c.slice(x, i, 0, c.shape(indices)[i]);
-  return c.set(0, c.create<GatherAlongAxisOp>({x, indices},
-                                              {c.graph.attr("axis", *axis)}));
+  return c.set(0, c.create<GatherAlongAxisOp>({x, indices}, {.axis = *axis}));
 }
 
 /// Wraps each column of an index tensor [..., depth] by the extent it indexes.
@@ -111,23 +110,25 @@ static LogicalResult lowerGatherND(C &c) {
   if (depth < 1 || batch < 0 || batch + depth > c.rank(x))
     return c.error() << "expects the last axis of indices to index axes of "
                      << c.type(x);
-  SmallVector<NamedAttribute> attributes;
-  if (batch)
-    attributes.push_back(c.graph.attr("batch_dims", batch));
-  return c.set(0,
-               c.create<GatherNdOp>(
-                   {x, wrapColumns(c, indices, c.shape(x).slice(batch, depth))},
-                   attributes));
+  return c.set(
+      0, c.create<GatherNdOp>(
+             {x, wrapColumns(c, indices, c.shape(x).slice(batch, depth))},
+             {.batch_dims = batch ? std::optional(batch) : std::nullopt}));
 }
 
-static FailureOr<std::string> scatterMode(C &c) {
+static FailureOr<ScatterMode> scatterMode(C &c) {
   std::string reduction = c.getString("reduction", "none");
-  if (reduction == "none")
-    return std::string("update");
-  if (reduction == "add" || reduction == "mul" || reduction == "max" ||
-      reduction == "min")
-    return reduction;
-  return c.error() << "has reduction '" << reduction << "', which is not known";
+  auto mode = StringSwitch<std::optional<ScatterMode>>(reduction)
+                  .Case("none", ScatterMode::update)
+                  .Case("add", ScatterMode::add)
+                  .Case("mul", ScatterMode::mul)
+                  .Case("max", ScatterMode::max)
+                  .Case("min", ScatterMode::min)
+                  .Default(std::nullopt);
+  if (!mode)
+    return c.error() << "has reduction '" << reduction
+                     << "', which is not known";
+  return *mode;
 }
 static LogicalResult lowerScatterElements(C &c) {
   Value x = c.input(0), indices = c.input(1), updates = c.input(2);
@@ -143,8 +144,7 @@ static LogicalResult lowerScatterElements(C &c) {
     same = i == *axis || c.shape(indices)[i] == c.shape(x)[i];
   if (same)
     return c.set(0, c.create<ScatterAlongAxisOp>(
-                        {x, indices, updates}, {c.graph.attr("axis", *axis),
-                                                c.graph.text("mode", *mode)}));
+                        {x, indices, updates}, {.axis = *axis, .mode = *mode}));
   // Full coordinates, then scatter_nd.
   SmallVector<Value> columns;
   SmallVector<int64_t> columnShape(c.shape(indices));
@@ -163,7 +163,7 @@ static LogicalResult lowerScatterElements(C &c) {
   }
   return c.set(
       0, c.create<ScatterNdOp>({x, c.concat(columns, c.rank(indices)), updates},
-                               {c.graph.text("mode", *mode)}));
+                               {.mode = *mode}));
 }
 static LogicalResult lowerScatterND(C &c) {
   Value x = c.input(0), indices = c.input(1);
@@ -177,7 +177,7 @@ static LogicalResult lowerScatterND(C &c) {
   return c.set(0, c.create<ScatterNdOp>(
                       {x, wrapColumns(c, indices, c.shape(x).take_front(depth)),
                        c.input(2)},
-                      {c.graph.text("mode", *mode)}));
+                      {.mode = *mode}));
 }
 
 static LogicalResult lowerOneHot(C &c) {
@@ -199,10 +199,9 @@ static LogicalResult lowerOneHot(C &c) {
     return failure();
   Value off = c.reshape(c.slice(values, 0, 0, 1), {}),
         on = c.reshape(c.slice(values, 0, 1, 2), {});
-  return c.set(
-      0, c.create<OneHotOp>({wrapped, on, off},
-                            {c.graph.attr("one_hot_vector_size", (*depth)[0]),
-                             c.graph.attr("axis", *axis)}));
+  return c.set(0, c.create<OneHotOp>(
+                      {wrapped, on, off},
+                      {.one_hot_vector_size = (*depth)[0], .axis = *axis}));
 }
 
 static LogicalResult lowerTopK(C &c) {
@@ -212,10 +211,10 @@ static LogicalResult lowerTopK(C &c) {
                             : c.constantInts(c.input(1), "K");
   if (failed(k) || k->size() != 1)
     return c.failed() ? failure() : LogicalResult(c.error() << "expects one K");
-  SmallVector<Value> results = c.createMany<TopkOp>(
-      {x},
-      {c.graph.attr("k", (*k)[0]), c.graph.attr("axis", c.getInt("axis", -1)),
-       c.graph.flag("ascending", !c.getInt("largest", 1))});
+  SmallVector<Value> results =
+      c.createMany<TopkOp>({x}, {.k = (*k)[0],
+                                 .axis = c.getInt("axis", -1),
+                                 .ascending = !c.getInt("largest", 1)});
   if (results.empty())
     return failure();
   c.put(0, results[0]);

@@ -41,24 +41,22 @@ static LogicalResult negativeLogLikelihood(C &c, Value logProb, Value target,
   // One-hot selection: exact, and expressible on the engine.
   Value hot =
       c.create<OneHotOp>({index, c.scalar(1, element), c.scalar(0, element)},
-                         {c.graph.attr("one_hot_vector_size", classes),
-                          c.graph.attr("axis", int64_t(1))});
-  NamedAttribute axis = c.graph.attr("axes", ArrayRef<int64_t>{1}),
-                 drop = c.graph.flag("keep_dims", false);
+                         {.one_hot_vector_size = classes, .axis = 1});
   // 0 * -inf would be NaN: select, then sum.
   Value chosen =
       hot ? c.create<SelectOp>(
                 {c.castTo(hot, IntegerType::get(c.node.getContext(), 1)),
                  logProb, c.scalar(0, element)})
           : Value();
-  Value loss = c.mul(c.create<ReduceSumOp>({chosen}, {axis, drop}),
-                     c.scalar(-1, element));
+  Value loss =
+      c.mul(c.create<ReduceSumOp>({chosen}, {.axes = {1}, .keep_dims = false}),
+            c.scalar(-1, element));
   Value perItem;
   if (weight) {
     SmallVector<int64_t> shape(c.rank(logProb), 1);
     shape[1] = classes;
     perItem = c.create<ReduceSumOp>({c.mul(hot, c.reshape(weight, shape))},
-                                    {axis, drop});
+                                    {.axes = {1}, .keep_dims = false});
   }
   if (kept) {
     Value keep = c.castTo(kept, element);
@@ -69,13 +67,13 @@ static LogicalResult negativeLogLikelihood(C &c, Value logProb, Value target,
   std::string reduction = c.getString("reduction", "mean");
   if (reduction == "none")
     return c.set(0, loss);
-  Value total = c.create<ReduceSumOp>({loss}, {drop});
+  Value total = c.create<ReduceSumOp>({loss}, {.keep_dims = false});
   if (reduction == "sum")
     return c.set(0, total);
   if (reduction != "mean")
     return c.error() << "has reduction '" << reduction
                      << "', which is not known";
-  Value count = perItem ? c.create<ReduceSumOp>({perItem}, {drop})
+  Value count = perItem ? c.create<ReduceSumOp>({perItem}, {.keep_dims = false})
                 : loss  ? c.scalar(c.type(loss).getNumElements(), element)
                         : Value();
   return c.set(0, c.div(total, count));
@@ -87,12 +85,11 @@ static LogicalResult lowerNLL(C &c) {
 
 static LogicalResult lowerSoftmaxCrossEntropy(C &c) {
   Value x = c.input(0);
-  NamedAttribute axis = c.graph.attr("axes", ArrayRef<int64_t>{1}),
-                 keep = c.graph.flag("keep_dims", true);
-  Value shifted = c.sub(x, c.create<ReduceMaxOp>({x}, {axis, keep}));
-  Value logProb =
-      c.sub(shifted, c.create<LogOp>({c.create<ReduceSumOp>(
-                         {c.create<ExpOp>({shifted})}, {axis, keep})}));
+  Value shifted =
+      c.sub(x, c.create<ReduceMaxOp>({x}, {.axes = {1}, .keep_dims = true}));
+  Value logProb = c.sub(shifted, c.create<LogOp>({c.create<ReduceSumOp>(
+                                     {c.create<ExpOp>({shifted})},
+                                     {.axes = {1}, .keep_dims = true})}));
   if (c.isUsed(1))
     c.put(1, logProb);
   return negativeLogLikelihood(c, logProb, c.input(1), c.input(2));

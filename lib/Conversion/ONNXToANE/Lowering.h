@@ -114,17 +114,27 @@ public:
   // Creation.
   template <typename Op>
   Value create(ArrayRef<Value> operands,
-               ArrayRef<NamedAttribute> attributes = {}) {
+               const Attributes<Op> &attributes = {}) {
     SmallVector<Value> results = createMany<Op>(operands, attributes);
     return results.empty() ? Value() : results[0];
   }
   template <typename Op>
   SmallVector<Value> createMany(ArrayRef<Value> operands,
-                                ArrayRef<NamedAttribute> attributes = {}) {
-    return createNamed(Op::getOperationName(), operands, attributes);
+                                const Attributes<Op> &attributes = {}) {
+    return createNamed(Op::getOperationName(), operands,
+                       toList(attributes, graph.builder));
   }
   SmallVector<Value> createNamed(StringRef name, ArrayRef<Value> operands,
                                  ArrayRef<NamedAttribute> attributes);
+
+  /// The word of an enumeration that `text` is; ends the handler where it is
+  /// none.
+  template <typename Word>
+  Word word(StringRef text) {
+    if (std::optional<Word> found = symbolizeEnum<Word>(text))
+      return *found;
+    throw EvaluationError{("has '" + text + "', which is not known").str()};
+  }
 
   Value scalar(double value, Type element) {
     return graph.scalar(loc, value, element);

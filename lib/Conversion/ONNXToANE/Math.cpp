@@ -108,8 +108,7 @@ static LogicalResult lowerClip(C &c) {
     if (alpha == 0 && beta == 6)
       return c.set(0, c.create<Relu6Op>({x}));
     if (alpha < beta && std::isfinite(alpha) && std::isfinite(beta))
-      return c.set(0, c.create<ClipOp>({x}, {c.graph.real("alpha", alpha),
-                                             c.graph.real("beta", beta)}));
+      return c.set(0, c.create<ClipOp>({x}, {.alpha = alpha, .beta = beta}));
   }
   if (low && c.isFloat(x) && lowConst && lowConst->number() == 0 && !high)
     return c.set(0, c.create<ReluOp>({x}));
@@ -168,8 +167,8 @@ Value mlir::ane::roundToSmallFloat(C &c, Value x, Type element, bool saturate) {
   }
   Value rounded = c.mul(c.create<RoundOp>({c.div(x, step)}), step);
   if (saturate)
-    return c.create<ClipOp>({rounded}, {c.graph.real("alpha", -type.largest),
-                                        c.graph.real("beta", type.largest)});
+    return c.create<ClipOp>({rounded},
+                            {.alpha = -type.largest, .beta = type.largest});
   Value beyond = c.create<GreaterOp>(
       {c.create<AbsOp>({rounded}), c.scalarLike(type.largest, x)});
   Value special = type.infinite
@@ -267,8 +266,7 @@ static Value negate(C &c, Value x) { return c.mul(x, c.scalarLike(-1, x)); }
 static Value selu(C &c, Value x) {
   double alpha = c.getFloat("alpha", 1.67326319217681884765625),
          gamma = c.getFloat("gamma", 1.05070102214813232421875);
-  return c.mul(c.create<EluOp>({x}, {c.graph.real("alpha", alpha)}),
-               c.scalarLike(gamma, x));
+  return c.mul(c.create<EluOp>({x}, {.alpha = alpha}), c.scalarLike(gamma, x));
 }
 static Value celu(C &c, Value x) {
   double alpha = c.getFloat("alpha", 1);
@@ -280,9 +278,9 @@ static Value celu(C &c, Value x) {
         c.create<MaximumOp>({x, zero}),
         c.create<MinimumOp>({c.mul(grown, c.scalarLike(alpha, x)), zero}));
   }
-  return c.mul(c.create<EluOp>({c.mul(x, c.scalarLike(1 / alpha, x))},
-                               {c.graph.real("alpha", 1)}),
-               c.scalarLike(alpha, x));
+  return c.mul(
+      c.create<EluOp>({c.mul(x, c.scalarLike(1 / alpha, x))}, {.alpha = 1}),
+      c.scalarLike(alpha, x));
 }
 static Value mish(C &c, Value x) {
   return c.mul(x, c.create<TanhOp>({c.create<SoftplusOp>({x})}));
@@ -298,20 +296,18 @@ static Value swish(C &c, Value x) {
   return c.mul(x, c.create<SigmoidOp>({c.mul(x, c.scalarLike(alpha, x))}));
 }
 static Value gelu(C &c, Value x) {
-  return c.create<GeluOp>(
-      {x}, {c.graph.text("mode", c.getString("approximate", "none") == "tanh"
-                                     ? "TANH_APPROXIMATION"
-                                     : "EXACT")});
+  return c.create<GeluOp>({x},
+                          {.mode = c.getString("approximate", "none") == "tanh"
+                                       ? GeluMode::TANH_APPROXIMATION
+                                       : GeluMode::EXACT});
 }
 static Value fastGelu(C &c, Value x) {
   if (c.input(1))
     x = c.add(x, c.input(1));
-  return c.create<GeluOp>({x},
-                          {c.graph.text("mode", GeluMode::TANH_APPROXIMATION)});
+  return c.create<GeluOp>({x}, {.mode = GeluMode::TANH_APPROXIMATION});
 }
 static Value biasGelu(C &c, Value x) {
-  return c.create<GeluOp>({c.add(x, c.input(1))},
-                          {c.graph.text("mode", GeluMode::EXACT)});
+  return c.create<GeluOp>({c.add(x, c.input(1))}, {.mode = GeluMode::EXACT});
 }
 static Value quickGelu(C &c, Value x) {
   return c.mul(x, c.create<SigmoidOp>(
@@ -566,22 +562,21 @@ static LogicalResult lowerSoftmax(C &c) {
     return failure();
   Value y;
   if (c.opType() == "Softmax") {
-    y = c.create<SoftmaxOp>({x}, {c.graph.attr("axis", along)});
+    y = c.create<SoftmaxOp>({x}, {.axis = along});
   } else if (c.opType() == "LogSoftmax") {
     // x - max - log(sum(exp(x - max))): log(softmax) would give -inf in fp16.
-    NamedAttribute axes = c.graph.attr("axes", ArrayRef<int64_t>{along}),
-                   keep = c.graph.flag("keep_dims", true);
-    Value shifted = c.sub(x, c.create<ReduceMaxOp>({x}, {axes, keep}));
+    Value shifted = c.sub(
+        x, c.create<ReduceMaxOp>({x}, {.axes = {along}, .keep_dims = true}));
     y = c.sub(shifted, c.create<LogOp>({c.create<ReduceSumOp>(
-                           {c.create<ExpOp>({shifted})}, {axes, keep})}));
+                           {c.create<ExpOp>({shifted})},
+                           {.axes = {along}, .keep_dims = true})}));
   } else { // Hardmax: one at the first maximum
     SmallVector<int64_t> last(c.shape(x));
-    Value index = c.create<ReduceArgmaxOp>(
-        {x}, {c.graph.attr("axis", along), c.graph.flag("keep_dims", false)});
+    Value index =
+        c.create<ReduceArgmaxOp>({x}, {.axis = along, .keep_dims = false});
     Type element = c.element(x);
     y = c.create<OneHotOp>({index, c.scalar(1, element), c.scalar(0, element)},
-                           {c.graph.attr("one_hot_vector_size", last[along]),
-                            c.graph.attr("axis", along)});
+                           {.one_hot_vector_size = last[along], .axis = along});
   }
   return c.set(0, y ? c.reshape(y, shape) : y);
 }

@@ -330,16 +330,13 @@ static LogicalResult lowerGroupQueryAttention(C &c) {
     if (!past || had == 0)
       cache = c.broadcastTo(c.scalarLike(0, fresh), shape);
     else if (had < keys)
-      cache = c.create<PadOp>(
-          {past},
-          {c.graph.attr("pad", ArrayRef<int64_t>{0, keys - had, 0, 0})});
+      cache = c.create<PadOp>({past}, {.pad = {0, keys - had, 0, 0}});
     else
       cache = past;
     Value rows = c.broadcastTo(c.reshape(positions, {batch, 1, length, 1}),
                                {batch, kvHeads, length, size});
     Value y = c.create<ScatterAlongAxisOp>(
-        {cache, rows, fresh}, {c.graph.attr("axis", int64_t(2)),
-                               c.graph.text("mode", ScatterMode::update)});
+        {cache, rows, fresh}, {.axis = 2, .mode = ScatterMode::update});
     c.put(output, y);
     return y;
   };
@@ -420,8 +417,7 @@ static LogicalResult lowerEmbedLayerNorm(C &c) {
                   : c.broadcastTo(c.scalar(0, c.i32()), {batch}));
   return c.set(0, c.create<LayerNormOp>(
                       {sum, c.input(5), c.input(6)},
-                      {c.graph.attr("axes", ArrayRef<int64_t>{2}),
-                       c.graph.real("epsilon", c.getFloat("epsilon", 1e-12))}));
+                      {.axes = {2}, .epsilon = c.getFloat("epsilon", 1e-12)}));
 }
 
 /// `bits`-wide fields of bytes [..., n], low ones first, as int32

@@ -28,8 +28,7 @@ static LogicalResult trainBatchNorm(C &c) {
       axes.push_back(i);
   Type f32 = c.f32(), element = c.element(x);
   auto mean = [&](Value v) {
-    return c.create<ReduceMeanOp>(
-        {v}, {c.graph.attr("axes", axes), c.graph.flag("keep_dims", true)});
+    return c.create<ReduceMeanOp>({v}, {.axes = axes, .keep_dims = true});
   };
   auto parameter = [&](unsigned i) {
     return c.reshape(c.castTo(c.input(i), f32), channels);
@@ -38,8 +37,7 @@ static LogicalResult trainBatchNorm(C &c) {
   Value centred = c.sub(data, centre), variance = mean(c.mul(centred, centred));
   Value y = c.mul(
       centred,
-      c.create<RsqrtOp>(
-          {variance}, {c.graph.real("epsilon", c.getFloat("epsilon", 1e-5))}));
+      c.create<RsqrtOp>({variance}, {.epsilon = c.getFloat("epsilon", 1e-5)}));
   y = c.add(c.mul(y, parameter(1)), parameter(2));
   double momentum = c.getFloat("momentum", 0.9);
   for (auto [output, current, running] :
@@ -71,10 +69,9 @@ static LogicalResult lowerBatchNorm(C &c) {
     widened[widened.size() - 2] *= widened.back();
   Type element = c.element(x);
   auto parameter = [&](unsigned i) { return c.castTo(c.input(i), element); };
-  Value y = c.create<BatchNormOp>(
-      {c.reshape(x, widened), parameter(3), parameter(4), parameter(1),
-       parameter(2)},
-      {c.graph.real("epsilon", c.getFloat("epsilon", 1e-5))});
+  Value y = c.create<BatchNormOp>({c.reshape(x, widened), parameter(3),
+                                   parameter(4), parameter(1), parameter(2)},
+                                  {.epsilon = c.getFloat("epsilon", 1e-5)});
   return c.set(0, y ? c.reshape(y, shape) : y);
 }
 
@@ -85,9 +82,9 @@ static LogicalResult lowerInstanceNorm(C &c) {
     return c.error() << "expects an input of rank 3 or more";
   for (; merged.size() > 4; merged.pop_back())
     merged[merged.size() - 2] *= merged.back();
-  Value y = c.create<InstanceNormOp>(
-      {c.reshape(x, merged), c.input(1), c.input(2)},
-      {c.graph.real("epsilon", c.getFloat("epsilon", 1e-5))});
+  Value y =
+      c.create<InstanceNormOp>({c.reshape(x, merged), c.input(1), c.input(2)},
+                               {.epsilon = c.getFloat("epsilon", 1e-5)});
   return c.set(0, y ? c.reshape(y, shape) : y);
 }
 
@@ -120,26 +117,21 @@ static LogicalResult lowerLayerNorm(C &c) {
         bias = normParameter(c, c.input(2), normalized);
   if ((c.input(1) && !scale) || (c.input(2) && !bias)) {
     // A scale that varies over the outer axes too: multiply after.
-    Value y = c.create<LayerNormOp>(
-        {x}, {c.graph.attr("axes", axes), c.graph.real("epsilon", epsilon)});
+    Value y = c.create<LayerNormOp>({x}, {.axes = axes, .epsilon = epsilon});
     y = c.input(1) ? c.mul(y, c.input(1)) : y;
     c.put(0, c.input(2) ? c.add(y, c.input(2)) : y);
   } else {
     c.put(0, c.create<LayerNormOp>({x, scale, bias},
-                                   {c.graph.attr("axes", axes),
-                                    c.graph.real("epsilon", epsilon)}));
+                                   {.axes = axes, .epsilon = epsilon}));
   }
   if (c.isUsed(1) || c.isUsed(2)) {
-    NamedAttribute over = c.graph.attr("axes", axes),
-                   keep = c.graph.flag("keep_dims", true);
-    Value mean = c.create<ReduceMeanOp>({x}, {over, keep}),
+    Value mean = c.create<ReduceMeanOp>({x}, {.axes = axes, .keep_dims = true}),
           centred = c.sub(x, mean);
-    Value variance =
-        c.create<ReduceMeanOp>({c.mul(centred, centred)}, {over, keep});
+    Value variance = c.create<ReduceMeanOp>({c.mul(centred, centred)},
+                                            {.axes = axes, .keep_dims = true});
     c.put(1, mean);
     if (c.numOutputs() > 2)
-      c.put(2,
-            c.create<RsqrtOp>({variance}, {c.graph.real("epsilon", epsilon)}));
+      c.put(2, c.create<RsqrtOp>({variance}, {.epsilon = epsilon}));
   }
   return success(!c.failed());
 }
@@ -147,10 +139,8 @@ static LogicalResult lowerLayerNorm(C &c) {
 /// x * rsqrt(mean(x^2) + epsilon) over the last axes.
 static Value rmsNorm(C &c, Value x, ArrayRef<int64_t> axes, double epsilon) {
   Value square =
-      c.create<ReduceMeanOp>({c.mul(x, x)}, {c.graph.attr("axes", axes),
-                                             c.graph.flag("keep_dims", true)});
-  return c.mul(x,
-               c.create<RsqrtOp>({square}, {c.graph.real("epsilon", epsilon)}));
+      c.create<ReduceMeanOp>({c.mul(x, x)}, {.axes = axes, .keep_dims = true});
+  return c.mul(x, c.create<RsqrtOp>({square}, {.epsilon = epsilon}));
 }
 static LogicalResult lowerRMSNorm(C &c) {
   Value x = c.input(0);
@@ -176,11 +166,10 @@ static LogicalResult lowerSkipNorm(C &c) {
     return failure();
   int64_t last = c.rank(sum) - 1;
   double epsilon = c.getFloat("epsilon", simplified ? 1e-6 : 1e-12);
-  Value y = simplified ? c.mul(rmsNorm(c, sum, {last}, epsilon), gamma)
-                       : c.create<LayerNormOp>(
-                             {sum, gamma, beta},
-                             {c.graph.attr("axes", ArrayRef<int64_t>{last}),
-                              c.graph.real("epsilon", epsilon)});
+  Value y = simplified
+                ? c.mul(rmsNorm(c, sum, {last}, epsilon), gamma)
+                : c.create<LayerNormOp>({sum, gamma, beta},
+                                        {.axes = {last}, .epsilon = epsilon});
   if (c.numOutputs() > 3)
     c.put(3, sum);
   return c.set(0, y);
@@ -201,8 +190,7 @@ static LogicalResult lowerGroupNorm(C &c) {
     rest *= dim;
   Value y = c.create<LayerNormOp>(
       {c.reshape(x, {shape[0], groups, rest / groups})},
-      {c.graph.attr("axes", ArrayRef<int64_t>{2}),
-       c.graph.real("epsilon", c.getFloat("epsilon", 1e-5))});
+      {.axes = {2}, .epsilon = c.getFloat("epsilon", 1e-5)});
   // Opset 18 scales per group, 21 per channel.
   auto apply = [&](Value value, auto combine) {
     if (!y || !value)
@@ -236,22 +224,21 @@ static LogicalResult lowerLRN(C &c) {
     inner *= dim;
   Value flat =
       shape.size() == 4 ? x : c.reshape(x, {shape[0], shape[1], inner, 1});
-  Value y = c.create<LocalResponseNormOp>(
-      {flat}, {c.graph.attr("size", size),
-               c.graph.real("alpha", c.getFloat("alpha", 1e-4)),
-               c.graph.real("beta", c.getFloat("beta", 0.75)),
-               c.graph.real("k", c.getFloat("bias", 1))});
+  Value y =
+      c.create<LocalResponseNormOp>({flat}, {.size = size,
+                                             .alpha = c.getFloat("alpha", 1e-4),
+                                             .beta = c.getFloat("beta", 0.75),
+                                             .k = c.getFloat("bias", 1)});
   return c.set(0, y ? c.reshape(y, shape) : y);
 }
 
 static LogicalResult lowerLpNorm(C &c) {
   Value x = c.input(0);
-  SmallVector<NamedAttribute> attributes{
-      c.graph.attr("axes", ArrayRef<int64_t>{c.getInt("axis", -1)}),
-      c.graph.flag("keep_dims", true)};
-  Value norm = c.getInt("p", 2) == 1
-                   ? c.create<ReduceL1NormOp>({x}, attributes)
-                   : c.create<ReduceL2NormOp>({x}, attributes);
+  int64_t axis = c.getInt("axis", -1);
+  Value norm =
+      c.getInt("p", 2) == 1
+          ? c.create<ReduceL1NormOp>({x}, {.axes = {axis}, .keep_dims = true})
+          : c.create<ReduceL2NormOp>({x}, {.axes = {axis}, .keep_dims = true});
   if (!norm)
     return failure();
   // A zero norm leaves zeros.
@@ -265,11 +252,10 @@ static LogicalResult lowerMeanVarianceNorm(C &c) {
   Value x = c.input(0);
   SmallVector<int64_t> axes =
       c.getInts("axes").value_or(SmallVector<int64_t>{0, 2, 3});
-  NamedAttribute over = c.graph.attr("axes", axes),
-                 keep = c.graph.flag("keep_dims", true);
-  Value centred = c.sub(x, c.create<ReduceMeanOp>({x}, {over, keep}));
-  Value deviation = c.create<SqrtOp>(
-      {c.create<ReduceMeanOp>({c.mul(centred, centred)}, {over, keep})});
+  Value centred =
+      c.sub(x, c.create<ReduceMeanOp>({x}, {.axes = axes, .keep_dims = true}));
+  Value deviation = c.create<SqrtOp>({c.create<ReduceMeanOp>(
+      {c.mul(centred, centred)}, {.axes = axes, .keep_dims = true})});
   return c.set(0, c.div(centred, c.add(deviation, c.scalarLike(1e-9, x))));
 }
 

@@ -285,8 +285,7 @@ NodeContext::createNamed(StringRef name, ArrayRef<Value> operands,
 Value NodeContext::castTo(Value value, Type wanted) {
   if (!value || element(value) == wanted)
     return value;
-  return create<CastOp>(
-      {value}, {graph.attr("dtype", Attribute(TypeAttr::get(wanted)))});
+  return create<CastOp>({value}, {.dtype = wanted});
 }
 Value NodeContext::reshape(Value value, ArrayRef<int64_t> wanted) {
   if (!value || shape(value) == wanted)
@@ -296,26 +295,24 @@ Value NodeContext::reshape(Value value, ArrayRef<int64_t> wanted) {
   for (int64_t &dim : open)
     dim = ShapedType::isDynamic(dim) ? -1 : dim;
   wanted = open;
-  return create<ReshapeOp>({value}, {graph.attr("shape", wanted)});
+  return create<ReshapeOp>({value}, {.shape = wanted});
 }
 Value NodeContext::transpose(Value value, ArrayRef<int64_t> perm) {
   bool identity = true;
   for (auto [i, axis] : llvm::enumerate(perm))
     identity &= axis == (int64_t)i;
-  return identity ? value
-                  : create<TransposeOp>({value}, {graph.attr("perm", perm)});
+  return identity ? value : create<TransposeOp>({value}, {.perm = perm});
 }
 Value NodeContext::gather(Value value, Value indices, int64_t axis) {
-  return create<GatherOp>({value, indices}, {graph.attr("axis", axis)});
+  return create<GatherOp>({value, indices}, {.axis = axis});
 }
 
 Value NodeContext::matmul(Value a, Value b, bool transposeB) {
-  return create<MatmulOp>({a, b}, {graph.flag("transpose_y", transposeB)});
+  return create<MatmulOp>({a, b}, {.transpose_y = transposeB});
 }
 
 Value NodeContext::reduceSum(Value value, ArrayRef<int64_t> axes, bool keep) {
-  return create<ReduceSumOp>(
-      {value}, {graph.attr("axes", axes), graph.flag("keep_dims", keep)});
+  return create<ReduceSumOp>({value}, {.axes = axes, .keep_dims = keep});
 }
 
 Value NodeContext::add(Value a, Value b) { return create<AddOp>({a, b}); }
@@ -326,7 +323,7 @@ Value NodeContext::div(Value a, Value b) { return create<RealDivOp>({a, b}); }
 Value NodeContext::concat(ArrayRef<Value> values, int64_t axis) {
   if (values.size() == 1)
     return values[0];
-  return create<ConcatOp>(values, {graph.attr("axis", axis)});
+  return create<ConcatOp>(values, {.axis = axis});
 }
 Value NodeContext::broadcastTo(Value value, ArrayRef<int64_t> wanted) {
   if (!value)
@@ -340,7 +337,7 @@ Value NodeContext::broadcastTo(Value value, ArrayRef<int64_t> wanted) {
   value = reshape(value, have);
   if (llvm::all_of(reps, [](int64_t r) { return r == 1; }))
     return value;
-  return create<TileOp>({value}, {graph.attr("reps", reps)});
+  return create<TileOp>({value}, {.reps = reps});
 }
 Value NodeContext::slice(Value value, int64_t axis, int64_t begin,
                          int64_t end) {
@@ -353,8 +350,7 @@ Value NodeContext::slice(Value value, int64_t axis, int64_t begin,
   sizes[axis] = end - begin;
   if (begin == 0 && end == shape(value)[axis])
     return value;
-  return create<SliceBySizeOp>(
-      {value}, {graph.attr("begin", begins), graph.attr("size", sizes)});
+  return create<SliceBySizeOp>({value}, {.begin = begins, .size = sizes});
 }
 
 std::optional<Tensor> NodeContext::tryConstant(Value value) {
@@ -697,7 +693,7 @@ LogicalResult Lowering::lowerRow(NodeContext &c, const ImportRow &row) {
       if (auto [to, from] = rename.split('='); to == arg.name)
         onnxName = from;
     if (Attribute value = c.attribute(onnxName))
-      attributes.push_back(graph.attr(arg.name, value));
+      attributes.push_back(graph.builder.getNamedAttr(arg.name, value));
   }
   SmallVector<Value> operands;
   for (unsigned i = 0; i < c.numInputs(); ++i)
@@ -738,9 +734,7 @@ LogicalResult Lowering::lowerBlock(Block &block,
       Value value = graph.constant(op.getLoc(), constant.getValue());
       Type carrier = carrierOf(type.getElementType());
       if (carrier != type.getElementType())
-        value = graph.create<CastOp>(
-            op.getLoc(), {value},
-            {graph.attr("dtype", Attribute(TypeAttr::get(carrier)))});
+        value = graph.create<CastOp>(op.getLoc(), {value}, {.dtype = carrier});
       values[constant] = value;
     } else if (auto node = dyn_cast<onnxir::NodeOp>(op)) {
       if (failed(lowerNode(node)))
@@ -879,10 +873,8 @@ void Lowering::defineInputs(onnxir::GraphOp graphOp, ArrayRef<unsigned> kept) {
       Type element = cast<ShapedType>(it->second.getType()).getElementType();
       Value value = graph.constant(argument.getLoc(), it->second);
       if (carrierOf(element) != element)
-        value = graph.create<CastOp>(
-            argument.getLoc(), {value},
-            {graph.attr("dtype",
-                        Attribute(TypeAttr::get(carrierOf(element))))});
+        value = graph.create<CastOp>(argument.getLoc(), {value},
+                                     {.dtype = carrierOf(element)});
       values[argument] = value;
     }
 }

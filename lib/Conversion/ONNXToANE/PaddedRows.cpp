@@ -104,8 +104,7 @@ LogicalResult PaddedRows::lowerNonZero(NodeContext &c) {
     for (int64_t i = 0; i < total; ++i)
       places.push_back(i);
     Value ones = c.castTo(mask, c.i32());
-    Value order = c.mul(
-        ones, c.create<CumsumOp>({ones}, {c.graph.attr("axis", int64_t(0))}));
+    Value order = c.mul(ones, c.create<CumsumOp>({ones}, {.axis = 0}));
     Value chosen = c.create<EqualOp>(
         {c.reshape(order, {1, total}), c.ints({*count, 1}, numbers)});
     Value at = c.reduceSum(c.mul(c.castTo(chosen, c.i32()),
@@ -162,7 +161,7 @@ LogicalResult PaddedRows::maskScatter(NodeContext &c) {
         from = c.slice(from, i, 0, c.shape(indices)[i]);
     return c.create<GatherAlongAxisOp>(
         {from, wrapNegative(c, indices, c.shape(data)[*axis])},
-        {c.graph.attr("axis", *axis)});
+        {.axis = *axis});
   };
   auto splat = [](Value v) {
     auto constant = v.getDefiningOp<ConstantOp>();

@@ -55,8 +55,7 @@ static LogicalResult lowerUnary(C &c) {
   return c.set(0, quantize(c, y, 3, 4, c.input(0)));
 }
 static Value leakyRelu(C &c, Value x) {
-  return c.create<LeakyReluOp>(
-      {x}, {c.graph.real("alpha", c.getFloat("alpha", 0.01))});
+  return c.create<LeakyReluOp>({x}, {.alpha = c.getFloat("alpha", 0.01)});
 }
 static Value sigmoid(C &c, Value x) { return c.create<SigmoidOp>({x}); }
 static Value softmax(C &c, Value x) {
@@ -66,13 +65,13 @@ static Value softmax(C &c, Value x) {
   if (failed(axis))
     return {};
   if (c.getInt("opset", 13) >= 13)
-    return c.create<SoftmaxOp>({x}, {c.graph.attr("axis", *axis)});
+    return c.create<SoftmaxOp>({x}, {.axis = *axis});
   // Older ones see everything from the axis on as one row.
   int64_t rows = 1, columns = 1;
   for (auto [i, dim] : llvm::enumerate(c.shape(x)))
     ((int64_t)i < *axis ? rows : columns) *= dim;
-  Value flat = c.create<SoftmaxOp>({c.reshape(x, {rows, columns})},
-                                   {c.graph.attr("axis", int64_t(1))});
+  Value flat =
+      c.create<SoftmaxOp>({c.reshape(x, {rows, columns})}, {.axis = 1});
   return c.reshape(flat, c.shape(x));
 }
 static Value globalAverage(C &c, Value x) {
@@ -82,15 +81,11 @@ static Value globalAverage(C &c, Value x) {
   SmallVector<int64_t> axes;
   for (int64_t i = last ? 1 : 2; i < c.rank(x) - last; ++i)
     axes.push_back(i);
-  return c.create<ReduceMeanOp>(
-      {x}, {c.graph.attr("axes", axes), c.graph.flag("keep_dims", true)});
+  return c.create<ReduceMeanOp>({x}, {.axes = axes, .keep_dims = true});
 }
 static Value reduceMean(C &c, Value x) {
-  SmallVector<NamedAttribute> attributes{
-      c.graph.flag("keep_dims", c.getInt("keepdims", 1))};
-  if (auto axes = c.getInts("axes"))
-    attributes.push_back(c.graph.attr("axes", *axes));
-  return c.create<ReduceMeanOp>({x}, attributes);
+  return c.create<ReduceMeanOp>(
+      {x}, {.axes = c.getInts("axes"), .keep_dims = c.getInt("keepdims", 1)});
 }
 
 /// Y scale, Y zero, then (X, scale, zero) per operand.
@@ -134,19 +129,19 @@ static LogicalResult lowerDynamicQuantizeMatMul(C &c) {
     Value y = scaledProduct(c, a, 1, 2, 3);
     return c.set(0, c.input(4) ? c.add(y, c.input(4)) : y);
   }
-  NamedAttribute keep = c.graph.flag("keep_dims", false);
   Value zero = c.scalar(0, c.f32());
-  Value low = c.create<MinimumOp>({c.create<ReduceMinOp>({a}, {keep}), zero}),
-        high = c.create<MaximumOp>({c.create<ReduceMaxOp>({a}, {keep}), zero});
+  Value low = c.create<MinimumOp>(
+            {c.create<ReduceMinOp>({a}, {.keep_dims = false}), zero}),
+        high = c.create<MaximumOp>(
+            {c.create<ReduceMaxOp>({a}, {.keep_dims = false}), zero});
   Value scale = c.div(c.sub(high, low), c.scalar(255, c.f32()));
   scale = c.create<SelectOp>(
       {c.create<EqualOp>({scale, zero}), c.scalar(1, c.f32()), scale});
-  NamedAttribute alpha = c.graph.real("alpha", 0),
-                 beta = c.graph.real("beta", 255);
-  Value origin = c.create<RoundOp>(
-      {c.create<ClipOp>({c.div(c.sub(zero, low), scale)}, {alpha, beta})});
-  Value q = c.create<ClipOp>(
-      {c.add(c.create<RoundOp>({c.div(a, scale)}), origin)}, {alpha, beta});
+  Value origin = c.create<RoundOp>({c.create<ClipOp>(
+      {c.div(c.sub(zero, low), scale)}, {.alpha = 0, .beta = 255})});
+  Value q =
+      c.create<ClipOp>({c.add(c.create<RoundOp>({c.div(a, scale)}), origin)},
+                       {.alpha = 0, .beta = 255});
   Value y = c.mul(scaledProduct(c, c.sub(q, origin), 1, 2, 3), scale);
   return c.set(0, c.input(4) ? c.add(y, c.input(4)) : y);
 }
@@ -164,9 +159,8 @@ static LogicalResult lowerQGemm(C &c) {
   Value a = dequantize(c, 0, 1, 2);
   bool transposed = c.getInt("transB", 0);
   Value b = dequantize(c, 3, 4, 5, transposed ? 0 : 1);
-  Value y = c.create<MatmulOp>(
-      {a, b}, {c.graph.flag("transpose_x", c.getInt("transA", 0)),
-               c.graph.flag("transpose_y", transposed)});
+  Value y = c.create<MatmulOp>({a, b}, {.transpose_x = c.getInt("transA", 0),
+                                        .transpose_y = transposed});
   double alpha = c.getFloat("alpha", 1);
   if (Value bias = c.input(6)) { // in units of the product of the scales
     Value unit = c.mul(c.reshape(c.castTo(c.input(1), c.f32()), {}),

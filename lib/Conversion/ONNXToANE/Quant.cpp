@@ -120,9 +120,9 @@ Value mlir::ane::centredCodes(C &c, Value x, Value zero, bool exact) {
           exact || !c.floatActivations() || codes->high - codes->low < 255;
       if (!steps)
         c.countDroppedSteps();
-      return c.create<ClipOp>({steps ? codes->rounded : codes->quotient},
-                              {c.graph.real("alpha", codes->low - *number),
-                               c.graph.real("beta", codes->high - *number)});
+      return c.create<ClipOp>(
+          {steps ? codes->rounded : codes->quotient},
+          {.alpha = codes->low - *number, .beta = codes->high - *number});
     }
     Value y = codes->limited;
     return zero ? c.sub(y, c.castTo(zero, c.element(y))) : y;
@@ -173,8 +173,7 @@ static Value withoutSteps(C &c, Value x, Value scale, Value zero) {
     return value;
   if (auto relu = value.getDefiningOp<ReluOp>(); relu && low == 0)
     value = relu.getX();
-  return c.create<ClipOp>(
-      {value}, {c.graph.real("alpha", low), c.graph.real("beta", high)});
+  return c.create<ClipOp>({value}, {.alpha = low, .beta = high});
 }
 
 /// A scale as quantize and dequantize of MIL take it: a number of its own.
@@ -192,10 +191,7 @@ static Value engineCodes(C &c, Value x, Value scale, Value zero, Type type) {
     return {};
   Value s = scalarScale(c, scale, c.element(x));
   Type byte = IntegerType::get(c.node.getContext(), 8);
-  return s ? c.create<QuantizeOp>(
-                 {x, s}, {c.graph.builder.getNamedAttr("output_dtype",
-                                                       TypeAttr::get(byte))})
-           : Value();
+  return s ? c.create<QuantizeOp>({x, s}, {.output_dtype = byte}) : Value();
 }
 
 static LogicalResult lowerDequantize(C &c) {
@@ -227,8 +223,7 @@ Value mlir::ane::toInteger(C &c, Value value, Value zero, IntegerType type) {
   double high = type.isUnsigned() ? std::ldexp(1.0, type.getWidth()) - 1
                                   : std::ldexp(1.0, type.getWidth() - 1) - 1;
   double low = type.isUnsigned() ? 0 : -high - 1;
-  value = c.create<ClipOp>(
-      {value}, {c.graph.real("alpha", low), c.graph.real("beta", high)});
+  value = c.create<ClipOp>({value}, {.alpha = low, .beta = high});
   return c.castTo(value, carrierOf(type));
 }
 
@@ -274,11 +269,12 @@ static LogicalResult lowerQuantize(C &c) {
 
 static LogicalResult lowerDynamicQuantize(C &c) {
   Value x = c.input(0);
-  NamedAttribute keep = c.graph.flag("keep_dims", false);
   Value low = c.create<MinimumOp>(
-            {c.create<ReduceMinOp>({x}, {keep}), c.scalarLike(0, x)}),
+            {c.create<ReduceMinOp>({x}, {.keep_dims = false}),
+             c.scalarLike(0, x)}),
         high = c.create<MaximumOp>(
-            {c.create<ReduceMaxOp>({x}, {keep}), c.scalarLike(0, x)});
+            {c.create<ReduceMaxOp>({x}, {.keep_dims = false}),
+             c.scalarLike(0, x)});
   Value scale = c.div(c.sub(high, low), c.scalarLike(255, x));
   // Where codes tie, the last bit of the scale decides: as it is written, and
   // in fp32 whatever the precision.
@@ -288,13 +284,12 @@ static LogicalResult lowerDynamicQuantize(C &c) {
     return v;
   };
   exact(scale);
-  NamedAttribute alpha = c.graph.real("alpha", 0),
-                 beta = c.graph.real("beta", 255);
-  Value zero = exact(c.create<RoundOp>({c.create<ClipOp>(
-      {c.div(c.sub(c.scalarLike(0, x), low), scale)}, {alpha, beta})}));
+  Value zero = exact(c.create<RoundOp>(
+      {c.create<ClipOp>({c.div(c.sub(c.scalarLike(0, x), low), scale)},
+                        {.alpha = 0, .beta = 255})}));
   Value y = c.create<ClipOp>(
       {c.add(exact(c.create<RoundOp>({c.div(x, scale)})), zero)},
-      {alpha, beta});
+      {.alpha = 0, .beta = 255});
   Type byte = IntegerType::get(c.node.getContext(), 8, IntegerType::Unsigned);
   c.put(0, exact(c.castTo(y, byte)));
   c.put(1, scale);
@@ -467,12 +462,11 @@ static Value integerConv(C &c, Value x, Value xZero, Value w, Value wZero,
   x = cropNegativePads(c, x, *window);
   bool padded = llvm::any_of(window->pads, [](int64_t p) { return p != 0; });
   return c.create<ConvOp>(
-      {x, w},
-      {c.graph.attr("strides", window->strides),
-       c.graph.text("pad_type", padded ? PadType::custom : PadType::valid),
-       c.graph.attr("pad", window->pads),
-       c.graph.attr("dilations", window->dilations),
-       c.graph.attr("groups", c.getInt("group", 1))});
+      {x, w}, {.strides = window->strides,
+               .pad_type = padded ? PadType::custom : PadType::valid,
+               .pad = window->pads,
+               .dilations = window->dilations,
+               .groups = c.getInt("group", 1)});
 }
 static LogicalResult lowerConvInteger(C &c) {
   SmallVector<Value> none;

@@ -113,8 +113,6 @@ readActivations(C &c, ArrayRef<StringRef> defaults, int64_t directions) {
 }
 
 static Value activate(C &c, const Activation &a, Value x) {
-  NamedAttribute alpha = c.graph.real("alpha", a.alpha),
-                 beta = c.graph.real("beta", a.beta);
   if (a.name == "sigmoid")
     return c.create<SigmoidOp>({x});
   if (a.name == "tanh")
@@ -126,18 +124,19 @@ static Value activate(C &c, const Activation &a, Value x) {
   if (a.name == "softplus")
     return c.create<SoftplusOp>({x});
   if (a.name == "affine")
-    return c.create<LinearActivationOp>({x}, {alpha, beta});
+    return c.create<LinearActivationOp>({x},
+                                        {.alpha = a.alpha, .beta = a.beta});
   if (a.name == "leakyrelu")
-    return c.create<LeakyReluOp>({x}, {alpha});
+    return c.create<LeakyReluOp>({x}, {.alpha = a.alpha});
   if (a.name == "thresholdedrelu")
     return c.create<SelectOp>(
         {c.create<GreaterOp>({x, c.scalarLike(a.alpha, x)}), x,
          c.scalarLike(0, x)});
   if (a.name == "scaledtanh")
-    return c.create<ScaledTanhOp>({x}, {alpha, beta});
+    return c.create<ScaledTanhOp>({x}, {.alpha = a.alpha, .beta = a.beta});
   if (a.name == "hardsigmoid")
-    return c.create<SigmoidHardOp>({x}, {alpha, beta});
-  return c.create<EluOp>({x}, {alpha});
+    return c.create<SigmoidHardOp>({x}, {.alpha = a.alpha, .beta = a.beta});
+  return c.create<EluOp>({x}, {.alpha = a.alpha});
 }
 
 static FailureOr<Recurrent> readRecurrent(C &c, int64_t gates,
@@ -300,8 +299,7 @@ static Value gateInput(C &c, const Recurrent &r, Value gates, int64_t i) {
 static Value squash(C &c, const Recurrent &r, Value x, int64_t d,
                     int64_t kind) {
   if (r.clip != 0)
-    x = c.create<ClipOp>(
-        {x}, {c.graph.real("alpha", -r.clip), c.graph.real("beta", r.clip)});
+    x = c.create<ClipOp>({x}, {.alpha = -r.clip, .beta = r.clip});
   return activate(c, r.all[d * r.activations.size() + kind], x);
 }
 /// Half `which` (input or recurrent) of a direction's bias, or null.
@@ -401,11 +399,12 @@ static LogicalResult lowerLSTM(C &c) {
     operands.push_back(reorderGates(c, peephole, {0, 2, 1}));
   }
   SmallVector<Value> results = c.createMany<LstmOp>(
-      operands, {c.graph.text("direction", r->direction),
-                 c.graph.flag("output_sequence", true),
-                 c.graph.text("recurrent_activation", r->activations[0]),
-                 c.graph.text("cell_activation", r->activations[1]),
-                 c.graph.text("activation", r->activations[2])});
+      operands,
+      {.direction = c.word<Direction>(r->direction),
+       .output_sequence = true,
+       .recurrent_activation = c.word<GateFunction>(r->activations[0]),
+       .cell_activation = c.word<GateFunction>(r->activations[1]),
+       .activation = c.word<GateFunction>(r->activations[2])});
   if (results.empty())
     return failure();
   return setOutputs(c, *r, results[0], {results[1], results[2]});
@@ -456,7 +455,7 @@ static LogicalResult perDirection(C &c, const Recurrent &r, Make make) {
     bool reverse = d == 1 || r.direction == "reverse";
     SmallVector<Value> results =
         make(d, c.slice(r.initialH, 1, d * r.hidden, (d + 1) * r.hidden),
-             c.graph.text("direction", reverse ? "reverse" : "forward"));
+             reverse ? OneDirection::reverse : OneDirection::forward);
     if (results.empty())
       return failure();
     sequences.push_back(results[0]);
@@ -472,7 +471,7 @@ static LogicalResult lowerGRU(C &c) {
   if (r->unrolled)
     return unrollGRU(c, *r);
   bool after = c.getInt("linear_before_reset", 0);
-  return perDirection(c, *r, [&](int64_t d, Value h, NamedAttribute dir) {
+  return perDirection(c, *r, [&](int64_t d, Value h, OneDirection direct) {
     // ONNX: zrh -> MIL: r,o,z.
     Value bias = direction(c, c.input(3), d), input, recurrent;
     if (bias) {
@@ -480,18 +479,16 @@ static LogicalResult lowerGRU(C &c) {
       recurrent = reorderGates(
           c, c.slice(bias, 0, 3 * r->hidden, 6 * r->hidden), {1, 2, 0});
     }
-    SmallVector<NamedAttribute> attributes{
-        dir, c.graph.flag("output_sequence", true),
-        c.graph.text("recurrent_activation", r->activations[0]),
-        c.graph.text("activation", r->activations[1])};
-    if (after)
-      attributes.push_back(c.graph.flag("reset_after", true));
     Value sum = bias && !after ? c.add(input, recurrent) : recurrent;
     return c.createMany<GruOp>(
         {r->x, h, reorderGates(c, direction(c, c.input(1), d), {1, 2, 0}),
          reorderGates(c, direction(c, c.input(2), d), {1, 2, 0}), sum,
          after ? input : Value()},
-        attributes);
+        {.direction = direct,
+         .output_sequence = true,
+         .recurrent_activation = c.word<GateFunction>(r->activations[0]),
+         .activation = c.word<GateFunction>(r->activations[1]),
+         .reset_after = after});
   });
 }
 
@@ -501,15 +498,17 @@ static LogicalResult lowerRNN(C &c) {
     return failure();
   if (r->unrolled)
     return unrollRNN(c, *r);
-  return perDirection(c, *r, [&](int64_t d, Value h, NamedAttribute dir) {
+  return perDirection(c, *r, [&](int64_t d, Value h, OneDirection direct) {
     Value bias = direction(c, c.input(3), d);
     if (bias)
       bias = c.add(c.slice(bias, 0, 0, r->hidden),
                    c.slice(bias, 0, r->hidden, 2 * r->hidden));
-    return c.createMany<RnnOp>({r->x, h, direction(c, c.input(1), d),
-                                direction(c, c.input(2), d), bias},
-                               {dir, c.graph.flag("output_sequence", true),
-                                c.graph.text("activation", r->activations[0])});
+    return c.createMany<RnnOp>(
+        {r->x, h, direction(c, c.input(1), d), direction(c, c.input(2), d),
+         bias},
+        {.direction = direct,
+         .output_sequence = true,
+         .activation = c.word<GateFunction>(r->activations[0])});
   });
 }
 

@@ -23,7 +23,7 @@ static LogicalResult lowerReduce(C &c) {
   if (failed(axes))
     return failure();
   bool keep = c.getInt("keepdims", 1);
-  SmallVector<NamedAttribute> attributes{c.graph.flag("keep_dims", keep)};
+  Attributes<Op> attributes{.keep_dims = keep};
   bool all = !*axes || (*axes)->empty();
   if (all && c.getInt("noop_with_empty_axes", 0)) {
     // Nothing is reduced, but the element-wise part of the operator stays:
@@ -31,14 +31,11 @@ static LogicalResult lowerReduce(C &c) {
     if (!x)
       return failure();
     int64_t rank = c.rank(x);
-    x = c.create<ExpandDimsOp>({x},
-                               {c.graph.attr("axes", ArrayRef<int64_t>{rank})});
-    return c.set(
-        0, c.create<Op>({x}, {c.graph.attr("axes", ArrayRef<int64_t>{rank}),
-                              c.graph.flag("keep_dims", false)}));
+    x = c.create<ExpandDimsOp>({x}, {.axes = {rank}});
+    return c.set(0, c.create<Op>({x}, {.axes = {rank}, .keep_dims = false}));
   }
   if (!all)
-    attributes.push_back(c.graph.attr("axes", **axes));
+    attributes.axes = **axes;
   Type original = c.element(x);
   if (original.isInteger(1)) // bool max and min (opset 20)
     x = c.castTo(x, c.graph.builder.getI32Type());
@@ -66,11 +63,9 @@ static LogicalResult lowerArgReduce(C &c) {
   int64_t extent = c.shape(x)[*axis];
   bool last = c.getInt("select_last_index", 0);
   if (last)
-    x = c.create<ReverseOp>({x},
-                            {c.graph.attr("axes", ArrayRef<int64_t>{*axis})});
+    x = c.create<ReverseOp>({x}, {.axes = {*axis}});
   Value index =
-      c.create<Op>({x}, {c.graph.attr("axis", *axis),
-                         c.graph.flag("keep_dims", c.getInt("keepdims", 1))});
+      c.create<Op>({x}, {.axis = *axis, .keep_dims = c.getInt("keepdims", 1)});
   if (last)
     index = c.sub(c.scalarLike(extent - 1, index), index);
   return c.set(0, c.castTo(index, c.graph.builder.getI64Type()));
@@ -84,11 +79,10 @@ static LogicalResult lowerCumSum(C &c) {
       c.axis(axis->empty() ? 0 : (*axis)[0], c.rank(c.input(0)));
   if (failed(normal))
     return failure();
-  return c.set(
-      0, c.create<CumsumOp>(
-             {c.input(0)}, {c.graph.attr("axis", *normal),
-                            c.graph.flag("exclusive", c.getInt("exclusive", 0)),
-                            c.graph.flag("reverse", c.getInt("reverse", 0))}));
+  return c.set(0, c.create<CumsumOp>({c.input(0)},
+                                     {.axis = *normal,
+                                      .exclusive = c.getInt("exclusive", 0),
+                                      .reverse = c.getInt("reverse", 0)}));
 }
 
 void mlir::ane::addReduceHandlers(HandlerTable &t) {

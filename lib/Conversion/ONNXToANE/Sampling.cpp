@@ -151,9 +151,8 @@ Value GridSampling::sample(Value rows, ArrayRef<size_t> index) {
     offset = offset ? c.add(offset, whole) : whole;
     weight = weight ? c.mul(weight, tap.weight) : tap.weight;
   }
-  Value values = c.create<GatherOp>({rows, offset},
-                                    {c.graph.attr("axis", int64_t(1)),
-                                     c.graph.attr("batch_dims", int64_t(1))});
+  Value values =
+      c.create<GatherOp>({rows, offset}, {.axis = 1, .batch_dims = 1});
   if (!values || !weight)
     return {};
   if (inside)
@@ -300,7 +299,7 @@ static LogicalResult lowerCenterCropPad(C &c) {
     x = c.create<PadOp>({isa<FloatType>(original)
                              ? x
                              : c.castTo(x, c.graph.builder.getF32Type())},
-                        {c.graph.attr("pad", pads)});
+                        {.pad = pads});
     x = c.castTo(x, original);
   }
   return c.set(0, x);
@@ -317,12 +316,11 @@ static LogicalResult lowerCausalConv(C &c) {
     past = c.broadcastTo(c.scalarLike(0, x),
                          {c.shape(x)[0], channels, kernel - 1});
   Value all = kernel > 1 ? c.concat({past, x}, 2) : x;
-  Value y = c.create<ConvOp>({all, weight, bias},
-                             {c.graph.attr("strides", ArrayRef<int64_t>{1}),
-                              c.graph.text("pad_type", PadType::valid),
-                              c.graph.attr("pad", ArrayRef<int64_t>{0, 0}),
-                              c.graph.attr("dilations", ArrayRef<int64_t>{1}),
-                              c.graph.attr("groups", channels)});
+  Value y = c.create<ConvOp>({all, weight, bias}, {.strides = {1},
+                                                   .pad_type = PadType::valid,
+                                                   .pad = {0, 0},
+                                                   .dilations = {1},
+                                                   .groups = channels});
   std::string activation = c.getString("activation", "none");
   if (activation == "silu" || activation == "swish")
     y = c.create<SiluOp>({y});
@@ -355,8 +353,7 @@ static LogicalResult lowerCompress(C &c) {
   Value rows = c.create<NonZeroOp>({condition});
   if (!rows)
     return failure();
-  rows =
-      c.create<SqueezeOp>({rows}, {c.graph.attr("axes", ArrayRef<int64_t>{1})});
+  rows = c.create<SqueezeOp>({rows}, {.axes = {1}});
   return c.set(0, c.gather(x, rows, along));
 }
 
@@ -389,7 +386,7 @@ static LogicalResult lowerAffineGrid(C &c) {
     }
   Value grid = c.create<MatmulOp>(
       {c.castTo(c.graph.constant(c.loc, base), c.element(theta)), theta},
-      {c.graph.flag("transpose_y", true)});
+      {.transpose_y = true});
   SmallVector<int64_t> shape{(*size)[0]};
   llvm::append_range(shape, extents);
   shape.push_back(spatial);

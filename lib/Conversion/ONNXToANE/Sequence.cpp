@@ -110,9 +110,7 @@ static LogicalResult lowerConcatFromSequence(C &c) {
     return failure();
   if (!stack)
     return c.set(0, c.concat(*list, *axis));
-  SmallVector<Value> stacked = c.createNamed(StackOp::getOperationName(), *list,
-                                             {c.graph.attr("axis", *axis)});
-  return c.set(0, stacked.empty() ? Value() : stacked[0]);
+  return c.set(0, c.create<StackOp>(*list, {.axis = *axis}));
 }
 
 static LogicalResult lowerSplitToSequence(C &c) {

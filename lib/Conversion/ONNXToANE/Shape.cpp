@@ -189,8 +189,8 @@ static LogicalResult lowerSplit(C &c) {
                      << "]";
   if (count == 1)
     return c.set(0, x);
-  SmallVector<Value> results = c.createMany<SplitOp>(
-      {x}, {c.graph.attr("axis", *axis), c.graph.attr("split_sizes", parts)});
+  SmallVector<Value> results =
+      c.createMany<SplitOp>({x}, {.axis = *axis, .split_sizes = parts});
   for (auto [i, result] : llvm::enumerate(results))
     c.put(i, result);
   return success(!results.empty());
@@ -253,19 +253,16 @@ static LogicalResult lowerSlice(C &c) {
   if (identity)
     return c.set(0, x);
   if (plain)
-    return c.set(0, c.create<SliceBySizeOp>({x}, {c.graph.attr("begin", begin),
-                                                  c.graph.attr("size", size)}));
+    return c.set(0,
+                 c.create<SliceBySizeOp>({x}, {.begin = begin, .size = size}));
   return c.set(
-      0, c.create<SliceByIndexOp>(
-             {x},
-             {c.graph.attr("begin", begin), c.graph.attr("end", end),
-              c.graph.attr("stride", stride),
-              c.graph.attr(
-                  "begin_mask",
-                  Attribute(c.graph.builder.getDenseBoolArrayAttr(beginMask))),
-              c.graph.attr(
-                  "end_mask",
-                  Attribute(c.graph.builder.getDenseBoolArrayAttr(endMask)))}));
+      0,
+      c.create<SliceByIndexOp>(
+          {x}, {.begin = begin,
+                .end = end,
+                .stride = stride,
+                .begin_mask = c.graph.builder.getDenseBoolArrayAttr(beginMask),
+                .end_mask = c.graph.builder.getDenseBoolArrayAttr(endMask)}));
 }
 
 static LogicalResult lowerExpand(C &c) {
@@ -293,8 +290,7 @@ static LogicalResult lowerTile(C &c) {
     return failure();
   if (llvm::all_of(*reps, [](int64_t r) { return r == 1; }))
     return c.set(0, c.input(0));
-  return c.set(0,
-               c.create<TileOp>({c.input(0)}, {c.graph.attr("reps", *reps)}));
+  return c.set(0, c.create<TileOp>({c.input(0)}, {.reps = *reps}));
 }
 
 /// An integer of which floats do not hold every value; bytes and bools they do.
@@ -462,9 +458,9 @@ static LogicalResult lowerPad(C &c) {
   if (!isa<FloatType>(original)) // MIL pads floats, which hold every byte
     x = c.castTo(x, c.graph.builder.getF32Type());
   Value y = c.create<PadOp>(
-      {x}, {c.graph.attr("pad", pad),
-            c.graph.text("mode", mode == "edge" ? "replicate" : mode),
-            c.graph.real("constant_val", fill)});
+      {x}, {.pad = pad,
+            .mode = c.word<PadMode>(mode == "edge" ? "replicate" : mode),
+            .constant_val = fill});
   return c.set(0, c.castTo(y, original));
 }
 
@@ -583,20 +579,18 @@ static LogicalResult lowerRandom(C &c) {
 static LogicalResult lowerDepthToSpace(C &c) {
   int64_t block = c.getInt("blocksize", 0);
   if (c.getString("mode", "DCR") == "CRD")
-    return c.set(0, c.create<PixelShuffleOp>(
-                        {c.input(0)}, {c.graph.attr("upscale_factor", block)}));
-  return c.set(0, c.create<DepthToSpaceOp>(
-                      {c.input(0)}, {c.graph.attr("block_size", block)}));
+    return c.set(
+        0, c.create<PixelShuffleOp>({c.input(0)}, {.upscale_factor = block}));
+  return c.set(0,
+               c.create<DepthToSpaceOp>({c.input(0)}, {.block_size = block}));
 }
 static LogicalResult lowerSpaceToDepth(C &c) {
   if (c.getString("mode", "DCR") == "CRD")
     return c.set(
         0, c.create<PixelUnshuffleOp>(
-               {c.input(0)},
-               {c.graph.attr("downscale_factor", c.getInt("blocksize", 0))}));
+               {c.input(0)}, {.downscale_factor = c.getInt("blocksize", 0)}));
   return c.set(0, c.create<SpaceToDepthOp>(
-                      {c.input(0)},
-                      {c.graph.attr("block_size", c.getInt("blocksize", 0))}));
+                      {c.input(0)}, {.block_size = c.getInt("blocksize", 0)}));
 }
 
 /// A constant 0/1 mask over the last two axes.
@@ -644,8 +638,8 @@ static LogicalResult lowerEyeLike(C &c) {
 static LogicalResult lowerReverseSequence(C &c) {
   return c.set(0, c.create<ReverseSequenceOp>(
                       {c.input(0), c.input(1)},
-                      {c.graph.attr("seq_axis", c.getInt("time_axis", 0)),
-                       c.graph.attr("batch_axis", c.getInt("batch_axis", 1))}));
+                      {.seq_axis = c.getInt("time_axis", 0),
+                       .batch_axis = c.getInt("batch_axis", 1)}));
 }
 
 //===----------------------------------------------------------------------===//
@@ -780,20 +774,18 @@ static Value resizeBilinear(C &c, Value x, ArrayRef<int64_t> axes,
     if (axis >= 2)
       target[axis - 2] = to;
   }
-  StringRef mode = transform == "half_pixel" ||
-                           transform == "pytorch_half_pixel" ||
-                           transform == "half_pixel_symmetric"
-                       ? "UNALIGN_CORNERS"
-                   : transform == "align_corners" ? "STRICT_ALIGN_CORNERS"
-                   : transform == "asymmetric"    ? "DEFAULT"
-                                                  : "";
-  if (mode.empty() ||
-      (target[0] == c.shape(x)[2] && target[1] == c.shape(x)[3]))
+  auto mode =
+      StringSwitch<std::optional<GridMode>>(transform)
+          .Cases({"half_pixel", "pytorch_half_pixel", "half_pixel_symmetric"},
+                 GridMode::UNALIGN_CORNERS)
+          .Case("align_corners", GridMode::STRICT_ALIGN_CORNERS)
+          .Case("asymmetric", GridMode::DEFAULT)
+          .Default(std::nullopt);
+  if (!mode || (target[0] == c.shape(x)[2] && target[1] == c.shape(x)[3]))
     return {};
-  return c.create<ResizeBilinearOp>(
-      {x}, {c.graph.attr("target_size_height", target[0]),
-            c.graph.attr("target_size_width", target[1]),
-            c.graph.text("sampling_mode", mode)});
+  return c.create<ResizeBilinearOp>({x}, {.target_size_height = target[0],
+                                          .target_size_width = target[1],
+                                          .sampling_mode = *mode});
 }
 
 namespace {
@@ -906,16 +898,15 @@ static Value applyResize(C &c, Value x, int64_t axis, const ResizeAxis &r,
   if (repeat) {
     int64_t factor = r.to / r.from;
     x = c.create<UpsampleNearestNeighborOp>(
-        {x}, {c.graph.attr("scale_factor_height", axis == 2 ? factor : 1),
-              c.graph.attr("scale_factor_width", axis == 3 ? factor : 1)});
+        {x}, {.scale_factor_height = axis == 2 ? factor : 1,
+              .scale_factor_width = axis == 3 ? factor : 1});
   } else {
     Value w = c.castTo(c.graph.constant(c.loc, weights), c.element(x));
     SmallVector<int64_t> perm(rank);
     std::iota(perm.begin(), perm.end(), 0);
     std::swap(perm[axis], perm[rank - 1]);
     Value moved = c.transpose(x, perm);
-    Value product =
-        c.create<MatmulOp>({moved, w}, {c.graph.flag("transpose_y", true)});
+    Value product = c.create<MatmulOp>({moved, w}, {.transpose_y = true});
     x = product ? c.transpose(product, perm) : product;
   }
   if (outside && x) {

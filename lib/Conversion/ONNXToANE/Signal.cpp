@@ -92,8 +92,7 @@ static LogicalResult lowerDFT(C &c) {
     if (have > taken)
       return c.slice(p, rank - 2, 0, taken);
     if (have < taken)
-      return c.create<PadOp>(
-          {p}, {c.graph.attr("pad", ArrayRef<int64_t>{0, taken - have})});
+      return c.create<PadOp>({p}, {.pad = {0, taken - have}});
     return p;
   };
   auto [cosine, sine] =

@@ -71,10 +71,10 @@ static Value postTransform(C &c, Value scores, StringRef kind) {
   if (kind == "LOGISTIC")
     return c.create<SigmoidOp>({scores});
   if (kind == "SOFTMAX")
-    return c.create<SoftmaxOp>({scores}, {c.graph.attr("axis", int64_t(1))});
+    return c.create<SoftmaxOp>({scores}, {.axis = 1});
   if (kind == "SOFTMAX_ZERO") {
     // Scores that are exactly zero stay so.
-    Value p = c.create<SoftmaxOp>({scores}, {c.graph.attr("axis", int64_t(1))});
+    Value p = c.create<SoftmaxOp>({scores}, {.axis = 1});
     Value zero = c.create<EqualOp>({scores, c.scalarLike(0, scores)});
     return c.create<SelectOp>({zero, c.scalarLike(0, scores), p});
   }
@@ -107,16 +107,14 @@ static LogicalResult lowerNormalizer(C &c) {
   if (!x)
     return failure();
   std::string kind = c.getString("norm", "MAX");
-  SmallVector<NamedAttribute> attributes{
-      c.graph.attr("axes", ArrayRef<int64_t>{1}),
-      c.graph.flag("keep_dims", true)};
   Value norm;
   if (kind == "MAX")
-    norm = c.create<ReduceMaxOp>({c.create<AbsOp>({x})}, attributes);
+    norm = c.create<ReduceMaxOp>({c.create<AbsOp>({x})},
+                                 {.axes = {1}, .keep_dims = true});
   else if (kind == "L1")
-    norm = c.create<ReduceL1NormOp>({x}, attributes);
+    norm = c.create<ReduceL1NormOp>({x}, {.axes = {1}, .keep_dims = true});
   else if (kind == "L2")
-    norm = c.create<ReduceL2NormOp>({x}, attributes);
+    norm = c.create<ReduceL2NormOp>({x}, {.axes = {1}, .keep_dims = true});
   else
     return c.error() << "has norm '" << kind << "', which is not known";
   Value zero = c.create<EqualOp>({norm, c.scalar(0, c.f32())});
@@ -223,10 +221,9 @@ static LogicalResult lowerLabelEncoder(C &c) {
                                       c.create<NotEqualOp>({table, table})})});
   Value flags = c.castTo(hit, c.f32());
   int64_t last = c.rank(x);
-  Value any = c.create<ReduceMaxOp>(
-      {flags}, {c.graph.attr("axes", ArrayRef<int64_t>{last}),
-                c.graph.flag("keep_dims", false)});
-  Value which = c.create<ReduceArgmaxOp>({flags}, {c.graph.attr("axis", last)});
+  Value any =
+      c.create<ReduceMaxOp>({flags}, {.axes = {last}, .keep_dims = false});
+  Value which = c.create<ReduceArgmaxOp>({flags}, {.axis = last});
   Value found = c.gather(c.floats({count}, values), which, 0);
   Value y =
       c.create<SelectOp>({c.create<NotEqualOp>({any, c.scalar(0, c.f32())}),
@@ -263,8 +260,7 @@ static LogicalResult lowerLinearRegressor(C &c) {
 
 /// The label of the best of [N,E] scores.
 static Value labelOf(C &c, Value scores, ArrayRef<int64_t> labels) {
-  Value best =
-      c.create<ReduceArgmaxOp>({scores}, {c.graph.attr("axis", int64_t(1))});
+  Value best = c.create<ReduceArgmaxOp>({scores}, {.axis = 1});
   return c.castTo(c.gather(c.ints({int64_t(labels.size())}, labels), best, 0),
                   c.graph.builder.getI64Type());
 }
@@ -453,9 +449,8 @@ Value ForestWalk::holds(Mode which, Value value, Value limit, Value at) {
   case MEMBER: {
     Value hit = c.create<EqualOp>(
         {c.reshape(value, {shape[0], shape[1], 1}), c.gather(sets, at, 0)});
-    Value any = c.create<ReduceMaxOp>(
-        {c.castTo(hit, c.f32())}, {c.graph.attr("axes", ArrayRef<int64_t>{2}),
-                                   c.graph.flag("keep_dims", false)});
+    Value any = c.create<ReduceMaxOp>({c.castTo(hit, c.f32())},
+                                      {.axes = {2}, .keep_dims = false});
     return c.create<NotEqualOp>({any, c.scalar(0, c.f32())});
   }
   }
@@ -464,8 +459,8 @@ Value ForestWalk::holds(Mode which, Value value, Value limit, Value at) {
 
 /// One level down; leaves stay where they are.
 Value ForestWalk::step(Value at) {
-  Value value = c.create<GatherAlongAxisOp>({x, c.gather(feature, at, 0)},
-                                            {c.graph.attr("axis", int64_t(1))});
+  Value value =
+      c.create<GatherAlongAxisOp>({x, c.gather(feature, at, 0)}, {.axis = 1});
   Value limit = c.gather(split, at, 0), kind = c.gather(mode, at, 0), taken;
   for (int64_t which = LEQ; which <= MEMBER; ++which) {
     if (!modes.contains(which))
@@ -496,8 +491,7 @@ static Value spokenTargets(C &c, const Forest &f, Value at) {
       flags[leaf * f.targets + target] = 1;
   Value any = c.create<ReduceMaxOp>(
       {c.gather(c.floats({nodes, f.targets}, flags), at, 0)},
-      {c.graph.attr("axes", ArrayRef<int64_t>{1}),
-       c.graph.flag("keep_dims", false)});
+      {.axes = {1}, .keep_dims = false});
   return c.create<NotEqualOp>({any, c.scalar(0, c.f32())});
 }
 
@@ -513,15 +507,12 @@ static Value scoreLeaves(C &c, const Forest &f, Value at) {
       slot = slot == absent ? weight : slot + weight;
     }
   Value scores = c.gather(c.floats({nodes, f.targets}, weights), at, 0);
-  SmallVector<NamedAttribute> overTrees{
-      c.graph.attr("axes", ArrayRef<int64_t>{1}),
-      c.graph.flag("keep_dims", false)};
   if (f.aggregate == "MIN")
-    scores = c.create<ReduceMinOp>({scores}, overTrees);
+    scores = c.create<ReduceMinOp>({scores}, {.axes = {1}, .keep_dims = false});
   else if (f.aggregate == "MAX")
-    scores = c.create<ReduceMaxOp>({scores}, overTrees);
+    scores = c.create<ReduceMaxOp>({scores}, {.axes = {1}, .keep_dims = false});
   else
-    scores = c.create<ReduceSumOp>({scores}, overTrees);
+    scores = c.create<ReduceSumOp>({scores}, {.axes = {1}, .keep_dims = false});
   if (f.aggregate == "AVERAGE")
     scores = c.mul(scores, c.scalar(1.0 / trees, c.f32()));
   if (!extreme)

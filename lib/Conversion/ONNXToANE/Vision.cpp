@@ -85,8 +85,7 @@ static LogicalResult lowerNonMaxSuppression(C &c) {
                    {rows, 4, count});
   SmallVector<Value> kept = c.createMany<NonMaximumSuppressionOp>(
       {wide, c.reshape(c.castTo(scores, c.f32()), {rows, 1, count})},
-      {c.graph.real("iou_threshold", overlap),
-       c.graph.attr("max_boxes", most)});
+      {.iou_threshold = overlap, .max_boxes = most});
   if (kept.empty())
     return failure();
   Value index = kept[2],
@@ -109,8 +108,7 @@ static LogicalResult lowerNonMaxSuppression(C &c) {
   Value places = c.create<NonZeroOp>({c.reshape(valid, {rows * most})});
   if (!places)
     return failure();
-  places = c.create<SqueezeOp>({places},
-                               {c.graph.attr("axes", ArrayRef<int64_t>{1})});
+  places = c.create<SqueezeOp>({places}, {.axes = {1}});
   return c.set(
       0, c.castTo(c.gather(table, places, 0), c.graph.builder.getI64Type()));
 }
@@ -232,11 +230,10 @@ static Value alignRois(C &c, const RoiPlan &p, Value rows, Value rois,
   for (Value tap : ArrayRef(taps).drop_front())
     all = p.max ? c.create<MaximumOp>({all, tap}) : c.add(all, tap);
   auto pool = [&](Value v, int64_t axis) {
-    SmallVector<NamedAttribute> attributes{
-        c.graph.attr("axes", ArrayRef<int64_t>{axis}),
-        c.graph.flag("keep_dims", false)};
-    return p.max ? c.create<ReduceMaxOp>({v}, attributes)
-                 : c.create<ReduceMeanOp>({v}, attributes);
+    return p.max ? c.create<ReduceMaxOp>({v},
+                                         {.axes = {axis}, .keep_dims = false})
+                 : c.create<ReduceMeanOp>({v},
+                                          {.axes = {axis}, .keep_dims = false});
   };
   all = pool(c.reshape(all, {count * p.outHeight, gh, nx, p.channels}), 1);
   if (!all)
@@ -406,8 +403,7 @@ static LogicalResult lowerMaxUnpool(C &c) {
   Value y = c.create<ScatterOp>(
       {zeros, c.reshape(indices, {c.type(x).getNumElements()}),
        c.reshape(x, {c.type(x).getNumElements()})},
-      {c.graph.attr("axis", int64_t(0)),
-       c.graph.text("mode", ScatterMode::update)});
+      {.axis = 0, .mode = ScatterMode::update});
   if (!y)
     return failure();
   y = c.reshape(y, shape);
@@ -424,7 +420,7 @@ static LogicalResult lowerMaxUnpool(C &c) {
                          << ArrayRef<int64_t>(shape) << "]";
       pad.append({0, want - have});
     }
-    y = c.create<PadOp>({y}, {c.graph.attr("pad", pad)});
+    y = c.create<PadOp>({y}, {.pad = pad});
   }
   return c.set(0, y);
 }
@@ -484,11 +480,13 @@ static LogicalResult lowerCol2Im(C &c) {
   Value y = c.create<ConvTransposeOp>(
       {c.reshape(data, shape),
        c.castTo(c.graph.constant(c.loc, kernel), c.element(data))},
-      {c.graph.attr("strides", strides),
-       c.graph.text("pad_type", PadType::custom), c.graph.attr("pad", crop),
-       c.graph.attr("dilations", dilations), c.graph.attr("groups", channels)});
+      {.strides = strides,
+       .pad_type = PadType::custom,
+       .pad = crop,
+       .dilations = dilations,
+       .groups = channels});
   if (llvm::any_of(grow, [](int64_t p) { return p != 0; }) && y)
-    y = c.create<PadOp>({y}, {c.graph.attr("pad", grow)});
+    y = c.create<PadOp>({y}, {.pad = grow});
   return c.set(0, c.castTo(y, element));
 }
 
