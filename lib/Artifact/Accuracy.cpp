@@ -11,6 +11,11 @@
 #include "ane-mlir/Artifact/Accuracy.h"
 #include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Support/Diagnostics.h"
+#include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Cast.h"
+#include "dialects/ANE/IR/Linear.h"
+#include "dialects/ANE/IR/Rearrange.h"
+#include "dialects/ANE/IR/Shape.h"
 #include "dialects/ANE/IR/Structure.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 #include "llvm/Support/Format.h"
@@ -62,6 +67,10 @@ void OutputAccuracy::add(const Tensor &actual, const Tensor &expected) {
     if (areMasks(a, e))
       continue;
     differences += (a - e) * (a - e);
+    lowest = std::min(lowest, e);
+    highest = std::max(highest, e);
+    sum += e;
+    ++finite;
     aa += a * a;
     bb += e * e;
     ab += a * e;
@@ -80,9 +89,20 @@ void OutputAccuracy::add(const Tensor &actual, const Tensor &expected) {
     return;
   // All zeros, or nearly so, have no direction.
   double c =
-      bb == 0 || aa == 0 ? (worst <= 1e-6 ? 1 : 0) : ab / std::sqrt(aa * bb);
+      bb == 0 || aa == 0 ? (worst <= nothing ? 1 : 0) : ab / std::sqrt(aa * bb);
   cosine = std::min(cosine, c);
-  error = std::max(error, worst / std::max(largest, 1e-6));
+  farthest = std::max(farthest, worst);
+  ofMagnitude = std::max(ofMagnitude, worst / std::max(largest, nothing));
+  error = isOffset() ? std::max(ofMagnitude, farthest / (highest - lowest))
+                     : ofMagnitude;
+}
+
+bool OutputAccuracy::isOffset() const {
+  double largest = std::max(std::fabs(lowest), std::fabs(highest)),
+         range = highest - lowest;
+  // What varies by less than fp32 and guessed inputs tell says nothing.
+  return std::isfinite(range) && largest >= 128 && range < largest / 64 &&
+         range > largest / 1024;
 }
 
 double OutputAccuracy::closeness() const {
@@ -90,8 +110,12 @@ double OutputAccuracy::closeness() const {
     return -1;
   double least = std::min(cosine, 1 - differing);
   // As far as nothing is told from nothing by the cosine, too.
-  if (numbers <= kFewNumbers && std::sqrt(differences) > 1e-6)
-    least = std::min(least, 1 - differences / std::max(power, 1e-12) / 2);
+  double size = power;
+  if (isOffset()) // about their mean
+    size -= sum * sum / finite;
+  if (numbers <= kFewNumbers && std::sqrt(differences) > nothing)
+    least = std::min(least,
+                     1 - differences / std::max(size, nothing * nothing) / 2);
   return std::max(least, -1.0);
 }
 std::string OutputAccuracy::describe() const {
@@ -106,8 +130,9 @@ std::string OutputAccuracy::describe() const {
                        100 * differing);
   else
     os << llvm::format("has cosine %.5f against fp32 and errors up to %.3g %% "
-                       "of its largest magnitude",
-                       cosine, 100 * error);
+                       "of its ",
+                       cosine, 100 * error)
+       << errorIsOf();
   if (!nonFinite && closeness() < std::min(cosine, 1 - differing))
     os << llvm::format(" (few numbers, off as by a cosine of %.5f)",
                        closeness());
@@ -209,6 +234,56 @@ FailureOr<References> mlir::ane::runReference(func::FuncOp function,
   return references;
 }
 
+double mlir::ane::nothingOf(func::FuncOp function, unsigned result) {
+  EvalContext context(function.getContext(), Numerics::Float32);
+  ConstantEvaluator constants(context);
+  /// The largest magnitude of a constant, or the largest sum of a row's.
+  auto sizeOf = [&](Value v, bool ofRows) -> std::optional<double> {
+    auto type = dyn_cast<RankedTensorType>(v.getType());
+    if (!type || !type.hasStaticShape() || !isConstantTree(v) ||
+        type.getNumElements() > (1 << 20) || type.getNumElements() == 0)
+      return std::nullopt;
+    FailureOr<Tensor> tensor = constants.evaluate(v);
+    constants.clear();
+    if (failed(tensor) || !tensor->isFloat())
+      return std::nullopt;
+    Tensor unpacked = tensor->unpacked();
+    double most = 0, all = 0;
+    for (float x : unpacked.floats()) {
+      most = std::max(most, double(std::fabs(x)));
+      all += std::fabs(x);
+    }
+    return ofRows ? all : most;
+  };
+  double factor = 1;
+  Value v = function.getBody().front().getTerminator()->getOperand(result);
+  for (unsigned depth = 0; depth < 16; ++depth) {
+    Operation *op = v.getDefiningOp();
+    if (!op)
+      break;
+    if (isa<CastOp, ReshapeOp, TransposeOp, SqueezeOp, ExpandDimsOp, IdentityOp,
+            SliceByIndexOp, SliceBySizeOp>(op)) {
+      v = op->getOperand(0);
+      continue;
+    }
+    bool isProduct = isa<MatmulOp, LinearOp, ConvOp>(op);
+    if (!isProduct && !isa<MulOp, RealDivOp>(op))
+      break;
+    auto size = sizeOf(op->getOperand(1), isProduct);
+    if (!size || *size == 0 || !std::isfinite(*size))
+      break;
+    factor *= isa<RealDivOp>(op) ? 1 / *size : *size;
+    if (isProduct) {
+      if (op->getNumOperands() > 2)
+        if (auto bias = sizeOf(op->getOperand(2), false))
+          factor = std::max(factor, *bias);
+      break;
+    }
+    v = op->getOperand(0);
+  }
+  return 1e-6 * std::min(factor, 1.0);
+}
+
 namespace {
 class Lockstep {
 public:
@@ -234,6 +309,7 @@ public:
       OutputAccuracy output;
       if (auto name = function.getResultAttrOfType<StringAttr>(i, marks::kName))
         output.name = name.str();
+      output.nothing = nothingOf(function, i);
       accuracy.outputs.push_back(output);
     }
     done = 0;

@@ -143,6 +143,11 @@ bool NumericGuard::isLarge() const {
   return !isFull() &&
          (work > kRunWork || weights > kMostWeights || values > kMostValues);
 }
+/// Numbers that a model was made for end its loops; of guesses it may be that
+/// none does.
+int64_t NumericGuard::mostTurns() const {
+  return found.guessed ? 1 << 16 : 1 << 24;
+}
 bool NumericGuard::isJudgedByEngine() const {
   return isFull() || work <= kEngineWork;
 }
@@ -157,6 +162,7 @@ PrecisionOptions NumericGuard::precisionOptions() const {
 
 LogicalResult NumericGuard::repair(ModuleOp optimised, Step repair,
                                    Step compress) {
+  TurnLimit limit(mostTurns());
   if (failed(keepPrecision(optimised, repair, compress)))
     return failure();
   return options.compress ? chooseWeights(optimised) : success();
@@ -368,9 +374,23 @@ static bool bindPorts(ArrayRef<Port> ports, func::FuncOp function,
   return true;
 }
 
+/// The result of the model that a port of an artifact is, by name.
+static std::optional<unsigned>
+resultOf(func::FuncOp function, const GuardOptions &options, const Port &port) {
+  StringRef name = port.name;
+  for (auto &[input, output] : options.states)
+    if (name == input)
+      name = output;
+  for (unsigned k = 0; k < function.getNumResults(); ++k)
+    if (function.getResultAttrOfType<StringAttr>(k, marks::kName) == name)
+      return k;
+  return std::nullopt;
+}
+
 void NumericGuard::check(StringRef path, StringRef name) {
   if (!references || options.check == GuardOptions::Check::Off)
     return;
+  TurnLimit limit(mostTurns());
   // The artifact is read as any other user would.
   MLIRContext context(artifactDialects());
   context.loadDialect<ANEDialect>();
@@ -396,6 +416,8 @@ void NumericGuard::check(StringRef path, StringRef name) {
   for (const Port &port : ports) {
     accuracy.outputs.emplace_back();
     accuracy.outputs.back().name = port.name;
+    if (auto from = resultOf(function, options, port))
+      accuracy.outputs.back().nothing = nothingOf(function, *from);
   }
   Numerics numerics =
       found.numerics == "engine" ? Numerics::Engine : Numerics::Float16;
@@ -417,12 +439,7 @@ void NumericGuard::check(StringRef path, StringRef name) {
       return;
     }
     for (auto [i, result] : llvm::enumerate(results)) {
-      size_t from = i;
-      for (unsigned k = 0; k < function.getNumResults(); ++k)
-        if (auto name =
-                function.getResultAttrOfType<StringAttr>(k, marks::kName);
-            name && name.getValue() == ports[i].name)
-          from = k;
+      size_t from = resultOf(function, options, ports[i]).value_or(i);
       auto converted =
           convertTensor(result, expected[from].dtype(), ports[i].name);
       if (!converted) {
@@ -467,9 +484,9 @@ void mlir::ane::printAccuracy(llvm::raw_ostream &os,
     else if (output.unknown == 1)
       os << " none of its numbers is finite in fp32 either\n";
     else {
-      os << llvm::format(" cosine %.6f, largest error %.3g %% of the largest "
-                         "magnitude",
-                         output.cosine, 100 * output.error);
+      os << llvm::format(" cosine %.6f, largest error %.3g %% of the ",
+                         output.cosine, 100 * output.error)
+         << output.errorIsOf();
       if (output.unknown > 0)
         os << llvm::format("; %.3g %% are infinite or NaN in fp32 as well",
                            100 * output.unknown);

@@ -175,7 +175,7 @@ static Role guessRole(const Input &in) {
     return in.extent ? Role::Token : Role::Number;
   }
   if (contains(name, {"timestep", "time_step", "sigma"}) ||
-      (name == "t" && count <= 16))
+      (in.name == "t" && count <= 16))
     return Role::Time;
   // Rotary embeddings as inputs.
   if (rank >= 2 && hasWord(name, "cos"))
@@ -413,7 +413,8 @@ static void findScale(BlockArgument argument, Input &in) {
   };
   // One small number for all (an epsilon, log(1 + x)) says nothing of an input.
   bool tells = !llvm::all_equal(center) || !llvm::all_equal(spread) ||
-               std::fabs(center[0]) > kTelling || std::fabs(spread[0]) > kWide;
+               std::fabs(center[0]) > kTelling ||
+               std::fabs(spread[0]) > kWide || std::fabs(spread[0]) < 1 / kWide;
   if (known && tells && llvm::all_of(center, isSensible) &&
       llvm::all_of(spread, isSensible)) {
     in.center = std::move(center);

@@ -737,6 +737,7 @@ LogicalResult Compiler::compileBucket(const Bucket &bucket,
   // Other numbers in place of weights say nothing of accuracy.
   if (modules.back()->getOperation()->hasAttr(marks::kAbsentWeights))
     guard.calibration = "none", guard.check = GuardOptions::Check::Off;
+  guard.states = package.states;
   guards.push_back(std::make_unique<NumericGuard>(guard));
   if (failed(optimise(*modules.back(), *guards.back())))
     return failure();

@@ -425,7 +425,10 @@ static LogicalResult callBlock(Block &block, EvalContext &context,
 }
 
 /// Turns that a loop may take before it counts as one without end.
-static constexpr int64_t kMostTurns = 1 << 24;
+static thread_local int64_t mostTurns = 1 << 24;
+
+TurnLimit::TurnLimit(int64_t turns) : before(std::exchange(mostTurns, turns)) {}
+TurnLimit::~TurnLimit() { mostTurns = before; }
 
 namespace {
 struct CondModel : EvaluateOpInterface::ExternalModel<CondModel, CondOp> {
@@ -457,9 +460,9 @@ struct WhileModel
         return failure();
       if (!holds[0].integer())
         break;
-      if (turn == kMostTurns)
+      if (turn == mostTurns)
         return op->emitOpError()
-               << "does not end within " << kMostTurns << " turns";
+               << "does not end within " << mostTurns << " turns";
       if (failed(body.run(values, next)))
         return failure();
       llvm::copy(next, values.begin());

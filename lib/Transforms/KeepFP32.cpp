@@ -62,6 +62,9 @@ constexpr double kFewFlops = 1e6;
 /// What stands for infinity beside an input, whose quantities may be seconds
 /// since 1970.
 constexpr float kInfinite = 1e30f;
+/// What is added to a result is its offset from here on, and where it is so
+/// many times what it is added to: then of the 2048 steps of fp16 few are left.
+constexpr double kLeastOffset = 128, kFewSteps = 32;
 /// A front end (windows, a Fourier basis, filters) has a few products between
 /// the input and its logarithm, or nothing but filters and magnitudes.
 constexpr unsigned kFrontEndProducts = 6;
@@ -122,6 +125,8 @@ public:
     for (Operation &op : block)
       if (!trees.contains(&op))
         visitSink(&op);
+    for (Value result : block.getTerminator()->getOperands())
+      keepOffset(result);
     bool any = !marked.empty();
     if (any)
       followForward();
@@ -393,6 +398,81 @@ private:
       followBackward(op->getOperands(), "fp16 cannot hold what it goes with",
                      [](Operation *op) { return isMoving(op); });
     }
+  }
+
+  /// The unit of `v`: what it was multiplied by since it was about 1, as it is
+  /// behind layers. Nothing of large values of which nothing is known.
+  std::optional<double> unitOf(Value v) {
+    double unit = 1;
+    for (Operation *op = v.getDefiningOp(); op && !isTree(op->getResult(0));
+         op = op->getOperand(0).getDefiningOp()) {
+      if (op->getNumOperands() == 0)
+        break;
+      bool isScale = isa<MulOp, RealDivOp>(op);
+      if (!isScale && !isProduct(op) && !isMovement(op))
+        return unit != 1 || isSmall(typeOf(v)) ||
+                       isa<TanhOp, SigmoidOp, SoftmaxOp, ErfOp, LstmOp, GruOp>(
+                           op)
+                   ? std::optional(unit)
+                   : std::nullopt;
+      if (isMovement(op))
+        continue;
+      auto factor = magnitudes(op->getOperand(1));
+      if (!factor || factor->second == 0)
+        return std::nullopt;
+      unit *= isa<RealDivOp>(op) ? 1 / factor->second : factor->second;
+      if (isProduct(op))
+        break;
+    }
+    return unit;
+  }
+
+  /// A result that varies little about a large number (a pressure in Pa, a
+  /// year) has few steps of fp16 for what varies: the number is added in fp32.
+  void keepOffset(Value result) {
+    Value v = result;
+    while (v.getDefiningOp() && !isTree(v) && isMovement(v.getDefiningOp()) &&
+           !isa<SelectOp>(v.getDefiningOp()))
+      v = v.getDefiningOp()->getOperand(0);
+    Operation *op = v.getDefiningOp();
+    if (!op || isTree(v) || !isHalf(v) || marked.count(op))
+      return;
+    unsigned at = isa<AddOp, SubOp>(op) ? 1 : 2;
+    if (!isa<AddOp, SubOp, ConvOp, LinearOp>(op) || op->getNumOperands() <= at)
+      return;
+    auto offset = magnitudes(op->getOperand(at));
+    if (!offset || offset->second < kLeastOffset)
+      return;
+    auto unit = unitOf(at == 1 ? op->getOperand(0) : op->getResult(0));
+    if (!unit || offset->second < kFewSteps * *unit)
+      return;
+    if (at == 2)
+      op = splitBias(op);
+    mark(op, "what it adds leaves few steps of fp16 for what varies", true);
+    Operation *scale = op->getOperand(0).getDefiningOp();
+    if (isa_and_nonnull<MulOp, RealDivOp>(scale) && scale->hasOneUse() &&
+        isTree(scale->getOperand(1)))
+      mark(scale, "it is a part of a sum in fp32", true);
+  }
+
+  /// The sum that a product with a bias is.
+  Operation *splitBias(Operation *product) {
+    OpBuilder b(product);
+    b.setInsertionPointAfter(product);
+    Location loc = product->getLoc();
+    Value bias = product->getOperand(2);
+    auto type = typeOf(product->getResult(0));
+    SmallVector<int64_t> shape(type.getRank(), 1);
+    shape[isa<ConvOp>(product) ? 1 : type.getRank() - 1] =
+        typeOf(bias).getNumElements();
+    Value wide = ReshapeOp::create(
+        b, loc, RankedTensorType::get(shape, typeOf(bias).getElementType()),
+        bias, b.getDenseI64ArrayAttr(shape));
+    trees.insert(wide.getDefiningOp());
+    auto sum = AddOp::create(b, loc, type, product->getResult(0), wide);
+    product->getResult(0).replaceAllUsesExcept(sum.getResult(), sum);
+    product->eraseOperand(2);
+    return sum;
   }
 
   /// A small op with quantities beyond fp16 beside an input, or beside such an

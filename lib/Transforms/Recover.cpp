@@ -428,14 +428,19 @@ struct RootQuotient : OpRewritePattern<RealDivOp> {
 struct Recover : ane::impl::RecoverPassBase<Recover> {
   using RecoverPassBase::RecoverPassBase;
   void runOnOperation() override {
+    // Before a safe form of its sum hides it.
+    RewritePatternSet first(&getContext());
+    first.add<RecoverSoftmax>(&getContext());
+    if (failed(rewriteGreedily(getOperation(), std::move(first))))
+      return signalPassFailure();
     RewritePatternSet patterns(&getContext());
     if (safe)
       populateSafeFormPatterns(patterns);
-    patterns.add<RecoverSigmoidHard, RecoverSigmoidHardOfQuotient,
-                 RecoverSoftmax, RecoverGelu, RecoverSilu,
-                 RecoverLayerNorm<RealDivOp>, RecoverLayerNorm<MulOp>,
-                 AbsorbAffine<MulOp, true>, AbsorbAffine<AddOp, false>>(
-        &getContext());
+    patterns
+        .add<RecoverSigmoidHard, RecoverSigmoidHardOfQuotient, RecoverGelu,
+             RecoverSilu, RecoverLayerNorm<RealDivOp>, RecoverLayerNorm<MulOp>,
+             AbsorbAffine<MulOp, true>, AbsorbAffine<AddOp, false>>(
+            &getContext());
     if (failed(rewriteGreedily(getOperation(), std::move(patterns))))
       return signalPassFailure();
     if (safe) {

@@ -96,6 +96,11 @@ std::optional<Scaled> matchScale(MulOp op) {
   return std::nullopt;
 }
 
+/// A number that stays one, with all its bits, as a weight of fp16.
+bool holdsInHalf(float number) {
+  return std::fabs(number) >= 0x1p-14f && std::fabs(number) <= 65504.0f;
+}
+
 /// (x * a) * b -> x * (a * b), where fp16 holds the product as well as a and b.
 struct JoinScales : OpRewritePattern<MulOp> {
   using OpRewritePattern::OpRewritePattern;
@@ -107,7 +112,7 @@ struct JoinScales : OpRewritePattern<MulOp> {
     if (!first)
       return rewriter.notifyMatchFailure(op, "not two numbers in a row");
     float product = first->factor * outer->factor;
-    if (!(std::fabs(product) >= 0x1p-14f && std::fabs(product) <= 65504.0f))
+    if (!holdsInHalf(product))
       return rewriter.notifyMatchFailure(op, "fp16 cannot hold the product");
     auto scalar = RankedTensorType::get({}, op.getType().getElementType());
     Value number = ConstantOp::create(
@@ -127,6 +132,8 @@ struct SinkScale : OpRewritePattern<MulOp> {
     auto scaled = matchScale(op);
     if (!scaled || takesScale(scaled->value))
       return rewriter.notifyMatchFailure(op, "nothing is between");
+    if (!holdsInHalf(scaled->factor))
+      return rewriter.notifyMatchFailure(op, "fp16 cannot hold the number");
     Value at = scaled->value;
     while (Operation *producer = at.getDefiningOp()) {
       if (!producer->hasOneUse())

@@ -49,10 +49,9 @@ static bool emitAttributes(const RecordKeeper &records, raw_ostream &os) {
     std::string writing;
     os << "template <> struct Attributes<" << op.getCppClassName() << "> {\n";
     for (const NamedAttribute &attr : op.getAttributes()) {
-      bool isRequired =
-          !attr.attr.isOptional() && !attr.attr.hasDefaultValue();
-      os << "  " << (isRequired ? "RequiredAttribute" : "OptionalAttribute") << "<"
-         << typeOf(*def, attr) << "> " << attr.name
+      bool isRequired = !attr.attr.isOptional() && !attr.attr.hasDefaultValue();
+      os << "  " << (isRequired ? "RequiredAttribute" : "OptionalAttribute")
+         << "<" << typeOf(*def, attr) << "> " << attr.name
          << (isRequired ? ";\n" : " = {};\n");
       writing += "    list.add(\"" + attr.name.str() + "\", " +
                  attr.name.str() + ");\n";

@@ -18,33 +18,37 @@
 namespace mlir::ane {
 
 /// The attributes that an op is made with; specialised for each op.
-template <typename Op> struct Attributes;
+template <typename Op>
+struct Attributes;
 
 /// An array of its own: what it is made of may be gone when the op is.
-template <typename T> class ListOf : public SmallVector<T, 6> {
+template <typename T>
+class ListOf : public SmallVector<T, 6> {
 public:
   ListOf(std::initializer_list<T> list) : SmallVector<T, 6>(list) {}
   template <typename Range, typename = std::enable_if_t<
                                 std::is_convertible_v<Range, ArrayRef<T>>>>
-  ListOf(const Range &range)
-      : SmallVector<T, 6>(llvm::ArrayRef<T>(range)) {}
+  ListOf(const Range &range) : SmallVector<T, 6>(llvm::ArrayRef<T>(range)) {}
 };
 using Ints = ListOf<int64_t>;
 using Bools = ListOf<bool>;
 
 /// What a list of numbers in braces is made of; nothing converts to it where
 /// the attribute is no list.
-template <typename T> struct ElementOf {
+template <typename T>
+struct ElementOf {
   struct type {
     type() = delete;
   };
 };
-template <typename T> struct ElementOf<ListOf<T>> {
+template <typename T>
+struct ElementOf<ListOf<T>> {
   using type = T;
 };
 
 /// The value of an attribute, or none.
-template <typename T> class GivenAttribute {
+template <typename T>
+class GivenAttribute {
 public:
   template <typename Given,
             typename = std::enable_if_t<std::is_convertible_v<Given, T>>>
@@ -58,14 +62,16 @@ protected:
 };
 
 /// One without a default: leaving it out does not compile.
-template <typename T> class RequiredAttribute : public GivenAttribute<T> {
+template <typename T>
+class RequiredAttribute : public GivenAttribute<T> {
 public:
   using GivenAttribute<T>::GivenAttribute;
   RequiredAttribute() = delete;
 };
 
 /// One that has a default, or may be absent.
-template <typename T> class OptionalAttribute : public GivenAttribute<T> {
+template <typename T>
+class OptionalAttribute : public GivenAttribute<T> {
 public:
   using GivenAttribute<T>::GivenAttribute;
   OptionalAttribute() = default;

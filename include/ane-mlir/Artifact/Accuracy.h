@@ -9,6 +9,7 @@
 
 #include "ane-mlir/Artifact/Samples.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
+#include <cmath>
 #include <functional>
 #include <optional>
 
@@ -22,7 +23,8 @@ constexpr int64_t kFewNumbers = 16;
 struct OutputAccuracy {
   std::string name;
   double cosine = 1;
-  /// Largest difference, as a part of the largest magnitude.
+  /// Largest difference, as a part of the largest magnitude; of numbers that
+  /// vary little about a large one (a pressure in Pa), of what they vary by.
   double error = 0;
   /// One is infinite or not a number where the other is not.
   bool nonFinite = false;
@@ -33,6 +35,8 @@ struct OutputAccuracy {
   double unknown = 0;
   /// Numbers that fp32 has and this has not, of the worst sample.
   double lost = 0;
+  /// Magnitudes that are nothing beside what the output is computed from.
+  double nothing = 1e-6;
 
   void add(const Tensor &actual, const Tensor &expected);
   /// The cosine, or what says as much where that says little: of few numbers
@@ -42,6 +46,13 @@ struct OutputAccuracy {
   /// "has cosine 0.99981 against fp32 and errors up to 1.2 % of its largest
   /// magnitude", or what else is to be said.
   std::string describe() const;
+  /// Numbers that vary by less than a 64th of the largest one, which is beyond
+  /// those of probabilities and the like.
+  bool isOffset() const;
+  /// What `error` is a part of: "largest magnitude" or "range".
+  llvm::StringRef errorIsOf() const {
+    return isOffset() ? "range" : "largest magnitude";
+  }
   /// Not so far off that the engine is left for it.
   bool isGood() const {
     return !nonFinite && cosine >= 0.999 && differing == 0;
@@ -55,7 +66,17 @@ private:
   /// Sums of squares over all samples; numbers of one.
   double differences = 0, power = 0;
   int64_t numbers = 0, seen = 0, odd = 0;
+  /// Of finite numbers of fp32, over all samples; the largest difference.
+  double lowest = INFINITY, highest = -INFINITY, sum = 0, farthest = 0;
+  int64_t finite = 0;
+  /// `error` of each sample's largest magnitude.
+  double ofMagnitude = 0;
 };
+
+/// Magnitudes of a result that are nothing: 1e-6 as arithmetic leaves them
+/// where numbers about 1 cancel, less where the function ends in a small
+/// factor.
+double nothingOf(func::FuncOp function, unsigned result);
 
 struct Accuracy {
   std::vector<OutputAccuracy> outputs;

@@ -30,6 +30,9 @@ struct GuardOptions {
   bool placed = true;
   /// Leave fp16 repairs out.
   bool repair = true;
+  /// Inputs of a package that are kept between calls, and the outputs that they
+  /// become.
+  std::vector<std::pair<std::string, std::string>> states;
   /// Look at each op, for a report.
   bool eachOp = false;
   /// Told how far a run in the interpreter is: operations, of how many. A few
@@ -102,6 +105,7 @@ private:
   bool isFull() const;
   /// What was written is run in the engine's own arithmetic.
   bool isJudgedByEngine() const;
+  int64_t mostTurns() const;
   PrecisionOptions precisionOptions() const;
   LogicalResult keepPrecision(ModuleOp optimised, Step repair, Step compress);
   LogicalResult chooseWeights(ModuleOp optimised);

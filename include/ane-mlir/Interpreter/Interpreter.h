@@ -33,6 +33,17 @@ enum class Numerics {
 };
 std::optional<Numerics> lookupNumerics(llvm::StringRef name);
 
+/// As long as it lives, a loop that this thread runs fails after so many turns:
+/// on inputs that were guessed some never end.
+class TurnLimit {
+public:
+  explicit TurnLimit(int64_t turns);
+  ~TurnLimit();
+
+private:
+  int64_t before;
+};
+
 /// Passed to every evaluator.
 class EvalContext {
 public:

@@ -357,6 +357,10 @@ Value RunTimeLoop::asScalar(Value value, Type element, int64_t absent) {
 
 LogicalResult RunTimeLoop::readVariables() {
   limit = c.input(0) ? asScalar(c.input(0), i64, 0) : Value();
+  // What an exporter writes for `while`: the condition alone ends it.
+  if (auto trips = c.tryConstant(c.input(0));
+      trips && trips->integer() >= INT32_MAX)
+    limit = Value();
   variables = {c.scalar(0, i64), asScalar(c.input(1), i1, 1)};
   for (unsigned i = 2; i < c.numInputs(); ++i) {
     if (!c.input(i) || asSequence(c.input(i)))
@@ -434,7 +438,7 @@ FailureOr<bool> RunTimeLoop::makeBuffers() {
   if (!scans)
     return true;
   auto trips = c.tryConstant(c.input(0));
-  if (!trips)
+  if (!trips || trips->integer() >= INT32_MAX)
     return c.error() << "expects a trip count known at compile time to make "
                         "room for its scan outputs",
            failure();
