@@ -267,8 +267,10 @@ static bool isPool(Operation *op) {
   if (isa<AvgPoolOp, MaxPoolOp, L2PoolOp>(op))
     return true;
   auto axes = op->getAttrOfType<DenseI64ArrayAttr>("axes");
+  if (!axes || op->getNumOperands() == 0)
+    return false;
   auto type = cast<RankedTensorType>(op->getOperand(0).getType());
-  return axes && type.getRank() == 4 &&
+  return type.getRank() == 4 &&
          llvm::all_of(axes.asArrayRef(), [](int64_t axis) {
            return axis < 0 ? axis >= -2 : axis >= 2;
          });

@@ -653,10 +653,13 @@ void Reader::readLabels() {
     return fail("cannot read '" + options.classLabelsFile +
                 "': " + buffer.getError().message());
   SmallVector<StringRef> lines;
-  (*buffer)->getBuffer().rtrim().split(lines, '\n');
+  StringRef text = (*buffer)->getBuffer();
+  text.consume_front("\xef\xbb\xbf"); // a mark that some editors write
+  text.rtrim().split(lines, '\n');
   llvm::StringMap<size_t> numbers;
   for (auto [i, line] : llvm::enumerate(lines)) {
     StringRef label = line.rtrim('\r');
+    checkText("class-labels", label);
     auto [first, isNew] = numbers.try_emplace(label, i + 1);
     if (!isNew)
       return fail("label '" + label + "' stands twice in '" +

@@ -146,6 +146,13 @@ static llvm::Error validateEffects(const CompileOptions &o) {
     if (given && unchecked)
       return wrong(option + " is about the check of what is written; expects "
                             "fp16, -o and no --check=off");
+  if (o.compileTo)
+    for (auto [option, given] :
+         {std::pair<StringRef, bool>("--report", !o.report.empty()),
+          {"--trace", !o.trace.empty()}})
+      if (given)
+        return wrong(option + " is about what is written; expects -o and no "
+                              "--compile-to");
   if (!o.compileTo && o.form() != Form::Bundle)
     for (auto [option, given] :
          std::initializer_list<std::pair<StringRef, bool>>{

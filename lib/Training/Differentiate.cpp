@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Loss.h"
+#include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Conversion/Gradients.h"
 #include "ane-mlir/Training/Passes.h"
 
@@ -47,7 +48,7 @@ struct Differentiate : ane::impl::DifferentiatePassBase<Differentiate> {
   void runOnOperation() override {
     bool any = false;
     markNamed();
-    for (auto function : getOperation().getOps<func::FuncOp>()) {
+    for (func::FuncOp function : findFunctions(getOperation())) {
       SmallVector<Value> parameters = findParameters(function);
       if (parameters.empty())
         continue;

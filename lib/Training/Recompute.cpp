@@ -26,9 +26,8 @@ struct Recompute : ane::impl::RecomputePassBase<Recompute> {
   using Stages = llvm::DenseMap<Operation *, unsigned>;
 
   void runOnOperation() override {
-    for (auto function : getOperation().getOps<func::FuncOp>())
-      if (function.getBody().hasOneBlock())
-        run(function.getBody().front());
+    for (func::FuncOp function : findFunctions(getOperation()))
+      run(function.getBody().front());
   }
 
   /// A later stage: where its copies go, what it has, and what was copied.

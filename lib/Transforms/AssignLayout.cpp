@@ -14,6 +14,7 @@
 #include "Reshape.h"
 #include "ane-mlir/Analysis/CostModel.h"
 #include "ane-mlir/Analysis/MinCut.h"
+#include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "dialects/ANE/IR/Linear.h"
 #include "dialects/ANE/IR/Norm.h"
@@ -797,7 +798,7 @@ struct AssignLayout : ane::impl::AssignLayoutPassBase<AssignLayout> {
   }
 
   void runOnOperation() override {
-    for (auto function : getOperation().getOps<func::FuncOp>())
+    for (func::FuncOp function : findFunctions(getOperation()))
       runOnFunction(function);
   }
 };

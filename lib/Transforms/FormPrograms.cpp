@@ -126,7 +126,7 @@ struct FormPrograms : ane::impl::FormProgramsPassBase<FormPrograms> {
 
   void runOnOperation() override {
     ModuleOp module = getOperation();
-    auto functions = llvm::to_vector(module.getOps<func::FuncOp>());
+    SmallVector<func::FuncOp> functions = findFunctions(module);
     unsigned index = 0;
     for (func::FuncOp function : functions) {
       Block &block = function.getBody().front();

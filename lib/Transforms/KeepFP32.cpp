@@ -393,11 +393,103 @@ private:
     }
     if (isa<ReduceSumOp>(op) && overflows(cast<ReduceSumOp>(op)))
       mark(op, "its sum may be beyond fp16", true);
+    if (takesPartsOfInputs(op)) {
+      mark(op, "it tells parts of an input apart, in units of their own", true);
+      followBackward(
+          op->getOperands(), "it goes with an input as it is",
+          [](Operation *op) { return isMoving(op) || isDifference(op); });
+      return;
+    }
     if (hasLargeNumbers(op)) {
       mark(op, "fp16 cannot hold its constants", true);
       followBackward(op->getOperands(), "fp16 cannot hold what it goes with",
                      [](Operation *op) { return isMoving(op); });
     }
+  }
+
+  /// What is between an input and a difference of its numbers.
+  static bool isDifference(Operation *op) {
+    return isa<AddOp, SubOp, MaximumOp, MinimumOp, ReluOp, ClipOp>(op);
+  }
+
+  /// What a value is made of that only moves, and with `sums` adds, inputs.
+  struct Made {
+    llvm::SmallDenseSet<BlockArgument> inputs;
+    /// Of parts of them (a column, the steps of a series); with a difference.
+    bool ofParts = false, differs = false;
+  };
+  /// Nothing where anything else is between.
+  std::optional<Made> findInputs(Value v, bool sums) const {
+    Made made;
+    SmallVector<Value> stack{v};
+    llvm::DenseSet<Value> seen;
+    while (!stack.empty()) {
+      Value at = stack.pop_back_val();
+      if (!seen.insert(at).second)
+        continue;
+      if (auto argument = dyn_cast<BlockArgument>(at)) {
+        made.inputs.insert(argument);
+        continue;
+      }
+      Operation *op = at.getDefiningOp();
+      if (isTree(at) && sums && uniform(at) == 0)
+        continue; // max(0, ...)
+      if (isTree(at) || !isFloat(at))
+        return std::nullopt;
+      if (isMoving(op))
+        llvm::append_range(stack, isa<ConcatOp, StackOp>(op)
+                                      ? ValueRange(op->getOperands())
+                                      : op->getOperands().take_front());
+      else if (sums && isDifference(op))
+        llvm::append_range(stack, op->getOperands());
+      else
+        return std::nullopt;
+      made.ofParts |= isa<SliceByIndexOp, SliceBySizeOp, SplitOp, GatherOp,
+                          GatherAlongAxisOp>(op);
+      made.differs |= isa<SubOp>(op);
+    }
+    return made;
+  }
+  /// The number that every element of a constant is.
+  std::optional<float> uniform(Value v) const {
+    auto constant = v.getDefiningOp<ConstantOp>();
+    if (auto cast = v.getDefiningOp<CastOp>())
+      constant = cast.getX().getDefiningOp<ConstantOp>();
+    auto dense = constant ? dyn_cast<DenseFPElementsAttr>(constant.getValue())
+                          : DenseFPElementsAttr();
+    return dense && dense.isSplat()
+               ? std::optional(
+                     float(dense.getSplatValue<APFloat>().convertToDouble()))
+               : std::nullopt;
+  }
+
+  /// A difference, quotient or product of few parts of an input (steps of a
+  /// series, sides and areas of boxes, the length of a vector): what unit they
+  /// have is not known here, and prices and pixels lose what is asked for in
+  /// fp16.
+  bool takesPartsOfInputs(Operation *op) {
+    if (op->getNumResults() != 1 || !isHalf(op->getResult(0)) || !mayMark(op) ||
+        !isSmall(typeOf(op->getResult(0))) ||
+        llvm::any_of(op->getOperands(), [](Value v) {
+          return !isFloat(v) || !isSmall(typeOf(v));
+        }))
+      return false;
+    bool isPower =
+        isa<SquareOp>(op) ||
+        (isa<PowOp>(op) && uniform(op->getOperand(1)).value_or(0) >= 2);
+    if (!isPower && !isa<SubOp, MulOp, RealDivOp>(op))
+      return false;
+    Value x = op->getOperand(0), y = op->getOperand(isPower ? 0 : 1);
+    if (x == y && isa<SubOp, RealDivOp>(op))
+      return false;
+    auto left = findInputs(x, !isa<SubOp>(op)),
+         right = findInputs(y, !isa<SubOp>(op));
+    if (!left || !right || !(isa<SubOp>(op) || left->ofParts || right->ofParts))
+      return false;
+    return (isa<MulOp>(op) && (left->differs || right->differs)) ||
+           llvm::any_of(left->inputs, [&](BlockArgument v) {
+             return right->inputs.contains(v);
+           });
   }
 
   /// The unit of `v`: what it was multiplied by since it was about 1, as it is
@@ -763,7 +855,7 @@ private:
 struct KeepFP32 : ane::impl::KeepFP32PassBase<KeepFP32> {
   using KeepFP32PassBase::KeepFP32PassBase;
   void runOnOperation() override {
-    for (auto function : getOperation().getOps<func::FuncOp>())
+    for (func::FuncOp function : findFunctions(getOperation()))
       numMarked += Slices(function).run();
   }
 };

@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "ane-mlir/Analysis/Partition.h"
+#include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "dialects/ANE/IR/Cast.h"
 #include "dialects/ANE/IR/Explain.h"
@@ -99,7 +100,7 @@ struct Place : ane::impl::PlacePassBase<Place> {
     const Target &target = getTarget(getOperation());
     WeightTrees weights; // costs and limits ask
     SmallVector<Operation *> misplaced, unwilling;
-    for (auto function : getOperation().getOps<func::FuncOp>()) {
+    for (func::FuncOp function : findFunctions(getOperation())) {
       Block &block = function.getBody().front();
       llvm::DenseSet<Operation *> trees = findWeightTrees(block);
       // What an output is made of directly must be an op of some program.

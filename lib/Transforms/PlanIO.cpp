@@ -122,7 +122,7 @@ struct PlanIO : ane::impl::PlanIOPassBase<PlanIO> {
   void runOnOperation() override {
     // Arguments and results of programs that keep the order of their elements.
     llvm::DenseMap<StringRef, llvm::SmallDenseSet<unsigned>> fixedIn, fixedOut;
-    for (auto function : getOperation().getOps<func::FuncOp>()) {
+    for (func::FuncOp function : findFunctions(getOperation())) {
       llvm::DenseSet<Value> states = findStates(function);
       for (auto call : function.getBody().front().getOps<CallOp>()) {
         for (auto [i, input] : llvm::enumerate(call.getInputs()))

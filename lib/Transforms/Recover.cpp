@@ -405,6 +405,28 @@ struct RecoverSoftmax : OpRewritePattern<RealDivOp> {
   }
 };
 
+/// 1 - sigmoid(x) -> sigmoid(-x), which is not rounded to 0 where the sigmoid
+/// is nearly 1.
+struct RecoverComplement : OpRewritePattern<SubOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(SubOp op,
+                                PatternRewriter &rewriter) const override {
+    auto sigmoid = op.getY().getDefiningOp<SigmoidOp>();
+    if (!sigmoid || !isNumber(op.getX(), 1) ||
+        op.getType() != sigmoid.getType())
+      return rewriter.notifyMatchFailure(op, "is not 1 - sigmoid(x)");
+    auto scalar = RankedTensorType::get({}, op.getType().getElementType());
+    Value minus = ConstantOp::create(
+        rewriter, op.getLoc(), scalar,
+        DenseElementsAttr::get(
+            scalar, rewriter.getFloatAttr(scalar.getElementType(), -1)));
+    Value negative = MulOp::create(rewriter, op.getLoc(), op.getType(),
+                                   sigmoid.getX(), minus);
+    rewriter.replaceOpWithNewOp<SigmoidOp>(op, op.getType(), negative);
+    return success();
+  }
+};
+
 /// x / sqrt(v) -> x * rsqrt(v) where v is smaller than x: what is left of an
 /// RMS norm (engine/rewrites.md §6.4).
 struct RootQuotient : OpRewritePattern<RealDivOp> {
@@ -430,7 +452,7 @@ struct Recover : ane::impl::RecoverPassBase<Recover> {
   void runOnOperation() override {
     // Before a safe form of its sum hides it.
     RewritePatternSet first(&getContext());
-    first.add<RecoverSoftmax>(&getContext());
+    first.add<RecoverSoftmax, RecoverComplement>(&getContext());
     if (failed(rewriteGreedily(getOperation(), std::move(first))))
       return signalPassFailure();
     RewritePatternSet patterns(&getContext());

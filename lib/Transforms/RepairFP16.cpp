@@ -13,6 +13,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "dialects/ANE/IR/Activation.h"
@@ -535,7 +536,7 @@ struct RepairFP16 : ane::impl::RepairFP16PassBase<RepairFP16> {
   using RepairFP16PassBase::RepairFP16PassBase;
 
   void runOnOperation() override {
-    for (auto function : getOperation().getOps<func::FuncOp>()) {
+    for (func::FuncOp function : findFunctions(getOperation())) {
       Block &block = function.getBody().front();
       WeightTrees trees;
       Exponents exponents(&getContext());

@@ -8,6 +8,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "dialects/ANE/IR/Arithmetic.h"
@@ -304,7 +305,7 @@ struct RepairMasks : ane::impl::RepairMasksPassBase<RepairMasks> {
   using RepairMasksPassBase::RepairMasksPassBase;
 
   void runOnOperation() override {
-    for (auto function : getOperation().getOps<func::FuncOp>()) {
+    for (func::FuncOp function : findFunctions(getOperation())) {
       Block &block = function.getBody().front();
       for (Operation &op : llvm::make_early_inc_range(block))
         if (auto log = dyn_cast<LogOp>(op); log && isHalf(log.getX()))

@@ -9,11 +9,14 @@
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Gather.h"
 #include "dialects/ANE/IR/Linear.h"
 #include "dialects/ANE/IR/Shape.h"
 #include "dialects/ANE/IR/Structure.h"
+#include "dialects/ANE/IR/Unary.h"
 #include "dialects/ANE/IR/WeightTrees.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/IRMapping.h"
 #include "mlir/IR/PatternMatch.h"
 #include <cmath>
 
@@ -96,6 +99,9 @@ std::optional<Scaled> matchScale(MulOp op) {
   return std::nullopt;
 }
 
+/// Elements of a table that are computed once for all.
+constexpr int64_t kMostTable = 1 << 16;
+
 /// A number that stays one, with all its bits, as a weight of fp16.
 bool holdsInHalf(float number) {
   return std::fabs(number) >= 0x1p-14f && std::fabs(number) <= 65504.0f;
@@ -169,6 +175,76 @@ struct SinkScale : OpRewritePattern<MulOp> {
   }
 };
 
+/// f(table[i], number) -> f(table, number)[i]: what is small beside the number
+/// (1 - 0.9999) is found before it is rounded.
+template <typename Op>
+struct SinkIntoTable : OpRewritePattern<Op> {
+  using OpRewritePattern<Op>::OpRewritePattern;
+  LogicalResult matchAndRewrite(Op op,
+                                PatternRewriter &rewriter) const override {
+    for (unsigned i : {0u, 1u}) {
+      if (op->getNumOperands() <= i)
+        break;
+      Value picked = op->getOperand(i);
+      // What the gather gives may have been reshaped to be broadcast.
+      SmallVector<Operation *> moves;
+      while (picked.getDefiningOp() &&
+             isa<ReshapeOp, ExpandDimsOp, SqueezeOp>(picked.getDefiningOp()) &&
+             !isConstantTree(picked)) {
+        moves.push_back(picked.getDefiningOp());
+        picked = moves.back()->getOperand(0);
+      }
+      auto gather = picked.template getDefiningOp<GatherOp>();
+      if (!gather || !isConstantTree(gather.getX()) ||
+          isConstantTree(gather.getIndices()) ||
+          !typeOf(gather.getX()).hasStaticShape() ||
+          typeOf(gather.getX()).getNumElements() > kMostTable ||
+          !isa<FloatType>(typeOf(gather.getX()).getElementType()))
+        continue;
+      Value number;
+      if (op->getNumOperands() == 2) {
+        number = op->getOperand(1 - i);
+        if (!uniformValue(number) || typeOf(number).getNumElements() != 1 ||
+            typeOf(number).getRank() > typeOf(picked).getRank() ||
+            op.getType() != op->getOperand(i).getType())
+          continue;
+      }
+      IRMapping map;
+      rewriter.setInsertionPoint(gather);
+      Value table = gather.getX();
+      OperationState state(op.getLoc(), op->getName());
+      if (number) {
+        Operation *source = number.getDefiningOp();
+        auto scalar =
+            RankedTensorType::get({}, typeOf(number).getElementType());
+        if (!source)
+          continue;
+        number = ConstantOp::create(
+            rewriter, op.getLoc(), scalar,
+            DenseElementsAttr::get(
+                scalar, rewriter.getFloatAttr(scalar.getElementType(),
+                                              *uniformValue(number))));
+        Value both[] = {i ? number : table, i ? table : number};
+        state.addOperands(both);
+      } else {
+        state.addOperands(table);
+      }
+      state.addTypes(table.getType());
+      state.addAttributes(op->getAttrs());
+      Operation *made = rewriter.create(state);
+      map.map(gather.getX(), made->getResult(0));
+      Operation *again = rewriter.clone(*gather, map);
+      map.map(gather.getResult(), again->getResult(0));
+      rewriter.setInsertionPoint(op);
+      for (Operation *move : llvm::reverse(moves))
+        rewriter.clone(*move, map);
+      rewriter.replaceOp(op, map.lookup(op->getOperand(i)));
+      return success();
+    }
+    return rewriter.notifyMatchFailure(op, "takes no element of a table");
+  }
+};
+
 struct Simplify : ane::impl::SimplifyPassBase<Simplify> {
   void runOnOperation() override {
     RewritePatternSet patterns(&getContext());
@@ -176,7 +252,10 @@ struct Simplify : ane::impl::SimplifyPassBase<Simplify> {
     patterns.add<DropNeutral<SubOp>>(&getContext(), 0.0f, false);
     patterns.add<DropNeutral<MulOp>>(&getContext(), 1.0f, true);
     patterns.add<DropNeutral<RealDivOp>>(&getContext(), 1.0f, false);
-    patterns.add<JoinScales, SinkScale>(&getContext());
+    patterns.add<JoinScales, SinkScale, SinkIntoTable<SubOp>,
+                 SinkIntoTable<AddOp>, SinkIntoTable<MulOp>,
+                 SinkIntoTable<RealDivOp>, SinkIntoTable<SqrtOp>,
+                 SinkIntoTable<RsqrtOp>, SinkIntoTable<LogOp>>(&getContext());
     int64_t before = 0, after = 0;
     auto count = [&](int64_t &total) {
       WeightTrees trees;

@@ -17,6 +17,7 @@
 #include "Reshape.h"
 #include "TileParts.h"
 #include "ane-mlir/Analysis/CostModel.h"
+#include "ane-mlir/Analysis/Placement.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "dialects/ANE/IR/Linear.h"
 #include "dialects/ANE/IR/Shape.h"
@@ -528,7 +529,7 @@ struct Tile : ane::impl::TilePassBase<Tile> {
   void runOnOperation() override {
     if (!liveBytes)
       return;
-    for (auto function : getOperation().getOps<func::FuncOp>()) {
+    for (func::FuncOp function : findFunctions(getOperation())) {
       known.clear();
       Block &block = function.getBody().front();
       if (liveBytes < 0)

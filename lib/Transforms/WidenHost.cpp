@@ -239,7 +239,7 @@ private:
 struct WidenHost : ane::impl::WidenHostPassBase<WidenHost> {
   using WidenHostPassBase::WidenHostPassBase;
   void runOnOperation() override {
-    for (auto function : getOperation().getOps<func::FuncOp>())
+    for (func::FuncOp function : findFunctions(getOperation()))
       Widener(function, markedOnly).run();
   }
 };

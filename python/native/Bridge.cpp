@@ -289,6 +289,10 @@ std::vector<TargetInfo> anemlir::bridge::targets() {
   return result;
 }
 
+std::string anemlir::bridge::whyNotReplaceable(const std::string &path) {
+  return llvm::toString(ane::checkReplaceable(path));
+}
+
 bool anemlir::bridge::explain(const std::string &id, std::string &text) {
   llvm::raw_string_ostream os(text);
   return ane::explain(id, os, os);

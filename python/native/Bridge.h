@@ -181,6 +181,8 @@ struct TargetInfo {
   std::vector<std::string> chips;
 };
 ANEMLIR_EXPORT std::vector<TargetInfo> targets();
+/// Why what is at a path must not be replaced by an artifact; else empty.
+ANEMLIR_EXPORT std::string whyNotReplaceable(const std::string &path);
 /// False, and those that are known in `text`, for an unknown one.
 ANEMLIR_EXPORT bool explain(const std::string &id, std::string &text);
 /// Runs a pass pipeline on the text of a module.

@@ -284,6 +284,7 @@ NB_MODULE(_core, m) {
   m.def("describe", describe, "path"_a);
   m.def("diff", diff, "a"_a, "b"_a, "run"_a);
   m.def("run_pipeline", runPipeline, "text"_a, "pipeline"_a);
+  m.def("check_replaceable", bridge::whyNotReplaceable, "path"_a);
   m.def("explain", explain, "id"_a);
   m.def("targets", targets);
   m.def("run_tool", bridge::runTool, "name"_a, "arguments"_a,

@@ -15,6 +15,7 @@
 #include "llvm/Support/CommandLine.h"
 #include "llvm/Support/Format.h"
 #include "llvm/Support/InitLLVM.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -89,6 +90,20 @@ struct Generate {
                                 : loadArtifact(artifact, &context);
     if (failed(executable))
       return 1;
+    for (int64_t id : prompt)
+      if (id < 0) {
+        llvm::errs() << "ane-generate: error: expects --prompt-ids of 0 or "
+                        "more, but got "
+                     << id << '\n';
+        return 2;
+      }
+    if (!std::isfinite(temperature) || temperature < 0) {
+      llvm::errs()
+          << "ane-generate: error: expects --temperature of 0 or more, "
+             "but got "
+          << llvm::format("%g", double(temperature)) << '\n';
+      return 2;
+    }
     GenerateOptions options;
     options.prompt.assign(prompt.begin(), prompt.end());
     options.tokens = tokens;

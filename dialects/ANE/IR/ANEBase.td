@@ -58,6 +58,9 @@ def ANE_Any : RankedTensorOf<[AnyFloat, AnyInteger]>;
 
 def ANE_F32Default0 : DefaultValuedAttr<F32Attr, "0.0f">;
 def ANE_F32Default1 : DefaultValuedAttr<F32Attr, "1.0f">;
+/// A number with a sign: the accessor of I64Attr has none, and -1 is a large axis
+/// there.
+def ANE_I64 : TypedSignlessIntegerAttrBase<I64, "int64_t", "64-bit signless integer attribute">;
 def ANE_False : DefaultValuedAttr<BoolAttr, "false">;
 
 //===----------------------------------------------------------------------===//

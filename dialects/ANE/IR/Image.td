@@ -16,9 +16,9 @@ class ANE_Resample<string mnemonic, dag params> : ANE_TensorOp<mnemonic> {
   let ownLegality = 1;
 }
 def ANE_UpsampleNearestNeighborOp : ANE_Resample<"upsample_nearest_neighbor",
-    (ins DefaultValuedAttr<I64Attr, "1">:$scale_factor_height, DefaultValuedAttr<I64Attr, "1">:$scale_factor_width)> { let movesElements = 1; let ownGradient = 1; let summary = "Each position repeated by whole factors"; }
-def ANE_ResizeNearestNeighborOp : ANE_Resample<"resize_nearest_neighbor", (ins I64Attr:$target_size_height, I64Attr:$target_size_width)> { let movesElements = 1; let ownGradient = 1; let summary = "The nearest position for each of a new size"; }
-def ANE_ResizeBilinearOp : ANE_Resample<"resize_bilinear", (ins I64Attr:$target_size_height, I64Attr:$target_size_width,
+    (ins DefaultValuedAttr<ANE_I64, "1">:$scale_factor_height, DefaultValuedAttr<ANE_I64, "1">:$scale_factor_width)> { let movesElements = 1; let ownGradient = 1; let summary = "Each position repeated by whole factors"; }
+def ANE_ResizeNearestNeighborOp : ANE_Resample<"resize_nearest_neighbor", (ins ANE_I64:$target_size_height, ANE_I64:$target_size_width)> { let movesElements = 1; let ownGradient = 1; let summary = "The nearest position for each of a new size"; }
+def ANE_ResizeBilinearOp : ANE_Resample<"resize_bilinear", (ins ANE_I64:$target_size_height, ANE_I64:$target_size_width,
     ANE_Word<ANE_GridMode>:$sampling_mode)> { let ownGradient = 1; let summary = "A new size, interpolated by sampling mode"; }
 class ANE_Image<string mnemonic, dag args, TypeConstraint result = ANE_Float> : ANE_TensorOp<mnemonic> {
   let arguments = args;
@@ -32,7 +32,7 @@ def ANE_UpsampleBilinearOp : ANE_Image<"upsample_bilinear", (ins ANE_Float:$x, D
   let summary = "Bilinear interpolation to floor(extent * scale)";
   let milSince = ["half_pixel_centers=16"];
 }
-def ANE_ResizeOp : ANE_Image<"resize", (ins ANE_Number:$x, DenseI64ArrayAttr:$shape, I64Attr:$resized_dims,
+def ANE_ResizeOp : ANE_Image<"resize", (ins ANE_Number:$x, DenseI64ArrayAttr:$shape, ANE_I64:$resized_dims,
     ANE_Word<ANE_Interpolation>:$interpolation_mode, ANE_Word<ANE_GridMode>:$sampling_mode), ANE_Number> {
   let ownGradient = 1;
   let summary = "Interpolates the last resized_dims axes to `shape`; 0 keeps an extent";
@@ -44,7 +44,7 @@ def ANE_CropOp : ANE_Image<"crop", (ins ANE_Any:$x, DenseI64ArrayAttr:$crop_heig
   let summary = "Drops rows and columns at the edges";
 }
 def ANE_CropResizeOp : ANE_Image<"crop_resize", (ins ANE_Float:$x, ANE_Any:$boxes, Optional<ANE_Int>:$box_indices,
-    DefaultValuedAttr<I64Attr, "1">:$target_height, DefaultValuedAttr<I64Attr, "1">:$target_width, ANE_False:$normalized_coordinates,
+    DefaultValuedAttr<ANE_I64, "1">:$target_height, DefaultValuedAttr<ANE_I64, "1">:$target_width, ANE_False:$normalized_coordinates,
     DefaultValuedAttr<F32Attr, "1.0f">:$spatial_scale, ANE_Word<ANE_BoxCoordinates>:$box_coordinate_mode,
     ANE_Word<ANE_GridMode>:$sampling_mode, ANE_F32Default0:$pad_value)> {
   let noGradient = "a position that is computed reads between several; resize with fixed sizes has a gradient";
@@ -59,8 +59,8 @@ def ANE_ResampleOp : ANE_Image<"resample", !con((ins ANE_Float:$x, ANE_Any:$coor
   let noGradient = "a position that is computed reads between several; resize with fixed sizes has a gradient";
   let summary = "x at the positions (x, y) of coordinates [B,H,W,2]";
 }
-def ANE_AffineOp : ANE_Image<"affine", !con((ins ANE_Float:$x, ANE_Float:$transform_matrix, I64Attr:$output_height,
-    I64Attr:$output_width), ANE_Sampling)> {
+def ANE_AffineOp : ANE_Image<"affine", !con((ins ANE_Float:$x, ANE_Float:$transform_matrix, ANE_I64:$output_height,
+    ANE_I64:$output_width), ANE_Sampling)> {
   let noGradient = "a position that is computed reads between several; resize with fixed sizes has a gradient";
   let summary = "resample at the positions of an affine map [B,6] of the output's grid";
 }

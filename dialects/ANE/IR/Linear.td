@@ -12,7 +12,7 @@ include "dialects/ANE/IR/ANEBase.td"
 class ANE_ConvBase<string mnemonic, dag more> : ANE_TensorOp<mnemonic> {
   let ownGradient = 1;
   let arguments = !con((ins ANE_Float:$x, ANE_Float:$weight, Optional<ANE_Float>:$bias, DenseI64ArrayAttr:$strides,
-      ANE_Choice<ANE_PadType>:$pad_type, DenseI64ArrayAttr:$pad, DenseI64ArrayAttr:$dilations, DefaultValuedAttr<I64Attr, "1">:$groups), more);
+      ANE_Choice<ANE_PadType>:$pad_type, DenseI64ArrayAttr:$pad, DenseI64ArrayAttr:$dilations, DefaultValuedAttr<ANE_I64, "1">:$groups), more);
   let results = (outs ANE_Float:$y);
   let ownLegality = 1;
   let ownCost = 1;

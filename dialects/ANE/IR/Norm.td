@@ -9,7 +9,7 @@
 
 include "dialects/ANE/IR/ANEBase.td"
 
-def ANE_SoftmaxOp : ANE_Unary<"softmax", ANE_Float, (ins DefaultValuedAttr<I64Attr, "-1">:$axis)> {
+def ANE_SoftmaxOp : ANE_Unary<"softmax", ANE_Float, (ins DefaultValuedAttr<ANE_I64, "-1">:$axis)> {
   let ownGradient = 1;
   let summary = "exp(x - max) / sum along one axis";
   let hasVerifier = 1;
@@ -47,7 +47,7 @@ def ANE_L2NormOp : ANE_NormOp<"l2_norm", (ins ANE_Float:$x, DefaultValuedAttr<F3
   let summary = "x / sqrt(sum over the last three axes of x^2 + epsilon)";
   let evidence = ANE_OnE5RT<"seen on E5RT; failed on RAW (M5X)">;
 }
-def ANE_LocalResponseNormOp : ANE_NormOp<"local_response_norm", (ins ANE_Float:$x, I64Attr:$size,
+def ANE_LocalResponseNormOp : ANE_NormOp<"local_response_norm", (ins ANE_Float:$x, ANE_I64:$size,
     DefaultValuedAttr<F32Attr, "1e-4f">:$alpha, DefaultValuedAttr<F32Attr, "0.75f">:$beta, DefaultValuedAttr<F32Attr, "1.0f">:$k)> {
   let summary = "x / (k + alpha/size * sum of squares of `size` channels around)^beta";
   let evidence = ANE_HostOnly<"L32", "the engine uses alpha without dividing by size">;

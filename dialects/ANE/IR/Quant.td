@@ -12,7 +12,7 @@ include "dialects/ANE/IR/ANEBase.td"
 def ANE_QuantizeOp : ANE_TensorOp<"quantize"> {
   let noGradient = "quantised values have steps; train the float model, or freeze what is quantised";
   let summary = "clip(round(input / scale) + zero_point)";
-  let arguments = (ins ANE_Float:$input, ANE_Float:$scale, Optional<ANE_Any>:$zero_point, OptionalAttr<I64Attr>:$axis, TypeAttr:$output_dtype);
+  let arguments = (ins ANE_Float:$input, ANE_Float:$scale, Optional<ANE_Any>:$zero_point, OptionalAttr<ANE_I64>:$axis, TypeAttr:$output_dtype);
   let results = (outs ANE_Int:$y);
   let milOpset = 17;
   let ownLegality = 1;
@@ -20,7 +20,7 @@ def ANE_QuantizeOp : ANE_TensorOp<"quantize"> {
 def ANE_DequantizeOp : ANE_TensorOp<"dequantize"> {
   let noGradient = "quantised values have steps; train the float model, or freeze what is quantised";
   let summary = "scale * (input - zero_point)";
-  let arguments = (ins ANE_Any:$input, ANE_Float:$scale, Optional<ANE_Any>:$zero_point, OptionalAttr<I64Attr>:$axis);
+  let arguments = (ins ANE_Any:$input, ANE_Float:$scale, Optional<ANE_Any>:$zero_point, OptionalAttr<ANE_I64>:$axis);
   let results = (outs ANE_Float:$y);
   let milOpset = 17;
   let ownLegality = 1;
@@ -40,7 +40,7 @@ class ANE_Constexpr<string mnemonic, dag args, dag res> : ANE_TensorOp<mnemonic>
   let evidence = ANE_HostOnly<"L10", "compressed constants are written out as fp16">;
 }
 def ANE_ConstexprLutToDenseOp : ANE_Constexpr<"constexpr_lut_to_dense", (ins ANE_Any:$indices, ANE_Any:$lut,
-    OptionalAttr<I64Attr>:$vector_axis), (outs ANE_Any:$y)> {
+    OptionalAttr<ANE_I64>:$vector_axis), (outs ANE_Any:$y)> {
   let noGradient = "quantised values have steps; train the float model, or freeze what is quantised";
   let summary = "Entries of a table by index";
   let description = [{
@@ -54,7 +54,7 @@ def ANE_ConstexprSparseToDenseOp : ANE_Constexpr<"constexpr_sparse_to_dense", (i
   let summary = "The values one after the other where the mask is 1, 0 elsewhere";
 }
 def ANE_ConstexprLutToSparseOp : ANE_Constexpr<"constexpr_lut_to_sparse", (ins ANE_Any:$indices_mask,
-    ANE_Any:$indices_nonzero_data, ANE_Any:$lut, OptionalAttr<I64Attr>:$vector_axis), (outs ANE_Any:$mask, ANE_Any:$nonzero_data)> {
+    ANE_Any:$indices_nonzero_data, ANE_Any:$lut, OptionalAttr<ANE_I64>:$vector_axis), (outs ANE_Any:$mask, ANE_Any:$nonzero_data)> {
   let noGradient = "quantised values have steps; train the float model, or freeze what is quantised";
   let summary = "constexpr_lut_to_dense of the non-zero elements alone";
 }

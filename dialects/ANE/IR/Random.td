@@ -13,7 +13,7 @@ include "dialects/ANE/IR/ANEBase.td"
 // the parameters in MIL.
 class ANE_Random<string mnemonic, dag args> : ANE_Op<mnemonic, [DeclareOpInterfaceMethods<ANE_LegalityOpInterface>,
     DeclareOpInterfaceMethods<ANE_CostOpInterface>, ANE_EvaluateOpInterfaceMarker]> {
-  let arguments = !con(args, (ins DefaultValuedAttr<I64Attr, "-1">:$seed));
+  let arguments = !con(args, (ins DefaultValuedAttr<ANE_I64, "-1">:$seed));
   let results = (outs Res<ANE_Float, "drawn anew", [MemAlloc<DefaultResource>]>:$y);
   let milName = mnemonic;
   let assemblyFormat = "operands attr-dict `:` functional-type(operands, results)";
@@ -33,6 +33,6 @@ def ANE_RandomUniformOp : ANE_Random<"random_uniform", (ins DenseI64ArrayAttr:$s
 def ANE_RandomBernoulliOp : ANE_Random<"random_bernoulli", (ins DenseI64ArrayAttr:$shape,
     DefaultValuedAttr<F32Attr, "0.5f">:$prob)> { let summary = "Ones with a probability, else zeros"; }
 def ANE_RandomCategoricalOp : ANE_Random<"random_categorical", (ins ANE_Float:$x, ANE_Word<ANE_CategoricalMode>:$mode,
-    DefaultValuedAttr<I64Attr, "1">:$size)> { let gradient = ["0"]; let summary = "Indices drawn by their logits or probabilities"; }
+    DefaultValuedAttr<ANE_I64, "1">:$size)> { let gradient = ["0"]; let summary = "Indices drawn by their logits or probabilities"; }
 
 #endif // ANE_RANDOM_TD

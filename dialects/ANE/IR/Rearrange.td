@@ -16,8 +16,8 @@ def ANE_ReverseOp : ANE_Unary<"reverse", ANE_Any, (ins OptionalAttr<DenseI64Arra
   let evidence = ANE_RawCompiled;
   let hasVerifier = 1;
 }
-def ANE_ReverseSequenceOp : ANE_Unary<"reverse_sequence", ANE_Any, (ins ANE_Int:$lengths, DefaultValuedAttr<I64Attr, "0">:$seq_axis,
-    DefaultValuedAttr<I64Attr, "0">:$batch_axis)> {
+def ANE_ReverseSequenceOp : ANE_Unary<"reverse_sequence", ANE_Any, (ins ANE_Int:$lengths, DefaultValuedAttr<ANE_I64, "0">:$seq_axis,
+    DefaultValuedAttr<ANE_I64, "0">:$batch_axis)> {
   let movesElements = 1;
   let ownGradient = 1;
   let summary = "The first elements of each batch turned round";
@@ -29,11 +29,11 @@ class ANE_Blocks<string mnemonic, dag param, ANE_Evidence known> : ANE_TensorOp<
   let results = (outs ANE_Any:$y);
   let evidence = known;
 }
-def ANE_DepthToSpaceOp : ANE_Blocks<"depth_to_space", (ins I64Attr:$block_size), ANE_Candidate> { let movesElements = 1; let ownGradient = 1; let summary = "Channels become blocks of positions"; }
-def ANE_SpaceToDepthOp : ANE_Blocks<"space_to_depth", (ins I64Attr:$block_size), ANE_Candidate> { let movesElements = 1; let ownGradient = 1; let summary = "Blocks of positions become channels"; }
-def ANE_PixelShuffleOp : ANE_Blocks<"pixel_shuffle", (ins I64Attr:$upscale_factor),
+def ANE_DepthToSpaceOp : ANE_Blocks<"depth_to_space", (ins ANE_I64:$block_size), ANE_Candidate> { let movesElements = 1; let ownGradient = 1; let summary = "Channels become blocks of positions"; }
+def ANE_SpaceToDepthOp : ANE_Blocks<"space_to_depth", (ins ANE_I64:$block_size), ANE_Candidate> { let movesElements = 1; let ownGradient = 1; let summary = "Blocks of positions become channels"; }
+def ANE_PixelShuffleOp : ANE_Blocks<"pixel_shuffle", (ins ANE_I64:$upscale_factor),
     ANE_HostOnly<"L27", "the engine knows DCR order only">> { let movesElements = 1; let ownGradient = 1; let summary = "Channels become blocks of positions, channel first"; }
-def ANE_PixelUnshuffleOp : ANE_Blocks<"pixel_unshuffle", (ins I64Attr:$downscale_factor),
+def ANE_PixelUnshuffleOp : ANE_Blocks<"pixel_unshuffle", (ins ANE_I64:$downscale_factor),
     ANE_HostOnly<"L27", "the engine knows DCR order only">> {
   let movesElements = 1;
   let ownGradient = 1;
@@ -41,7 +41,7 @@ def ANE_PixelUnshuffleOp : ANE_Blocks<"pixel_unshuffle", (ins I64Attr:$downscale
   let milOpset = 16;
   let milUnsigned = ["downscale_factor"];
 }
-def ANE_BandPartOp : ANE_Unary<"band_part", ANE_Any, (ins DefaultValuedAttr<I64Attr, "-1">:$lower, DefaultValuedAttr<I64Attr, "-1">:$upper)> {
+def ANE_BandPartOp : ANE_Unary<"band_part", ANE_Any, (ins DefaultValuedAttr<ANE_I64, "-1">:$lower, DefaultValuedAttr<ANE_I64, "-1">:$upper)> {
   let movesElements = 1;
   let ownGradient = 1;
   let summary = "A band of diagonals, zero elsewhere";
@@ -51,7 +51,7 @@ def ANE_SlidingWindowsOp : ANE_TensorOp<"sliding_windows"> {
   let movesElements = 1;
   let ownGradient = 1;
   let summary = "Inserts an axis of length `size` after `axis`: the windows along it";
-  let arguments = (ins ANE_Any:$x, I64Attr:$axis, I64Attr:$size, DefaultValuedAttr<I64Attr, "1">:$stride);
+  let arguments = (ins ANE_Any:$x, ANE_I64:$axis, ANE_I64:$size, DefaultValuedAttr<ANE_I64, "1">:$stride);
   let results = (outs ANE_Any:$y);
   let evidence = ANE_HostOnly<"L05", "no evidence that sliding_windows compiles">;
 }

@@ -32,7 +32,7 @@ def ANE_ReduceProdOp : ANE_Reduce<"reduce_prod", ANE_HostOnly<"L05", "reduce_pro
 
 class ANE_ArgReduce<string mnemonic> : ANE_TensorOp<mnemonic> {
   let gradient = ["0"];
-  let arguments = (ins ANE_Number:$x, DefaultValuedAttr<I64Attr, "-1">:$axis, ANE_False:$keep_dims);
+  let arguments = (ins ANE_Number:$x, DefaultValuedAttr<ANE_I64, "-1">:$axis, ANE_False:$keep_dims);
   let results = (outs ANE_Int:$y);
   let evidence = ANE_HostOnly<"L05", "argmin and argmax do not compile">;
   let inferBody = [{
@@ -43,7 +43,7 @@ class ANE_ArgReduce<string mnemonic> : ANE_TensorOp<mnemonic> {
 def ANE_ReduceArgmaxOp : ANE_ArgReduce<"reduce_argmax"> { let picksElements = 1; let summary = "Where the largest is along an axis"; }
 def ANE_ReduceArgminOp : ANE_ArgReduce<"reduce_argmin"> { let picksElements = 1; let summary = "Where the smallest is along an axis"; }
 
-def ANE_CumsumOp : ANE_Unary<"cumsum", ANE_Number, (ins DefaultValuedAttr<I64Attr, "0">:$axis, ANE_False:$exclusive, ANE_False:$reverse)> {
+def ANE_CumsumOp : ANE_Unary<"cumsum", ANE_Number, (ins DefaultValuedAttr<ANE_I64, "0">:$axis, ANE_False:$exclusive, ANE_False:$reverse)> {
   let ownGradient = 1;
   let summary = "Sums of all up to each along an axis";
   let evidence = ANE_HostOnly<"L05", "cumsum does not compile">;

@@ -48,7 +48,7 @@ def ANE_Flatten2dOp : ANE_TensorOp<"flatten2d"> {
   let movesElements = 1;
   let ownGradient = 1;
   let summary = "Two axes: the product before `axis` and the product from it";
-  let arguments = (ins ANE_Any:$x, DefaultValuedAttr<I64Attr, "1">:$axis);
+  let arguments = (ins ANE_Any:$x, DefaultValuedAttr<ANE_I64, "1">:$axis);
   let results = (outs ANE_Any:$y);
   let evidence = ANE_Candidate;
 }
@@ -56,14 +56,14 @@ def ANE_ConcatOp : ANE_TensorOp<"concat"> {
   let movesElements = 1;
   let ownGradient = 1;
   let summary = "Joins tensors along an axis";
-  let arguments = (ins Variadic<ANE_Any>:$values, I64Attr:$axis, ANE_False:$interleave);
+  let arguments = (ins Variadic<ANE_Any>:$values, ANE_I64:$axis, ANE_False:$interleave);
   let results = (outs ANE_Any:$y);
 }
 def ANE_StackOp : ANE_TensorOp<"stack"> {
   let movesElements = 1;
   let ownGradient = 1;
   let summary = "Joins tensors along a new axis";
-  let arguments = (ins Variadic<ANE_Any>:$values, I64Attr:$axis);
+  let arguments = (ins Variadic<ANE_Any>:$values, ANE_I64:$axis);
   let results = (outs ANE_Any:$y);
   let evidence = ANE_OnE5RT<"seen on E5RT; failed on RAW (M5X)">;
 }
@@ -71,7 +71,7 @@ def ANE_SplitOp : ANE_TensorOp<"split"> {
   let movesElements = 1;
   let ownGradient = 1;
   let summary = "Cuts along an axis into equal parts or `split_sizes`";
-  let arguments = (ins ANE_Any:$x, I64Attr:$axis, OptionalAttr<I64Attr>:$num_splits, OptionalAttr<DenseI64ArrayAttr>:$split_sizes);
+  let arguments = (ins ANE_Any:$x, ANE_I64:$axis, OptionalAttr<ANE_I64>:$num_splits, OptionalAttr<DenseI64ArrayAttr>:$split_sizes);
   let results = (outs Variadic<ANE_Any>:$y);
   let evidence = ANE_RawCompiled;
 }

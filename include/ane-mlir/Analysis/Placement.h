@@ -8,9 +8,19 @@
 #define ANEMLIR_ANALYSIS_PLACEMENT_H
 
 #include "dialects/ANE/IR/ANEBase.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/DenseSet.h"
 
 namespace mlir::ane {
+
+/// Functions of one block: not those that are declared only, nor what the
+/// import does not make.
+inline SmallVector<func::FuncOp> findFunctions(ModuleOp module) {
+  return llvm::filter_to_vector(
+      module.getOps<func::FuncOp>(),
+      [](func::FuncOp function) { return function.getBody().hasOneBlock(); });
+}
 
 /// Ops over constants alone: data, copied into each program that uses them.
 llvm::DenseSet<Operation *> findWeightTrees(Block &block);

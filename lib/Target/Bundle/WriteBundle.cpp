@@ -677,6 +677,10 @@ LogicalResult BundleWriter::addFunction(const BundleFunction &from) {
     addPort(function->inputs, main.getArgAttrDict(argument.getArgNumber()),
             argument, "input" + std::to_string(argument.getArgNumber()));
   Block &body = main.getBody().front();
+  for (Operation &op : body.without_terminator())
+    if (!isa<CallOp>(op) && !isConstantTree(op.getResult(0)))
+      return op.emitOpError("is in no program; run ane-place and "
+                            "ane-form-programs first");
   auto calls = llvm::to_vector(body.getOps<CallOp>());
   for (auto [index, call] : llvm::enumerate(calls)) {
     if (options.progress)

@@ -15,6 +15,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/AttrTypeSubElements.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/JSON.h"
 #include "llvm/Support/SHA256.h"
 #include <map>
 #include <protozero/pbf_writer.hpp>
@@ -242,8 +243,9 @@ static std::string metadataMessage(const PackageOptions &options) {
   for (auto &[key, text] : entries) {
     std::string pairMessage;
     pbf_writer pair(pairMessage);
-    pair.add_string(entry::Key, key);
-    pair.add_string(entry::Value, text);
+    // Names of a model's are bytes; messages hold texts.
+    pair.add_string(entry::Key, llvm::json::fixUTF8(key));
+    pair.add_string(entry::Value, llvm::json::fixUTF8(text));
     out.add_message(metadata::UserDefined, pairMessage);
   }
   return meta;
