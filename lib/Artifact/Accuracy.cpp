@@ -101,7 +101,8 @@ bool OutputAccuracy::isOffset() const {
   double largest = std::max(std::fabs(lowest), std::fabs(highest)),
          range = highest - lowest;
   // What varies by less than fp32 and guessed inputs tell says nothing.
-  return std::isfinite(range) && largest >= 128 && range < largest / 64 &&
+  bool isQuantity = largest >= 128 || largest < 0x1p-14;
+  return std::isfinite(range) && isQuantity && range < largest / 64 &&
          range > largest / 1024;
 }
 

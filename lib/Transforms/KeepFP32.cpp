@@ -65,6 +65,8 @@ constexpr float kInfinite = 1e30f;
 /// What is added to a result is its offset from here on, and where it is so
 /// many times what it is added to: then of the 2048 steps of fp16 few are left.
 constexpr double kLeastOffset = 128, kFewSteps = 32;
+/// Of numbers with a unit hardly one is beyond so many times it.
+constexpr double kFourSigma = 4;
 /// A front end (windows, a Fourier basis, filters) has a few products between
 /// the input and its logarithm, or nothing but filters and magnitudes.
 constexpr unsigned kFrontEndProducts = 6;
@@ -513,6 +515,9 @@ private:
       if (!factor || factor->second == 0)
         return std::nullopt;
       unit *= isa<RealDivOp>(op) ? 1 / factor->second : factor->second;
+      // Terms of about the same size, of either sign.
+      if (isProduct(op))
+        unit *= std::sqrt(double(countTerms(op)) / 3);
       if (isProduct(op))
         break;
     }
@@ -529,22 +534,46 @@ private:
     Operation *op = v.getDefiningOp();
     if (!op || isTree(v) || !isHalf(v) || marked.count(op))
       return;
+    keepUnit(isa<AddOp, SubOp>(op) ? op->getOperand(0) : v);
     unsigned at = isa<AddOp, SubOp>(op) ? 1 : 2;
     if (!isa<AddOp, SubOp, ConvOp, LinearOp>(op) || op->getNumOperands() <= at)
       return;
     auto offset = magnitudes(op->getOperand(at));
-    if (!offset || offset->second < kLeastOffset)
+    if (!offset)
       return;
     auto unit = unitOf(at == 1 ? op->getOperand(0) : op->getResult(0));
-    if (!unit || offset->second < kFewSteps * *unit)
+    // Where no unit is said, 1 is a guess.
+    if (!unit || offset->second < kFewSteps * *unit ||
+        (*unit == 1 && offset->second < kLeastOffset))
       return;
-    if (at == 2)
+    if (at == 2 && !marked.count(op))
       op = splitBias(op);
     mark(op, "what it adds leaves few steps of fp16 for what varies", true);
     Operation *scale = op->getOperand(0).getDefiningOp();
     if (isa_and_nonnull<MulOp, RealDivOp>(scale) && scale->hasOneUse() &&
         isTree(scale->getOperand(1)))
       mark(scale, "it is a part of a sum in fp32", true);
+  }
+
+  /// A result in a unit that leaves fp16 (prices of houses, amperes of a
+  /// nerve): what gives it that unit is computed in fp32 where it is little
+  /// work.
+  void keepUnit(Value v) {
+    while (v.getDefiningOp() && !isTree(v) && isMovement(v.getDefiningOp()))
+      v = v.getDefiningOp()->getOperand(0);
+    Operation *op = v.getDefiningOp();
+    if (!op || isTree(v) || !isHalf(v) ||
+        (!isa<MulOp, RealDivOp>(op) && !isProduct(op)) || !mayMark(op))
+      return;
+    auto unit = unitOf(v);
+    auto costed = dyn_cast<CostOpInterface>(op);
+    if (!unit || *unit == 1 || !typeOf(v).hasStaticShape() || !costed ||
+        costed.estimateCost(target).flops > kFewFlops)
+      return;
+    if (*unit * kFourSigma >= 65504)
+      mark(op, "its unit takes it beyond fp16", true);
+    else if (*unit < 0x1p-14)
+      mark(op, "its unit takes it below what fp16 tells apart", true);
   }
 
   /// The sum that a product with a bias is.

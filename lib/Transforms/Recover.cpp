@@ -427,6 +427,31 @@ struct RecoverComplement : OpRewritePattern<SubOp> {
   }
 };
 
+/// log(sigmoid(x)) -> -softplus(-x): fp16 has the sigmoid of -10 with a few
+/// bits, and that of -17 as 0.
+struct RecoverLogSigmoid : OpRewritePattern<LogOp> {
+  using OpRewritePattern::OpRewritePattern;
+  LogicalResult matchAndRewrite(LogOp op,
+                                PatternRewriter &rewriter) const override {
+    auto sigmoid = op.getX().getDefiningOp<SigmoidOp>();
+    // With a guard behind the sigmoid it has an end.
+    if (!sigmoid || op.getEpsilon().convertToDouble() > 1e-30)
+      return rewriter.notifyMatchFailure(op, "is not log(sigmoid(x))");
+    auto scalar = RankedTensorType::get({}, op.getType().getElementType());
+    Value minus = ConstantOp::create(
+        rewriter, op.getLoc(), scalar,
+        DenseElementsAttr::get(
+            scalar, rewriter.getFloatAttr(scalar.getElementType(), -1)));
+    auto negate = [&](Value v) {
+      return MulOp::create(rewriter, op.getLoc(), op.getType(), v, minus);
+    };
+    Value soft = SoftplusOp::create(rewriter, op.getLoc(), op.getType(),
+                                    negate(sigmoid.getX()));
+    rewriter.replaceOp(op, negate(soft));
+    return success();
+  }
+};
+
 /// x / sqrt(v) -> x * rsqrt(v) where v is smaller than x: what is left of an
 /// RMS norm (engine/rewrites.md §6.4).
 struct RootQuotient : OpRewritePattern<RealDivOp> {
@@ -452,7 +477,8 @@ struct Recover : ane::impl::RecoverPassBase<Recover> {
   void runOnOperation() override {
     // Before a safe form of its sum hides it.
     RewritePatternSet first(&getContext());
-    first.add<RecoverSoftmax, RecoverComplement>(&getContext());
+    first.add<RecoverSoftmax, RecoverComplement, RecoverLogSigmoid>(
+        &getContext());
     if (failed(rewriteGreedily(getOperation(), std::move(first))))
       return signalPassFailure();
     RewritePatternSet patterns(&getContext());
