@@ -93,3 +93,50 @@ func.func @network(%x: tensor<1x32x1x8xf16>) -> tensor<1x32x1x8xf16> {
   %l = ane.log %s : (tensor<1x32x1x8xf16>) -> tensor<1x32x1x8xf16>
   return %l : tensor<1x32x1x8xf16>
 }
+
+// A result that varies by 425 about 101325: the sum and its unit are in fp32, the layer is not. A unit of images is not touched.
+// CHECK-LABEL: func @offset
+// CHECK: ane.tanh %arg0 :
+// CHECK: ane.mul {{.*}}ane.fp32 = "it is a part of a sum in fp32"
+// CHECK: ane.add {{.*}}ane.fp32 = "what it adds leaves few steps
+// CHECK: ane.mul {{.*}} : (tensor<4xf16>, tensor<f16>)
+// CHECK-NOT: ane.fp32
+// CHECK: return
+func.func @offset(%x: tensor<4xf16>) -> (tensor<4xf16>, tensor<4xf16>) {
+  %unit = ane.constant dense<425.0> : tensor<f16>
+  %wide = ane.constant dense<101325.0> : tensor<f32>
+  %mean = ane.cast %wide {dtype = f16} : (tensor<f32>) -> tensor<f16>
+  %half = ane.constant dense<127.5> : tensor<f16>
+  %t = ane.tanh %x : (tensor<4xf16>) -> tensor<4xf16>
+  %m = ane.mul %t, %unit : (tensor<4xf16>, tensor<f16>) -> tensor<4xf16>
+  %y = ane.add %m, %mean : (tensor<4xf16>, tensor<f16>) -> tensor<4xf16>
+  %p = ane.mul %t, %half : (tensor<4xf16>, tensor<f16>) -> tensor<4xf16>
+  %q = ane.add %p, %half : (tensor<4xf16>, tensor<f16>) -> tensor<4xf16>
+  return %y, %q : tensor<4xf16>, tensor<4xf16>
+}
+
+// The bias of the last layer is split off where it is such an offset.
+// CHECK-LABEL: func @bias
+// CHECK: %[[P:.*]] = ane.linear %arg0, %{{.*}} : (tensor<8x4xf16>, tensor<1x4xf16>) -> tensor<8x1xf16>
+// CHECK: ane.add %[[P]], {{.*}}ane.fp32
+func.func @bias(%x: tensor<8x4xf16>) -> tensor<8x1xf16> {
+  %w = ane.constant dense<[[10.0, -7.0, 3.0, 5.0]]> : tensor<1x4xf16>
+  %b = ane.constant dense<30000.0> : tensor<1xf16>
+  %y = ane.linear %x, %w, %b : (tensor<8x4xf16>, tensor<1x4xf16>, tensor<1xf16>) -> tensor<8x1xf16>
+  return %y : tensor<8x1xf16>
+}
+
+// Steps of a series are in fp32; a difference of two inputs is not.
+// CHECK-LABEL: func @steps
+// CHECK-COUNT-2: ane.slice_by_size {{.*}}ane.fp32 = "it goes with an input as it is"
+// CHECK: ane.sub {{.*}}ane.fp32 = "it tells parts of an input apart
+// CHECK: ane.sub %arg0, %arg1 :
+func.func @steps(%x: tensor<8xf16>, %z: tensor<8xf16>) -> (tensor<7xf16>, tensor<8xf16>) {
+  %later = ane.slice_by_size %x {begin = array<i64: 1>, size = array<i64: 7>} : (tensor<8xf16>) -> tensor<7xf16>
+  %sooner = ane.slice_by_size %x {begin = array<i64: 0>, size = array<i64: 7>} : (tensor<8xf16>) -> tensor<7xf16>
+  %d = ane.sub %later, %sooner : (tensor<7xf16>, tensor<7xf16>) -> tensor<7xf16>
+  %e = ane.sub %x, %z : (tensor<8xf16>, tensor<8xf16>) -> tensor<8xf16>
+  return %d, %e : tensor<7xf16>, tensor<8xf16>
+}
+// A function that is only declared.
+func.func private @elsewhere(tensor<4xf16>) -> tensor<4xf16>

@@ -139,3 +139,30 @@ func.func @cosine(%x: tensor<4x64xf32>, %z: tensor<4x64xf32>) -> tensor<4xf32> {
   %y = ane.real_div %d, %c : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
   return %y : tensor<4xf32>
 }
+
+// A softmax without its maximum stays one, whatever safe forms its sum has.
+// CHECK-LABEL: func @softmax_by_hand
+// CHECK-NEXT: ane.softmax %arg0 {axis = 1 : i64}
+// PLAIN-LABEL: func @softmax_by_hand
+// PLAIN-NEXT: ane.softmax
+func.func @softmax_by_hand(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
+  %e = ane.exp %x : (tensor<4x8xf32>) -> tensor<4x8xf32>
+  %s = ane.reduce_sum %e {axes = array<i64: 1>, keep_dims = true} : (tensor<4x8xf32>) -> tensor<4x1xf32>
+  %y = ane.real_div %e, %s : (tensor<4x8xf32>, tensor<4x1xf32>) -> tensor<4x8xf32>
+  return %y : tensor<4x8xf32>
+}
+
+// CHECK-LABEL: func @logistic
+// CHECK-DAG: %[[MINUS:.*]] = ane.constant dense<-1.0
+// CHECK: %[[N:.*]] = ane.mul %arg0, %[[MINUS]]
+// CHECK: %[[Q:.*]] = ane.sigmoid %[[N]]
+// CHECK: ane.softplus
+// CHECK-NOT: ane.log
+// CHECK: return %[[Q]]
+func.func @logistic(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
+  %one = ane.constant dense<1.0> : tensor<f32>
+  %p = ane.sigmoid %x : (tensor<4xf32>) -> tensor<4xf32>
+  %q = ane.sub %one, %p : (tensor<f32>, tensor<4xf32>) -> tensor<4xf32>
+  %l = ane.log %p : (tensor<4xf32>) -> tensor<4xf32>
+  return %q, %l : tensor<4xf32>, tensor<4xf32>
+}

@@ -69,3 +69,37 @@ func.func @too_large(%x: tensor<4xf16>) -> tensor<4xf16> {
   %1 = ane.mul %0, %a : (tensor<4xf16>, tensor<f16>) -> tensor<4xf16>
   return %1 : tensor<4xf16>
 }
+
+// Nor has a convolution's weight 80000 in fp16.
+// CHECK-LABEL: func @stays_behind(
+// CHECK: ane.conv
+// CHECK: ane.reshape
+// CHECK-NEXT: ane.mul
+func.func @stays_behind(%x: tensor<1x4x1x8xf16>) -> tensor<4x8xf16> {
+  %w = ane.constant dense<0.5> : tensor<4x4x1x1xf16>
+  %wide = ane.constant dense<80000.0> : tensor<f32>
+  %s = ane.cast %wide {dtype = f16} : (tensor<f32>) -> tensor<f16>
+  %0 = ane.conv %x, %w {dilations = array<i64: 1, 1>, operandSegmentSizes = array<i32: 1, 1, 0>, pad = array<i64: 0, 0, 0, 0>, pad_type = "valid", strides = array<i64: 1, 1>} : (tensor<1x4x1x8xf16>, tensor<4x4x1x1xf16>) -> tensor<1x4x1x8xf16>
+  %1 = ane.reshape %0 {shape = array<i64: 4, 8>} : (tensor<1x4x1x8xf16>) -> tensor<4x8xf16>
+  %2 = ane.mul %1, %s : (tensor<4x8xf16>, tensor<f16>) -> tensor<4x8xf16>
+  return %2 : tensor<4x8xf16>
+}
+
+// What is done with each number of a table is done with the table, where nothing is rounded in between.
+// CHECK-LABEL: func @table(
+// CHECK: %[[ONE:.*]] = ane.constant dense<1.0
+// CHECK: %[[LEFT:.*]] = ane.sub %[[ONE]], %{{.*}} : {{.*}} -> tensor<3xf16>
+// CHECK: %[[ROOT:.*]] = ane.sqrt %[[LEFT]] : (tensor<3xf16>)
+// CHECK: %[[PICKED:.*]] = ane.gather %[[ROOT]], %arg0
+// CHECK: %[[SHAPED:.*]] = ane.reshape %[[PICKED]]
+// CHECK: return %[[SHAPED]]
+func.func @table(%t: tensor<2xi32>) -> tensor<2x1xf16> {
+  %one = ane.constant dense<1.0> : tensor<f16>
+  %wide = ane.constant dense<[0.9999, 0.99, 0.5]> : tensor<3xf32>
+  %a = ane.cast %wide {dtype = f16} : (tensor<3xf32>) -> tensor<3xf16>
+  %g = ane.gather %a, %t {axis = 0} : (tensor<3xf16>, tensor<2xi32>) -> tensor<2xf16>
+  %r = ane.reshape %g {shape = array<i64: 2, 1>} : (tensor<2xf16>) -> tensor<2x1xf16>
+  %q = ane.sub %one, %r : (tensor<f16>, tensor<2x1xf16>) -> tensor<2x1xf16>
+  %s = ane.sqrt %q : (tensor<2x1xf16>) -> tensor<2x1xf16>
+  return %s : tensor<2x1xf16>
+}

@@ -67,7 +67,9 @@ def KeepFP32Pass : Pass<"ane-keep-fp32", "::mlir::ModuleOp"> {
   let summary = "Marks what fp16 cannot hold by its meaning: positions, phases, lengths, quiet spectra";
   let description = [{
     Sets `ane.fp32`, with the reason, on the slices behind casts to integers, comparisons of positions, sines and cosines
-    of positions, running sums and logarithms that a small number guards, and on what such values alone decide.
+    of positions, running sums and logarithms that a small number guards, and on what such values alone decide; on
+    differences of parts of an input, whose unit is not known; and on what gives a result a unit that fp16 has not, or an
+    offset beside which little of it is left.
     ane-place puts marked ops on the host, ane-widen-host computes them in fp32. Parts that others read too are copied,
     so that the engine does not wait for the host. Test: test/Transforms/keep-fp32.mlir.
   }];
