@@ -15,6 +15,7 @@
 #include "dialects/ANE/IR/Norm.h"
 #include "dialects/ANE/IR/Shape.h"
 #include "dialects/ANE/IR/Structure.h"
+#include "dialects/ANE/IR/Unary.h"
 #include "llvm/ADT/DenseSet.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -362,6 +363,9 @@ static void findScale(BlockArgument argument, Input &in) {
   for (unsigned depth = 0; depth < 8; ++depth) {
     Value next;
     for (Operation *user : v.getUsers()) {
+      // A quantiser divides by its step, which says nothing of its input.
+      if (isa<RoundOp>(user))
+        return;
       if (user->getNumResults() != 1 || next)
         continue;
       bool isFirst = user->getOperand(0) == v;

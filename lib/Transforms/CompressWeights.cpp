@@ -368,11 +368,14 @@ namespace {
 struct CompressWeights : ane::impl::CompressWeightsPassBase<CompressWeights> {
   using Base::Base;
 
-  LogicalResult initialize(MLIRContext *) override {
+  LogicalResult initialize(MLIRContext *context) override {
     std::optional<WeightForm> parsed = WeightForm::parse(form);
-    if (parsed)
-      wanted = *parsed;
-    return success(parsed.has_value());
+    if (!parsed)
+      return emitError(UnknownLoc::get(context))
+             << "no form of weights is called '" << form
+             << "'; int8, int4, lut8, lut6, lut4, lut3 and sparse are";
+    wanted = *parsed;
+    return success();
   }
 
   void runOnOperation() override {

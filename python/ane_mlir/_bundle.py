@@ -183,6 +183,8 @@ class Package:
             else:
                 shutil.copyfile(self.path, new)
             if place.is_dir():
+                if not any((place / name).exists() for name in ("manifest.fb", "Manifest.json", "model.mil")):
+                    raise ValueError(f"'{place}' is there and is no {place.suffix}")
                 if why := _core.check_replaceable(str(place)):
                     raise ValueError(why)
                 os.rename(place, old)

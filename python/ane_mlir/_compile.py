@@ -145,7 +145,7 @@ def _flags(target: str, precision: str, placement: Union[str, Mapping[str, str]]
     for name in said & {"o", "compile-to"}:
         raise ValueError(f"options say '-{name}'; output= says where the artifact goes, and what it is")
     # What is said among the options counts, beside defaults.
-    defaults = {"--target=m1", "--precision=mixed", "--check=fast"}
+    defaults = {"--target=h16", "--precision=mixed", "--check=fast"}
     for flag in flags:
         name = flag.lstrip("-").split("=")[0]
         if name in said and flag not in defaults and flag not in options:

@@ -63,13 +63,10 @@ def _digest(path: Path, numerics: str) -> str:
     return digest.hexdigest()
 
 
-def _identity(metric: Metric, dataset: Sequence[Example]) -> str:
-    """Of what results are of besides an artifact: the metric's code, and the first example."""
-    digest = hashlib.sha256(f"{getattr(metric, '__module__', '')}.{getattr(metric, '__qualname__', repr(type(metric)))}".encode())
-    code = getattr(metric, "__code__", None)
-    if code is not None:
-        digest.update(code.co_code + repr([c for c in code.co_consts if not hasattr(c, "co_code")]).encode() + repr(code.co_names).encode())
-    feeds, target = dataset[0]
+def _digest_of(example: Example) -> str:
+    """Of one example: results of other data are not taken for its own."""
+    digest = hashlib.sha256()
+    feeds, target = example
     for name, value in [*sorted(feeds.items()), ("", target)]:
         digest.update(f"{name}\n".encode())
         try:
@@ -77,30 +74,31 @@ def _identity(metric: Metric, dataset: Sequence[Example]) -> str:
             digest.update(f"{array.dtype}{array.shape}".encode() + (repr(value).encode() if array.dtype.hasobject else array.tobytes()))
         except ValueError:  # ragged
             digest.update(repr(value).encode())
-    return digest.hexdigest()
+    return digest.hexdigest()[:16]
 
 
 class _Ledger:
     """Results on disk, a line each, so that a run can be taken up again."""
 
-    def __init__(self, path: Optional[Union[str, os.PathLike[str]]], digest: str, identity: str) -> None:
+    def __init__(self, path: Optional[Union[str, os.PathLike[str]]], digest: str, dataset: Sequence[Example]) -> None:
         self.known: dict[int, float] = {}
-        self._stream = None
+        self._stream, self._dataset = None, dataset
         if path is None:
             return
         place = Path(path)
         lines = place.read_text().splitlines() if place.exists() else []
-        header = {"artifact": digest, "metric": identity}
-        if lines and json.loads(lines[0]) != header:
-            other = "another metric or other data" if json.loads(lines[0]).get("artifact") == digest else "another artifact or other numerics"
-            raise ValueError(f"'{place}' holds results of {other}; remove it, or resume somewhere else")
+        if lines and json.loads(lines[0]) != {"artifact": digest}:
+            raise ValueError(f"'{place}' holds results of another artifact or other numerics; remove it, or resume somewhere else")
+        whole = [json.dumps({"artifact": digest})]
         for line in lines[1:]:
             try:
-                index, value = json.loads(line)
+                index, value, *of = json.loads(line)
             except ValueError:
                 break  # cut in the middle of a line
+            if of and index < len(dataset) and of[0] != _digest_of(dataset[index]):
+                raise ValueError(f"'{place}' holds a result of another example {index}; remove it, or resume somewhere else")
             self.known[int(index)] = float(value)
-        whole = [json.dumps(header)] + [json.dumps([i, v]) for i, v in self.known.items()]
+            whole.append(line)
         place.write_text("\n".join(whole) + "\n")
         self._stream = open(place, "a")
 
@@ -108,7 +106,7 @@ class _Ledger:
         for index, value in results:
             self.known[index] = value
             if self._stream:
-                self._stream.write(json.dumps([index, value]) + "\n")
+                self._stream.write(json.dumps([index, value, _digest_of(self._dataset[index])]) + "\n")
         if self._stream:
             self._stream.flush()
 
@@ -145,14 +143,14 @@ def evaluate(
     workers: processes; more than 1 starts Python anew, so metric and examples must pickle and a script needs its
         `if __name__ == "__main__":`. client: a dask.distributed.Client instead, whose workers see the artifact's path.
     numerics: as of Session. resume: a file that results are added to, and taken from by a later call with the same
-        artifact, metric and data (told by its first example, so that more may follow). chunk: examples that a worker gets at a time. progress: count, rate and remaining time on standard error.
+        artifact and metric; examples that are others than they were are refused. chunk: examples that a worker gets at a time. progress: count, rate and remaining time on standard error.
     The numbers are the same whoever computes them.
     """
     path = str(artifact.path if isinstance(artifact, Package) else Path(artifact))
     total = len(dataset)
     if total == 0:
         raise ValueError("the data set has no example")
-    ledger = _Ledger(resume, _digest(Path(path), numerics), _identity(metric, dataset))
+    ledger = _Ledger(resume, _digest(Path(path), numerics), dataset)
     resumed, start = sum(i < total for i in ledger.known), time.monotonic()
 
     def done(results: list[tuple[int, float]]) -> None:
