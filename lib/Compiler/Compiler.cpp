@@ -32,6 +32,7 @@
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Regex.h"
+#include <map>
 
 using namespace mlir;
 using namespace mlir::ane;
@@ -109,7 +110,8 @@ private:
   BundleOptions bundle;
   PassLog passLog;
   std::optional<DecisionLog> decisions;
-  NumericsVerifier verifier;
+  /// Of each module, where --verify-each-numerics asks for it.
+  std::map<Operation *, NumericsVerifier> verifiers;
   NumberScan numbers;
   /// One of each per bucket.
   std::vector<Bucket> buckets;
@@ -566,13 +568,14 @@ LogicalResult Compiler::runPasses(
   build(pm, pipeline);
   if (!options.report.empty())
     passLog.attach(pm);
-  if (options.verifyEachNumerics)
-    verifier.attach(pm);
+  auto verifier = verifiers.find(module);
+  if (verifier != verifiers.end())
+    verifier->second.attach(pm);
   auto step = [this](size_t done, size_t total, StringRef pass) {
     progress.step(done, total, pass);
   };
   return success(succeeded(ane::runPasses(pm, module, step)) &&
-                 !verifier.failed());
+                 (verifier == verifiers.end() || !verifier->second.failed()));
 }
 
 LogicalResult
@@ -608,7 +611,7 @@ LogicalResult Compiler::optimise(ModuleOp module, NumericGuard &guard) {
     return failure();
   if (options.verifyEachNumerics) {
     progress.phase("running in the interpreter");
-    if (failed(verifier.start(module)))
+    if (failed(verifiers[module].start(module)))
       return failure();
   }
   progress.phase("optimising");
@@ -913,7 +916,9 @@ LogicalResult Compiler::place() {
     reportRefusal(std::move(unplaced));
   if (failed(placed))
     return failure();
-  result.verified = verifier.entries().vec();
+  for (OwningOpRef<ModuleOp> &each : modules)
+    if (auto it = verifiers.find(*each); it != verifiers.end())
+      llvm::append_range(result.verified, it->second.entries());
   makeReport();
   if (llvm::Error error =
           addFunctions(*result.report, buckets, modules, options.plan))

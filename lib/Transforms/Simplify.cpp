@@ -99,8 +99,9 @@ std::optional<Scaled> matchScale(MulOp op) {
   return std::nullopt;
 }
 
-/// Elements of a table that are computed once for all.
-constexpr int64_t kMostTable = 1 << 16;
+/// Elements of a table that are computed once for all; of one of rows, which an
+/// embedding shares with the last product.
+constexpr int64_t kMostTable = 1 << 16, kMostRows = 1 << 12;
 
 /// A number that stays one, with all its bits, as a weight of fp16.
 bool holdsInHalf(float number) {
@@ -198,7 +199,8 @@ struct SinkIntoTable : OpRewritePattern<Op> {
       if (!gather || !isConstantTree(gather.getX()) ||
           isConstantTree(gather.getIndices()) ||
           !typeOf(gather.getX()).hasStaticShape() ||
-          typeOf(gather.getX()).getNumElements() > kMostTable ||
+          typeOf(gather.getX()).getNumElements() >
+              (typeOf(gather.getX()).getRank() == 1 ? kMostTable : kMostRows) ||
           !isa<FloatType>(typeOf(gather.getX()).getElementType()))
         continue;
       Value number;

@@ -10,6 +10,9 @@ from test_packages import run
 
 import ane_mlir
 import builders as models
+from test_verify import ROOT
+
+DIGITS = ROOT / "test" / "E2E" / "digits" / "digits.onnx"
 
 
 def tool(name: str, *arguments, ok: bool = True) -> str:
@@ -47,3 +50,17 @@ def test_compiled_folder(tmp_path):
     tool("ane-translate", folder, "-o", tmp_path / "m.mlir")
     tool("ane-translate", "--mil-to-mlpackage", tmp_path / "m.mlir", "-o", tmp_path / "m.mlpackage")
     tool("mil-verify", tmp_path / "m.mlpackage")
+
+
+def test_text_of_a_package(tmp_path):
+    """--mil-to-text of a package imports it first."""
+    package = ane_mlir.compile(DIGITS, dims={"batch": 1}, output=tmp_path / "m.mlpackage", check="off").path
+    done = subprocess.run([ane_mlir.find_tool("ane-translate"), "--mil-to-text", package], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("program(1.") and "conv(" in done.stdout
+
+
+def test_what_was_not_placed_is_no_bundle(tmp_path):
+    text = tmp_path / "m.mlir"
+    subprocess.run([ane_mlir.find_tool("onnx-to-ane"), DIGITS, "--dim=batch=1", "--compile-to=optimized", "-o", text], check=True, capture_output=True)
+    done = subprocess.run([ane_mlir.find_tool("ane-translate"), "--ane-to-anepkg", text, "-o", tmp_path / "m.anepkg"], capture_output=True, text=True)
+    assert done.returncode == 1 and "is in no program" in done.stderr and not (tmp_path / "m.anepkg").exists()

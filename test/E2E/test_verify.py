@@ -52,6 +52,12 @@ def test_digits(tmp_path):
     assert errors["ane-assign-precision"] == 0  # weights are rounded once, when they are written
 
 
+def test_several_functions(tmp_path):
+    """Each is held against itself."""
+    errors = verify(ROOT / "test" / "E2E" / "digits" / "digits.onnx", tmp_path, "--dim=batch=1,2")
+    assert errors["ane-place"] < 1e-3
+
+
 def test_unknown_dimension(tmp_path):
     result = subprocess.run([ane_mlir.find_tool("onnx-to-ane"), ROOT / "test" / "E2E" / "digits" / "digits.onnx", "-o", tmp_path / "m.anepkg", "--verify-each-numerics"], capture_output=True, text=True)
     assert result.returncode == 1 and "--dim" in result.stderr, result.stderr

@@ -43,3 +43,29 @@ TEST(Accuracy, WhatFp32HasNotIsOfAllSamples) {
   EXPECT_EQ(output.lost, 0.5);
   EXPECT_EQ(output.closeness(), -1);
 }
+
+TEST(Accuracy, WhatVariesLittleIsHeldAgainstThat) {
+  // 64 Pa of a range of 1000 about 101325.
+  OutputAccuracy pressure;
+  pressure.add(tensor({100800, 101325, 101888}),
+               tensor({100825, 101325, 101825}));
+  EXPECT_TRUE(pressure.isOffset());
+  EXPECT_NEAR(pressure.error, 0.063, 1e-3);
+  EXPECT_LT(pressure.closeness(), 0.998);
+  // Probabilities that are all nearly one.
+  OutputAccuracy sure;
+  sure.add(tensor({0.999f, 0.9995f}), tensor({0.9991f, 0.9994f}));
+  EXPECT_FALSE(sure.isOffset());
+  EXPECT_LT(sure.error, 1e-3);
+}
+
+TEST(Accuracy, TinyNumbersAreNotNothing) {
+  OutputAccuracy lost;
+  lost.nothing = 1e-15;
+  lost.add(tensor({0, 0}), tensor({3e-9f, -2e-9f}));
+  EXPECT_EQ(lost.cosine, 0);
+  EXPECT_NEAR(lost.error, 1, 1e-6);
+  OutputAccuracy cancelled;
+  cancelled.add(tensor({0, 0}), tensor({3e-9f, -2e-9f}));
+  EXPECT_EQ(cancelled.cosine, 1);
+}

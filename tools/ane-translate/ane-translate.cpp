@@ -213,6 +213,14 @@ static std::vector<std::string> readArguments(int argc, char **argv) {
                                    "version"},
                [&](StringRef start) { return name.starts_with(start); });
   });
+  auto asksFor = [&](StringRef start) {
+    return llvm::any_of(arguments, [&](StringRef argument) {
+      return argument.starts_with("-") &&
+             argument.ltrim('-').starts_with(start);
+    });
+  };
+  // Translations of MLIR read a package, or a text, by another one before them.
+  bool follows = asksFor("mil-to-") && !asksFor("import-");
   std::string translation;
   for (size_t i = 1; i < arguments.size(); ++i) {
     if (takeFolder(arguments, i) || StringRef(arguments[i]).starts_with("-"))
@@ -236,6 +244,8 @@ static std::vector<std::string> readArguments(int argc, char **argv) {
   }
   if (!chosen)
     arguments.push_back(translation);
+  else if (follows && !translation.empty())
+    arguments.insert(arguments.begin() + 1, translation);
   return arguments;
 }
 
