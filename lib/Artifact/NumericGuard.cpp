@@ -377,7 +377,7 @@ static bool bindPorts(ArrayRef<Port> ports, func::FuncOp function,
 /// The result of the model that a port of an artifact is, by name.
 static std::optional<unsigned>
 resultOf(func::FuncOp function, const GuardOptions &options, const Port &port) {
-  StringRef name = port.name;
+  StringRef name = port.alias.empty() ? port.name : port.alias;
   for (auto &[input, output] : options.states)
     if (name == input)
       name = output;

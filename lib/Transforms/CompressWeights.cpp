@@ -391,11 +391,17 @@ struct CompressWeights : ane::impl::CompressWeightsPassBase<CompressWeights> {
               seen.insert(use.get()).second)
             roots.push_back(use.get());
       });
+      candidates += roots.size();
       if (wanted.parts)
         chooseLooser(roots);
       for (Value root : roots)
         compress(root);
     });
+    if (!wanted.automatic && wanted.bits && !candidates)
+      getOperation().emitRemark()
+          << "no weight is written in another form: none of "
+          << (raw ? kLeastInMemory : kLeastElements)
+          << " elements or more that is fp16 is where one is taken";
     if (wanted.automatic && wanted.bound >= 0) {
       std::string text;
       for (auto &[name, count] : chosen)
@@ -744,6 +750,7 @@ private:
   double lost = 0;
   std::string firstExpanded;
   unsigned tooSmall = 0;
+  size_t candidates = 0;
   std::string firstTooSmall;
 };
 } // namespace

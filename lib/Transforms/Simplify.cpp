@@ -9,6 +9,7 @@
 #include "ane-mlir/Interpreter/Interpreter.h"
 #include "ane-mlir/Transforms/Passes.h"
 #include "dialects/ANE/IR/Arithmetic.h"
+#include "dialects/ANE/IR/Cast.h"
 #include "dialects/ANE/IR/Gather.h"
 #include "dialects/ANE/IR/Linear.h"
 #include "dialects/ANE/IR/Shape.h"
@@ -203,11 +204,12 @@ struct SinkIntoTable : OpRewritePattern<Op> {
               (typeOf(gather.getX()).getRank() == 1 ? kMostTable : kMostRows) ||
           !isa<FloatType>(typeOf(gather.getX()).getElementType()))
         continue;
-      Value number;
+      std::optional<float> number;
       if (op->getNumOperands() == 2) {
-        number = op->getOperand(1 - i);
-        if (!uniformValue(number) || typeOf(number).getNumElements() != 1 ||
-            typeOf(number).getRank() > typeOf(picked).getRank() ||
+        Value other = op->getOperand(1 - i);
+        number = uniformValue(other);
+        if (!number || typeOf(other).getNumElements() != 1 ||
+            typeOf(other).getRank() > typeOf(picked).getRank() ||
             op.getType() != op->getOperand(i).getType())
           continue;
       }
@@ -216,17 +218,17 @@ struct SinkIntoTable : OpRewritePattern<Op> {
       Value table = gather.getX();
       OperationState state(op.getLoc(), op->getName());
       if (number) {
-        Operation *source = number.getDefiningOp();
-        auto scalar =
-            RankedTensorType::get({}, typeOf(number).getElementType());
-        if (!source)
-          continue;
-        number = ConstantOp::create(
-            rewriter, op.getLoc(), scalar,
+        // With all its bits, as a weight has them.
+        auto wide = RankedTensorType::get({}, rewriter.getF32Type());
+        Value scalar = ConstantOp::create(
+            rewriter, op.getLoc(), wide,
             DenseElementsAttr::get(
-                scalar, rewriter.getFloatAttr(scalar.getElementType(),
-                                              *uniformValue(number))));
-        Value both[] = {i ? number : table, i ? table : number};
+                wide, FloatAttr::get(rewriter.getF32Type(), *number)));
+        Type element = typeOf(table).getElementType();
+        if (!element.isF32())
+          scalar = CastOp::create(rewriter, op.getLoc(), wide.clone(element),
+                                  scalar, TypeAttr::get(element));
+        Value both[] = {i ? scalar : table, i ? table : scalar};
         state.addOperands(both);
       } else {
         state.addOperands(table);

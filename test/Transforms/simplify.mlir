@@ -87,7 +87,8 @@ func.func @stays_behind(%x: tensor<1x4x1x8xf16>) -> tensor<4x8xf16> {
 
 // What is done with each number of a table is done with the table, where nothing is rounded in between.
 // CHECK-LABEL: func @table(
-// CHECK: %[[ONE:.*]] = ane.constant dense<1.0
+// CHECK: %[[WIDE:.*]] = ane.constant dense<1.0{{.*}} : tensor<f32>
+// CHECK: %[[ONE:.*]] = ane.cast %[[WIDE]] {dtype = f16}
 // CHECK: %[[LEFT:.*]] = ane.sub %[[ONE]], %{{.*}} : {{.*}} -> tensor<3xf16>
 // CHECK: %[[ROOT:.*]] = ane.sqrt %[[LEFT]] : (tensor<3xf16>)
 // CHECK: %[[PICKED:.*]] = ane.gather %[[ROOT]], %arg0
