@@ -76,8 +76,8 @@ class Session:
     ) -> None:
         """Loads what is at `path`: a bundle, a Core ML package, a .mlmodelc or a .mil text.
 
-        numerics: "fp16" rounds each result to its dtype, "fp32" rounds nothing, "engine" also follows the target's own
-        accumulators and tables. input_shapes are those of inputs that leave dimensions open. target is whose engine a
+        numerics: "fp16" rounds each result to its dtype, "fp32" rounds nothing that is computed (what the artifact has in
+        fp16 stays so), "engine" also follows the target's own accumulators and tables. input_shapes are those of inputs that leave dimensions open. target is whose engine a
         package or text runs on. verify compares weight files with the sums in their names.
         device: "engine" runs a bundle's engine programs through the runtime, where the framework is (or the library that
         ANE_RUNTIME_FRAMEWORK names); numerics have no meaning then.

@@ -203,7 +203,7 @@ def compile(  # noqa: A001 - the name users expect
     """Compiles a model to a bundle, or to what the extension of `output` says (.anepkg, .mlpackage, .mil, .mlir).
 
     model: a path (.onnx, .mlpackage, .mlmodelc, .mil), the bytes of an ONNX model, an onnx.ModelProto, a torch module or
-        ExportedProgram (with `example`, its arguments), or what an earlier call returned.
+        ExportedProgram (with `example`, its arguments), or a package that an earlier call returned.
     target: a generation or chip: "h16", "m4", "a17".
     precision: "mixed" is fp16 on the engine; "fp32" checks semantics, on the host.
     placement: "auto", "cost", "ane", "host", or a mapping from nodes to "ane" and "host".
@@ -214,6 +214,7 @@ def compile(  # noqa: A001 - the name users expect
     options: further flags of onnx-to-ane, as written there (["--cache-dir=DIR"] keeps conversions).
     progress: True for a line on standard error, or a callable (phase, done, total, what), called from another thread.
 
+    What is returned has what was said in `diagnostics`: warnings of accuracy, too, which nothing prints.
     Python's lock is released meanwhile. Ctrl-C ends it and leaves nothing behind.
     Raises CompileError, whose `diagnostics` say what is wrong with the model, and ValueError for what cannot be asked for.
     """
