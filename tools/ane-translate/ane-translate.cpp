@@ -109,8 +109,18 @@ static LogicalResult roundTrip(const Sources &sources, raw_ostream &os,
   return mil::printMILText(*module->getOps<mil::ProgramOp>().begin(), os);
 }
 
+/// A message about the whole of a module is not followed by it.
+static InFlightDiagnostic wrong(ModuleOp module) {
+  module.getContext()->printOpOnDiagnostic(false);
+  return module.emitError();
+}
+
 static LogicalResult printText(ModuleOp module, raw_ostream &os) {
-  for (auto program : module.getOps<mil::ProgramOp>())
+  SmallVector<mil::ProgramOp> programs;
+  module.walk([&](mil::ProgramOp program) { programs.push_back(program); });
+  if (programs.empty())
+    return wrong(module) << "has no mil.program; convert-ane-to-mil makes them";
+  for (mil::ProgramOp program : programs)
     if (failed(mil::printMILText(program, os)))
       return failure();
   return success();
@@ -121,7 +131,7 @@ static LogicalResult
 writeFolder(ModuleOp module, StringRef what,
             llvm::function_ref<LogicalResult(ane::Outputs &)> write) {
   if (!StringRef(folderPath).rtrim('/').ends_with(what))
-    return module.emitError() << "expects -o X" << what;
+    return wrong(module) << "expects -o X" << what;
   ane::Outputs outputs;
   if (failed(write(outputs)))
     return failure();
@@ -131,7 +141,7 @@ writeFolder(ModuleOp module, StringRef what,
 static LogicalResult writePackage(ModuleOp module, raw_ostream &) {
   auto programs = module.getOps<mil::ProgramOp>();
   if (programs.empty())
-    return module.emitError() << "has no mil.program";
+    return wrong(module) << "has no mil.program";
   return writeFolder(module, ".mlpackage", [&](ane::Outputs &outputs) {
     return ane::writeMILPackage(*programs.begin(),
                                 ane::weightsBelow(weightsFolder), folderPath,
