@@ -65,6 +65,7 @@ constexpr float kInfinite = 1e30f;
 /// What is added to a result is its offset from here on, and where it is so
 /// many times what it is added to: then of the 2048 steps of fp16 few are left.
 constexpr double kLeastOffset = 128, kFewSteps = 32;
+constexpr int64_t kFewColumns = 16;
 /// Of numbers with a unit hardly one is beyond so many times it.
 constexpr double kFourSigma = 4;
 /// A front end (windows, a Fourier basis, filters) has a few products between
@@ -524,6 +525,34 @@ private:
     return unit;
   }
 
+  /// What a constant adds to all elements: of a few columns, which may have
+  /// units of their own, the most; of a grid of positions, which is what
+  /// varies, the least. Nothing of a mask.
+  std::optional<double> offsetOf(Value v) {
+    if (!isTree(v) || !typeOf(v).hasStaticShape() ||
+        typeOf(v).getNumElements() > (1 << 16))
+      return std::nullopt;
+    FailureOr<Tensor> tensor = constants.evaluate(v);
+    constants.clear();
+    if (failed(tensor) || !tensor->isFloat() || tensor->size() == 0)
+      return std::nullopt;
+    double least = INFINITY, most = 0;
+    bool isMask = true;
+    float mask = 0;
+    Tensor unpacked = tensor->unpacked();
+    for (float x : unpacked.floats()) {
+      if (!std::isfinite(x))
+        return std::nullopt;
+      least = std::min(least, double(std::fabs(x)));
+      most = std::max(most, double(std::fabs(x)));
+      isMask &= x == 0 || (x < 0 && (mask == 0 || x == mask));
+      mask = x < 0 ? x : mask;
+    }
+    if (isMask && (least == 0 || most >= 1e4))
+      return std::nullopt;
+    return tensor->size() <= kFewColumns ? most : least;
+  }
+
   /// A result that varies little about a large number (a pressure in Pa, a
   /// year) has few steps of fp16 for what varies: the number is added in fp32.
   void keepOffset(Value result) {
@@ -538,13 +567,13 @@ private:
     unsigned at = isa<AddOp, SubOp>(op) ? 1 : 2;
     if (!isa<AddOp, SubOp, ConvOp, LinearOp>(op) || op->getNumOperands() <= at)
       return;
-    auto offset = magnitudes(op->getOperand(at));
+    auto offset = offsetOf(op->getOperand(at));
     if (!offset)
       return;
     auto unit = unitOf(at == 1 ? op->getOperand(0) : op->getResult(0));
     // Where no unit is said, 1 is a guess.
-    if (!unit || offset->second < kFewSteps * *unit ||
-        (*unit == 1 && offset->second < kLeastOffset))
+    if (!unit || *offset < kFewSteps * *unit ||
+        (*unit == 1 && *offset < kLeastOffset))
       return;
     if (at == 2 && !marked.count(op))
       op = splitBias(op);
@@ -569,6 +598,11 @@ private:
     auto costed = dyn_cast<CostOpInterface>(op);
     if (!unit || *unit == 1 || !typeOf(v).hasStaticShape() || !costed ||
         costed.estimateCost(target).flops > kFewFlops)
+      return;
+    // Zeros times a negative number are a mask.
+    std::optional<float> factor =
+        isa<MulOp>(op) ? uniform(op->getOperand(1)) : std::nullopt;
+    if (factor && *factor <= -1e4)
       return;
     if (*unit * kFourSigma >= 65504)
       mark(op, "its unit takes it beyond fp16", true);

@@ -274,6 +274,16 @@ struct ShareOfSum : OpRewritePattern<RealDivOp> {
     SmallVector<int64_t> shape(type.getShape());
     for (int64_t axis : sum->axes)
       shape[axis] = 1;
+    // A sum without its axis may be broadcast along another one: of a matrix,
+    // each column by the sum of a row.
+    auto divisor = typeOf(op.getY()).getShape();
+    bool isKept = divisor.size() <= shape.size();
+    for (size_t i = 0; isKept && i < shape.size(); ++i) {
+      size_t missing = shape.size() - divisor.size();
+      isKept = shape[i] == (i < missing ? 1 : divisor[i - missing]);
+    }
+    if (!isKept)
+      return b.notifyMatchFailure(op, "its sum is broadcast along other axes");
     auto small = type.clone(shape);
     auto number = [&](double value) -> Value {
       auto scalar = RankedTensorType::get({}, type.getElementType());

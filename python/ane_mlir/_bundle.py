@@ -182,6 +182,8 @@ class Package:
                 shutil.copytree(self.path, new)
             else:
                 shutil.copyfile(self.path, new)
+            if (place.exists() or place.is_symlink()) and not place.is_dir() and self.path.is_dir():
+                raise ValueError(f"'{place}' is there and is no {place.suffix}")
             if place.is_dir():
                 if not any((place / name).exists() for name in ("manifest.fb", "Manifest.json", "model.mil")):
                     raise ValueError(f"'{place}' is there and is no {place.suffix}")

@@ -141,14 +141,16 @@ def _flags(target: str, precision: str, placement: Union[str, Mapping[str, str]]
         flags.append(f"--placement={placement}")
     if not (isinstance(calibration, str) and calibration == "auto"):
         flags.append(f"--calibration={_write_samples(calibration, os.path.join(scratch, 'samples'))}")
-    said = {option.lstrip("-").split("=")[0] for option in options}
+    # A word behind an option without "=" may be its value.
+    said = {option.lstrip("-").split("=")[0] for option in options if option.startswith("-") and len(option) > 1}
     for name in said & {"o", "compile-to"}:
         raise ValueError(f"options say '-{name}'; output= says where the artifact goes, and what it is")
     # What is said among the options counts, beside defaults.
     defaults = {"--target=h16", "--precision=mixed", "--check=fast"}
+    values = {f"--{name.lstrip('-')}={value}" for name, value in zip(options, options[1:])} | {"--" + option.lstrip("-") for option in options}
     for flag in flags:
         name = flag.lstrip("-").split("=")[0]
-        if name in said and flag not in defaults and flag not in options:
+        if name in said and flag not in defaults and flag not in values:
             raise ValueError(f"{name}= and options both say --{name}")
     return [flag for flag in flags if flag.lstrip("-").split("=")[0] not in said] + list(options)
 

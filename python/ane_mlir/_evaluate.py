@@ -64,16 +64,16 @@ def _digest(path: Path, numerics: str) -> str:
 
 
 def _digest_of(example: Example) -> str:
-    """Of one example: results of other data are not taken for its own."""
+    """Of what an example feeds, so that results of other data are not taken for its own; empty where that cannot be said."""
     digest = hashlib.sha256()
-    feeds, target = example
-    for name, value in [*sorted(feeds.items()), ("", target)]:
-        digest.update(f"{name}\n".encode())
-        try:
+    try:
+        for name, value in sorted(example[0].items()):
             array = np.asarray(value)
-            digest.update(f"{array.dtype}{array.shape}".encode() + (repr(value).encode() if array.dtype.hasobject else array.tobytes()))
-        except ValueError:  # ragged
-            digest.update(repr(value).encode())
+            if array.dtype.hasobject:
+                return ""
+            digest.update(f"{name}\n{array.dtype}{array.shape}".encode() + array.tobytes())
+    except Exception:  # whatever an array of others says: the run itself says what is wrong with it
+        return ""
     return digest.hexdigest()[:16]
 
 
@@ -82,7 +82,8 @@ class _Ledger:
 
     def __init__(self, path: Optional[Union[str, os.PathLike[str]]], digest: str, dataset: Sequence[Example]) -> None:
         self.known: dict[int, float] = {}
-        self._stream, self._dataset = None, dataset
+        self.digests: dict[int, str] = {}  # of examples that are being computed
+        self._stream = None
         if path is None:
             return
         place = Path(path)
@@ -95,7 +96,7 @@ class _Ledger:
                 index, value, *of = json.loads(line)
             except ValueError:
                 break  # cut in the middle of a line
-            if of and index < len(dataset) and of[0] != _digest_of(dataset[index]):
+            if of and index < len(dataset) and (now := _digest_of(dataset[index])) and of[0] != now:
                 raise ValueError(f"'{place}' holds a result of another example {index}; remove it, or resume somewhere else")
             self.known[int(index)] = float(value)
             whole.append(line)
@@ -106,7 +107,8 @@ class _Ledger:
         for index, value in results:
             self.known[index] = value
             if self._stream:
-                self._stream.write(json.dumps([index, value, _digest_of(self._dataset[index])]) + "\n")
+                of = self.digests.pop(index, "")
+                self._stream.write(json.dumps([index, value, of] if of else [index, value]) + "\n")
         if self._stream:
             self._stream.flush()
 
@@ -161,7 +163,15 @@ def evaluate(
             end = "\n" if count >= total or not sys.stderr.isatty() else ""
             print(f"\r{count}/{total} examples, {rate:.1f}/s, {max(total - count, 0) / max(rate, 1e-9):.0f} s left", end=end, file=sys.stderr, flush=True)
 
-    chunks = _chunks(((i, dataset[i]) for i in range(total) if i not in ledger.known), chunk)
+    def examples() -> Iterator[tuple[int, Example]]:
+        for i in range(total):
+            if i not in ledger.known:
+                example = dataset[i]
+                if resume is not None:
+                    ledger.digests[i] = _digest_of(example)
+                yield i, example
+
+    chunks = _chunks(examples(), chunk)
     try:
         if client is not None:
             as_completed = importlib.import_module("dask.distributed").as_completed

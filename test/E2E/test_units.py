@@ -189,3 +189,43 @@ def test_states_that_are_listed_first(tmp_path):
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), tmp_path / "m.onnx")
     for output in ("m.mlpackage", "m.anepkg"):
         subprocess.run([ane_mlir.find_tool("onnx-to-ane"), tmp_path / "m.onnx", "-o", tmp_path / output, "--state=past=present", "--min-cosine=0.999"], check=True)
+
+
+@KINDS
+@pytest.mark.parametrize("norm", ["sum", "l1", "l2", "softmax"])
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("keep", [0, 1])
+def test_shares_of_sums(tmp_path, kind, norm, axis, keep):
+    """A square matrix by sums of its rows or columns: without their axis they are broadcast along the last one."""
+    nodes, constants = [node("Abs", ["x"], ["a"])], {"axes": np.array([axis])}
+    if norm == "softmax":
+        nodes += [node("Exp", ["x"], ["e"]), node("ReduceSum", ["e", "axes"], ["s"], keepdims=keep), node("Div", ["e", "s"], ["y"])]
+    elif norm == "sum":
+        nodes += [node("ReduceSum", ["a", "axes"], ["s"], keepdims=keep), node("Div", ["a", "s"], ["y"])]
+    else:
+        nodes += [node("ReduceL1" if norm == "l1" else "ReduceL2", ["x"], ["s"], axes=[axis], keepdims=keep), node("Div", ["x", "s"], ["y"])]
+        del constants["axes"]
+    path = model(tmp_path / "m.onnx", nodes, constants, 8, 8)
+    assert of_range(path, {"x": RNG.standard_normal((8, 8)).astype(np.float32)}, kind) < 0.005
+
+
+def summary(path, *options) -> str:
+    return subprocess.run([ane_mlir.find_tool("onnx-to-ane"), path, "-o", path.parent / "m.anepkg", *options], capture_output=True, text=True, check=True).stdout
+
+
+@pytest.mark.parametrize("bias", ["mask", "infinite", "grid", "small"])
+def test_what_is_no_offset(tmp_path, bias):
+    """Masks of classes, positions of a grid, ordinary biases: the last layer stays on the engine."""
+    values = {"mask": np.where(np.arange(64) % 7, 0, -1e4), "infinite": np.where(np.arange(64) % 7, 0, -np.inf), "grid": np.arange(64) * 10.0, "small": RNG.standard_normal(64)}[bias]
+    nodes = [node("MatMul", ["x", "w"], ["h"]), node("Relu", ["h"], ["r"]), node("Gemm", ["r", "v", "b"], ["y"])]
+    path = model(tmp_path / "m.onnx", nodes, {"w": (RNG.standard_normal((8, 32)) / 3).astype(np.float32), "v": (RNG.standard_normal((32, 64)) / 6).astype(np.float32), "b": values.astype(np.float32)}, 16, 8)
+    assert "ops on the engine, 0 on the host" in summary(path)
+
+
+def test_recurrent_layers_ask_for_no_newer_system(tmp_path):
+    """An argument that ios18 brought is left out where it has its default."""
+    weights = {"w": RNG.standard_normal((1, 24, 4)) / 3, "r": RNG.standard_normal((1, 24, 8)) / 3}
+    graph = helper.make_graph([node("GRU", ["x", "w", "r"], ["y"], hidden_size=8)], "g", [helper.make_tensor_value_info("x", TensorProto.FLOAT, [6, 1, 4])], [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)], [numpy_helper.from_array(v.astype(np.float32), k) for k, v in weights.items()])
+    path = tmp_path / "m.onnx"
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    assert of_range(path, {"x": RNG.standard_normal((6, 1, 4)).astype(np.float32)}, "mlpackage", options=["--opset=ios17"]) < 0.005

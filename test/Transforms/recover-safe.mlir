@@ -166,3 +166,15 @@ func.func @logistic(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
   %l = ane.log %p : (tensor<4xf32>) -> tensor<4xf32>
   return %q, %l : tensor<4xf32>, tensor<4xf32>
 }
+
+// A matrix by the sums of its rows, broadcast along each row's columns: no share of a sum.
+// CHECK-LABEL: func @other_axis
+// CHECK: ane.reduce_sum
+// CHECK-NOT: ane.reduce_mean
+// CHECK: return
+func.func @other_axis(%x: tensor<4x4xf32>) -> tensor<4x4xf32> {
+  %a = ane.abs %x : (tensor<4x4xf32>) -> tensor<4x4xf32>
+  %s = ane.reduce_sum %a {axes = array<i64: 1>, keep_dims = false} : (tensor<4x4xf32>) -> tensor<4xf32>
+  %y = ane.real_div %a, %s : (tensor<4x4xf32>, tensor<4xf32>) -> tensor<4x4xf32>
+  return %y : tensor<4x4xf32>
+}

@@ -488,7 +488,7 @@ static LogicalResult lowerGRU(C &c) {
          .output_sequence = true,
          .recurrent_activation = c.word<GateFunction>(r->activations[0]),
          .activation = c.word<GateFunction>(r->activations[1]),
-         .reset_after = after});
+         .reset_after = after ? std::optional(true) : std::nullopt});
   });
 }
 
