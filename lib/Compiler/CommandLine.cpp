@@ -137,7 +137,9 @@ struct Flags {
       "calibration",
       cl::desc(
           "Inputs to measure values on: auto (default: guessed from names, "
-          "shapes and what reads them), none, or a folder of samples "
+          "shapes and what reads them; numbers of which nothing is known are "
+          "about 1, so give real ones of prices, pixels or times as they "
+          "are), none, or a folder of samples "
           "(input_0.pb or .npy …, or one folder each)"),
       cl::value_desc("auto|none|DIR"), cl::init("auto"), cl::cat(target)};
   ChoiceOption<Check> check{
