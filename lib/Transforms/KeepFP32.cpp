@@ -512,23 +512,23 @@ private:
                    : std::nullopt;
       if (isMovement(op))
         continue;
+      if (op->getNumOperands() < 2)
+        return std::nullopt;
       auto factor = magnitudes(op->getOperand(1));
       if (!factor || factor->second == 0)
         return std::nullopt;
       unit *= isa<RealDivOp>(op) ? 1 / factor->second : factor->second;
-      // Terms of about the same size, of either sign.
-      if (isProduct(op))
+      if (isProduct(op)) {
+        // Terms of about the same size, of either sign.
         unit *= std::sqrt(double(countTerms(op)) / 3);
-      if (isProduct(op))
         break;
+      }
     }
     return unit;
   }
 
-  /// What a constant adds to all elements: of a few columns, which may have
-  /// units of their own, the most; of a grid of positions, which is what
-  /// varies, the least. Nothing of a mask.
-  std::optional<double> offsetOf(Value v) {
+  /// A small constant's numbers.
+  std::optional<std::vector<double>> numbersOf(Value v) {
     if (!isTree(v) || !typeOf(v).hasStaticShape() ||
         typeOf(v).getNumElements() > (1 << 16))
       return std::nullopt;
@@ -536,21 +536,55 @@ private:
     constants.clear();
     if (failed(tensor) || !tensor->isFloat() || tensor->size() == 0)
       return std::nullopt;
-    double least = INFINITY, most = 0;
-    bool isMask = true;
-    float mask = 0;
     Tensor unpacked = tensor->unpacked();
-    for (float x : unpacked.floats()) {
+    return std::vector<double>(unpacked.floats().begin(),
+                               unpacked.floats().end());
+  }
+
+  /// Zeros and one negative number, or what is infinite.
+  static bool isMask(ArrayRef<double> numbers) {
+    double mask = 0;
+    bool only = true, any = false;
+    for (double x : numbers) {
       if (!std::isfinite(x))
-        return std::nullopt;
-      least = std::min(least, double(std::fabs(x)));
-      most = std::max(most, double(std::fabs(x)));
-      isMask &= x == 0 || (x < 0 && (mask == 0 || x == mask));
+        return true;
+      only &= x == 0 || (x < 0 && (mask == 0 || x == mask));
       mask = x < 0 ? x : mask;
+      any |= x == 0;
     }
-    if (isMask && (least == 0 || most >= 1e4))
-      return std::nullopt;
-    return tensor->size() <= kFewColumns ? most : least;
+    return only && (any || mask <= -1e4);
+  }
+
+  /// The unit of each of `count` columns that `op` adds a number to: what they
+  /// are multiplied by, or rows of a weight make of numbers about 1.
+  std::vector<double> unitsOf(Operation *op, size_t count, double unit) {
+    std::vector<double> units(count, unit);
+    Operation *from = isProduct(op) ? op : op->getOperand(0).getDefiningOp();
+    if (!from || !isa<ConvOp, LinearOp, MatmulOp, MulOp, RealDivOp>(from))
+      return units;
+    auto numbers = numbersOf(from->getOperand(1));
+    if (!numbers || numbers->size() % count)
+      return units;
+    if (!isProduct(from)) {
+      std::optional<double> inner = unitOf(from->getOperand(0));
+      if (inner && numbers->size() == count)
+        for (auto [own, factor] : llvm::zip(units, *numbers))
+          own = *inner *
+                (isa<MulOp>(from) ? std::fabs(factor) : 1 / std::fabs(factor));
+      return units;
+    }
+    size_t terms = numbers->size() / count;
+    auto matmul = dyn_cast<MatmulOp>(from);
+    bool areColumns = matmul && !matmul.getTransposeY();
+    for (size_t i = 0; i < count; ++i) {
+      double sum = 0;
+      for (size_t k = 0; k < terms; ++k) {
+        double x = (*numbers)[areColumns ? k * count + i : i * terms + k];
+        sum += x * x;
+      }
+      units[i] = std::sqrt(sum);
+    }
+    return units;
   }
 
   /// A result that varies little about a large number (a pressure in Pa, a
@@ -567,13 +601,21 @@ private:
     unsigned at = isa<AddOp, SubOp>(op) ? 1 : 2;
     if (!isa<AddOp, SubOp, ConvOp, LinearOp>(op) || op->getNumOperands() <= at)
       return;
-    auto offset = offsetOf(op->getOperand(at));
-    if (!offset)
-      return;
+    auto offsets = numbersOf(op->getOperand(at));
     auto unit = unitOf(at == 1 ? op->getOperand(0) : op->getResult(0));
-    // Where no unit is said, 1 is a guess.
-    if (!unit || *offset < kFewSteps * *unit ||
-        (*unit == 1 && *offset < kLeastOffset))
+    if (!offsets || !unit || isMask(*offsets))
+      return;
+    // A few columns have units of their own. Of many numbers all have to be
+    // far: a grid of positions is what varies.
+    size_t far = 0, counted = 0;
+    for (auto [offset, own] :
+         llvm::zip(*offsets, unitsOf(op, offsets->size(), *unit))) {
+      counted += own > 0;
+      // Where no unit is said, 1 is a guess.
+      far += own > 0 && std::fabs(offset) >= kFewSteps * own &&
+             (own != 1 || std::fabs(offset) >= kLeastOffset);
+    }
+    if (!far || (far < counted && offsets->size() > kFewColumns))
       return;
     if (at == 2 && !marked.count(op))
       op = splitBias(op);

@@ -229,3 +229,22 @@ def test_recurrent_layers_ask_for_no_newer_system(tmp_path):
     path = tmp_path / "m.onnx"
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
     assert of_range(path, {"x": RNG.standard_normal((6, 1, 4)).astype(np.float32)}, "mlpackage", options=["--opset=ios17"]) < 0.005
+
+
+@KINDS
+@pytest.mark.parametrize("folded", [False, True])
+def test_columns_with_units_of_their_own(tmp_path, kind, folded):
+    """A geopotential, a pressure in Pa, a temperature in K: each column by what it varies by."""
+    scales, means = np.array([5000, 425, 10], np.float32), np.array([50000, 101325, 288], np.float32)
+    constants = {"w": RNG.standard_normal((8, 16)) / 3, "v": RNG.standard_normal((16, 3)) / 4, "s": scales, "b": means}
+    nodes = [node("MatMul", ["x", "w"], ["h"]), node("Tanh", ["h"], ["t"])]
+    if folded:
+        constants["v"] = constants["v"] * constants.pop("s")
+        nodes.append(node("Gemm", ["t", "v", "b"], ["y"]))
+    else:
+        nodes += [node("MatMul", ["t", "v"], ["o"]), node("Mul", ["o", "s"], ["m"]), node("Add", ["m", "b"], ["y"])]
+    path = model(tmp_path / "m.onnx", nodes, {k: np.asarray(v, np.float32) for k, v in constants.items()}, 32, 8)
+    x = RNG.standard_normal((32, 8)).astype(np.float32)
+    expected = reference(path, {"x": x})[0].astype(np.float64)
+    got = next(iter(ane_mlir.Package(ane_mlir.compile(path, output=tmp_path / f"m.{kind}").path).run({"x": x}, "engine").values()))
+    assert (np.abs(got - expected).max(axis=0) / np.ptp(expected, axis=0)).max() < 0.01
