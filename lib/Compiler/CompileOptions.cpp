@@ -153,6 +153,10 @@ static llvm::Error validateEffects(const CompileOptions &o) {
       if (given)
         return wrong(option + " is about what is written; expects -o and no "
                               "--compile-to");
+  if (o.compileTo && (StringRef(o.output).ends_with(".anepkg") ||
+                      StringRef(o.output).ends_with(".mlpackage")))
+    return wrong("--compile-to writes MLIR, which is no '" +
+                 llvm::sys::path::extension(o.output) + "'; expects -o X.mlir");
   if (!o.compileTo && o.form() != Form::Bundle)
     for (auto [option, given] :
          std::initializer_list<std::pair<StringRef, bool>>{

@@ -10,6 +10,7 @@
 #include "llvm/ADT/ScopeExit.h"
 #include "llvm/Support/ErrorHandling.h"
 #include "llvm/Support/raw_ostream.h"
+#include <csignal>
 #include <new>
 #include <stdexcept>
 
@@ -17,6 +18,10 @@ using namespace mlir::ane;
 
 int mlir::ane::runGuarded(llvm::StringRef tool, const std::string &subject,
                           llvm::function_ref<int()> body, bool fatal) {
+#ifdef SIGXFSZ
+  // A file that is not allowed to grow is an error of writing, with its name.
+  std::signal(SIGXFSZ, SIG_IGN);
+#endif
   // LLVM's own handlers of `new` and of its containers end here as well.
   std::set_new_handler(nullptr);
   llvm::install_bad_alloc_error_handler(

@@ -290,3 +290,14 @@ def test_what_ane_run_cannot_write(model, out):
         first.mkdir()
         done = run("ane-run", out / "m.anepkg", "--random-inputs=0", f"{option}={folder}")
         assert done.returncode == 1 and f"'{first}'" in done.stderr and names(folder) == {first.name}
+
+
+def test_a_file_that_may_not_grow(tmp_path):
+    """A limit of file sizes is an error with the file's name, and leaves nothing behind."""
+    import resource
+
+    done = subprocess.run(
+        [ane_mlir.find_tool("onnx-to-ane"), Path(__file__).parent / "digits" / "digits.onnx", "--dim=batch=1", "-o", tmp_path / "m.anepkg", "--quiet"], capture_output=True, text=True,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096)))  # fmt: skip
+    assert done.returncode == 1 and "too large" in done.stderr.lower() and "Stack dump" not in done.stderr, done.stderr
+    assert not list(tmp_path.iterdir())
