@@ -415,6 +415,12 @@ struct RecoverComplement : OpRewritePattern<SubOp> {
     if (!sigmoid || !isNumber(op.getX(), 1) ||
         op.getType() != sigmoid.getType())
       return rewriter.notifyMatchFailure(op, "is not 1 - sigmoid(x)");
+    // A gate that mixes two values is exact enough, and costs less as it is.
+    bool tellsRatios = llvm::any_of(op->getUsers(), [](Operation *user) {
+      return isa<LogOp, PowOp, RealDivOp>(user);
+    });
+    if (!sigmoid->hasOneUse() && !tellsRatios)
+      return rewriter.notifyMatchFailure(op, "is the other side of a gate");
     auto scalar = RankedTensorType::get({}, op.getType().getElementType());
     Value minus = ConstantOp::create(
         rewriter, op.getLoc(), scalar,

@@ -161,10 +161,26 @@ func.func @softmax_by_hand(%x: tensor<4x8xf32>) -> tensor<4x8xf32> {
 // CHECK: return %[[Q]]
 func.func @logistic(%x: tensor<4xf32>) -> (tensor<4xf32>, tensor<4xf32>) {
   %one = ane.constant dense<1.0> : tensor<f32>
+  %o = ane.sigmoid %x : (tensor<4xf32>) -> tensor<4xf32>
+  %q = ane.sub %one, %o : (tensor<f32>, tensor<4xf32>) -> tensor<4xf32>
   %p = ane.sigmoid %x : (tensor<4xf32>) -> tensor<4xf32>
-  %q = ane.sub %one, %p : (tensor<f32>, tensor<4xf32>) -> tensor<4xf32>
   %l = ane.log %p : (tensor<4xf32>) -> tensor<4xf32>
   return %q, %l : tensor<4xf32>, tensor<4xf32>
+}
+
+// The other side of a gate is left as it is.
+// CHECK-LABEL: func @gate
+// CHECK: %[[Z:.*]] = ane.sigmoid %arg0
+// CHECK-NOT: ane.sigmoid
+// CHECK: ane.sub %{{.*}}, %[[Z]]
+func.func @gate(%x: tensor<4xf32>, %h: tensor<4xf32>, %n: tensor<4xf32>) -> tensor<4xf32> {
+  %one = ane.constant dense<1.0> : tensor<f32>
+  %z = ane.sigmoid %x : (tensor<4xf32>) -> tensor<4xf32>
+  %r = ane.sub %one, %z : (tensor<f32>, tensor<4xf32>) -> tensor<4xf32>
+  %a = ane.mul %z, %h : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %b = ane.mul %r, %n : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  %y = ane.add %a, %b : (tensor<4xf32>, tensor<4xf32>) -> tensor<4xf32>
+  return %y : tensor<4xf32>
 }
 
 // A matrix by the sums of its rows, broadcast along each row's columns: no share of a sum.
