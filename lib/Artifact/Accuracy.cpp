@@ -102,7 +102,7 @@ bool OutputAccuracy::isOffset() const {
          range = highest - lowest;
   // What varies by less than fp32 and guessed inputs tell says nothing.
   bool isQuantity = largest >= 128 || largest < 0x1p-14;
-  return std::isfinite(range) && isQuantity && range < largest / 64 &&
+  return std::isfinite(range) && isQuantity && range < largest / 16 &&
          range > largest / 1024;
 }
 

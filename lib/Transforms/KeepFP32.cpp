@@ -403,6 +403,11 @@ private:
           [](Operation *op) { return isMoving(op) || isDifference(op); });
       return;
     }
+    if (hasVanishingFactor(op) || goesOnFromVanishing(op)) {
+      vanishing.insert(op);
+      mark(op, "fp16 cannot hold its constants", true);
+      return;
+    }
     if (hasLargeNumbers(op)) {
       mark(op, "fp16 cannot hold its constants", true);
       followBackward(op->getOperands(), "fp16 cannot hold what it goes with",
@@ -598,6 +603,13 @@ private:
     if (!op || isTree(v) || !isHalf(v) || marked.count(op))
       return;
     keepUnit(isa<AddOp, SubOp>(op) ? op->getOperand(0) : v);
+    // The last value of a series, and what a layer says of the next step.
+    if (isa<AddOp>(op) && isSmall(typeOf(v)))
+      for (unsigned i : {0u, 1u})
+        if (auto made = findInputs(op->getOperand(i), false);
+            made && made->ofParts && !isTree(op->getOperand(1 - i)) &&
+            !findInputs(op->getOperand(1 - i), true))
+          return mark(op, "it goes on from a part of an input", true);
     unsigned at = isa<AddOp, SubOp>(op) ? 1 : 2;
     if (!isa<AddOp, SubOp, ConvOp, LinearOp>(op) || op->getNumOperands() <= at)
       return;
@@ -650,6 +662,15 @@ private:
       mark(op, "its unit takes it beyond fp16", true);
     else if (*unit < 0x1p-14)
       mark(op, "its unit takes it below what fp16 tells apart", true);
+    else
+      return;
+    // What a large factor shows is made in fp32, too, back to a layer.
+    if (!isProduct(op))
+      followBackward(op->getOperands().take_front(), "its unit shows it",
+                     [](Operation *op) {
+                       return isElementwise(op) &&
+                              isSmall(typeOf(op->getResult(0)));
+                     });
   }
 
   /// The sum that a product with a bias is.
@@ -670,6 +691,36 @@ private:
     product->getResult(0).replaceAllUsesExcept(sum.getResult(), sum);
     product->eraseOperand(2);
     return sum;
+  }
+
+  /// A factor of few numbers that is zero in fp16: what it gives is found
+  /// nowhere, or divides by zero.
+  bool hasVanishingFactor(Operation *op) {
+    if (!isa<MulOp, RealDivOp>(op) || !isHalf(op->getResult(0)) ||
+        !isSmall(typeOf(op->getResult(0))))
+      return false;
+    // What is divided may vanish: the guard of a norm's safe form does.
+    for (unsigned i = isa<RealDivOp>(op) ? 1 : 0; i < 2; ++i)
+      if (auto size = isHalf(op->getOperand(i)) ? magnitudes(op->getOperand(i))
+                                                : std::nullopt)
+        return size->second > 0 && size->second < 0x1p-25;
+    return false;
+  }
+  /// Arithmetic of such numbers with inputs (Horner's rule), until they have a
+  /// size that fp16 knows.
+  bool goesOnFromVanishing(Operation *op) {
+    if (!isa<AddOp, SubOp, MulOp, RealDivOp>(op) || !isHalf(op->getResult(0)) ||
+        !isSmall(typeOf(op->getResult(0))))
+      return false;
+    bool any = false;
+    SmallVector<Value> roots;
+    for (Value v : op->getOperands()) {
+      bool isOne = v.getDefiningOp() && vanishing.contains(v.getDefiningOp());
+      any |= isOne;
+      if (!isOne && !isTree(v) && !findMoved(v, roots))
+        return false;
+    }
+    return any;
   }
 
   /// A small op with quantities beyond fp16 beside an input, or beside such an
@@ -889,7 +940,10 @@ private:
       bool any = false, all = true;
       Reason reason;
       for (Value v : op.getOperands()) {
-        if (!isFloat(v) || isTree(v))
+        // What is 0 or 1 is exact wherever it is.
+        auto flag = v.getDefiningOp<CastOp>();
+        if (!isFloat(v) || isTree(v) ||
+            (flag && typeOf(flag.getX()).getElementType().isInteger(1)))
           continue;
         auto it =
             v.getDefiningOp() ? marked.find(v.getDefiningOp()) : marked.end();
@@ -955,6 +1009,8 @@ private:
   ConstantEvaluator constants;
   llvm::MapVector<Operation *, Reason> marked;
   llvm::DenseSet<Operation *> sinks;
+  /// Made with factors that are zero in fp16.
+  llvm::DenseSet<Operation *> vanishing;
 };
 
 struct KeepFP32 : ane::impl::KeepFP32PassBase<KeepFP32> {

@@ -248,3 +248,36 @@ def test_columns_with_units_of_their_own(tmp_path, kind, folded):
     expected = reference(path, {"x": x})[0].astype(np.float64)
     got = next(iter(ane_mlir.Package(ane_mlir.compile(path, output=tmp_path / f"m.{kind}").path).run({"x": x}, "engine").values()))
     assert (np.abs(got - expected).max(axis=0) / np.ptp(expected, axis=0)).max() < 0.01
+
+
+@KINDS
+def test_polynomials(tmp_path, kind):
+    """Horner's rule with coefficients that are zeros in fp16: a calibration of counts, a thermocouple in µV."""
+    coefficients, nodes, x = [1.2e-13, -3.1e-9, 2.4e-5, 0.077, -3.5], [], np.linspace(0, 2000, 64, dtype=np.float32).reshape(1, -1)
+    last = "c0"
+    for i in range(1, len(coefficients)):
+        nodes += [node("Mul", [last, "x"], [f"m{i}"]), node("Add", [f"m{i}", f"c{i}"], [f"a{i}" if i < len(coefficients) - 1 else "y"])]
+        last = f"a{i}"
+    path = model(tmp_path / "m.onnx", nodes, {f"c{i}": np.array(c, np.float32) for i, c in enumerate(coefficients)}, *x.shape)
+    assert of_range(path, {"x": x}, kind) < 0.005
+
+
+@KINDS
+@pytest.mark.parametrize("form", ["altitude", "rate", "forecast"])
+def test_what_a_unit_shows(tmp_path, kind, form):
+    """44330 (1 - (p / 1013.25)^0.19), 1e13 exp(-E / RT), a forecast as the last price and what a layer says of the next."""
+    constants = {"one": 1, "scale": 44330, "p0": 1013.25, "e": 0.19, "a": 1e13, "er": -9622}
+    if form == "altitude":
+        x = np.linspace(1005, 1013, 32).reshape(-1, 1)
+        nodes = [node("Div", ["x", "p0"], ["r"]), node("Pow", ["r", "e"], ["q"]), node("Sub", ["one", "q"], ["d"]), node("Mul", ["d", "scale"], ["y"])]
+    elif form == "rate":
+        x = np.linspace(500, 600, 32).reshape(-1, 1)
+        nodes = [node("Div", ["er", "x"], ["q"]), node("Exp", ["q"], ["k"]), node("Mul", ["k", "a"], ["y"])]
+    else:
+        x = 5000 + np.cumsum(RNG.standard_normal((4, 16)), axis=1)
+        made, given = part("x", "l", 15, 16)
+        constants |= given | {"w": RNG.standard_normal((16, 4)) / 8}
+        nodes = [made, node("Sub", ["x", "l"], ["d"]), node("MatMul", ["d", "w"], ["h"]), node("Add", ["h", "l"], ["y"])]
+    used = {name for n in nodes for name in n.input}
+    path = model(tmp_path / "m.onnx", nodes, {k: v if isinstance(v, np.ndarray) and v.dtype == np.int64 else np.asarray(v, np.float32) for k, v in constants.items() if k in used}, *x.shape)
+    assert of_range(path, {"x": x.astype(np.float32)}, kind) < 0.01

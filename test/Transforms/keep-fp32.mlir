@@ -140,3 +140,31 @@ func.func @steps(%x: tensor<8xf16>, %z: tensor<8xf16>) -> (tensor<7xf16>, tensor
 }
 // A function that is only declared.
 func.func private @elsewhere(tensor<4xf16>) -> tensor<4xf16>
+
+// What is 0 or 1 is exact wherever it is: what it chooses from fp32 goes on in fp32.
+// CHECK-LABEL: func @chosen
+// CHECK: ane.cast %arg0 {{.*}}ane.fp32
+// CHECK: ane.cast %arg1 {dtype = f16} :
+// CHECK: ane.mul {{.*}}ane.fp32
+func.func @chosen(%i: tensor<8xi32>, %c: tensor<8xi1>) -> tensor<8xf16> {
+  %f = ane.cast %i {dtype = f16} : (tensor<8xi32>) -> tensor<8xf16>
+  %m = ane.cast %c {dtype = f16} : (tensor<8xi1>) -> tensor<8xf16>
+  %y = ane.mul %f, %m : (tensor<8xf16>, tensor<8xf16>) -> tensor<8xf16>
+  return %y : tensor<8xf16>
+}
+
+// A factor that is zero in fp16, and what goes on from it.
+// CHECK-LABEL: func @horner
+// CHECK: ane.mul %arg0, {{.*}}ane.fp32 = "fp16 cannot hold its constants"
+// CHECK: ane.add {{.*}}ane.fp32
+// CHECK: ane.mul {{.*}}ane.fp32
+func.func @horner(%x: tensor<8xf16>) -> tensor<8xf16> {
+  %a = ane.constant dense<1.2e-13> : tensor<f32>
+  %b = ane.constant dense<-3.1e-9> : tensor<f32>
+  %ah = ane.cast %a {dtype = f16} : (tensor<f32>) -> tensor<f16>
+  %bh = ane.cast %b {dtype = f16} : (tensor<f32>) -> tensor<f16>
+  %0 = ane.mul %x, %ah : (tensor<8xf16>, tensor<f16>) -> tensor<8xf16>
+  %1 = ane.add %0, %bh : (tensor<8xf16>, tensor<f16>) -> tensor<8xf16>
+  %2 = ane.mul %1, %x : (tensor<8xf16>, tensor<8xf16>) -> tensor<8xf16>
+  return %2 : tensor<8xf16>
+}

@@ -46,7 +46,7 @@ struct OutputAccuracy {
   /// "has cosine 0.99981 against fp32 and errors up to 1.2 % of its largest
   /// magnitude", or what else is to be said.
   std::string describe() const;
-  /// Numbers that vary by less than a 64th of the largest one, which is no
+  /// Numbers that vary by less than a 16th of the largest one, which is no
   /// probability or the like: beyond 128, or so small that fp16 loses bits.
   bool isOffset() const;
   /// What `error` is a part of: "largest magnitude" or "range".
