@@ -238,7 +238,8 @@ FailureOr<References> mlir::ane::runReference(func::FuncOp function,
 double mlir::ane::nothingOf(func::FuncOp function, unsigned result) {
   EvalContext context(function.getContext(), Numerics::Float32);
   ConstantEvaluator constants(context);
-  /// The largest magnitude of a constant, or the largest sum of a row's.
+  /// The largest magnitude of a constant, or what all of them add up to: more
+  /// than any row does.
   auto sizeOf = [&](Value v, bool ofRows) -> std::optional<double> {
     auto type = dyn_cast<RankedTensorType>(v.getType());
     if (!type || !type.hasStaticShape() || !isConstantTree(v) ||

@@ -66,6 +66,8 @@ constexpr float kInfinite = 1e30f;
 /// many times what it is added to: then of the 2048 steps of fp16 few are left.
 constexpr double kLeastOffset = 128, kFewSteps = 32;
 constexpr int64_t kFewColumns = 16;
+/// Values that are looked at between an op and the inputs it may be parts of.
+constexpr size_t kMostSeen = 256;
 /// Of numbers with a unit hardly one is beyond so many times it.
 constexpr double kFourSigma = 4;
 /// A front end (windows, a Fourier basis, filters) has a few products between
@@ -229,8 +231,8 @@ private:
     return false;
   }
 
-  /// The smallest and the largest magnitude but 0 of a constant.
-  std::optional<std::pair<double, double>> magnitudes(Value v) {
+  /// A small constant's numbers.
+  std::optional<std::vector<double>> numbersOf(Value v) {
     if (!isTree(v) || !typeOf(v).hasStaticShape() ||
         typeOf(v).getNumElements() > (1 << 16))
       return std::nullopt;
@@ -238,11 +240,21 @@ private:
     constants.clear();
     if (failed(tensor) || !tensor->isFloat() || tensor->size() == 0)
       return std::nullopt;
+    Tensor unpacked = tensor->unpacked();
+    return std::vector<double>(unpacked.floats().begin(),
+                               unpacked.floats().end());
+  }
+
+  /// The smallest and the largest magnitude but 0 of a constant.
+  std::optional<std::pair<double, double>> magnitudes(Value v) {
+    auto numbers = numbersOf(v);
+    if (!numbers)
+      return std::nullopt;
     double least = INFINITY, most = 0;
-    for (float x : tensor->floats())
+    for (double x : *numbers)
       if (x != 0) {
-        least = std::min(least, double(std::fabs(x)));
-        most = std::max(most, double(std::fabs(x)));
+        least = std::min(least, std::fabs(x));
+        most = std::max(most, std::fabs(x));
       }
     return std::pair(least, most);
   }
@@ -435,6 +447,8 @@ private:
       Value at = stack.pop_back_val();
       if (!seen.insert(at).second)
         continue;
+      if (seen.size() > kMostSeen)
+        return std::nullopt;
       if (auto argument = dyn_cast<BlockArgument>(at)) {
         made.inputs.insert(argument);
         continue;
@@ -530,20 +544,6 @@ private:
       }
     }
     return unit;
-  }
-
-  /// A small constant's numbers.
-  std::optional<std::vector<double>> numbersOf(Value v) {
-    if (!isTree(v) || !typeOf(v).hasStaticShape() ||
-        typeOf(v).getNumElements() > (1 << 16))
-      return std::nullopt;
-    FailureOr<Tensor> tensor = constants.evaluate(v);
-    constants.clear();
-    if (failed(tensor) || !tensor->isFloat() || tensor->size() == 0)
-      return std::nullopt;
-    Tensor unpacked = tensor->unpacked();
-    return std::vector<double>(unpacked.floats().begin(),
-                               unpacked.floats().end());
   }
 
   /// Zeros and one negative number, or what is infinite.
@@ -712,15 +712,14 @@ private:
     if (!isa<AddOp, SubOp, MulOp, RealDivOp>(op) || !isHalf(op->getResult(0)) ||
         !isSmall(typeOf(op->getResult(0))))
       return false;
-    bool any = false;
+    auto isOne = [&](Value v) {
+      return v.getDefiningOp() && vanishing.contains(v.getDefiningOp());
+    };
     SmallVector<Value> roots;
-    for (Value v : op->getOperands()) {
-      bool isOne = v.getDefiningOp() && vanishing.contains(v.getDefiningOp());
-      any |= isOne;
-      if (!isOne && !isTree(v) && !findMoved(v, roots))
-        return false;
-    }
-    return any;
+    return llvm::any_of(op->getOperands(), isOne) &&
+           llvm::all_of(op->getOperands(), [&](Value v) {
+             return isOne(v) || isTree(v) || findMoved(v, roots);
+           });
   }
 
   /// A small op with quantities beyond fp16 beside an input, or beside such an

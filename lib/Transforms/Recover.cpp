@@ -405,6 +405,16 @@ struct RecoverSoftmax : OpRewritePattern<RealDivOp> {
   }
 };
 
+Value negate(OpBuilder &b, Location loc, Value v) {
+  auto type = cast<RankedTensorType>(v.getType());
+  auto scalar = RankedTensorType::get({}, type.getElementType());
+  Value minus = ConstantOp::create(
+      b, loc, scalar,
+      DenseElementsAttr::get(scalar,
+                             b.getFloatAttr(scalar.getElementType(), -1)));
+  return MulOp::create(b, loc, type, v, minus);
+}
+
 /// 1 - sigmoid(x) -> sigmoid(-x), which is not rounded to 0 where the sigmoid
 /// is nearly 1.
 struct RecoverComplement : OpRewritePattern<SubOp> {
@@ -421,14 +431,8 @@ struct RecoverComplement : OpRewritePattern<SubOp> {
     });
     if (!sigmoid->hasOneUse() && !tellsRatios)
       return rewriter.notifyMatchFailure(op, "is the other side of a gate");
-    auto scalar = RankedTensorType::get({}, op.getType().getElementType());
-    Value minus = ConstantOp::create(
-        rewriter, op.getLoc(), scalar,
-        DenseElementsAttr::get(
-            scalar, rewriter.getFloatAttr(scalar.getElementType(), -1)));
-    Value negative = MulOp::create(rewriter, op.getLoc(), op.getType(),
-                                   sigmoid.getX(), minus);
-    rewriter.replaceOpWithNewOp<SigmoidOp>(op, op.getType(), negative);
+    rewriter.replaceOpWithNewOp<SigmoidOp>(
+        op, op.getType(), negate(rewriter, op.getLoc(), sigmoid.getX()));
     return success();
   }
 };
@@ -443,17 +447,10 @@ struct RecoverLogSigmoid : OpRewritePattern<LogOp> {
     // With a guard behind the sigmoid it has an end.
     if (!sigmoid || op.getEpsilon().convertToDouble() > 1e-30)
       return rewriter.notifyMatchFailure(op, "is not log(sigmoid(x))");
-    auto scalar = RankedTensorType::get({}, op.getType().getElementType());
-    Value minus = ConstantOp::create(
-        rewriter, op.getLoc(), scalar,
-        DenseElementsAttr::get(
-            scalar, rewriter.getFloatAttr(scalar.getElementType(), -1)));
-    auto negate = [&](Value v) {
-      return MulOp::create(rewriter, op.getLoc(), op.getType(), v, minus);
-    };
-    Value soft = SoftplusOp::create(rewriter, op.getLoc(), op.getType(),
-                                    negate(sigmoid.getX()));
-    rewriter.replaceOp(op, negate(soft));
+    Value soft =
+        SoftplusOp::create(rewriter, op.getLoc(), op.getType(),
+                           negate(rewriter, op.getLoc(), sigmoid.getX()));
+    rewriter.replaceOp(op, negate(rewriter, op.getLoc(), soft));
     return success();
   }
 };

@@ -24,7 +24,8 @@ def NarrowIntegersPass : Pass<"ane-narrow-integers", "::mlir::ModuleOp"> {
 def RecoverPass : Pass<"ane-recover", "::mlir::ModuleOp"> {
   let summary = "gelu, silu, layer_norm, softmax and hardswish from the fragments that exporters write";
   let description = [{
-    Only fragments that compute the same function. Divisions by a number become multiplications. With `safe`, fragments
+    Only fragments that compute the same function. Divisions by a number become multiplications, `1 - sigmoid(x)` and
+    `log(sigmoid(x))` what fp16 does not round to 0. With `safe`, fragments
     with values on their way that fp16 cannot hold (RMS and L2 norms, variances, logarithms of sums of exponentials,
     means written as sums) take forms without. Tests: test/Transforms/recover.mlir, recover-safe.mlir.
   }];
@@ -35,7 +36,8 @@ def RecoverPass : Pass<"ane-recover", "::mlir::ModuleOp"> {
 def SimplifyPass : Pass<"ane-simplify", "::mlir::ModuleOp"> {
   let summary = "Neutral operands go, numbers in a row become one and move to the convolution before them";
   let description = [{
-    Only where fp16 holds the joined number as well as the two. Test: test/Transforms/simplify.mlir.
+    Only where fp16 holds the joined number as well as the two. What is done with each number that is gathered from a
+    small constant is done with the constant. Test: test/Transforms/simplify.mlir.
   }];
   let dependentDialects = ["::mlir::ane::ANEDialect"];
   let statistics = [Statistic<"numRemoved", "num-removed", "Operations that were not needed">];
