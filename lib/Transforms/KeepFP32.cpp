@@ -67,7 +67,7 @@ constexpr float kInfinite = 1e30f;
 constexpr double kLeastOffset = 128, kFewSteps = 32;
 constexpr int64_t kFewColumns = 16;
 /// Values that are looked at between an op and the inputs it may be parts of.
-constexpr size_t kMostSeen = 256;
+constexpr size_t kMostSeen = 64;
 /// Of numbers with a unit hardly one is beyond so many times it.
 constexpr double kFourSigma = 4;
 /// A front end (windows, a Fourier basis, filters) has a few products between
